@@ -1,0 +1,1 @@
+"""Each wire dialect, both directions, as pure functions and push machines. No I/O, ever."""

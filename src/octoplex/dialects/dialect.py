@@ -1,0 +1,175 @@
+"""What a dialect is: two directions, each a handful of pure functions.
+
+`Dialect` is the provider's side: write a request, read a reply. `Face` is the
+caller's side: read a request, write a reply. A module pair `NAME/upstream.py` and
+`NAME/face.py` implements them as plain classes without state; machines that need
+state (decoders, encoders, scanners) are made per reply.
+
+SSE events are handed over as *wire bytes of whole events*: transport cuts them at
+event boundaries, so no machine here ever sees half an event.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Raw, Struct
+
+from octoplex.wire.ask import Call
+from octoplex.wire.chat import Chat
+from octoplex.wire.error import GatewayError, UpstreamError
+from octoplex.wire.event import Event, Reply, StopReason, Usage
+
+
+class Traits(Struct, frozen=True, kw_only=True):
+    """What an encoder must know of the target: all from the catalogue and the route.
+
+    `output_cap` is the family's largest output, None when unknown. `quirks` are the
+    named deviations of the provider's row. `drop_unsupported` is the route's word.
+    """
+
+    model: str
+    output_cap: int | None = None
+    quirks: frozenset[str] = frozenset()
+    drop_unsupported: bool = False
+
+
+class Encoded(Struct, frozen=True):
+    """A request body for the provider, and the hints (or dropped fields) it does not carry.
+
+    `headers` are what the request must also carry (lower case), such as `anthropic-beta`.
+    """
+
+    body: bytes
+    dropped: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Seen(Struct, frozen=True):
+    """What a light scan of a whole reply found; `usage` None when the provider gave none."""
+
+    model: str
+    usage: Usage | None
+    stop: StopReason | None
+
+
+class Decoder(Protocol):
+    """Provider's stream -> events. Raises UpstreamError for an in-band failure event."""
+
+    def feed(self, wire: bytes) -> Sequence[Event]:
+        """Decode the wire bytes of one or more whole SSE events."""
+        ...
+
+    def end(self) -> Sequence[Event]:
+        """The upstream closed: what is still owed (`Finished`), or raise UpstreamBroken."""
+        ...
+
+
+class Scanner(Protocol):
+    """Looks at a stream that passes verbatim. Never raises; what it finds are attributes.
+
+    `feed` returns the bytes to forward: the same object when every event is good; less
+    when an event is not valid JSON (counted in `skipped`), or is a usage-only chunk the
+    caller did not ask for, or in-band error events (kept back and held in `error`).
+    """
+
+    content: bool
+    """A content event (text, thinking, tool call, refusal) or the stop reason has been seen."""
+    usage: Usage | None
+    stop: StopReason | None
+    model: str
+    error: UpstreamError | None
+    ended: bool
+    """The dialect's terminal marker ([DONE], message_stop) has been seen."""
+    skipped: int
+    received: int
+    """Bytes of content text seen so far: the basis of an estimate when usage never comes."""
+
+    def feed(self, wire: bytes) -> bytes: ...
+
+
+class Dialect(Protocol):
+    """The provider's side."""
+
+    name: str
+    path: str
+    """Path of the chat operation below the provider's base, such as `/chat/completions`."""
+
+    def encode_chat(self, chat: Chat, traits: Traits) -> Encoded:
+        """Write the request.
+
+        Raises:
+            Unsupported: a field that changes the answer cannot be expressed.
+        """
+        ...
+
+    def read_whole(self, body: bytes) -> Seen:
+        """Scan a whole 200 reply lightly (for a reply that passes verbatim).
+
+        Raises:
+            UpstreamError: it is not a reply of this dialect, or an error dressed as one.
+        """
+        ...
+
+    def decode_reply(self, body: bytes) -> Reply: ...
+
+    def decoder(self) -> Decoder: ...
+
+    def scanner(self, *, hide_usage: bool) -> Scanner: ...
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        """Classify a non-200 reply by status and structured body, never by English prose."""
+        ...
+
+
+class Encoder(Protocol):
+    """Events -> the caller's stream. Bytes are whole SSE events of the face's grammar."""
+
+    def feed(self, events: Sequence[Event]) -> bytes: ...
+
+    def fail(self, error: GatewayError) -> bytes:
+        """The in-band failure event: never anything that looks like a proper end."""
+        ...
+
+
+class HeadFields(Struct, frozen=True):
+    """The checked head of a chat request."""
+
+    model: str
+    stream: bool
+    max_tokens: int | None
+    n: int
+    may_hold_media: bool
+
+
+class Face(Protocol):
+    """The caller's side."""
+
+    name: str
+
+    def read_head(self, fields: Mapping[str, Raw]) -> HeadFields:
+        """Check model, stream, max_tokens and that messages is a non-empty list.
+
+        Raises:
+            InvalidCall: naming the field (`param`), its value and what to send.
+        """
+        ...
+
+    def decode_chat(self, call: Call) -> Chat:
+        """The typed view of a call; InvalidCall where the body means nothing."""
+        ...
+
+    def encode_reply(self, reply: Reply) -> bytes: ...
+
+    def encoder(self, call: Call) -> Encoder: ...
+
+    def encode_error(self, error: GatewayError, request_id: str) -> bytes:
+        """The error body. Never echoes a provider's 401 and never a secret."""
+        ...
+
+    def status(self, error: GatewayError) -> int:
+        """The HTTP status this face uses for the error (529 stays 529 only on Anthropic's)."""
+        ...
+
+    def fail_event(self, error: GatewayError, request_id: str) -> bytes:
+        """The in-band failure event of a stream that passed verbatim until now."""
+        ...

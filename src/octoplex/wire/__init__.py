@@ -1,0 +1,1 @@
+"""The words every other room speaks: asks, answers, events, replies, errors."""

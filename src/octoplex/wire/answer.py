@@ -1,0 +1,169 @@
+"""What a caller gets, and the one shape of everything that answers.
+
+> An `Answerer` opens an `Answer`.
+
+Awaiting an Answerer ends at the first content event, or raises. That line is the
+only place where retry, fallback and hedge can act. An Answer is either *whole* (a
+body) or *streamed* (an iterator of `Frame`s). It is iterated to its end or closed;
+`on_end` fires exactly once, however it ends, and the first cause wins.
+
+A `Frame` is the wire bytes of one or more whole events, in `Answer.dialect`. Typed
+events are a view: `events()` decodes when asked. Views are all or none: who looks
+at one frame's events looks at every frame's, in order. Whoever changes an event
+makes a Frame without bytes, and the door writes it in the caller's dialect.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from octoplex.wire.ask import Ask
+from octoplex.wire.event import NO_USAGE, Event, Reply, Usage
+
+Outcome = Literal["done", "cut", "left", "late", "stopped"]
+"""Ended properly; the upstream broke off; the caller went away; a deadline; a shutdown."""
+
+
+class Head(Struct, kw_only=True):
+    """What is known when an answer opens. `nano` and `estimated` are final after `on_end`."""
+
+    provider: str
+    model: str
+    attempt: int = 1
+    status: int = 200
+    headers: dict[str, str] = {}
+    """The upstream's rate-limit and request-id headers that may be shown to the caller."""
+    nano: int = 0
+    estimated: bool = False
+
+
+class Frame:
+    """Wire bytes of whole events, and the view of them. Either may be absent, not both."""
+
+    __slots__ = ("_decode", "_events", "wire")
+
+    def __init__(
+        self,
+        wire: bytes | None,
+        decode: Callable[[bytes], Sequence[Event]] | None = None,
+        events: Sequence[Event] | None = None,
+    ) -> None:
+        self.wire, self._decode, self._events = wire, decode, events
+
+    def events(self) -> Sequence[Event]:
+        """The events in these bytes, decoded at the first call."""
+        if self._events is None:
+            assert self.wire is not None
+            assert self._decode is not None
+            self._events = self._decode(self.wire)
+        return self._events
+
+
+Ended = Callable[[Outcome, Usage], None]
+
+
+class Answer(Protocol):
+    """An opened reply."""
+
+    head: Head
+    dialect: str
+    """The dialect of `body` and of the frames' bytes; "" when there are only events."""
+    body: bytes | None
+    """The whole reply, or None: then it is a stream."""
+
+    def reply(self) -> Reply:
+        """The typed view of a whole answer."""
+        ...
+
+    def __aiter__(self) -> "Answer": ...
+
+    async def __anext__(self) -> Frame:
+        """The next frame of a stream.
+
+        Raises:
+            UpstreamError: it broke off; what was delivered stays delivered.
+        """
+        ...
+
+    def close(self, outcome: Outcome = "left") -> None:
+        """Stop caring. Cancels the upstream at once; harmless when repeated or already ended."""
+        ...
+
+    def on_end(self, told: Ended) -> None:
+        """Be told once how it ended; at once if it already has."""
+        ...
+
+
+class Answerer(Protocol):
+    """Anything that answers: a provider, a local engine, a cache, a chain, an agent."""
+
+    def __call__(self, ask: Ask, /) -> Awaitable[Answer]: ...
+
+
+class Whole:
+    """An answer that is already complete."""
+
+    __slots__ = ("_decode", "_reply", "body", "dialect", "head", "usage")
+
+    def __init__(
+        self,
+        head: Head,
+        dialect: str,
+        body: bytes,
+        usage: Usage = NO_USAGE,
+        decode: Callable[[bytes], Reply] | None = None,
+    ) -> None:
+        self.head, self.dialect, self.usage = head, dialect, usage
+        self.body: bytes | None = body
+        self._decode = decode
+        self._reply: Reply | None = None
+
+    def reply(self) -> Reply:
+        """The typed view, decoded at the first call."""
+        if self._reply is None:
+            assert self.body is not None
+            assert self._decode is not None
+            self._reply = self._decode(self.body)
+        return self._reply
+
+    def __aiter__(self) -> "Whole":
+        return self
+
+    async def __anext__(self) -> Frame:
+        raise StopAsyncIteration
+
+    def close(self, outcome: Outcome = "left") -> None:
+        """Nothing is open."""
+
+    def on_end(self, told: Ended) -> None:
+        """It has ended: tell at once."""
+        told("done", self.usage)
+
+
+class Ending:
+    """The exactly-once end of a streamed answer. The first cause wins."""
+
+    __slots__ = ("_told", "outcome", "usage")
+
+    def __init__(self) -> None:
+        self._told: list[Ended] = []
+        self.outcome: Outcome | None = None
+        self.usage = NO_USAGE
+
+    def on_end(self, told: Ended) -> None:
+        """Register, or be told at once when it is over."""
+        if self.outcome is None:
+            self._told.append(told)
+        else:
+            told(self.outcome, self.usage)
+
+    def fire(self, outcome: Outcome, usage: Usage) -> bool:
+        """End it; False when it had ended before."""
+        if self.outcome is not None:
+            return False
+        self.outcome, self.usage = outcome, usage
+        told, self._told = self._told, []
+        for call in told:
+            call(outcome, usage)
+        return True

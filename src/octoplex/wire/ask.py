@@ -1,0 +1,139 @@
+"""What a caller wants.
+
+An `Ask` is one operation on one model for one caller with one deadline. Reflex,
+routing and metering know nothing more. A chat `Call` is one kind of Ask: it holds
+the caller's body split into its top-level members, each as the bytes that came, and
+a typed view that is decoded only if somebody must understand it.
+
+Asks are never changed on the way down; what is learned while one is answered
+(attempts, dropped fields) goes into its `trail`.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from octoplex.wire.chat import Chat, Media, TextPart, ToolResult
+
+Operation = Literal["chat", "count_tokens"]
+
+MEDIA_TOKENS = 1_000
+"""Tokens reserved for an image or a page whose true count only the provider knows."""
+BYTES_PER_TOKEN = 3
+
+
+class Worst(Struct, frozen=True, gc=False):
+    """The most an ask can use: `output_tokens` None when the caller set no limit."""
+
+    input_tokens: int
+    output_tokens: int | None
+    n: int = 1
+
+
+class Caller(Struct, frozen=True):
+    """Who asks: the key's id and name, and the tenant it belongs to ("" without keys)."""
+
+    id: str = ""
+    name: str = ""
+    tenant: str = ""
+
+
+ANYONE = Caller()
+
+
+class Attempt(Struct, kw_only=True):
+    """One attempt on one target, as the record shows it. Times are durations in seconds."""
+
+    target: str
+    key: str = ""
+    outcome: str = ""
+    status: int = 0
+    duration_s: float = 0.0
+    first_s: float = 0.0
+    nano: int = 0
+    estimated: bool = False
+
+
+class Trail(Struct, kw_only=True):
+    """What happened while an ask was answered: the source of headers and of the record."""
+
+    attempts: list[Attempt] = []
+    dropped: list[str] = []
+    added: list[str] = []
+    route: str = ""
+    why: str = ""
+    nano: int = 0
+    estimated: bool = False
+
+
+class Ask(Struct, kw_only=True):
+    """One operation for one caller.
+
+    `face` names the dialect the caller speaks, `deadline_at` is on the event loop's
+    clock, `headers` holds the inbound headers that may travel (lower case).
+    """
+
+    id: str
+    face: str
+    model: str
+    raw: bytes
+    deadline_at: float
+    op: Operation = "chat"
+    stream: bool = False
+    caller: Caller = ANYONE
+    headers: dict[str, str] = {}
+    trail: Trail = msgspec.field(default_factory=Trail)
+
+    def worst_case(self) -> Worst:
+        """The most this can use, for a reservation."""
+        return Worst(_tokens(len(self.raw)), 0)
+
+
+class Call(Ask, kw_only=True):
+    """A chat request. `fields` are the body's top-level members, byte for byte."""
+
+    fields: dict[str, Raw]
+    understand: Callable[["Call"], Chat]
+    max_tokens: int | None = None
+    n: int = 1
+    may_hold_media: bool = False
+    _chat: Chat | None = None
+
+    def chat(self) -> Chat:
+        """The typed view, decoded at the first use.
+
+        Raises:
+            InvalidCall: the body does not mean anything in its dialect.
+        """
+        if self._chat is None:
+            self._chat = self.understand(self)
+        return self._chat
+
+    def worst_case(self) -> Worst:
+        """Bytes of text / 3 rounded up, plus 1,000 tokens per image or page."""
+        if self.may_hold_media:
+            return Worst(_typed_tokens(self.chat()), self.max_tokens, self.n)
+        return Worst(_tokens(len(self.raw)), self.max_tokens, self.n)
+
+
+def _tokens(size: int) -> int:
+    return -(-size // BYTES_PER_TOKEN)
+
+
+def _typed_tokens(chat: Chat) -> int:
+    """Count text by its bytes and media by the piece: base64 is not text."""
+    size = sum(len(bytes(t.schema or b"")) + len(t.description or "") for t in chat.tools)
+    media = 0
+    for message in chat.messages:
+        for part in message.parts:
+            inner = part.parts if isinstance(part, ToolResult) else (part,)
+            for piece in inner:
+                if isinstance(piece, Media):
+                    media += 1
+                elif isinstance(piece, TextPart):
+                    size += len(piece.text.encode())
+                else:
+                    size += len(msgspec.json.encode(piece))
+    return _tokens(size) + media * MEDIA_TOKENS

@@ -1,0 +1,257 @@
+"""Everything that can go wrong, and what it means for who must act.
+
+GatewayError
+  CallerError            the caller must change something
+    InvalidCall          400  malformed, or asks for what nobody offers
+    Unsupported          400  a field that changes the answer and the target cannot express
+    Unauthorized         401  no key, an unknown key, a revoked key
+    OverBudget           402  the caller's own budget is spent
+    Forbidden            403  the key may not do this
+    NotFound             404  no such route, model or record
+    WrongMethod          405  the path exists, this method does not
+    CallerSlow           408  the caller's body did not arrive in time
+    TooLarge             413  a body, a header or a line above its cap
+    TooFast              429  the caller's own limit
+    CallerLeft           499  the caller went away
+  UpstreamError          a provider failed; routing decides what is asked next
+    UpstreamUnreachable  502  no connection, or it broke before a reply
+    UpstreamBroken       502  a reply that cannot be read, or a stream that broke off
+    UpstreamDenied       502  the provider does not accept our key
+    UpstreamQuota        502  the account behind our key is out of credit
+    UpstreamFailed       502  408, 409 or 5xx from the provider
+    UpstreamOverloaded   529  the provider sheds load
+    UpstreamSlow         504  nothing came within the limit
+    UpstreamBusy         429  the provider limits our rate
+    ModelGone            404  the provider does not know the model
+    ContextTooLong       400  more tokens than the model takes
+    ContentRefused       400  the provider's policy refuses the content
+    UpstreamRejected     400  any other 4xx: the provider's verdict on the request
+    NoTarget             503  every target is resting; says when the first one is back
+  OurError               we failed
+    BadConfig            500  the configuration is wrong; names file, table and key
+    StoreFailed          503  the ledger cannot take the call
+    Stopping             503  the server is shutting down
+    DeadlinePassed       504  the caller's own deadline ran out
+
+A class fixes `code` (a promise to callers), `status` and `retryable`. A message
+says what was wrong, with which value, and what to do; it never holds a secret.
+Dialects turn these into their own bodies at the border (`dialects/*/face.py`).
+"""
+
+from typing import ClassVar, Literal
+
+Next = Literal["retry", "key", "target", "larger", "end"]
+"""What routing may try after an upstream failed: the same target again, the next
+key of its pool, the next target, a target with a larger context, or nothing."""
+
+
+class GatewayError(Exception):
+    """The root. `facts` are short machine-readable details, shown to the caller."""
+
+    code: ClassVar[str] = "internal"
+    status: int = 500
+    retryable: bool = False
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, **facts: str | int
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.facts = facts
+
+
+class CallerError(GatewayError):
+    """The caller must change something; trying again unchanged will not help."""
+
+    code, status = "invalid_call", 400
+
+
+class InvalidCall(CallerError):
+    """The request is malformed or asks for something nobody offers. Fact: `param`."""
+
+
+class Unsupported(CallerError):
+    """The target's dialect cannot express this field, and dropping it would change the answer."""
+
+    code = "unsupported"
+
+
+class Unauthorized(CallerError):
+    """No key, or one we do not know."""
+
+    code, status = "unauthorized", 401
+
+
+class OverBudget(CallerError):
+    """The caller's budget for this window is spent. Facts: `left_nano`, `window_ends_at`."""
+
+    code, status = "over_budget", 402
+
+
+class Forbidden(CallerError):
+    """The key is good but may not do this."""
+
+    code, status = "forbidden", 403
+
+
+class NotFound(CallerError):
+    """No such path, model or record."""
+
+    code, status = "not_found", 404
+
+
+class WrongMethod(CallerError):
+    """The path exists, but not with this method. Fact: `allow`."""
+
+    code, status = "wrong_method", 405
+
+
+class CallerSlow(CallerError):
+    """The caller's body did not arrive in time."""
+
+    code, status = "caller_slow", 408
+
+
+class TooLarge(CallerError):
+    """The body is above the server's cap."""
+
+    code, status = "too_large", 413
+
+
+class TooFast(CallerError):
+    """The caller exceeded its own rate limit. Wait `retry_after_s`, then repeat unchanged."""
+
+    code, status, retryable = "too_fast", 429, True
+
+
+class CallerLeft(CallerError):
+    """The caller closed the connection. Nobody reads this; it names the record."""
+
+    code, status = "caller_left", 499
+
+
+class UpstreamError(GatewayError):
+    """A provider failed.
+
+    `reached` says that the request may have been processed, so that it may be billed
+    although no usage ever came back. `next` is what routing may do.
+    """
+
+    code, status, retryable = "upstream_error", 502, True
+    next: Next = "retry"
+    reached: bool = False
+    target: str = ""
+
+
+class UpstreamUnreachable(UpstreamError):
+    """Refused, unresolvable, TLS failed, or the connection broke before a reply."""
+
+    code = "upstream_unavailable"
+
+
+class UpstreamBroken(UpstreamError):
+    """A reply that cannot be read, or a stream that broke off."""
+
+    code = "bad_upstream_response"
+
+
+class UpstreamDenied(UpstreamError):
+    """The provider does not accept our key (401, 403). Never shown to the caller as 401."""
+
+    code = "upstream_denied"
+    next: Next = "key"
+
+
+class UpstreamQuota(UpstreamError):
+    """The account behind our key is out of credit."""
+
+    code = "upstream_quota"
+    next: Next = "key"
+
+
+class UpstreamFailed(UpstreamError):
+    """408, 409 or 5xx from the provider."""
+
+    code = "upstream_failed"
+
+
+class UpstreamOverloaded(UpstreamError):
+    """The provider sheds load (503 or 529)."""
+
+    code, status = "upstream_overloaded", 529
+
+
+class UpstreamSlow(UpstreamError):
+    """Nothing came within the limit."""
+
+    code, status = "upstream_slow", 504
+    next: Next = "target"
+
+
+class UpstreamBusy(UpstreamError):
+    """The provider limits our rate. `retry_after_s` is what it asked for, None if nothing."""
+
+    code, status = "upstream_busy", 429
+
+
+class ModelGone(UpstreamError):
+    """The provider does not know the model."""
+
+    code, status, retryable = "model_not_found", 404, False
+    next: Next = "target"
+
+
+class ContextTooLong(UpstreamError):
+    """More tokens than the model takes."""
+
+    code, status, retryable = "context_length_exceeded", 400, False
+    next: Next = "larger"
+
+
+class ContentRefused(UpstreamError):
+    """The provider's policy refuses the content."""
+
+    code, status, retryable = "content_refused", 400, False
+    next: Next = "end"
+
+
+class UpstreamRejected(UpstreamError):
+    """Any other 4xx: the provider's verdict on the request. Facts: its `type`, `param`."""
+
+    code, status, retryable = "upstream_rejected", 400, False
+    next: Next = "end"
+
+
+class NoTarget(UpstreamError):
+    """Every target is resting. `retry_after_s` is when the first one may be asked again."""
+
+    code, status = "no_target", 503
+    next: Next = "end"
+
+
+class OurError(GatewayError):
+    """We failed."""
+
+
+class BadConfig(OurError):
+    """The configuration is wrong. The message names file, table, key and what to write."""
+
+    code = "bad_config"
+
+
+class StoreFailed(OurError):
+    """The ledger cannot take the call, so the call is not made."""
+
+    code, status, retryable = "store_failed", 503, True
+
+
+class Stopping(OurError):
+    """The server is shutting down."""
+
+    code, status, retryable = "stopping", 503, True
+
+
+class DeadlinePassed(OurError):
+    """The caller's own deadline ran out."""
+
+    code, status = "deadline_passed", 504
