@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dialects": {"wire", "catalog"},
     "upstreams": {"wire", "telemetry", "catalog", "transport", "ledger", "dialects"},
     "reflex": {"wire", "telemetry", "catalog", "ledger"},
-    "routing": {"wire", "telemetry", "catalog"},
+    "routing": {"wire", "telemetry", "catalog", "upstreams"},
     "settings": {"wire", "catalog", "transport", "ledger", "upstreams", "reflex", "routing"},
     "gateway": {
         "wire",
@@ -38,8 +38,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "reflex",
         "routing",
         "settings",
+        "assembly",
     },
 }
+MAY_IMPORT["assembly"] = MAY_IMPORT["gateway"] - {"assembly"}  # compiles what gateway.py joins
 MAY_IMPORT["server"] = MAY_IMPORT["gateway"] | {"gateway"}
 MAY_IMPORT["client"] = MAY_IMPORT["gateway"] | {"gateway"}
 MAY_IMPORT["cli"] = MAY_IMPORT["server"] | {"server", "client"}

@@ -23,12 +23,14 @@ from octoplex.wire.event import Event, Reply, StopReason, Usage
 class Traits(Struct, frozen=True, kw_only=True):
     """What an encoder must know of the target: all from the catalogue and the route.
 
-    `output_cap` is the family's largest output, None when unknown. `quirks` are the
+    `output_cap` is the family's largest output, None when unknown. `thinking` is how the
+    family is asked to think (`catalog/families.py`), None when unknown. `quirks` are the
     named deviations of the provider's row. `drop_unsupported` is the route's word.
     """
 
     model: str
     output_cap: int | None = None
+    thinking: str | None = None
     quirks: frozenset[str] = frozenset()
     drop_unsupported: bool = False
 
@@ -74,7 +76,6 @@ class Scanner(Protocol):
 
     content: bool
     """A content event (text, thinking, tool call, refusal) or the stop reason has been seen."""
-    usage: Usage | None
     stop: StopReason | None
     model: str
     error: UpstreamError | None
@@ -83,6 +84,11 @@ class Scanner(Protocol):
     skipped: int
     received: int
     """Bytes of content text seen so far: the basis of an estimate when usage never comes."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider reported so far; `estimated` where its last word is missing."""
+        ...
 
     def feed(self, wire: bytes) -> bytes: ...
 

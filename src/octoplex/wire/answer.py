@@ -26,7 +26,7 @@ Outcome = Literal["done", "cut", "left", "late", "stopped"]
 
 
 class Head(Struct, kw_only=True):
-    """What is known when an answer opens. `nano` and `estimated` are final after `on_end`."""
+    """What is known when an answer opens. `nano`, `estimated`, `usage`: final after `on_end`."""
 
     provider: str
     model: str
@@ -36,6 +36,7 @@ class Head(Struct, kw_only=True):
     """The upstream's rate-limit and request-id headers that may be shown to the caller."""
     nano: int = 0
     estimated: bool = False
+    usage: Usage = NO_USAGE
 
 
 class Frame:

@@ -33,11 +33,15 @@ class Worst(Struct, frozen=True, gc=False):
 
 
 class Caller(Struct, frozen=True):
-    """Who asks: the key's id and name, and the tenant it belongs to ("" without keys)."""
+    """Who asks: the key's id and name, and its tenant ("" without keys).
+
+    `budgeted` says that a dollar budget applies, so that no call may be open-ended.
+    """
 
     id: str = ""
     name: str = ""
     tenant: str = ""
+    budgeted: bool = False
 
 
 ANYONE = Caller()
@@ -64,6 +68,8 @@ class Trail(Struct, kw_only=True):
     added: list[str] = []
     route: str = ""
     why: str = ""
+    orders: int = 0
+    """Attempts that were paid for so far: the number of the next one's row."""
     nano: int = 0
     estimated: bool = False
 
@@ -71,8 +77,8 @@ class Trail(Struct, kw_only=True):
 class Ask(Struct, kw_only=True):
     """One operation for one caller.
 
-    `face` names the dialect the caller speaks, `deadline_at` is on the event loop's
-    clock, `headers` holds the inbound headers that may travel (lower case).
+    `face` names the dialect the caller speaks, `started_at` and `deadline_at` are on the
+    event loop's clock, `headers` holds the inbound headers that may travel (lower case).
     """
 
     id: str
@@ -80,6 +86,7 @@ class Ask(Struct, kw_only=True):
     model: str
     raw: bytes
     deadline_at: float
+    started_at: float = 0.0
     op: Operation = "chat"
     stream: bool = False
     caller: Caller = ANYONE

@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 from octoplex.wire.event import Refusal, Thinking, ToolUse
 
 Role = Literal["system", "developer", "user", "assistant"]
-Effort = Literal["none", "minimal", "low", "medium", "high", "max"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class TextPart(Struct, frozen=True, tag_field="type", tag="text"):
@@ -132,3 +132,5 @@ class Chat(Struct, frozen=True, kw_only=True):
     """Top-level members outside this list, as the caller wrote them."""
     server_tools: tuple[Raw, ...] = ()
     """Tools that the provider runs itself (web search, code execution), in the caller's dialect."""
+    dialect: str = ""
+    """The dialect whose words `extra` and `server_tools` are in; "" when built by hand."""

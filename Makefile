@@ -1,0 +1,37 @@
+.DEFAULT_GOAL := help
+VENV := .venv/bin
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: ## make .venv and install the gateway with the built-in model
+	@tools/setup serve
+
+serve: ## set up and start the gateway (PORT=8080)
+	@tools/setup serve
+	@exec $(VENV)/octoplex serve $(if $(PORT),--port $(PORT))
+
+test: ## set up and run every test
+	@tools/setup dev
+	@$(VENV)/python -m pytest -n 2 --dist worksteal -rs
+
+check: ## format, lint, types and house rules
+	@tools/setup dev
+	@$(VENV)/ruff format --check .
+	@$(VENV)/ruff check .
+	@$(VENV)/mypy
+	@$(VENV)/python -m pytest tests/test_house.py
+
+bench: ## measure against a bare Go proxy, LiteLLM and Portkey (minutes)
+	@tools/setup dev
+	@$(VENV)/python -m bench $(ARGS)
+
+prices: ## compile the price list from genai-prices
+	@tools/setup dev
+	@$(VENV)/python -m octoplex.catalog.compile_prices
+
+lock: ## resolve dependencies again into requirements/*.txt
+	@tools/setup dev
+	@tools/lock
+
+.PHONY: help setup serve test check bench prices lock

@@ -1,0 +1,3 @@
+module octoplex/bench
+
+go 1.24

@@ -1,0 +1,1 @@
+"""From one file of configuration to routes, keys and prices that can be asked."""

@@ -1,0 +1,215 @@
+"""One compiled configuration: immutable, replaced whole at a reload.
+
+    settings + environment + catalogue  ->  sources  ->  targets  ->  routes
+
+A target's Answerer is made when its name is first asked for, because a provider has
+more models than anybody names in a file; the resolver remembers it.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import msgspec
+
+from octoplex.assembly.works import Works
+from octoplex.catalog.families import family
+from octoplex.catalog.prices import Price, Prices
+from octoplex.catalog.provider import providers
+from octoplex.routing import Candidate, Lane, Policy, Resolver, Route, Target
+from octoplex.routing.config import Model
+from octoplex.settings import Settings, secret
+from octoplex.upstreams.local.fleet import LOCAL
+from octoplex.upstreams.metered import Metered, Tariff, no_price
+from octoplex.upstreams.source import Making, Source, from_file, from_row
+from octoplex.upstreams.upstream import Upstream
+from octoplex.wire.answer import Answerer
+from octoplex.wire.ask import Worst
+from octoplex.wire.error import BadConfig
+
+PLAIN = Model(try_=())
+
+
+class Plan:
+    """Everything the file decides."""
+
+    def __init__(self, settings: Settings, works: Works, found: frozenset[str]) -> None:
+        """Compile. `found` names the local servers that answered.
+
+        Raises:
+            BadConfig: a route, a provider, a key or a price is wrong.
+        """
+        self.settings, self._works = settings, works
+        self.prices = Prices.load().with_own(settings.prices)
+        self.sources = self._sources(found)
+        works.fleet.configure(settings.local)
+        self.routes = {name: self._route(name, model) for name, model in settings.models.items()}
+        makers: dict[str, Callable[[str], Route | None]] = {
+            source.id: partial(self._direct, source.id)
+            for source in self.sources.values()
+            if source.usable
+        }
+        makers[LOCAL] = partial(self._direct, LOCAL)
+        self.resolver = Resolver(self.routes, makers, self.offers, self.listed)
+
+    def _sources(self, found: frozenset[str]) -> dict[str, Source]:
+        env, tables = self._works.env, self.settings.providers
+        rows = providers()
+
+        def lookup(reference: str, where: str) -> str:
+            return secret(reference, env, where)
+
+        sources = {name: from_row(row, env) for name, row in rows.items() if name not in tables}
+        for name, source in sources.items():
+            if source.local and name not in found and not env.get(rows[name].base_url_env):
+                missing = f"no server answers at {source.base_url}"
+                sources[name] = msgspec.structs.replace(source, missing=missing)
+        if LOCAL in tables:
+            raise BadConfig(
+                f"[providers.{LOCAL}]: this name is the gateway's own; use [local.NAME] for a GGUF."
+            )
+        for name, table in tables.items():
+            sources[name] = from_file(name, table, rows.get(name), env, lookup)
+        return sources
+
+    def offers(self, model: str) -> Sequence[str]:
+        """The usable providers that list this bare model id."""
+        known = [s.id for s in self.sources.values() if s.usable and model in self.models_of(s)]
+        return [*known, LOCAL] if model in self._works.fleet.names() else known
+
+    def unavailable(self, name: str) -> str:
+        """Why a listed model cannot be asked now; "" when it can."""
+        provider, _, model = name.partition("/")
+        return self._works.fleet.unavailable(model) if provider == LOCAL else ""
+
+    def other_names(self, model: str) -> Sequence[str]:
+        """The full names that a bare model id stands for; a key may list either."""
+        return [] if model in self.routes else [f"{p}/{model}" for p in self.offers(model)]
+
+    def models_of(self, source: Source) -> Sequence[str]:
+        """The models of a provider that we know by name: the file's list, else the price list's."""
+        return source.models or self.prices.models(source.id)
+
+    def listed(self) -> list[str]:
+        """Every `provider/model` that can be asked and whose name we know."""
+        usable = [s for s in self.sources.values() if s.usable]
+        named = [f"{s.id}/{m}" for s in usable for m in self.models_of(s)]
+        own = [f"{LOCAL}/{name}" for name in self._works.fleet.names()]
+        priced = [n for n in self.settings.prices if n not in named]
+        return [*own, *named, *priced]
+
+    def _direct(self, provider: str, model: str) -> Route | None:
+        """The route of `provider/model`, which always works."""
+        candidate = self._candidate(f"{provider}/{model}", PLAIN, 1.0)
+        return Route(name=f"{provider}/{model}", candidates=(candidate,))
+
+    def _route(self, name: str, model: Model) -> Route:
+        where = f"[models.{name}]"
+        if not model.try_:
+            raise BadConfig(f'{where} try: name at least one "provider/model".')
+        if model.weights and len(model.weights) != len(model.try_):
+            raise BadConfig(
+                f"{where} weights: {len(model.weights)} for {len(model.try_)} targets; "
+                "give one per target."
+            )
+        weights = model.weights or (1.0,) * len(model.try_)
+        if min(weights) < 0 or not sum(weights):
+            raise BadConfig(f"{where} weights: none may be negative, and not all may be 0.")
+        candidates = tuple(
+            self._candidate(target, model, weight, where)
+            for target, weight in zip(model.try_, weights, strict=True)
+        )
+        retry = model.retry
+        if retry.attempts < 1:
+            raise BadConfig(f"{where} retry.attempts counts the first: at least 1.")
+        return Route(
+            name=name,
+            candidates=candidates,
+            pick=model.pick,
+            first_content_s=retry.first_content_s,
+            fall_over_on_refusal=model.fall_over_on_refusal,
+            cheaper_on_budget=model.cheaper_when_over_budget,
+            policy=Policy(
+                retries_per_target=retry.attempts - 1,
+                wait_max_s=retry.wait_max_s,
+                backoff_s=retry.backoff_s,
+                hedge_share=retry.hedge_share,
+            ),
+        )
+
+    def _candidate(self, name: str, route: Model, weight: float, where: str = "") -> Candidate:
+        provider, slash, model = name.partition("/")
+        if not slash or not model:
+            raise BadConfig(f'{where} try: "{name}" must be "provider/model".')
+        if provider == LOCAL:
+            return self._local(model, weight)
+        source = self.sources.get(provider)
+        if source is None:
+            raise BadConfig(
+                f'{where} try: there is no provider "{provider}"; add [providers.{provider}].'
+            )
+        kind = family(provider, model)
+        tariff = Tariff(
+            provider=provider,
+            model=model,
+            price=self._price_of(source, model),
+            output_cap=kind.output_cap,
+            free=source.local,
+            allow_unpriced=route.allow_unpriced,
+        )
+        target = Target(
+            name=name if not source.region else f"{name}@{source.region}",
+            provider=provider,
+            model=model,
+            region=source.region,
+            context_window=kind.context,
+            reasons_silently=kind.reasons_silently,
+            slow_start=source.private,
+            cost=partial(_cost, tariff),
+        )
+        return Candidate(target, self._lanes(source, model, route, tariff), weight)
+
+    def _lanes(self, source: Source, model: str, route: Model, tariff: Tariff) -> tuple[Lane, ...]:
+        works = self._works
+        making = Making(
+            dialects=works.dialects,
+            proxies=works.proxies,
+            timeouts=route.timeouts,
+            defaults=route.defaults,
+            drop_unsupported=route.drop_unsupported,
+        )
+        keys = source.keys or (None,)
+        lanes = []
+        for key in keys:
+            upstream = Upstream(source.spec(model, key, making), works.client)
+            lanes.append(Lane(key.label if key else "", self._paid(upstream, tariff)))
+        return tuple(lanes)
+
+    def _price_of(self, source: Source, model: str) -> Callable[[], Price | None]:
+        """Looks the price up now: announced changes come into force by the clock."""
+        look_up = partial(self.prices.price, source.id, model)
+        if source.percent == 100:
+            return look_up
+
+        def in_region() -> Price | None:
+            price = look_up()
+            return None if price is None else price.scaled(source.percent)
+
+        return in_region
+
+    def _local(self, model: str, weight: float) -> Candidate:
+        name = f"{LOCAL}/{model}"
+        tariff = Tariff(provider=LOCAL, model=model, price=no_price, output_cap=None, free=True)
+        target = Target(name=name, provider=LOCAL, model=model, slow_start=True)
+        engine = self._works.fleet.answerer(model)
+        return Candidate(target, (Lane("", self._paid(engine, tariff)),), weight)
+
+    def _paid(self, inner: Answerer, tariff: Tariff) -> Answerer:
+        return Metered(inner, tariff, self._works.book, self.settings.server.budget_wait_s)
+
+
+def _cost(tariff: Tariff, worst: Worst) -> int | None:
+    """The live price of a call on a target; None when it has none."""
+    if tariff.free:
+        return 0
+    price = tariff.price()
+    return None if price is None else tariff.reserve_nano(price, worst)

@@ -1,0 +1,1 @@
+"""Who we can ask and what it costs: providers, model families and prices, as data."""

@@ -1,0 +1,47 @@
+"""Quirks: how a provider's openai-chat differs from the plainest form of it, by name.
+
+Unless a quirk says otherwise the encoder writes `max_tokens`, a `system` message,
+`reasoning_effort` for thinking and `stream_options` for usage: what the most servers
+understand, and so what an unlisted server is sent. Each name is one deviation. A row of
+the catalogue names them, `quirks` in `octoplex.toml` adds some, a model's family too
+(`families.quirks_for`). They matter for requests that are written anew: what passes
+verbatim is the caller's word. Of the ways to ask for thinking a row names one at most.
+
+A name not listed here is an error where the row is read. Not promised: that one
+provider's models all behave alike (a row holds what is true for all of them), nor that
+the list is complete: a provider's 400 is where the next one comes from.
+"""
+
+from typing import Literal, get_args
+
+Quirk = Literal[
+    # limits
+    "max_completion_tokens",  # the output limit goes by this name; `max_tokens` is old or refused
+    "many_stops",  # takes more than four stop sequences
+    # messages
+    "developer_role",  # knows the `developer` role; elsewhere such turns go as `system`
+    "flat_content",  # a message's content must be one string where it holds only text
+    "cache_control",  # takes Anthropic's `cache_control` on parts
+    # streams
+    "no_stream_options",  # `stream_options` is refused; usage comes unasked or never
+    # thinking: how it is asked for, and what is wanted back
+    "thinking_object",  # `thinking: {type, ...}` beside `reasoning_effort`
+    "reasoning_object",  # `reasoning: {effort | max_tokens | enabled}`
+    "enable_thinking",  # `enable_thinking` and `thinking_budget`
+    "thinking_template",  # `chat_template_kwargs: {enable_thinking}`
+    "no_thinking_field",  # thinking cannot be asked for at all
+    "reasoning_split",  # `reasoning_split: true`, or thinking comes as <think> in the text
+    "echo_reasoning",  # `reasoning_content` of earlier turns; without it tool turns are a 400
+    "echo_reasoning_details",  # `reasoning_details` of earlier turns, signatures and all
+    # tools
+    "short_tool_ids",  # tool-call ids are exactly nine letters or digits
+    "required_is_any",  # tool_choice "required" is spelt "any"
+    "no_forced_tool_choice",  # tool_choice "required" or a named tool is refused
+    "no_parallel_tool_calls",  # `parallel_tool_calls` is refused
+    # the rest
+    "no_json_schema",  # `response_format` knows `json_object` only
+    "top_k",  # takes `top_k`
+    "random_seed",  # `seed` is called `random_seed`
+]
+
+QUIRKS: frozenset[str] = frozenset(get_args(Quirk))

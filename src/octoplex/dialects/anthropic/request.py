@@ -1,0 +1,180 @@
+"""`Chat` -> the body of `POST /messages` and of `POST /messages/count_tokens`.
+
+What the dialect has no word for is settled by the table in `dialects/expression.py`;
+thinking is `thinking.py`'s, turns are `turns.py`'s. Opaque members (`extra`, server
+tools, metadata, file ids) mean something here only when their caller spoke this dialect.
+
+`max_tokens` is required: the caller's, else the family's cap, else 4,096; never less.
+
+Reference: https://platform.claude.com/docs/en/api/messages and
+https://platform.claude.com/docs/en/build-with-claude/structured-outputs
+
+Not promised: that the model accepts each value, or a schema's every keyword; that is
+the provider's verdict. `anthropic-version` is the provider row's header, not ours.
+"""
+
+import msgspec
+from msgspec import Raw
+
+from octoplex.dialects.anthropic.families import Family, family_of
+from octoplex.dialects.anthropic.thinking import Wanted, write_thinking
+from octoplex.dialects.anthropic.turns import write_turns
+from octoplex.dialects.dialect import Encoded, Traits
+from octoplex.dialects.expression import SPOKEN, Omissions, express
+from octoplex.wire.chat import Chat, Tool
+
+NAME = "anthropic"
+OUTPUT_WHEN_UNKNOWN = 4_096
+
+_NATIVE_ONLY = frozenset({"extra", "server_tools", "metadata"})
+_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
+_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
+_ANY_OBJECT = Raw(b'{"type":"object"}')
+
+_json = msgspec.json.Encoder().encode
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
+Body = dict[str, object]
+
+
+def write_request(chat: Chat, traits: Traits) -> Encoded:
+    """Write the request.
+
+    Raises:
+        Unsupported: a field that changes the answer cannot be expressed.
+    """
+    return _write(chat, traits, counting=False)
+
+
+def write_count(chat: Chat, traits: Traits) -> Encoded:
+    """Write the request that counts the tokens of `chat` instead of answering it."""
+    return _write(chat, traits, counting=True)
+
+
+def _write(chat: Chat, traits: Traits, *, counting: bool) -> Encoded:
+    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+    native = chat.dialect == NAME
+    family = family_of(traits.model, traits.thinking)
+    chat = express(_without_defaults(chat), _spoken(native, family), omissions)
+    if chat.max_tokens is None:
+        max_tokens = traits.output_cap or OUTPUT_WHEN_UNKNOWN
+    else:
+        max_tokens = chat.max_tokens
+    body: Body = {"model": traits.model}
+    if not counting:
+        body["max_tokens"] = max_tokens
+        _put_plain(body, chat, omissions)
+    _put_content(body, chat, omissions)
+    _put_tools(body, chat)
+    wanted = write_thinking(chat, family, max_tokens, omissions)
+    _put_output(body, chat, wanted, omissions)
+    _put_extra(body, chat.extra)
+    if chat.stream and not counting:
+        body["stream"] = True
+    return Encoded(_json(body), omissions.names())
+
+
+def _without_defaults(chat: Chat) -> Chat:
+    """Leave out sampling fields that say what is so anyhow: some models refuse even that."""
+    if chat.dialect == NAME:
+        return chat
+    same = {name: None for name in ("temperature", "top_p") if getattr(chat, name) == 1}
+    return msgspec.structs.replace(chat, **same) if same else chat
+
+
+def _spoken(native: bool, family: Family) -> frozenset[str]:
+    spoken = SPOKEN[NAME] if native else SPOKEN[NAME] - _NATIVE_ONLY
+    return spoken if family.sampling else spoken - _SAMPLING
+
+
+def _put_plain(body: Body, chat: Chat, omissions: Omissions) -> None:
+    temperature = chat.temperature
+    if temperature is not None and temperature > 1:
+        omissions.leave_out("temperature", why=f"it takes 0 to 1, not {temperature}")
+        temperature = None
+    stops = [s for s in chat.stop if s.strip()]
+    if len(stops) < len(chat.stop):
+        omissions.leave_out("stop", why="it takes no sequence of white space alone")
+    tier = _TIERS.get(chat.service_tier or "")
+    if chat.service_tier is not None and tier is None:
+        omissions.leave_out("service_tier")
+    user = None if chat.user is None else {"user_id": chat.user}
+    for name, value in (
+        ("temperature", temperature),
+        ("top_p", chat.top_p),
+        ("top_k", chat.top_k),
+        ("stop_sequences", stops or None),
+        ("metadata", user if chat.metadata is None else chat.metadata),
+        ("service_tier", tier),
+    ):
+        if value is not None:
+            body[name] = value
+
+
+def _put_content(body: Body, chat: Chat, omissions: Omissions) -> None:
+    native = chat.dialect == NAME
+    system, turns = write_turns(chat.messages, omissions, native=native)
+    if system:
+        body["system"] = system
+    body["messages"] = turns
+
+
+def _put_tools(body: Body, chat: Chat) -> None:
+    tools: list[object] = [_tool(t) for t in chat.tools]
+    tools += chat.server_tools
+    if tools:
+        body["tools"] = tools
+    choice = _tool_choice(chat, bool(tools))
+    if choice is not None:
+        body["tool_choice"] = choice
+
+
+def _tool(tool: Tool) -> Body:
+    written: Body = {"name": tool.name}
+    if tool.description is not None:
+        written["description"] = tool.description
+    written["input_schema"] = _ANY_OBJECT if tool.schema is None else tool.schema
+    if tool.strict is not None:
+        written["strict"] = tool.strict
+    if tool.cache is not None:
+        written["cache_control"] = tool.cache
+    return written
+
+
+def _tool_choice(chat: Chat, has_tools: bool) -> Body | None:
+    """The choice, with "at most one call" in it: there is no other place for that."""
+    mode = chat.tool_choice.mode if chat.tool_choice is not None else None
+    if not has_tools and mode in (None, "auto", "none"):
+        return None
+    choice: Body | None = None
+    if chat.tool_choice is not None and mode == "named":
+        choice = {"type": "tool", "name": chat.tool_choice.name}
+    elif mode is not None:
+        choice = {"type": mode}
+    if chat.parallel_tools is False and mode != "none":
+        choice = choice or {"type": "auto"}
+        choice["disable_parallel_tool_use"] = True
+    return choice
+
+
+def _put_output(body: Body, chat: Chat, wanted: Wanted, omissions: Omissions) -> None:
+    if wanted.thinking is not None:
+        body["thinking"] = wanted.thinking
+    output: Body = {}
+    if wanted.effort is not None:
+        output["effort"] = wanted.effort
+    if chat.format is not None and chat.format.schema is not None:
+        output["format"] = {"type": "json_schema", "schema": chat.format.schema}
+    elif chat.format is not None:
+        omissions.leave_out("response_format", why="JSON needs a schema here")
+    if output:
+        body["output_config"] = output
+
+
+def _put_extra(body: Body, extra: dict[str, Raw]) -> None:
+    """Put opaque members back; the face splits `thinking` and `output_config` in two."""
+    for name, value in extra.items():
+        written = body.get(name)
+        if isinstance(written, dict):
+            body[name] = written | _members(value)
+        elif written is None:
+            body[name] = value

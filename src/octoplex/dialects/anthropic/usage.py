@@ -1,0 +1,119 @@
+"""Usage in Anthropic's words and in ours.
+
+Anthropic's `input_tokens` leaves out what was read from or written to the cache; ours
+counts everything that was read. Writes are priced by how long they are kept, so the
+one-hour share is carried apart; the API has been seen to send a 5m/1h breakdown that is
+smaller than the total, and then the rest counts as five-minute writes.
+
+In a stream the counts of `message_delta` are cumulative and replace those of
+`message_start`. Some providers repeat the input as zeros at the end: an all-zero input
+side says nothing and the earlier one stands.
+
+Reference: https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+
+Not promised: counts of server tools (`server_tool_use`), which `Usage` has no member for.
+"""
+
+import msgspec
+from msgspec import Raw, Struct
+
+from octoplex.dialects.anthropic.shapes import UNREADABLE
+from octoplex.wire.event import Usage
+
+_MOST_TOKENS = 10**12
+"""Above this a count is a defect of the sender, not a bill."""
+
+Count = int | float | None
+
+
+class _Written(Struct, gc=False):
+    ephemeral_5m_input_tokens: Count = None
+    ephemeral_1h_input_tokens: Count = None
+
+
+class _Details(Struct, gc=False):
+    thinking_tokens: Count = None
+
+
+class Counts(Struct, gc=False):
+    """`usage` as it is on the wire."""
+
+    input_tokens: Count = None
+    output_tokens: Count = None
+    cache_read_input_tokens: Count = None
+    cache_creation_input_tokens: Count = None
+    cache_creation: _Written | None = None
+    output_tokens_details: _Details | None = None
+
+    def _input(self) -> tuple[int, int, int]:
+        return (
+            _count(self.input_tokens),
+            _count(self.cache_read_input_tokens),
+            _count(self.cache_creation_input_tokens),
+        )
+
+    def merged(self, later: "Counts") -> "Counts":
+        """These counts after a later, cumulative report."""
+        names = ["output_tokens", "output_tokens_details"]
+        if any(later._input()):
+            names += ["input_tokens", "cache_read_input_tokens"]
+            names += ["cache_creation_input_tokens", "cache_creation"]
+        new = {name: getattr(later, name) for name in names}
+        return msgspec.structs.replace(self, **{k: v for k, v in new.items() if v is not None})
+
+    def usage(self) -> Usage:
+        """The same in our words, clamped to what is possible."""
+        fresh, cached, written = self._input()
+        hour = 0
+        if self.cache_creation is not None:
+            hour = _count(self.cache_creation.ephemeral_1h_input_tokens)
+            five = _count(self.cache_creation.ephemeral_5m_input_tokens)
+            written = max(written, hour + five)
+        output, details = _count(self.output_tokens), self.output_tokens_details
+        reasoning = _count(details.thinking_tokens) if details is not None else 0
+        return Usage(
+            input_tokens=fresh + cached + written,
+            output_tokens=output,
+            cached_tokens=cached,
+            cache_write_tokens=written,
+            cache_write_1h_tokens=hour,
+            reasoning_tokens=min(reasoning, output),
+        )
+
+
+_read = msgspec.json.Decoder(Counts).decode
+
+
+def read_counts(wire: Raw) -> Counts | None:
+    """Read a `usage` object; None when it is none or says nothing."""
+    try:
+        counts = _read(wire)
+    except UNREADABLE:
+        return None
+    if counts.input_tokens is None and counts.output_tokens is None:
+        return None
+    return counts
+
+
+def write_usage(usage: Usage) -> dict[str, object]:
+    """Our usage as the members Anthropic's clients expect; none of them is ever absent."""
+    written = min(usage.cache_write_tokens, usage.input_tokens)
+    hour = min(usage.cache_write_1h_tokens, written)
+    cached = min(usage.cached_tokens, usage.input_tokens - written)
+    wire: dict[str, object] = {
+        "input_tokens": usage.input_tokens - cached - written,
+        "cache_creation_input_tokens": written,
+        "cache_read_input_tokens": cached,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": written - hour,
+            "ephemeral_1h_input_tokens": hour,
+        },
+        "output_tokens": usage.output_tokens,
+    }
+    if usage.reasoning_tokens:
+        wire["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    return wire
+
+
+def _count(number: Count) -> int:
+    return 0 if number is None else int(min(max(number, 0), _MOST_TOKENS))

@@ -1,0 +1,232 @@
+"""The one table of what a dialect can say, and what becomes of what it cannot.
+
+A request that crosses from one dialect to another meets fields the target has no
+word for. Each field has a *weight*:
+
+- `answer`: leaving it out would change the answer (its form, its number, where it
+  stops, how it is sampled). The call is refused, naming the field, unless the route
+  says `drop_unsupported`; then it is dropped and named.
+- `hint`: leaving it out changes cost, speed, tracing or nothing. It is dropped and
+  named in `x-octoplex-dropped`; a hint never causes a 400.
+
+`WEIGHTS` says which is which, once for all dialects. `SPOKEN` has one entry per
+dialect: the fields it has a word for. A new dialect is a new entry. Names are those
+of the Chat dialect's wire, because most callers know them. A field that merely
+carries its documented default (`n = 1`, a penalty of 0) counts as absent.
+
+`express` settles everything that is a member of `Chat`. What sits deeper, in
+messages and tools (`DEEP`), the encoders meet themselves and report to an `Omissions`.
+
+Not promised: that a provider which speaks a dialect honours each of its words.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from octoplex.wire.chat import Chat
+from octoplex.wire.error import Unsupported
+
+Weight = Literal["answer", "hint"]
+
+WEIGHTS: dict[str, Weight] = {
+    # sampling: a narrower or steered choice of tokens is another answer
+    "temperature": "answer",
+    "top_p": "answer",
+    "top_k": "answer",  # top_k = 1 is greedy decoding: nobody asks for it by accident
+    "presence_penalty": "answer",
+    "frequency_penalty": "answer",
+    "logit_bias": "answer",
+    "seed": "hint",  # "best effort" in every provider's own words
+    # form
+    "stop": "answer",
+    "n": "answer",
+    "logprobs": "answer",
+    "top_logprobs": "answer",
+    "modalities": "answer",
+    "response_format": "answer",
+    # tools
+    "tools": "answer",
+    "server_tools": "answer",
+    "tool_choice": "answer",
+    "parallel_tool_calls": "answer",  # a caller that says false can take only one at a time
+    # effort is advice to the model; a model that cannot think still answers
+    "thinking": "hint",
+    # bookkeeping
+    "user": "hint",
+    "metadata": "hint",
+    "service_tier": "hint",
+    "extra": "hint",
+    # inside messages and tools
+    "image.url": "answer",
+    "image.data": "answer",
+    "image.file_id": "answer",
+    "document.url": "answer",
+    "document.data": "answer",
+    "document.file_id": "answer",
+    "audio.data": "answer",
+    "audio.url": "answer",
+    "audio.file_id": "answer",
+    "image.detail": "hint",
+    "document.title": "hint",
+    "message.name": "hint",
+    "tool.strict": "hint",
+    "cache_control": "hint",
+    "thinking_history": "hint",  # another provider cannot read it, and says so with a 400
+}
+
+SPOKEN: dict[str, frozenset[str]] = {
+    "openai-chat": frozenset(
+        {
+            "temperature",
+            "top_p",
+            "presence_penalty",
+            "frequency_penalty",
+            "logit_bias",
+            "seed",
+            "stop",
+            "n",
+            "logprobs",
+            "top_logprobs",
+            "modalities",
+            "response_format",
+            "tools",
+            "tool_choice",
+            "parallel_tool_calls",
+            "thinking",
+            "user",
+            "metadata",
+            "service_tier",
+            "image.url",
+            "image.data",
+            "image.detail",
+            "document.data",
+            "document.file_id",
+            "document.title",
+            "audio.data",
+            "message.name",
+            "tool.strict",
+        }
+    ),
+    "anthropic": frozenset(
+        {
+            "temperature",
+            "top_p",
+            "top_k",
+            "stop",
+            "response_format",
+            "tools",
+            "server_tools",
+            "tool_choice",
+            "parallel_tool_calls",
+            "thinking",
+            "user",
+            "metadata",
+            "service_tier",
+            "extra",
+            "image.url",
+            "image.data",
+            "image.file_id",
+            "document.url",
+            "document.data",
+            "document.file_id",
+            "document.title",
+            "tool.strict",
+            "cache_control",
+            "thinking_history",
+        }
+    ),
+}
+
+MEMBERS: dict[str, str] = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "presence_penalty": "presence_penalty",
+    "frequency_penalty": "frequency_penalty",
+    "logit_bias": "logit_bias",
+    "seed": "seed",
+    "stop": "stop",
+    "n": "n",
+    "logprobs": "logprobs",
+    "top_logprobs": "top_logprobs",
+    "modalities": "modalities",
+    "response_format": "format",
+    "tools": "tools",
+    "server_tools": "server_tools",
+    "tool_choice": "tool_choice",
+    "parallel_tool_calls": "parallel_tools",
+    "thinking": "thinking",
+    "user": "user",
+    "metadata": "metadata",
+    "service_tier": "service_tier",
+    "extra": "extra",
+}
+"""Field -> the attribute of `Chat` that holds it. The rest of `WEIGHTS` is deeper."""
+
+DEEP = frozenset(WEIGHTS) - frozenset(MEMBERS)
+
+_DEFAULTS: dict[str, object] = {
+    f.name: f.default_factory() if f.default is msgspec.NODEFAULT else f.default
+    for f in msgspec.structs.fields(Chat)
+    if not f.required
+}
+
+
+def says(dialect: str, field: str) -> bool:
+    """Whether the dialect has a word for the field."""
+    return field in SPOKEN[dialect]
+
+
+class Omissions:
+    """What an encoder leaves out, in the order met and each once; refuses what it may not."""
+
+    __slots__ = ("_allowed", "_names", "dialect")
+
+    def __init__(self, dialect: str, *, drop_unsupported: bool) -> None:
+        self.dialect, self._allowed = dialect, drop_unsupported
+        self._names: dict[str, None] = {}
+
+    def leave_out(self, field: str, name: str = "", why: str = "") -> None:
+        """Drop `field` (called `name` towards the caller), or refuse the call.
+
+        Raises:
+            Unsupported: the field changes the answer and the route does not drop such fields.
+        """
+        name = name or field
+        if WEIGHTS[field] == "answer" and not self._allowed:
+            raise Unsupported(
+                f"`{name}` cannot be expressed in the {self.dialect} dialect of this target"
+                f"{': ' + why if why else ''}. Leave it out, choose another model, or set"
+                " `drop_unsupported = true` on the route.",
+                param=name,
+            )
+        self._names[name] = None
+
+    def names(self) -> tuple[str, ...]:
+        """What was dropped, in the order met."""
+        return tuple(self._names)
+
+
+def express(chat: Chat, spoken: frozenset[str], omissions: Omissions) -> Chat:
+    """Return `chat` without the members that `spoken` lacks.
+
+    `spoken` is an entry of `SPOKEN`, plus or minus what a provider's quirks say. Members
+    and tools that only one dialect knows (`extra`, `server_tools`) stay when the call was
+    written in it, or by hand.
+
+    Raises:
+        Unsupported: one of them changes the answer.
+    """
+    if chat.dialect in ("", omissions.dialect):
+        spoken |= {"extra", "server_tools"}
+    gone: dict[str, object] = {}
+    for field, member in MEMBERS.items():
+        value = getattr(chat, member)
+        default = _DEFAULTS[member]
+        if value == default or field in spoken or (value == 0 and "penalty" in field):
+            continue
+        for name in value if field == "extra" else (field,):
+            omissions.leave_out(field, name)
+        gone[member] = default
+    return msgspec.structs.replace(chat, **gone) if gone else chat

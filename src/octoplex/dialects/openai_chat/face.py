@@ -1,0 +1,81 @@
+"""The caller's side of the Chat dialect: one class that joins the modules beside it.
+
+Reference: https://platform.openai.com/docs/api-reference/chat
+
+Not promised: `system_fingerprint` and `service_tier` in replies that were translated;
+the provider that answered has none.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec import Raw, Struct
+
+from octoplex.dialects.dialect import Encoder, HeadFields
+from octoplex.dialects.openai_chat.answer import ChatEncoder, write_reply
+from octoplex.dialects.openai_chat.failure import status_of, write_error, write_fail_event
+from octoplex.dialects.openai_chat.head import read_head
+from octoplex.dialects.openai_chat.shapes import UNREADABLE
+from octoplex.dialects.openai_chat.understand import read_chat
+from octoplex.wire.ask import Call
+from octoplex.wire.chat import Chat
+from octoplex.wire.error import GatewayError
+from octoplex.wire.event import Reply
+
+
+class _Options(Struct):
+    include_usage: bool | None = None
+
+
+_read_options = msgspec.json.Decoder(_Options | None).decode
+
+
+def wants_usage(fields: Mapping[str, Raw]) -> bool:
+    """Whether the caller asked for usage in the stream; what cannot be read asks for nothing."""
+    raw = fields.get("stream_options")
+    if raw is None:
+        return False
+    try:
+        options = _read_options(raw)
+    except UNREADABLE:
+        return False
+    return bool(options and options.include_usage)
+
+
+class OpenAIChatFace:
+    """Reads requests from, and writes replies to, a caller of the Chat dialect.
+
+    `now` is Unix time in seconds: replies say when they were created.
+    """
+
+    name = "openai-chat"
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+
+    def read_head(self, fields: Mapping[str, Raw]) -> HeadFields:
+        return read_head(fields)
+
+    def decode_chat(self, call: Call) -> Chat:
+        return read_chat(call)
+
+    def encode_reply(self, reply: Reply) -> bytes:
+        return write_reply(reply, int(self._now()))
+
+    def encoder(self, call: Call) -> Encoder:
+        return ChatEncoder(
+            created=int(self._now()),
+            request_id=call.id,
+            model=call.model,
+            include_usage=wants_usage(call.fields),
+        )
+
+    def encode_error(self, error: GatewayError, request_id: str) -> bytes:
+        return write_error(error, request_id)
+
+    def status(self, error: GatewayError) -> int:
+        return status_of(error)
+
+    def fail_event(self, error: GatewayError, request_id: str) -> bytes:
+        return write_fail_event(error, request_id)

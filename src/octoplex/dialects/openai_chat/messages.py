@@ -1,0 +1,204 @@
+"""Turns -> the `messages` of a Chat request.
+
+Our user turn holds tool results as parts; this dialect wants each as a message of
+role `tool` directly after the assistant's turn, so a user turn becomes its results
+first and the rest after. A `tool` message holds text only: media that a tool returned
+follow in the next user message, introduced by one line that names the tool call. A
+failed result is marked in its text, since there is no member for it.
+
+Earlier thinking is dropped and named, unless the provider wants it back (quirks
+`echo_reasoning`, `echo_reasoning_details`).
+
+Reference: https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages
+
+Not promised: the order of text and tool calls within one assistant turn (the dialect
+has one `content` and one `tool_calls`).
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from msgspec import Raw
+
+from octoplex.dialects.expression import Omissions
+from octoplex.dialects.openai_chat.reasoning import write_details
+from octoplex.wire.chat import Media, Message, Part, TextPart, ToolCall, ToolResult
+from octoplex.wire.event import Refusal, Thinking
+
+FAILED = "[tool failed] "
+"""Stands before the text of a tool result that its caller marked as an error."""
+
+_SHORT_ID = 9
+_NOT_IN_ID = re.compile(r"[^A-Za-z0-9]")
+_AUDIO = {
+    "audio/wav": "wav",
+    "audio/x-wav": "wav",
+    "audio/wave": "wav",
+    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
+}
+_TITLES = {"application/pdf": "document.pdf", "text/plain": "document.txt"}
+
+Body = dict[str, object]
+Quirks = frozenset[str]
+
+
+def write_messages(messages: Iterable[Message], quirks: Quirks, omissions: Omissions) -> list[Body]:
+    """Write every turn; raises Unsupported where a part cannot be expressed."""
+    writer = _Writer(quirks, omissions)
+    for message in messages:
+        writer.add(message)
+    return writer.written
+
+
+class _Writer:
+    """The messages written so far, and what the provider's row says."""
+
+    def __init__(self, quirks: Quirks, omissions: Omissions) -> None:
+        self.written: list[Body] = []
+        self._quirks, self._omissions = quirks, omissions
+
+    def add(self, message: Message) -> None:
+        if message.role == "assistant":
+            self._assistant(message)
+        elif message.role == "user":
+            self._user(message)
+        else:
+            role = message.role if "developer_role" in self._quirks else "system"
+            self._put(role, self._content(message.parts), message.name)
+
+    def _put(self, role: str, content: object, name: str | None) -> None:
+        written: Body = {"role": role, "content": content}
+        if name is not None:
+            written["name"] = name
+        self.written.append(written)
+
+    def _user(self, message: Message) -> None:
+        results = [p for p in message.parts if isinstance(p, ToolResult)]
+        rest: list[Part] = []
+        for result in results:
+            rest += self._tool_result(result)
+        rest += [p for p in message.parts if not isinstance(p, ToolResult)]
+        if rest or not results:
+            self._put("user", self._content(rest), message.name)
+
+    def _tool_result(self, result: ToolResult) -> list[Part]:
+        """Write one result; return the media it held, which must follow in a user message."""
+        texts = [p for p in result.parts if isinstance(p, TextPart)]
+        media = [p for p in result.parts if isinstance(p, Media)]
+        if result.failed:
+            first = texts[0] if texts else TextPart("")
+            texts[:1] = [TextPart(FAILED + first.text, first.cache)]
+        if result.cache is not None and texts and texts[-1].cache is None:
+            texts[-1] = TextPart(texts[-1].text, result.cache)
+        self.written.append(
+            {
+                "role": "tool",
+                "tool_call_id": self._id(result.id),
+                "content": self._content(texts) if texts else "",
+            }
+        )
+        if not media:
+            return []
+        return [TextPart(f"[returned by tool call {self._id(result.id)}]"), *media]
+
+    def _assistant(self, message: Message) -> None:
+        texts = [p for p in message.parts if isinstance(p, TextPart)]
+        calls = [p for p in message.parts if isinstance(p, ToolCall)]
+        refusals = [p.text for p in message.parts if isinstance(p, Refusal)]
+        content = self._content(texts) if texts else None
+        if content is None and not calls and not refusals:
+            content = ""
+        self._put("assistant", content, message.name)
+        written = self.written[-1]
+        if refusals:
+            written["refusal"] = "".join(refusals)
+        if calls:
+            written["tool_calls"] = [self._tool_call(c) for c in calls]
+        self._echo([p for p in message.parts if isinstance(p, Thinking)], written)
+        for part in message.parts:
+            if isinstance(part, Media):
+                self._omissions.leave_out(f"{part.kind}.{_source(part)}", why="by the assistant")
+
+    def _echo(self, thinking: Sequence[Thinking], written: Body) -> None:
+        if not thinking:
+            return
+        if "echo_reasoning_details" in self._quirks:
+            written["reasoning_details"] = write_details(thinking)
+        elif "echo_reasoning" in self._quirks:
+            written["reasoning_content"] = "".join(t.text for t in thinking)
+        else:
+            self._omissions.leave_out("thinking_history", "thinking")
+
+    def _tool_call(self, call: ToolCall) -> Body:
+        if call.cache is not None:
+            self._omissions.leave_out("cache_control")
+        return {
+            "id": self._id(call.use.id),
+            "type": "function",
+            # Some servers refuse "" although a call without arguments is just that.
+            "function": {"name": call.use.name, "arguments": call.use.arguments or "{}"},
+        }
+
+    def _id(self, id_: str) -> str:
+        """The id as the provider takes it; equal ids stay equal, so calls and results match."""
+        if "short_tool_ids" not in self._quirks:
+            return id_
+        return _NOT_IN_ID.sub("", id_)[-_SHORT_ID:].rjust(_SHORT_ID, "0")
+
+    def _content(self, parts: Sequence[Part]) -> object:
+        """One string where that says it all, else a list of parts."""
+        if len(parts) == 1 and isinstance(parts[0], TextPart) and parts[0].cache is None:
+            return parts[0].text
+        if "flat_content" in self._quirks and all(isinstance(p, TextPart) for p in parts):
+            return "\n".join(p.text for p in parts if isinstance(p, TextPart))
+        written = [self._part(p) for p in parts]
+        return [p for p in written if p is not None]
+
+    def _part(self, part: Part) -> Body | None:
+        if isinstance(part, TextPart):
+            return self._cached({"type": "text", "text": part.text}, part.cache)
+        if isinstance(part, Media):
+            written = self._media(part)
+            return None if written is None else self._cached(written, part.cache)
+        if isinstance(part, Refusal):
+            return {"type": "refusal", "refusal": part.text}
+        return None  # thinking and tool parts have members of their own
+
+    def _cached(self, written: Body, cache: Raw | None) -> Body:
+        if cache is not None:
+            if "cache_control" in self._quirks:
+                written["cache_control"] = cache
+            else:
+                self._omissions.leave_out("cache_control")
+        return written
+
+    def _media(self, media: Media) -> Body | None:
+        source = _source(media)
+        if media.kind == "image" and source != "file_id":
+            return self._image(media)
+        if media.kind == "document" and source == "data":
+            kind = media.media_type or "application/pdf"
+            title = media.title or _TITLES.get(kind, "document")
+            url = f"data:{kind};base64,{media.data}"
+            return {"type": "file", "file": {"filename": title, "file_data": url}}
+        if media.kind == "document" and source == "file_id":
+            return {"type": "file", "file": {"file_id": media.file_id}}
+        form = _AUDIO.get(media.media_type or "")
+        if media.kind == "audio" and source == "data" and form is not None:
+            return {"type": "input_audio", "input_audio": {"data": media.data, "format": form}}
+        self._omissions.leave_out(f"{media.kind}.{source}", why=media.media_type or "")
+        return None
+
+    def _image(self, media: Media) -> Body:
+        url = media.url or f"data:{media.media_type or 'image/png'};base64,{media.data}"
+        image: Body = {"url": url}
+        if media.detail is not None:
+            image["detail"] = media.detail
+        return {"type": "image_url", "image_url": image}
+
+
+def _source(media: Media) -> str:
+    if media.url is not None:
+        return "url"
+    return "data" if media.data is not None else "file_id"

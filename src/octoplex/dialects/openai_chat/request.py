@@ -1,0 +1,197 @@
+"""`Chat` -> the body of `POST /chat/completions`.
+
+Fields come out as most servers of the dialect take them unless a quirk of the
+provider's row says otherwise (`catalog/quirk.py`); what the dialect has no word for is
+settled by the table in `dialects/expression.py`. Messages are `messages.py`'s.
+
+Reference: https://platform.openai.com/docs/api-reference/chat/create
+
+Not promised: that the provider's model accepts each value; that is its own verdict.
+"""
+
+import msgspec
+
+from octoplex.dialects.dialect import Encoded, Traits
+from octoplex.dialects.expression import SPOKEN, Omissions, express
+from octoplex.dialects.openai_chat.messages import write_messages
+from octoplex.wire.chat import Chat, Effort, Format, ThinkingAsk, Tool, ToolChoice
+
+NAME = "openai-chat"
+
+_MOST_STOPS = 4
+_LOW_BELOW, _MEDIUM_UP_TO = 2_048, 6_144
+"""Budgets in tokens below and up to which an effort is called low and medium."""
+
+_json = msgspec.json.Encoder().encode
+Body = dict[str, object]
+
+
+def write_request(chat: Chat, traits: Traits) -> Encoded:
+    """Write the request.
+
+    Raises:
+        Unsupported: a field that changes the answer cannot be expressed.
+    """
+    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+    chat = express(chat, _spoken(traits.quirks), omissions)
+    body: Body = {
+        "model": traits.model,
+        "messages": write_messages(chat.messages, traits.quirks, omissions),
+    }
+    _put_limits(body, chat, traits.quirks, omissions)
+    _put_plain(body, chat, traits.quirks)
+    if chat.format is not None:
+        _put_format(body, chat.format, traits.quirks, omissions)
+    if chat.tools or chat.server_tools:
+        body["tools"] = [_tool(t, traits.quirks, omissions) for t in chat.tools] + [
+            *chat.server_tools
+        ]
+        _put_tool_choice(body, chat, traits.quirks, omissions)
+    if chat.thinking is not None:
+        _put_thinking(body, chat.thinking, traits.quirks)
+    if "reasoning_split" in traits.quirks:
+        body["reasoning_split"] = True
+    if chat.stream:
+        body["stream"] = True
+        if "no_stream_options" not in traits.quirks:
+            body["stream_options"] = {"include_usage": True}
+    body.update({name: value for name, value in chat.extra.items() if name not in body})
+    return Encoded(_json(body), omissions.names())
+
+
+def _spoken(quirks: frozenset[str]) -> frozenset[str]:
+    """The dialect's words, plus and minus what this provider's row says."""
+    spoken = SPOKEN[NAME] | (quirks & {"top_k", "cache_control"})
+    if "no_thinking_field" in quirks:
+        spoken -= {"thinking"}
+    if "no_parallel_tool_calls" in quirks:
+        spoken -= {"parallel_tool_calls"}
+    return spoken
+
+
+def _put_limits(body: Body, chat: Chat, quirks: frozenset[str], omissions: Omissions) -> None:
+    if chat.max_tokens is not None:
+        newer = "max_completion_tokens" in quirks
+        body["max_completion_tokens" if newer else "max_tokens"] = chat.max_tokens
+    stops = chat.stop
+    if len(stops) > _MOST_STOPS and "many_stops" not in quirks:
+        omissions.leave_out("stop", why=f"it takes {_MOST_STOPS} sequences, not {len(stops)}")
+        stops = stops[:_MOST_STOPS]
+    if stops:
+        body["stop"] = list(stops)
+
+
+def _put_plain(body: Body, chat: Chat, quirks: frozenset[str]) -> None:
+    """Members that have the same name and meaning on both sides."""
+    for name, value in (
+        ("temperature", chat.temperature),
+        ("top_p", chat.top_p),
+        ("top_k", chat.top_k),
+        ("presence_penalty", chat.presence_penalty),
+        ("frequency_penalty", chat.frequency_penalty),
+        ("logit_bias", chat.logit_bias),
+        ("random_seed" if "random_seed" in quirks else "seed", chat.seed),
+        ("n", chat.n if chat.n != 1 else None),
+        ("logprobs", chat.logprobs or None),
+        ("top_logprobs", chat.top_logprobs),
+        ("modalities", list(chat.modalities) or None),
+        ("user", chat.user),
+        ("metadata", chat.metadata),
+        ("service_tier", chat.service_tier),
+    ):
+        if value is not None:
+            body[name] = value
+
+
+def _put_format(body: Body, form: Format, quirks: frozenset[str], omissions: Omissions) -> None:
+    if form.schema is None:
+        body["response_format"] = {"type": "json_object"}
+        return
+    if "no_json_schema" in quirks:
+        omissions.leave_out(
+            "response_format", "response_format.json_schema", "this provider has json_object only"
+        )
+        body["response_format"] = {"type": "json_object"}
+        return
+    schema: Body = {"name": form.name, "schema": form.schema}
+    if form.description is not None:
+        schema["description"] = form.description
+    if form.strict is not None:
+        schema["strict"] = form.strict
+    body["response_format"] = {"type": "json_schema", "json_schema": schema}
+
+
+def _tool(tool: Tool, quirks: frozenset[str], omissions: Omissions) -> Body:
+    function: Body = {"name": tool.name}
+    if tool.description is not None:
+        function["description"] = tool.description
+    if tool.schema is not None:
+        function["parameters"] = tool.schema
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    written: Body = {"type": "function", "function": function}
+    if tool.cache is not None:
+        if "cache_control" in quirks:
+            written["cache_control"] = tool.cache
+        else:
+            omissions.leave_out("cache_control")
+    return written
+
+
+def _put_tool_choice(body: Body, chat: Chat, quirks: frozenset[str], omissions: Omissions) -> None:
+    choice = chat.tool_choice
+    forced = choice is not None and choice.mode in ("any", "named")
+    if forced and "no_forced_tool_choice" in quirks:
+        omissions.leave_out("tool_choice", why="this provider leaves the choice to the model")
+    elif choice is not None:
+        body["tool_choice"] = _tool_choice(choice, quirks)
+    if chat.parallel_tools is not None:
+        body["parallel_tool_calls"] = chat.parallel_tools
+
+
+def _tool_choice(choice: ToolChoice, quirks: frozenset[str]) -> object:
+    if choice.mode == "named":
+        return {"type": "function", "function": {"name": choice.name}}
+    if choice.mode == "any":
+        return "any" if "required_is_any" in quirks else "required"
+    return choice.mode
+
+
+def _put_thinking(body: Body, ask: ThinkingAsk, quirks: frozenset[str]) -> None:
+    """Ask for thinking in the provider's style. Off means no field where no field means off."""
+    on = ask.enabled is not False and ask.effort != "none"
+    if "thinking_object" in quirks:
+        body["thinking"] = {"type": "enabled" if on else "disabled"}
+        if on and ask.effort is not None:
+            body["reasoning_effort"] = ask.effort
+        elif on and ask.budget_tokens is not None:
+            body["thinking"] = {"type": "enabled", "budget_tokens": ask.budget_tokens}
+    elif "reasoning_object" in quirks:
+        body["reasoning"] = _reasoning_object(ask, on)
+    elif "enable_thinking" in quirks:
+        body["enable_thinking"] = on
+        if on and ask.budget_tokens is not None:
+            body["thinking_budget"] = ask.budget_tokens
+    elif "thinking_template" in quirks:
+        body["chat_template_kwargs"] = {"enable_thinking": on}
+    elif ask.effort is not None or on:
+        body["reasoning_effort"] = ask.effort or effort_of(ask.budget_tokens)
+
+
+def _reasoning_object(ask: ThinkingAsk, on: bool) -> Body:
+    if not on:
+        return {"enabled": False}
+    if ask.effort is not None:
+        return {"effort": ask.effort}
+    if ask.budget_tokens is not None:
+        return {"max_tokens": ask.budget_tokens}
+    return {"enabled": True}
+
+
+def effort_of(budget_tokens: int | None) -> Effort:
+    """The effort that a thinking budget stands for; none given is medium."""
+    if budget_tokens is None:
+        return "medium"
+    if budget_tokens < _LOW_BELOW:
+        return "low"
+    return "medium" if budget_tokens <= _MEDIUM_UP_TO else "high"

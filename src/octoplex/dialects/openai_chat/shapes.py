@@ -1,0 +1,168 @@
+"""The Chat dialect's replies as they are on the wire, and what their words mean to us.
+
+One set of shapes reads whole replies and stream chunks, since a `delta` is a message
+in pieces. They are lenient on purpose: every member is optional, and the spellings of
+several vendors stand side by side (`reasoning_content` of DeepSeek, `reasoning` and
+`reasoning_details` of OpenRouter, content parts of Mistral, cache counts of DeepSeek
+and Moonshot). msgspec reads over members that are not named here.
+
+Reference: https://platform.openai.com/docs/api-reference/chat/object and
+https://platform.openai.com/docs/api-reference/chat-streaming
+
+Not promised: choices other than the first, log probabilities and audio in replies;
+they pass verbatim only.
+"""
+
+import msgspec
+from msgspec import Raw, Struct
+
+from octoplex.wire.event import StopReason, Usage
+
+_MOST_TOKENS = 10**12
+"""Above this a count is a defect of the sender, not a bill."""
+
+
+class FunctionPiece(Struct, gc=False):
+    """Name and arguments of a tool call; some servers send arguments as an object."""
+
+    name: str | None = None
+    arguments: str | dict[str, Raw] | None = None
+
+
+class ToolPiece(Struct):
+    """A tool call or a piece of one."""
+
+    index: int | None = None
+    id: str | None = None
+    function: FunctionPiece | None = None
+
+
+class ReasoningDetail(Struct, gc=False):
+    """OpenRouter's shape for thinking that must be echoed: text with signature, or a cipher."""
+
+    type: str = ""
+    text: str | None = None
+    summary: str | None = None
+    signature: str | None = None
+    data: str | None = None
+
+
+class Said(Struct):
+    """A message of the assistant, or a delta of one."""
+
+    content: str | list[Raw] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[ReasoningDetail] | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolPiece] | None = None
+    function_call: FunctionPiece | None = None
+
+
+class Choice(Struct):
+    """One of the alternatives; `delta` in chunks, `message` in whole replies."""
+
+    index: int = 0
+    delta: Said | None = None
+    message: Said | None = None
+    finish_reason: str | None = None
+
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading JSON raises: msgspec lets invalid UTF-8 and depth through as they are."""
+
+Count = int | float | None
+
+
+class TokenDetails(Struct, gc=False):
+    """The subsets of a token count."""
+
+    cached_tokens: Count = None
+    cache_write_tokens: Count = None
+    reasoning_tokens: Count = None
+
+
+class WireUsage(Struct):
+    """`usage` as servers send it; `usage_of` makes it possible numbers."""
+
+    prompt_tokens: Count = None
+    completion_tokens: Count = None
+    total_tokens: Count = None
+    prompt_tokens_details: TokenDetails | None = None
+    completion_tokens_details: TokenDetails | None = None
+    prompt_cache_hit_tokens: Count = None
+    cached_tokens: Count = None
+
+
+class Groq(Struct):
+    """Groq's own member, where it puts usage on streams."""
+
+    usage: WireUsage | None = None
+
+
+WireError = dict[str, Raw] | str | None
+"""An in-band error. What it says is read by `verdict.py`, from the bytes."""
+
+
+class Wire(Struct):
+    """A whole reply or a chunk."""
+
+    id: str | None = None
+    model: str | None = None
+    choices: list[Choice] | None = None
+    usage: WireUsage | None = None
+    error: WireError = None
+    x_groq: Groq | None = None
+
+
+_NO_DETAILS = TokenDetails()
+
+read_wire = msgspec.json.Decoder(Wire).decode
+
+_STOPS: dict[str, StopReason] = {
+    "stop": "end",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "context",
+    "model_context_window_exceeded": "context",
+    "tool_calls": "tool",
+    "function_call": "tool",
+    "content_filter": "refusal",
+    "safety": "refusal",
+    "sensitive": "refusal",
+}
+BROKEN_STOPS = frozenset({"error", "insufficient_system_resource", "network_error"})
+"""Finish reasons that say the server gave up (OpenRouter, DeepSeek, Zhipu): not an end."""
+
+
+def stop_of(reason: str) -> StopReason:
+    """Our word for a finish reason; one that nobody documents is a plain end."""
+    return _STOPS.get(reason, "end")
+
+
+def usage_of(said: WireUsage) -> Usage | None:
+    """Our usage, with counts clamped to what is possible; None when it is none.
+
+    Some servers leave thinking out of `completion_tokens` and show it by a larger
+    `total_tokens` (xAI): it is billed as output, so it is added.
+    """
+    if said.prompt_tokens is None and said.completion_tokens is None:
+        return None
+    read, wrote = said.prompt_tokens_details or _NO_DETAILS, said.completion_tokens_details
+    cached = read.cached_tokens or said.prompt_cache_hit_tokens or said.cached_tokens
+    prompt, completion = _count(said.prompt_tokens), _count(said.completion_tokens)
+    reasoning = _count(wrote.reasoning_tokens) if wrote else 0
+    if reasoning and _count(said.total_tokens) == prompt + completion + reasoning:
+        completion += reasoning
+    cached_tokens = min(_count(cached), prompt)
+    return Usage(
+        input_tokens=prompt,
+        output_tokens=completion,
+        cached_tokens=cached_tokens,
+        cache_write_tokens=min(_count(read.cache_write_tokens), prompt - cached_tokens),
+        reasoning_tokens=min(reasoning, completion),
+    )
+
+
+def _count(number: Count) -> int:
+    return 0 if number is None else int(min(max(number, 0), _MOST_TOKENS))

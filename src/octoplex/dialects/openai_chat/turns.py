@@ -1,0 +1,224 @@
+"""The `messages` of a Chat request -> turns.
+
+Consecutive `tool` messages, and a user message right after them, become one user turn:
+that is where our words, and Anthropic's, have tool results. Earlier thinking is taken
+from `reasoning_details` (signed, see `reasoning.py`), else from `reasoning_content` or
+`reasoning`. Every complaint names the JSON path of what it is about.
+
+Reference: https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages
+
+Not promised: references to an earlier reply's audio; they mean something to OpenAI only.
+"""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Raw, Struct
+
+from octoplex.dialects.openai_chat.reasoning import read_detail
+from octoplex.dialects.openai_chat.shapes import UNREADABLE, ReasoningDetail
+from octoplex.wire.chat import Media, Message, Part, Role, TextPart, ToolCall, ToolResult
+from octoplex.wire.error import InvalidCall
+from octoplex.wire.event import Refusal, Thinking, ToolUse
+
+_DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,]*)*?);base64,", re.IGNORECASE)
+_AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+
+
+class _Image(Struct):
+    url: str
+    detail: str | None = None
+
+
+class _Audio(Struct):
+    data: str
+    format: str
+
+
+class _File(Struct):
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+class _Part(Struct):
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+    image_url: _Image | str | None = None
+    input_audio: _Audio | None = None
+    file: _File | None = None
+    cache_control: dict[str, Raw] | None = None
+
+
+class _Function(Struct):
+    name: str
+    arguments: str | dict[str, Raw] | None = None
+
+
+class _Call(Struct):
+    id: str = ""
+    type: str = "function"
+    function: _Function | None = None
+
+
+class _Message(Struct):
+    role: str
+    content: str | list[_Part] | None = None
+    name: str | None = None
+    tool_calls: list[_Call] | None = None
+    tool_call_id: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[ReasoningDetail] | None = None
+    function_call: dict[str, Raw] | None = None
+
+
+_read = msgspec.json.Decoder(list[_Message]).decode
+_encode = msgspec.json.Encoder().encode
+_SYSTEM: dict[str, Role] = {"system": "system", "developer": "developer"}
+
+
+def complaint(error: Exception, name: str) -> InvalidCall:
+    """msgspec's complaint about the member `name`, with the JSON path as `param`."""
+    if isinstance(error, UnicodeDecodeError | RecursionError):
+        why = "nested too deeply" if isinstance(error, RecursionError) else "not valid UTF-8"
+        return InvalidCall(f"`{name}` is {why}.", param=name)
+    said, _, where = str(error).partition(" - at `$")
+    path = name + where.rstrip("`").replace("[...]", "{}")
+    return InvalidCall(f"`{path}`: {said}.", param=path)
+
+
+def read_messages(raw: Raw) -> tuple[Message, ...]:
+    """Read every turn.
+
+    Raises:
+        InvalidCall: naming the path of the part that means nothing.
+    """
+    try:
+        messages = _read(raw)
+    except UNREADABLE as error:
+        raise complaint(error, "messages") from None
+    turns: list[Message] = []
+    after_tools = False
+    for number, message in enumerate(messages):
+        turn = _turn(message, f"messages[{number}]")
+        if after_tools and turn.role == "user" and turn.name is None:
+            turns[-1] = Message("user", turns[-1].parts + turn.parts)
+        else:
+            turns.append(turn)
+        after_tools = message.role == "tool"
+    return tuple(turns)
+
+
+def _turn(message: _Message, path: str) -> Message:
+    match message.role:
+        case "user":
+            return Message("user", _parts(message.content, path), message.name)
+        case "assistant":
+            return Message("assistant", tuple(_said(message, path)), message.name)
+        case "system" | "developer":
+            return Message(_SYSTEM[message.role], _parts(message.content, path), message.name)
+        case "tool":
+            return Message("user", (_result(message, path),))
+        case "function":
+            raise _wrong(f"{path}.role", "function messages are retired: send role `tool`")
+    raise _wrong(f"{path}.role", f"{message.role!r} is none of system, developer, user, "
+                 "assistant, tool")  # fmt: skip
+
+
+def _result(message: _Message, path: str) -> ToolResult:
+    if not message.tool_call_id:
+        raise _wrong(f"{path}.tool_call_id", "send the id of the tool call this answers")
+    parts = _parts(message.content, path) if message.content else ()
+    held = tuple(p for p in parts if isinstance(p, TextPart | Media))
+    return ToolResult(message.tool_call_id, held)
+
+
+def _said(message: _Message, path: str) -> Iterable[Part]:
+    """The parts of an assistant's message: thinking, text, refusal, tool calls."""
+    if message.function_call is not None:
+        raise _wrong(f"{path}.function_call", "function_call is retired: send `tool_calls`")
+    if message.reasoning_details:
+        yield from (read_detail(d) for d in message.reasoning_details)
+    elif thought := message.reasoning_content or message.reasoning:
+        yield Thinking(thought)
+    if message.content:
+        yield from _parts(message.content, path)
+    if message.refusal:
+        yield Refusal(message.refusal)
+    for number, call in enumerate(message.tool_calls or ()):
+        yield _call(call, f"{path}.tool_calls[{number}]")
+
+
+def _call(call: _Call, path: str) -> ToolCall:
+    if call.function is None:
+        raise _wrong(path, f"calls of type {call.type!r} cannot be carried; send `function`")
+    if not call.id:
+        raise _wrong(f"{path}.id", "send the id that the tool call had in the reply")
+    arguments = call.function.arguments
+    if isinstance(arguments, dict):
+        arguments = _encode(arguments).decode()
+    return ToolCall(ToolUse(call.id, call.function.name, arguments or "{}"))
+
+
+def _parts(content: str | list[_Part] | None, path: str) -> tuple[Part, ...]:
+    if content is None:
+        raise _wrong(f"{path}.content", "send text, or a list of parts")
+    if isinstance(content, str):
+        return (TextPart(content),)
+    return tuple(_part(p, f"{path}.content[{n}]") for n, p in enumerate(content))
+
+
+def _part(part: _Part, path: str) -> Part:
+    cache = None if part.cache_control is None else Raw(_encode(part.cache_control))
+    if part.type == "text" and part.text is not None:
+        return TextPart(part.text, cache)
+    if part.type == "refusal" and part.refusal is not None:
+        return Refusal(part.refusal)
+    if part.type == "image_url" and part.image_url is not None:
+        return _image(part.image_url, cache)
+    if part.type == "input_audio" and part.input_audio is not None:
+        return _audio(part.input_audio, path)
+    if part.type == "file" and part.file is not None:
+        return _file(part.file, path, cache)
+    if part.type in ("text", "refusal", "image_url", "input_audio", "file"):
+        raise _wrong(f"{path}.{part.type}", f"a part of type {part.type!r} needs this member")
+    raise _wrong(f"{path}.type", f"{part.type!r} is none of text, image_url, input_audio, file, "
+                 "refusal")  # fmt: skip
+
+
+def _image(image: _Image | str, cache: Raw | None) -> Media:
+    url, detail = (image, None) if isinstance(image, str) else (image.url, image.detail)
+    found = _DATA_URL.match(url)
+    if found is None:
+        return Media(kind="image", url=url, detail=detail, cache=cache)
+    data, kind = url[found.end() :], found[1] or "image/png"
+    return Media(kind="image", data=data, media_type=kind, detail=detail, cache=cache)
+
+
+def _audio(audio: _Audio, path: str) -> Media:
+    if audio.format not in _AUDIO:
+        raise _wrong(f"{path}.input_audio.format", f"{audio.format!r} is none of wav, mp3")
+    return Media(kind="audio", data=audio.data, media_type=_AUDIO[audio.format])
+
+
+def _file(file: _File, path: str, cache: Raw | None) -> Media:
+    if file.file_id is not None:
+        return Media(kind="document", file_id=file.file_id, title=file.filename, cache=cache)
+    if file.file_data is None:
+        raise _wrong(f"{path}.file", "send `file_data` or `file_id`")
+    found = _DATA_URL.match(file.file_data)
+    return Media(
+        kind="document",
+        data=file.file_data[found.end() :] if found else file.file_data,
+        media_type=(found and found[1]) or "application/pdf",
+        title=file.filename,
+        cache=cache,
+    )
+
+
+def _wrong(path: str, why: str) -> InvalidCall:
+    return InvalidCall(f"`{path}`: {why}.", param=path)

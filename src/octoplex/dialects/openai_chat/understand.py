@@ -1,0 +1,328 @@
+"""The members of a Chat request -> `Chat`, the typed view.
+
+Each member has one reader in `_READERS`; what has none is `extra`. A null counts as
+absent, as it does at OpenAI. Besides OpenAI's own members, `top_k`, `thinking`
+(Anthropic's shape, which many clients send through this dialect) and `reasoning`
+(OpenRouter's) are understood.
+
+Reference: https://platform.openai.com/docs/api-reference/chat/create
+
+Not promised: `functions` and `function_call`, which `tools` replaced in 2023: a 400
+says so.
+"""
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import msgspec
+from msgspec import Raw, Struct
+
+from octoplex.dialects.openai_chat.shapes import UNREADABLE
+from octoplex.dialects.openai_chat.turns import complaint, read_messages
+from octoplex.wire.ask import Call
+from octoplex.wire.chat import Chat, Effort, Format, ThinkingAsk, Tool, ToolChoice
+from octoplex.wire.error import InvalidCall, Unsupported
+
+Found = dict[str, Any]
+"""What was understood so far: arguments of `Chat`."""
+Reader = Callable[[Raw, Found], None]
+
+_NULL = b"null"
+
+
+class _Function(Struct):
+    name: str
+    description: str | None = None
+    parameters: dict[str, Raw] | None = None
+    strict: bool | None = None
+
+
+class _Tool(Struct):
+    type: str
+    function: _Function | None = None
+    cache_control: dict[str, Raw] | None = None
+
+
+class _Named(Struct):
+    name: str
+
+
+class _Allowed(Struct):
+    mode: str
+    tools: list[Raw]
+
+
+class _Choice(Struct):
+    type: str
+    function: _Named | None = None
+    allowed_tools: _Allowed | None = None
+
+
+class _Schema(Struct):
+    name: str = "reply"
+    schema: dict[str, Raw] | None = None
+    description: str | None = None
+    strict: bool | None = None
+
+
+class _Format(Struct):
+    type: str
+    json_schema: _Schema | None = None
+
+
+class _StreamOptions(Struct):
+    include_usage: bool | None = None
+
+
+class _Thinking(Struct):
+    type: str
+    budget_tokens: int | None = None
+
+
+class _Reasoning(Struct):
+    effort: Effort | None = None
+    max_tokens: int | None = None
+    enabled: bool | None = None
+
+
+_json = msgspec.json.Encoder().encode
+_read_tools = msgspec.json.Decoder(list[Raw]).decode
+_read_tool = msgspec.json.Decoder(_Tool).decode
+
+
+def read_chat(call: Call) -> Chat:
+    """Understand the call.
+
+    Raises:
+        InvalidCall: naming the path of what means nothing.
+    """
+    found: Found = {}
+    extra: dict[str, Raw] = {}
+    for name, raw in call.fields.items():
+        reader = _READERS.get(name)
+        if memoryview(raw)[:5] == _NULL:
+            continue
+        if reader is None:
+            extra[name] = raw
+            continue
+        try:
+            reader(raw, found)
+        except UNREADABLE as error:
+            raise complaint(error, name) from None
+    allowed = found.pop("allowed", None)
+    if allowed is not None:
+        found["tools"] = tuple(t for t in found.get("tools", ()) if t.name in allowed)
+    return Chat(
+        model=call.model,
+        stream=call.stream,
+        max_tokens=call.max_tokens,
+        n=call.n,
+        extra=extra,
+        dialect="openai-chat",
+        **found,
+    )
+
+
+def _messages(raw: Raw, found: Found) -> None:
+    found["messages"] = read_messages(raw)
+
+
+def _tools(raw: Raw, found: Found) -> None:
+    tools: list[Tool] = []
+    others: list[Raw] = []
+    for number, item in enumerate(_read_tools(raw)):
+        try:
+            tool = _read_tool(item)
+        except UNREADABLE as error:
+            raise complaint(error, f"tools[{number}]") from None
+        if tool.type != "function":
+            others.append(item)
+        elif tool.function is None:
+            path = f"tools[{number}].function"
+            raise InvalidCall(f"`{path}`: send the function's name and parameters.", param=path)
+        else:
+            tools.append(_tool(tool.function, tool.cache_control))
+    found["tools"], found["server_tools"] = tuple(tools), tuple(others)
+
+
+def _tool(function: _Function, cache: dict[str, Raw] | None) -> Tool:
+    return Tool(
+        name=function.name,
+        description=function.description,
+        schema=None if function.parameters is None else Raw(_json(function.parameters)),
+        strict=function.strict,
+        cache=None if cache is None else Raw(_json(cache)),
+    )
+
+
+_read_choice = msgspec.json.Decoder(str | _Choice).decode
+
+
+def _tool_choice(raw: Raw, found: Found) -> None:
+    choice = _read_choice(raw)
+    if isinstance(choice, str):
+        found["tool_choice"] = _mode(choice)
+    elif choice.type == "function" and choice.function is not None:
+        found["tool_choice"] = ToolChoice(mode="named", name=choice.function.name)
+    elif choice.type == "allowed_tools" and choice.allowed_tools is not None:
+        # To be allowed only some tools is the same as to be given only these.
+        tools = [_read_tool(t).function for t in choice.allowed_tools.tools]
+        found["allowed"] = {t.name for t in tools if t is not None}
+        found["tool_choice"] = _mode(choice.allowed_tools.mode)
+    else:
+        raise Unsupported(
+            f"`tool_choice` of type {choice.type!r} cannot be carried to this target; name a"
+            " function, or send auto, none or required.",
+            param="tool_choice",
+        )
+
+
+def _mode(word: str) -> ToolChoice:
+    if word in ("auto", "none"):
+        return ToolChoice(mode="auto" if word == "auto" else "none")
+    if word in ("required", "any"):
+        return ToolChoice(mode="any")
+    raise InvalidCall(
+        f"`tool_choice` is {word!r}; send auto, none, required or a function.",
+        param="tool_choice",
+    )
+
+
+_read_format = msgspec.json.Decoder(_Format).decode
+
+
+def _format(raw: Raw, found: Found) -> None:
+    form = _read_format(raw)
+    if form.type == "json_object":
+        found["format"] = Format()
+    elif form.type == "json_schema" and form.json_schema and form.json_schema.schema is not None:
+        schema = form.json_schema
+        found["format"] = Format(
+            schema=Raw(_json(schema.schema)),
+            name=schema.name,
+            description=schema.description,
+            strict=schema.strict,
+        )
+    elif form.type == "json_schema":
+        path = "response_format.json_schema.schema"
+        raise InvalidCall(f"`{path}` is missing; send a JSON Schema.", param=path)
+    elif form.type != "text":
+        path = "response_format.type"
+        raise InvalidCall(
+            f"`{path}` is {form.type!r}; send text, json_object or json_schema.", param=path
+        )
+
+
+_read_word = msgspec.json.Decoder(str).decode
+
+
+def _effort(raw: Raw, found: Found) -> None:
+    word = _read_word(raw)
+    if word not in get_args(Effort):
+        raise InvalidCall(
+            f"`reasoning_effort` is {word!r}; send one of {', '.join(get_args(Effort))}.",
+            param="reasoning_effort",
+        )
+    effort: Effort = word  # type: ignore[assignment]  # it is one of them
+    enabled = False if word == "none" else None
+    found["thinking"] = ThinkingAsk(enabled=enabled, effort=effort)
+
+
+_read_thinking = msgspec.json.Decoder(_Thinking).decode
+_read_reasoning = msgspec.json.Decoder(_Reasoning).decode
+
+
+def _thinking(raw: Raw, found: Found) -> None:
+    asked = _read_thinking(raw)
+    on = asked.type != "disabled"
+    found.setdefault("thinking", ThinkingAsk(enabled=on, budget_tokens=asked.budget_tokens))
+
+
+def _reasoning(raw: Raw, found: Found) -> None:
+    asked = _read_reasoning(raw)
+    on = False if asked.effort == "none" else asked.enabled
+    found.setdefault(
+        "thinking",
+        ThinkingAsk(enabled=on, effort=asked.effort, budget_tokens=asked.max_tokens),
+    )
+
+
+_read_stop = msgspec.json.Decoder(str | list[str]).decode
+_read_modalities = msgspec.json.Decoder(list[str]).decode
+_read_options = msgspec.json.Decoder(_StreamOptions).decode
+
+
+def _stop(raw: Raw, found: Found) -> None:
+    stop = _read_stop(raw)
+    found["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
+
+
+def _modalities(raw: Raw, found: Found) -> None:
+    modalities = tuple(_read_modalities(raw))
+    found["modalities"] = () if modalities == ("text",) else modalities
+
+
+def _stream_options(raw: Raw, found: Found) -> None:
+    found["usage_in_stream"] = bool(_read_options(raw).include_usage)
+
+
+def _as(attribute: str, kind: Any) -> Reader:
+    """A reader that checks the type and keeps the value."""
+    read = msgspec.json.Decoder(kind).decode
+
+    def keep(raw: Raw, found: Found) -> None:
+        found[attribute] = read(raw)
+
+    return keep
+
+
+def _raw(attribute: str) -> Reader:
+    def keep(raw: Raw, found: Found) -> None:
+        found[attribute] = raw
+
+    return keep
+
+
+def _in_head(raw: Raw, found: Found) -> None:
+    """Read by `head.py`."""
+
+
+def _retired(name: str, instead: str) -> Reader:
+    def refuse(raw: Raw, found: Found) -> None:
+        raise InvalidCall(f"`{name}` is retired: send `{instead}`.", param=name)
+
+    return refuse
+
+
+_READERS: dict[str, Reader] = {
+    "model": _in_head,
+    "stream": _in_head,
+    "max_tokens": _in_head,
+    "max_completion_tokens": _in_head,
+    "n": _in_head,
+    "messages": _messages,
+    "stream_options": _stream_options,
+    "temperature": _as("temperature", float),
+    "top_p": _as("top_p", float),
+    "top_k": _as("top_k", int),
+    "stop": _stop,
+    "tools": _tools,
+    "tool_choice": _tool_choice,
+    "parallel_tool_calls": _as("parallel_tools", bool),
+    "response_format": _format,
+    "reasoning_effort": _effort,
+    "thinking": _thinking,
+    "reasoning": _reasoning,
+    "seed": _as("seed", int),
+    "presence_penalty": _as("presence_penalty", float),
+    "frequency_penalty": _as("frequency_penalty", float),
+    "logit_bias": _raw("logit_bias"),
+    "logprobs": _as("logprobs", bool),
+    "top_logprobs": _as("top_logprobs", int),
+    "modalities": _modalities,
+    "user": _as("user", str),
+    "metadata": _raw("metadata"),
+    "service_tier": _as("service_tier", str),
+    "functions": _retired("functions", "tools"),
+    "function_call": _retired("function_call", "tool_choice"),
+}

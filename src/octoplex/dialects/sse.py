@@ -1,0 +1,50 @@
+"""Server-sent events, read from bytes that hold whole events.
+
+Transport cuts a stream at event boundaries, so this has no state: bytes in, a list
+of `(event, data)` out. Short paths take what nearly every provider sends
+(`data: {...}`, or `event: name` and `data: {...}`, LF only); anything else goes line by
+line as the standard says: CRLF and CR line ends, no space after the colon, comments,
+`data` over several lines, a byte order mark, events without data, a last event without
+its blank line.
+
+Reference: https://html.spec.whatwg.org/multipage/server-sent-events.html
+
+Not promised: `id` and `retry` are read over; no model provider uses them.
+"""
+
+Event = tuple[str, bytes]
+"""The event's name, "" where it has none, and its data."""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def events(wire: bytes) -> list[Event]:
+    """Read the events in `wire`, which holds whole events only."""
+    if b"\r" in wire:
+        wire = wire.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    found: list[Event] = []
+    for block in wire.split(b"\n\n"):
+        if block.startswith(b"data: ") and b"\n" not in block:
+            found.append(("", block[6:]))
+            continue
+        name, two_lines, data = block.partition(b"\ndata: ")
+        if two_lines and name.startswith(b"event: ") and b"\n" not in data and b"\n" not in name:
+            found.append((name[7:].decode("utf-8", "replace"), data))
+        elif block:
+            event = _slowly(block)
+            if event is not None:
+                found.append(event)
+    return found
+
+
+def _slowly(block: bytes) -> Event | None:
+    """Read one event line by line; None when it has no data (a comment, a lone name)."""
+    name, data = "", []
+    for line in block.removeprefix(_BOM).split(b"\n"):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value.decode("utf-8", "replace")
+    return (name, b"\n".join(data)) if data else None

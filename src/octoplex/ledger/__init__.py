@@ -1,0 +1,50 @@
+"""Money and memory: what was reserved, spent, asked, and who may ask.
+
+store.py     the narrow door (`Store`); one test suite for every store
+sqlite.py    the store on SQLite: `open_store(path, address) -> SqliteStore`
+queries.py   `Reader(path)`: the same questions from any process, synchronously
+book.py      `Book`: the owner of budgets in memory
+rows.py      what is kept
+"""
+
+from octoplex.ledger.book import Book, Cap, Hold, Left, dollars
+from octoplex.ledger.ids import request_ids
+from octoplex.ledger.queries import Reader
+from octoplex.ledger.rows import (
+    Balance,
+    Condition,
+    KeyRow,
+    Order,
+    Page,
+    Record,
+    Settlement,
+    Spend,
+    SpendQuery,
+    SpendRow,
+)
+from octoplex.ledger.sqlite import SqliteStore, open_store
+from octoplex.ledger.store import Journal, Store
+
+__all__ = [
+    "Balance",
+    "Book",
+    "Cap",
+    "Condition",
+    "Hold",
+    "Journal",
+    "KeyRow",
+    "Left",
+    "Order",
+    "Page",
+    "Reader",
+    "Record",
+    "Settlement",
+    "Spend",
+    "SpendQuery",
+    "SpendRow",
+    "SqliteStore",
+    "Store",
+    "dollars",
+    "open_store",
+    "request_ids",
+]

@@ -1,0 +1,178 @@
+"""The reading side: read-only connections, from any thread and any process.
+
+Readers open with `mode=ro` and can neither write nor checkpoint, so they never meet
+SQLite's WAL-reset bug, never hold up the writer, and need no lock on the folder: the
+shell uses this class beside a running server. Every value is bound, never spliced.
+
+Not promised: that a row appended a moment ago is there; ask the store to drain first.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from octoplex.ledger.period import FOREVER, day_number, day_text
+from octoplex.ledger.rows import Balance, KeyRow, Page, Record, Spend, SpendQuery, SpendRow
+
+Row = tuple[Any, ...]
+KEPT = 4
+"""Connections kept open per file."""
+
+_SPEND = """select key_name, model, provider, day, sum(requests), sum(input_tokens),
+    sum(output_tokens), sum(nano), sum(estimated)
+    from days join terms on terms.id = days.terms
+    where day >= :since and day <= :until
+      and (:key is null or key_id = :key or key_name = :key)
+    group by key_id, key_name, model, provider, day
+    order by day desc, sum(nano) desc, key_id, model, provider"""
+_DAYS = """select key_id, day, sum(nano) from days join terms on terms.id = days.terms
+    where day >= ? group by key_id, day"""
+_TOTALS = """select key_id, sum(nano) from days join terms on terms.id = days.terms
+    group by key_id"""
+_ATTEMPTS = "select * from ledger where request_id = ? order by attempt"
+_ALL_ATTEMPTS = "select * from ledger order by request_id, attempt"
+_KEYS = """select id, name, hash, prefix, last4, tenant, models, limits, created_at_ms,
+    expires_at_ms, revoked_at_ms from keys order by created_at_ms, id"""
+_RECORD = "select seq, record from requests"
+_decode = msgspec.json.Decoder(Record).decode
+_models = msgspec.json.Decoder(tuple[str, ...])
+
+
+class Reader:
+    """Sums, records and keys out of a data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._free: dict[Path, list[sqlite3.Connection]] = {}
+        self._guard = threading.Lock()
+
+    def spend(self, query: SpendQuery) -> Spend:
+        """Sums per key, model, provider and day, newest day first.
+
+        Raises:
+            ValueError: `since` or `until` is not a day.
+        """
+        values = {
+            "since": day_number(query.since) if query.since else -FOREVER,
+            "until": day_number(query.until) if query.until else FOREVER,
+            "key": query.key,
+        }
+        found = self._all("ledger.db", _SPEND, values)
+        rows = [_spent(*row) for row in found]
+        return Spend(sum(row.nano for row in rows), rows)
+
+    def balances(self, since_day: int) -> list[Balance]:
+        """Every key's days since a day number, and its total."""
+        days: dict[str, dict[int, int]] = {}
+        for key_id, day, nano in self._all("ledger.db", _DAYS, (since_day,)):
+            days.setdefault(key_id, {})[day] = nano
+        totals = self._all("ledger.db", _TOTALS, ())
+        return [Balance(key_id, days.get(key_id, {}), nano) for key_id, nano in totals]
+
+    def attempts(self, request_id: str | None = None) -> list[dict[str, Any]]:
+        """The ledger's rows of one request, or all, by the names of the view `ledger`."""
+        with self._borrowed(self._folder / "ledger.db") as db:
+            text = _ALL_ATTEMPTS if request_id is None else _ATTEMPTS
+            found = db.execute(text, () if request_id is None else (request_id,))
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, row, strict=True)) for row in found]
+
+    def keys(self) -> list[KeyRow]:
+        """All run-time keys."""
+        rows = self._all("control.db", _KEYS, ())
+        return [KeyRow(**_key(row)) for row in rows]
+
+    def request(self, id_: str) -> Record | None:
+        """One record, by its id."""
+        found = self._find(id_)
+        return _decode(found[1][1]) if found else None
+
+    def requests(self, page: Page) -> list[Record]:
+        """Newest first; with `after`, the oldest `limit` of the newer ones, still newest first."""
+        files = self._logs()
+        compare, order, first = "<", "desc", 1 << 62
+        mark = page.before
+        if page.after is not None:
+            compare, order, first, mark = ">", "asc", 0, page.after
+            files.reverse()
+        if mark is not None:
+            found = self._find(mark)
+            if found is None:
+                return []
+            files, first = files[files.index(found[0]) :], int(found[1][0])
+        records: list[Record] = []
+        for number, file in enumerate(files):
+            seq = first if number == 0 or mark is None else (1 << 62 if compare == "<" else 0)
+            mine = "and key_id = ? " if page.key_id else ""
+            text = f"{_RECORD} where seq {compare} ? {mine}order by seq {order} limit ?"
+            values = (seq, *([page.key_id] if page.key_id else []), page.limit - len(records))
+            records += [_decode(row[1]) for row in self._all(file, text, values)]
+            if len(records) >= page.limit:
+                break
+        return records[::-1] if page.after is not None else records
+
+    def close(self) -> None:
+        """Let go of the files."""
+        with self._guard:
+            free, self._free = self._free, {}
+        for connections in free.values():
+            for db in connections:
+                db.close()
+
+    def _logs(self) -> list[str]:
+        names = (path.name for path in self._folder.glob("logs-[0-9]*.db"))
+        return sorted((n for n in names if len(n) == len("logs-202601.db")), reverse=True)
+
+    def _find(self, id_: str) -> tuple[str, Row] | None:
+        for file in self._logs():
+            for row in self._all(file, f"{_RECORD} where id = ?", (id_,)):
+                return file, row
+        return None
+
+    def _all(
+        self, name: str, text: str, values: Sequence[object] | Mapping[str, object]
+    ) -> list[Row]:
+        path = self._folder / name
+        if not path.exists():
+            return []
+        with self._borrowed(path) as db:
+            return db.execute(text, values).fetchall()
+
+    @contextmanager
+    def _borrowed(self, path: Path) -> Iterator[sqlite3.Connection]:
+        with self._guard:
+            free = self._free.setdefault(path, [])
+            db = free.pop() if free else None
+        if db is None:
+            db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        try:
+            yield db
+        except BaseException:
+            db.close()
+            raise
+        with self._guard:
+            free = self._free.setdefault(path, [])
+            if len(free) < KEPT:
+                free.append(db)
+                return
+        db.close()
+
+
+def _spent(key: str, model: str, provider: str, day: int, *sums: int) -> SpendRow:
+    return SpendRow(key, model, provider, day_text(day), *sums)
+
+
+def _key(row: Row) -> dict[str, Any]:
+    named = dict(zip(KeyRow.__struct_fields__, row, strict=True))
+    named["models"] = _models.decode(str(named["models"]))
+    return named

@@ -1,0 +1,265 @@
+"""The ledger on SQLite: three kinds of WAL files in the data folder, one writer.
+
+    control.db       keys made at run time           synchronous = full
+    ledger.db        money                           synchronous = full, group commit
+    logs-YYYYMM.db   request records, one a month    synchronous = normal
+
+    store = open_store("~/.local/share/octoplex", "127.0.0.1:8080")
+    reader = Reader(path)      # the same questions, synchronously, from any process
+
+`open_store` takes the folder's lock, migrates, settles what a kill left open, and
+starts the writer; it may take a moment and belongs before the listener. A month's
+records are dropped by deleting its file. A log file that SQLite calls corrupt is put
+aside and a new one begun (F54); a corrupt ledger or control file is never replaced.
+
+Each file is written and checkpointed by exactly one connection (see `folder.py`).
+"""
+
+import asyncio
+import atexit
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from octoplex.ledger.accounts import Accounts
+from octoplex.ledger.book import KEPT_DAYS
+from octoplex.ledger.folder import Folder
+from octoplex.ledger.migrate import migrate, steps
+from octoplex.ledger.period import DAY_MS, month_text
+from octoplex.ledger.queries import Reader
+from octoplex.ledger.records import write_records
+from octoplex.ledger.rows import (
+    Balance,
+    Condition,
+    KeyRow,
+    Page,
+    Record,
+    Spend,
+    SpendQuery,
+)
+from octoplex.ledger.writer import Money, Tempo, Writer
+from octoplex.wire.error import BadConfig, InvalidCall, StoreFailed
+
+T = TypeVar("T")
+WAL_PAGES = 4_000
+"""Checkpoint at 16 MB of log at the latest; sooner when nothing is waiting."""
+
+
+class Files:
+    """The write connections. Opened before the writer's thread starts, then its own."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self.conflicts = 0
+        self.quarantined: list[str] = []
+        self._control = self._open("control.db", "control", "full")
+        self._ledger = self._open("ledger.db", "ledger", "full")
+        self._accounts = Accounts(self._ledger)
+        self.lost = self._accounts.settle_lost()
+        self._logs: sqlite3.Connection | None = None
+        self._month = ""
+        self._wrote = False
+
+    def money(self, rows: list[Money]) -> None:
+        """Write a batch of money in one transaction."""
+        self.conflicts += self._accounts.write(rows)
+        self._wrote = True
+
+    def records(self, rows: list[Record]) -> None:
+        """Write records into the file of their month (of the last one's: a batch is short)."""
+        month = month_text(rows[-1].at_ms)
+        if self._logs is None or month > self._month:
+            self._turn(month)
+        assert self._logs is not None
+        try:
+            write_records(self._logs, rows)
+        except sqlite3.DatabaseError as error:
+            if not _corrupt(error):
+                raise
+            self._put_aside(f"logs-{self._month}.db")
+            self._turn(self._month)
+            write_records(self._logs, rows)
+        self._wrote = True
+
+    def add_key(self, row: KeyRow) -> None:
+        """Keep a key; names in use are unique."""
+        taken = "select 1 from keys where name = ? and revoked_at_ms is null"
+        if self._control.execute(taken, (row.name,)).fetchone():
+            raise InvalidCall(f"a key named {row.name!r} is in use; revoke it or choose another")
+        values = msgspec.structs.asdict(row) | {"models": msgspec.json.encode(row.models).decode()}
+        names = ", ".join(values)
+        marks = ", ".join(f":{name}" for name in values)
+        self._control.execute(f"insert into keys ({names}) values ({marks})", values)
+
+    def revoke_key(self, name: str, at_ms: int) -> str | None:
+        """Mark a key revoked; its id."""
+        text = """update keys set revoked_at_ms = ? where (id = ? or name = ?)
+            and revoked_at_ms is null returning id"""
+        rows = self._control.execute(text, (at_ms, name, name)).fetchall()
+        return str(rows[0][0]) if rows else None
+
+    def rest(self) -> None:
+        """Fold the logs of the files into them, once per busy spell."""
+        if self._wrote:
+            self._wrote = False
+            for db in filter(None, (self._ledger, self._logs)):
+                db.execute("pragma wal_checkpoint(passive)")
+
+    def close(self) -> None:
+        """Fold the logs in and close; a file that cannot be written keeps its log."""
+        for db in filter(None, (self._control, self._ledger, self._logs)):
+            with suppress(sqlite3.Error):
+                db.execute("pragma wal_checkpoint(truncate)")
+            db.close()
+
+    def _turn(self, month: str) -> None:
+        if self._logs is not None:
+            self._logs.close()
+            self._logs = None
+        self._logs = self._open(f"logs-{month}.db", "logs", "normal")
+        self._month = month
+
+    def _open(self, name: str, kind: str, synchronous: str) -> sqlite3.Connection:
+        path = self._folder.file(name)
+        try:
+            return _connect(path, kind, synchronous)
+        except sqlite3.DatabaseError as error:
+            if not _corrupt(error):
+                raise BadConfig(f"{path} cannot be opened: {error}") from error
+            if kind != "logs":
+                raise BadConfig(
+                    f"{path} is damaged ({error}): restore it from a backup; octoplex does not "
+                    "start without it, so that no money is forgotten"
+                ) from error
+        self._put_aside(name)
+        return _connect(self._folder.file(name), kind, synchronous)
+
+    def _put_aside(self, name: str) -> None:
+        if self._logs is not None:
+            self._logs.close()
+            self._logs = None
+        path = self._folder.path / name
+        aside = f"{name}.damaged-{time.time_ns() // 1_000_000}"
+        path.rename(path.with_name(aside))
+        for suffix in ("-wal", "-shm"):
+            path.with_name(name + suffix).unlink(missing_ok=True)
+        self.quarantined.append(aside)
+
+
+class SqliteStore:
+    """Implements `Store`. Make one with `open_store`."""
+
+    def __init__(self, folder: Folder, files: Files, tempo: Tempo | None = None) -> None:
+        self._folder, self._files = folder, files
+        self._writer = Writer(files, tempo)
+        self.reader = Reader(folder.path)
+        self.reserve = self._writer.reserve
+        self.settle = self._writer.settle
+        self.record = self._writer.record
+        self._closed = False
+        atexit.register(self.close)
+
+    async def drain(self) -> bool:
+        return await asyncio.wrap_future(self._writer.drain())
+
+    async def spend(self, query: SpendQuery) -> Spend:
+        return await self._ask(lambda: self.reader.spend(query))
+
+    async def requests(self, page: Page) -> list[Record]:
+        return await self._ask(lambda: self.reader.requests(page))
+
+    async def request(self, id_: str) -> Record | None:
+        return await self._ask(lambda: self.reader.request(id_))
+
+    async def balances(self) -> list[Balance]:
+        return await self._ask(self.balances_now)
+
+    def balances_now(self) -> list[Balance]:
+        """What every key has spent, without a loop: for a start before one runs."""
+        today = time.time_ns() // 1_000_000 // DAY_MS
+        return self.reader.balances(today - KEPT_DAYS)
+
+    def keys_now(self) -> list[KeyRow]:
+        """All run-time keys, without a loop: for a start before one runs."""
+        return self.reader.keys()
+
+    async def keys(self) -> list[KeyRow]:
+        return await asyncio.to_thread(self.reader.keys)
+
+    async def add_key(self, row: KeyRow) -> None:
+        await self._change(lambda: self._files.add_key(row))
+
+    async def revoke_key(self, name: str, at_ms: int) -> KeyRow | None:
+        id_ = await self._change(lambda: self._files.revoke_key(name, at_ms))
+        rows = await self.keys()
+        return next((row for row in rows if row.id == id_), None)
+
+    def condition(self) -> Condition:
+        files = self._files
+        return msgspec.structs.replace(
+            self._writer.condition(), conflicts=files.conflicts, lost=files.lost
+        )
+
+    def tell_address(self, address: str) -> None:
+        """Write the listener's address into the folder's lock once it is known."""
+        self._folder.tell(address)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        self.reader.close()
+        self._writer.close()
+        self._folder.unlock()
+
+    async def _change(self, work: Callable[[], T]) -> T:
+        """Have the writer do it, and wait until it is on disk."""
+        try:
+            return await asyncio.wrap_future(self._writer.call(work))
+        except sqlite3.Error as error:
+            raise StoreFailed(f"the keys cannot be written: {error}") from error
+
+    async def _ask(self, read: Callable[[], T]) -> T:
+        """Read what was written down before the question, too."""
+        await self.drain()
+        return await asyncio.to_thread(read)
+
+
+def open_store(path: Path | str, address: str = "", tempo: Tempo | None = None) -> SqliteStore:
+    """Open a data folder for writing.
+
+    Raises:
+        StoreFailed: another process has it.
+        BadConfig: it cannot be written, is damaged, or is newer than this code.
+    """
+    folder = Folder(path)
+    folder.lock(address)
+    try:
+        return SqliteStore(folder, Files(folder), tempo)
+    except BaseException:
+        folder.unlock()
+        raise
+
+
+def _connect(path: Path, kind: str, synchronous: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
+    try:
+        db.execute("pragma journal_mode = wal")
+        db.execute(f"pragma synchronous = {synchronous}")
+        db.execute(f"pragma wal_autocheckpoint = {WAL_PAGES}")
+        migrate(db, path, steps(kind))
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _corrupt(error: sqlite3.DatabaseError) -> bool:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))

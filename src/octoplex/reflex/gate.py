@@ -1,0 +1,160 @@
+"""Admission: may this key use this model, and is it within its rate limits.
+
+    desk = Desk(keys)                     keys: in force; desk.update(keys) at every change
+    answerer = admitted(inner, desk)      the reflex layer; adds no wrapper to the Answer
+    desk.figures(caller_id) -> [Figure]   for GET /v1/key
+    desk.header_block(caller_id, face)    rate-limit header lines, of the tightest limit per unit
+
+Only asks of callers that hold a key are looked at; without keys everybody may do
+everything. Budgets in dollars are not here: money is held per attempt, when the
+price is known (`ledger/book.py`).
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from octoplex.reflex.keys import Key
+from octoplex.reflex.limit import Buckets, Figure
+from octoplex.reflex.models import Models
+from octoplex.wire.answer import Answer, Answerer, Outcome
+from octoplex.wire.ask import Ask
+from octoplex.wire.error import Forbidden
+from octoplex.wire.event import NO_USAGE, Usage
+
+OtherNames = Callable[[str], Sequence[str]]
+"""Further names of a model: a bare `gpt-5-mini` is also `openai/gpt-5-mini`."""
+
+
+class _Guest(Struct, frozen=True):
+    models: Models
+    buckets: Buckets | None
+
+
+class Desk:
+    """What each key may do, and how much of its rate limits is left."""
+
+    def __init__(
+        self, keys: Iterable[Key] = (), now_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._now_ns = now_ns
+        self._guests: dict[str, _Guest] = {}
+        self.update(keys)
+
+    def update(self, keys: Iterable[Key]) -> None:
+        """Put these keys in force. A limit that stays the same keeps its level."""
+        fresh: dict[str, _Guest] = {}
+        for key in keys:
+            buckets = Buckets(key.limits.rates, self._now_ns) if key.limits.rates else None
+            old = self._guests.get(key.id)
+            if buckets and old and old.buckets:
+                buckets.adopt(old.buckets)  # calls in flight still settle with it
+            fresh[key.id] = _Guest(key.models, buckets)
+        self._guests = fresh
+
+    def guest(self, caller_id: str) -> _Guest | None:
+        """What this caller may do; None for callers without a key."""
+        return self._guests.get(caller_id)
+
+    def figures(self, caller_id: str) -> list[Figure]:
+        """Every rate limit of a key as it stands."""
+        guest = self._guests.get(caller_id)
+        return guest.buckets.figures() if guest and guest.buckets else []
+
+    def header_block(self, caller_id: str, face: str) -> bytes:
+        """Header lines of the tightest limit per unit, as this face's SDKs name them."""
+        tightest: dict[str, Figure] = {}
+        for figure in self.figures(caller_id):
+            other = tightest.get(figure.unit)
+            if other is None or figure.remaining < other.remaining:
+                tightest[figure.unit] = figure
+        write = _anthropic_lines if face == "anthropic" else _openai_lines
+        return "".join([write(f) for f in tightest.values()]).encode()
+
+
+def _openai_lines(figure: Figure) -> str:
+    name = "requests" if figure.unit == "req" else "tokens"
+    return (
+        f"x-ratelimit-limit-{name}: {figure.limit}\r\n"
+        f"x-ratelimit-remaining-{name}: {figure.remaining}\r\n"
+        f"x-ratelimit-reset-{name}: {_span(figure.reset_s)}\r\n"
+    )
+
+
+def _anthropic_lines(figure: Figure) -> str:
+    name = "requests" if figure.unit == "req" else "tokens"
+    reset_at = datetime.fromtimestamp(time.time() + figure.reset_s, UTC)
+    return (
+        f"anthropic-ratelimit-{name}-limit: {figure.limit}\r\n"
+        f"anthropic-ratelimit-{name}-remaining: {figure.remaining}\r\n"
+        f"anthropic-ratelimit-{name}-reset: {reset_at:%Y-%m-%dT%H:%M:%SZ}\r\n"
+    )
+
+
+def admitted(inner: Answerer, desk: Desk, other_names: OtherNames | None = None) -> Answerer:
+    """Let through what the caller's key allows.
+
+    Raises (the answerer):
+        Forbidden: the key may not use this model.
+        TooFast, TooLarge: its own rate limit.
+    """
+    guest_of = desk.guest
+
+    async def admit(ask: Ask) -> Answer:
+        guest = guest_of(ask.caller.id)
+        if guest is None:
+            return await inner(ask)
+        if not guest.models.allows(ask.model):
+            _check_other_names(guest.models, ask.model, other_names)
+        buckets = guest.buckets
+        if buckets is None:
+            return await inner(ask)
+        if not buckets.counts_tokens:
+            buckets.take()
+            return await inner(ask)
+        tokens = ask.worst_case().input_tokens
+        buckets.take(tokens)
+        try:
+            answer = await inner(ask)
+        except BaseException:
+            buckets.give_back(tokens)
+            raise
+        answer.on_end(_Debt(buckets, tokens))
+        return answer
+
+    return admit
+
+
+class _Debt:
+    """Told how an answer ended, it corrects the estimate and charges the output."""
+
+    __slots__ = ("_buckets", "_tokens")
+
+    def __init__(self, buckets: Buckets, tokens: int) -> None:
+        self._buckets, self._tokens = buckets, tokens
+
+    def __call__(self, outcome: Outcome, usage: Usage) -> None:
+        if usage is not NO_USAGE:
+            self._buckets.settle(self._tokens, usage.input_tokens, usage.output_tokens)
+
+
+def _check_other_names(models: Models, model: str, other_names: OtherNames | None) -> None:
+    names = other_names(model) if other_names is not None else ()
+    if not any(models.allows(name) for name in names):
+        raise Forbidden(
+            f"this key may not use the model {model!r}; it may use {models}", param="model"
+        )
+
+
+def _span(seconds: float) -> str:
+    """A duration as OpenAI writes it: 120ms, 6s, 1m30s."""
+    if seconds < 1:
+        return f"{-(-seconds * 1000 // 1):.0f}ms".replace("-0", "0")
+    whole = int(-(-seconds // 1))
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts: list[tuple[int, Literal["h", "m", "s"]]] = [(hours, "h"), (minutes, "m"), (rest, "s")]
+    return "".join(f"{n}{u}" for n, u in parts if n)

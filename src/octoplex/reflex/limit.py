@@ -1,0 +1,284 @@
+"""Rate limits and budgets from one string, and the buckets that keep them.
+
+    "60 req/min, 100k tok/min, 2M tok/day, $5/day, $50/month"
+
+    parse(text) -> Limits                  rates and caps; ValueError names the piece
+    Buckets(limits.rates, now_ns).take(tokens)     or TooFast with the exact wait
+    buckets.settle(taken, tokens, output_tokens)   correct the estimate, charge the output
+    buckets.give_back(taken)                       nothing was used after all
+    buckets.figures() -> [Figure]          for x-ratelimit-* headers and GET /v1/key
+
+`N req/min` is a bucket of N, full at the start, refilled evenly (a token bucket, or
+GCRA with a burst of N). A call passes when every bucket has room, and takes from all
+or none. Input tokens are taken at entry at their worst case; output is charged when
+it is known, as debt, which later calls wait for.
+
+A bucket's level is an integer: tokens times the period in nanoseconds. In each
+nanosecond it gains exactly N. So no rounding can add up to a token too many, however
+long it runs, and `retry_after_s` is exact. The clock is monotonic nanoseconds.
+"""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from octoplex.ledger import Cap, dollars
+from octoplex.ledger.rows import WindowKind
+from octoplex.wire.error import TooFast, TooLarge
+
+EXAMPLE = '"60 req/min, 100k tok/min, $50/month"'
+PERIODS_S = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60}
+PERIODS_S |= {"h": 3_600, "hour": 3_600, "d": 86_400, "day": 86_400}
+UNITS: dict[str, Literal["req", "tok"]] = {"req": "req", "request": "req", "requests": "req"}
+UNITS |= {"tok": "tok", "token": "tok", "tokens": "tok"}
+SUFFIXES = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
+WINDOWS: dict[str, WindowKind] = {"day": "day", "d": "day", "week": "week", "w": "week"}
+WINDOWS |= {"month": "month", "mo": "month", "total": "total"}
+MOST = 10**12
+"""The largest rate or budget in dollars: beyond it a limit is a slip of the pen."""
+
+_RATE = re.compile(r"([\d._]+)\s*([kmb]?)\s*([a-z]+)\s*(?:/|\bper\b)\s*([a-z]+)", re.ASCII)
+_CAP = re.compile(r"\$\s*([\d._]+)\s*([kmb]?)\s*(?:/|\bper\b|\s|\bin\b)\s*([a-z]+)", re.ASCII)
+_COMMA = re.compile(r"(?<!\d),|,(?!\d{3}(?!\d))")
+"""Between pieces; the one in 1,000 is not."""
+_NAMES = {1: "s", 60: "min", 3_600: "hour", 86_400: "day"}
+
+
+class Rate(Struct, frozen=True):
+    """`count` requests or tokens per period."""
+
+    unit: Literal["req", "tok"]
+    count: int
+    period_s: int
+
+    def __str__(self) -> str:
+        return f"{self.count:,} {self.unit}/{_NAMES[self.period_s]}"
+
+
+class Limits(Struct, frozen=True):
+    """What one key may do. `text` is as it was written."""
+
+    rates: tuple[Rate, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    text: str = ""
+
+
+class Figure(Struct, frozen=True):
+    """One rate limit as it stands: what remains, and when it will be full again."""
+
+    unit: Literal["req", "tok"]
+    limit: int
+    remaining: int
+    reset_s: float
+    period_s: int
+
+
+NO_LIMITS = Limits()
+FOREVER_NS = 10**30
+
+
+def parse(text: str) -> Limits:
+    """Read a limit string.
+
+    Raises:
+        ValueError: names the piece that is wrong and shows a valid example.
+    """
+    rates: list[Rate] = []
+    caps: list[Cap] = []
+    for piece in (p.strip() for p in _COMMA.split(text)):
+        if not piece:
+            if text.strip():
+                raise ValueError(f"an empty piece in the limits {text!r}; write it as {EXAMPLE}")
+        elif piece.startswith("$"):
+            _add(caps, _cap(piece), [c.window for c in caps], piece)
+        else:
+            _add(rates, _rate(piece), [(r.unit, r.period_s) for r in rates], piece)
+    return Limits(tuple(rates), tuple(caps), text.strip())
+
+
+def _add(found: list[Rate] | list[Cap], new: Rate | Cap, known: list[object], piece: str) -> None:
+    key = new.window if isinstance(new, Cap) else (new.unit, new.period_s)
+    if key in known:
+        raise ValueError(f"the limit {piece!r} says the same window twice; keep one of them")
+    found.append(new)  # type: ignore[arg-type]
+
+
+def _rate(piece: str) -> Rate:
+    match = _RATE.fullmatch(piece.lower().replace(",", ""))
+    if match is None:
+        raise _wrong(piece, "it is not NUMBER req|tok / s|min|hour|day")
+    number, suffix, unit, period = match.groups()
+    if unit not in UNITS:
+        raise _wrong(piece, f"{unit!r} is neither req nor tok")
+    if period not in PERIODS_S:
+        raise _wrong(piece, f"{period!r} is not s, min, hour or day")
+    count = _number(piece, number, suffix, 1)
+    return Rate(UNITS[unit], count, PERIODS_S[period])
+
+
+def _cap(piece: str) -> Cap:
+    match = _CAP.fullmatch(piece.lower().replace(",", ""))
+    if match is None:
+        raise _wrong(piece, "it is not $NUMBER / day|week|month|total")
+    number, suffix, window = match.groups()
+    if window not in WINDOWS:
+        raise _wrong(piece, f"{window!r} is not day, week, month or total")
+    return Cap(WINDOWS[window], _number(piece, number, suffix, 10**9))
+
+
+def _number(piece: str, digits: str, suffix: str, scale: int) -> int:
+    try:
+        value = Decimal(digits) * SUFFIXES[suffix]
+    except ArithmeticError:
+        raise _wrong(piece, f"{digits!r} is not a number") from None
+    scaled = value * scale
+    if scaled != int(scaled) or not 0 < value <= MOST:
+        least = "a billionth of a dollar" if scale > 1 else "a whole number"
+        raise _wrong(piece, f"{digits}{suffix} must be above 0, at most 10^12, and {least}")
+    return int(scaled)
+
+
+def _wrong(piece: str, why: str) -> ValueError:
+    return ValueError(f"the limit {piece!r} cannot be read: {why}; write it as {EXAMPLE}")
+
+
+class _Bucket(Struct, gc=False):
+    """Scaled by `period_ns`: `level` gains `count` per nanosecond up to `full`."""
+
+    rate: Rate
+    count: int
+    period_ns: int
+    full: int
+    level: int
+    at_ns: int
+    each: bool
+    """Counts requests; otherwise tokens."""
+
+    def fill(self, now_ns: int) -> int:
+        """Add what has flowed in since; a clock that steps back adds nothing."""
+        if now_ns > self.at_ns:
+            level = self.level + (now_ns - self.at_ns) * self.count
+            self.level = level if level < self.full else self.full
+            self.at_ns = now_ns
+        return self.level
+
+
+class Buckets:
+    """The rate limits of one key. Owned by the event loop."""
+
+    __slots__ = ("_all", "_now_ns", "_tokens", "counts_tokens", "rates")
+
+    def __init__(
+        self, rates: Sequence[Rate], now_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._now_ns, self.rates = now_ns, tuple(rates)
+        now = now_ns()
+        self._all = tuple(_bucket(rate, now) for rate in rates)
+        self._tokens = tuple(b for b in self._all if not b.each)
+        self.counts_tokens = bool(self._tokens)
+
+    def take(self, input_tokens: int = 0) -> None:
+        """Take one request and its input from every bucket, or nothing from any.
+
+        Raises:
+            TooFast: with `retry_after_s`, after which it passes if nobody else came first.
+            TooLarge: the call alone is more than a bucket holds, so waiting cannot help.
+        """
+        now = self._now_ns()
+        fits = True
+        for bucket in self._all:
+            level = bucket.fill(now)
+            level -= bucket.period_ns if bucket.each else input_tokens * bucket.period_ns
+            bucket.level = level
+            if level < 0:
+                fits = False
+        if not fits:
+            raise self._refuse(input_tokens)
+
+    def settle(self, taken_tokens: int, input_tokens: int, output_tokens: int) -> None:
+        """Replace the estimate by what was used. Output is debt: the level may go below 0."""
+        self._move(taken_tokens - input_tokens - output_tokens)
+
+    def give_back(self, taken_tokens: int) -> None:
+        """The call used no tokens; the request itself stays counted."""
+        self._move(taken_tokens)
+
+    def figures(self) -> list[Figure]:
+        """Every limit as it stands, in the order it was written."""
+        now = self._now_ns()
+        figures = []
+        for bucket in self._all:
+            bucket.fill(now)
+            figures.append(
+                Figure(
+                    bucket.rate.unit,
+                    bucket.rate.count,
+                    max(0, bucket.level // bucket.period_ns),
+                    -((bucket.level - bucket.full) // bucket.count) / 1e9,
+                    bucket.rate.period_s,
+                )
+            )
+        return figures
+
+    def adopt(self, old: "Buckets") -> None:
+        """Share the limits that stay as they were: what is left, and debts still to come."""
+        kept = {bucket.rate: bucket for bucket in old._all}
+        self._all = tuple(kept.get(bucket.rate, bucket) for bucket in self._all)
+        self._tokens = tuple(b for b in self._all if not b.each)
+
+    def _refuse(self, input_tokens: int) -> TooFast | TooLarge:
+        """Put back what `take` took, and say how long the slowest bucket needs."""
+        wait, slowest = 0, self._all[0].rate
+        for bucket in self._all:
+            cost = bucket.period_ns if bucket.each else input_tokens * bucket.period_ns
+            short = -bucket.level
+            bucket.level += cost
+            if cost > bucket.full:
+                wait, slowest = FOREVER_NS, bucket.rate
+            elif short > 0 and wait < FOREVER_NS:
+                ns = -(-short // bucket.count)
+                if ns > wait:
+                    wait, slowest = ns, bucket.rate
+        if wait >= FOREVER_NS:
+            return _too_large(slowest, input_tokens)
+        return _too_fast(slowest, wait)
+
+    def _move(self, tokens: int) -> None:
+        if tokens:
+            now = self._now_ns()
+            for bucket in self._tokens:
+                level = bucket.fill(now) + tokens * bucket.period_ns
+                bucket.level = level if level < bucket.full else bucket.full
+
+
+def _bucket(rate: Rate, now_ns: int) -> _Bucket:
+    period_ns = rate.period_s * 1_000_000_000
+    full = rate.count * period_ns
+    return _Bucket(rate, rate.count, period_ns, full, full, now_ns, rate.unit == "req")
+
+
+def _too_fast(rate: Rate, wait_ns: int) -> TooFast:
+    wait_s = wait_ns / 1e9
+    return TooFast(
+        f"this key's limit of {rate} is reached; try again in {wait_s:.3g} s",
+        retry_after_s=wait_s,
+        limit=str(rate),
+    )
+
+
+def _too_large(rate: Rate, input_tokens: int) -> TooLarge:
+    return TooLarge(
+        f"this call may hold {input_tokens:,} input tokens, and this key's limit is {rate}: it "
+        "can never pass; send less, or raise the limit",
+        limit=str(rate),
+    )
+
+
+def describe(limits: Limits) -> str:
+    """The limits in words, as `keys list` shows them."""
+    caps = (f"{dollars(cap.nano)}/{cap.window}" for cap in limits.caps)
+    return ", ".join([*map(str, limits.rates), *caps])

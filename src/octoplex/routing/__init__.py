@@ -1,0 +1,24 @@
+"""From a model name to an answer: candidates, order, retry, fallback, breaker, hedge."""
+
+from octoplex.routing.chain import Chain
+from octoplex.routing.health import Health
+from octoplex.routing.names import Resolver, fallback_models
+from octoplex.routing.pick import Chooser, choosers
+from octoplex.routing.policy import DEFAULT, Breaking, Policy
+from octoplex.routing.route import Candidate, Lane, Route, Target
+
+__all__ = [
+    "DEFAULT",
+    "Breaking",
+    "Candidate",
+    "Chain",
+    "Chooser",
+    "Health",
+    "Lane",
+    "Policy",
+    "Resolver",
+    "Route",
+    "Target",
+    "choosers",
+    "fallback_models",
+]

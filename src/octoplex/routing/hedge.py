@@ -1,0 +1,195 @@
+"""Ask a second target beside a slow one; the first to have content wins.
+
+Only for streams, only where a further target can be asked, and only so often (see
+`Share`): beyond that the slow one is cancelled first.
+
+The first target is asked in the caller's own task, so that the usual case, in which it
+answers in time, costs one cancelled timer and no task. At the limit the rest of the
+call's plan becomes a task of its own. If that has content first, the caller's task is
+interrupted in the way `asyncio.timeout` does it: cancelled by us, counted back with
+`uncancel`, and passed on whenever anybody else cancelled it too.
+
+A race returns when both sides have ended, with at most one open answer; every other one
+is closed. Metering settles a cancelled attempt by itself.
+
+Reference: Dean and Barroso, The Tail at Scale, CACM 56(2), 2013: hedged requests.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from typing import Any
+
+from msgspec import Struct
+
+from octoplex.routing.health import OpenCall, TargetHealth
+from octoplex.routing.limits import Limits
+from octoplex.routing.plan import Plan, Step
+from octoplex.routing.route import Route, Target
+from octoplex.wire.answer import Answer
+from octoplex.wire.ask import Ask
+from octoplex.wire.error import GatewayError, UpstreamSlow
+
+Walk = Callable[[Plan, Step], Coroutine[Any, Any, Answer]]
+
+
+def limit_s(route: Route, target: Target, state: TargetHealth) -> float:
+    """How long a stream may be without content before another target is asked, in seconds."""
+    if route.first_content_s is not None:
+        return route.first_content_s
+    policy, p99_s = route.policy_for(target), state.spread.p99_s()
+    if p99_s is not None:
+        return max(policy.first_content_p99 * p99_s, policy.first_content_min_s)
+    if target.reasons_silently:
+        return policy.silent_first_content_s
+    return policy.first_content_s
+
+
+async def ask_lane(call: OpenCall, step: Step, ask: Ask) -> Answer:
+    """One attempt, entered into health and trail however it ends."""
+    try:
+        answer = await step.lane.answer(ask)
+    except BaseException as error:
+        call.failed(error)
+        raise
+    call.opened(answer)
+    return answer
+
+
+class Race(Struct, eq=False):
+    """One step of a plan with a first-content limit, and what may be asked beside it."""
+
+    plan: Plan
+    step: Step
+    walk: Walk
+    limits: Limits
+    limit_at: float = 0.0
+    _rival: "asyncio.Task[Answer] | None" = None
+    _rows: int = 0
+    _main: "asyncio.Task[Any] | None" = None
+    _before: int = 0
+    _context: Context | None = None
+    _interrupted: bool = False
+
+    async def open(self) -> Answer | None:
+        """The first answer that opens; None when both sides failed: the plan has the verdict.
+
+        Raises:
+            GatewayError: the step's target failed and nothing was asked beside it.
+            UpstreamSlow: it passed the limit and was cancelled.
+        """
+        plan, step = self.plan, self.step
+        call = plan.open_call(step)
+        limited_s = limit_s(plan.route, step.candidate.target, call.state)
+        self._watch(limited_s)
+        try:
+            answer = await ask_lane(call, step, plan.ask)
+        except asyncio.CancelledError:
+            if not self._ours():
+                await self._discard()
+                raise
+        except GatewayError as error:
+            self._ours()
+            if self._rival is None or plan.ends(error):
+                await self._discard()
+                raise
+            plan.gave_up(step, error)
+            return await self._rivals_answer()
+        except BaseException:
+            self._ours()
+            await self._discard()
+            raise
+        else:
+            self._ours()
+            if self._rival is not None:
+                await self._keep(answer)
+            return answer
+        slow = UpstreamSlow(f"{step.candidate.target.name} had no content in {limited_s:g} s.")
+        call.outrun(slow.code if self._rival is None else "outrun")
+        if self._rival is None:
+            raise slow
+        plan.gave_up(step, slow)
+        return await self._rivals_answer()
+
+    def limit(self) -> None:
+        """The limit has passed: ask beside, or cancel, or let it be when nobody is left."""
+        plan = self.plan
+        if self._main is None or not plan.further():
+            return
+        if not plan.health.share(plan.route).take():
+            self._interrupt()
+            return
+        self._rows = len(plan.ask.trail.attempts)
+        step = plan.onward()
+        assert step is not None
+        loop = self._main.get_loop()
+        self._rival = loop.create_task(self.walk(plan, step), context=self._context)
+        self._rival.add_done_callback(self._ended)
+
+    def _watch(self, limited_s: float) -> None:
+        """Note who is asking, and from when on another may be asked."""
+        task = asyncio.current_task()
+        assert task is not None
+        loop = task.get_loop()
+        self._main, self._before, self._context = task, task.cancelling(), copy_context()
+        self.limit_at = loop.time() + limited_s
+        self.limits.add(self, loop)
+
+    def _ours(self) -> bool:
+        """The step has ended: stop watching. Whether it was only we who cancelled it."""
+        main, self._main = self._main, None
+        self.limits.drop(self)
+        return self._interrupted and main is not None and main.uncancel() <= self._before
+
+    def _ended(self, rival: asyncio.Task[Answer]) -> None:
+        if not rival.cancelled() and rival.exception() is None:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Break the caller's task out of the step, if it is still in it."""
+        if self._main is not None and not self._interrupted:
+            self._interrupted = True
+            self._main.cancel()
+
+    async def _keep(self, answer: Answer) -> None:
+        """The step won: stop the rival, and do not lose the answer while waiting for that."""
+        try:
+            await self._discard()
+        except BaseException:
+            answer.close()
+            raise
+        self.plan.ask.trail.why = self.step.why or self.plan.why
+        for row in self.plan.ask.trail.attempts[self._rows :]:
+            if row.outcome == "left":
+                row.outcome = "outrun"
+
+    async def _discard(self) -> None:
+        """Cancel the rival, wait for its end, close what it opened."""
+        rival, self._rival = self._rival, None
+        if rival is not None:
+            rival.add_done_callback(_close)
+            rival.cancel()
+            await asyncio.wait((rival,))
+
+    async def _rivals_answer(self) -> Answer | None:
+        """What the rival opens, None when it fails."""
+        rival = self._rival
+        assert rival is not None
+        try:
+            await asyncio.wait((rival,))
+        except asyncio.CancelledError:
+            await self._discard()
+            raise
+        self._rival = None
+        try:
+            return rival.result()
+        except GatewayError:
+            return None
+        finally:
+            del rival  # its exception's traceback holds this frame
+
+
+def _close(rival: asyncio.Task[Answer]) -> None:
+    """Close the answer of a rival that opened although it was no longer wanted."""
+    if not rival.cancelled() and rival.exception() is None:
+        rival.result().close()

@@ -1,0 +1,196 @@
+"""From a model name, as a caller writes it, to a route.
+
+In this order:
+
+1. a route of exactly this name;
+2. `provider/model`, where the model's id may itself contain "/" (raw or as %2F). A glob
+   that contains "/" was written for such names and comes before this rule;
+3. a glob route such as `claude-*`: the most specific one, which is the one with the most
+   literal characters, then the fewest `*`, then the first by name;
+4. a bare model id that exactly one usable provider offers.
+
+Two providers that offer a bare name are a 400 naming both: guessing would decide where
+data and money go. `*` stands for any characters, `?` for one; nothing else is special,
+because model ids contain brackets and dots.
+
+Answers are remembered, up to 4,096 names; a reload makes a new `Resolver`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import lru_cache
+from heapq import nlargest
+
+import msgspec
+
+from octoplex.routing.route import Candidate, Route
+from octoplex.wire.ask import Ask, Call
+from octoplex.wire.error import InvalidCall, NotFound
+
+REMEMBERED = 4_096
+LONGEST_NAME = 512
+MOST_MODELS = 16
+PIECES = 12
+COMPARED = 40
+
+RouteOf = Callable[[str], Route | None]
+
+
+def nothing_listed() -> Iterable[str]:
+    """No names to suggest from."""
+    return ()
+
+
+class Resolver:
+    """The names of one configuration."""
+
+    __slots__ = ("_globs", "_listed", "_offers", "_providers", "_routes", "resolve", "resolve_many")
+
+    def __init__(
+        self,
+        routes: Mapping[str, Route],
+        providers: Mapping[str, RouteOf],
+        offers: Callable[[str], Sequence[str]],
+        listed: Callable[[], Iterable[str]] = nothing_listed,
+    ) -> None:
+        """Resolve over compiled routes.
+
+        `providers` makes the route of a usable provider's model (None when it cannot have
+        that model), `offers` names the usable providers that list a bare model, `listed`
+        gives the names that a mistyped one is compared with.
+        """
+        self._routes, self._providers, self._offers = routes, providers, offers
+        self._listed = listed
+        self._globs = tuple(_compiled(routes))
+        self.resolve: Callable[[str], Route] = lru_cache(REMEMBERED)(self._resolve)
+        """The route of a name. Raises NotFound, or InvalidCall when two providers offer it."""
+        self.resolve_many: Callable[[tuple[str, ...]], Route] = lru_cache(REMEMBERED)(
+            self._resolve_many
+        )
+        """The route that tries the targets of several names, in their order."""
+
+    def route_of(self, ask: Ask) -> Route:
+        """The route of an ask: its model, then the fallbacks in its body's `models`."""
+        if isinstance(ask, Call) and "models" in ask.fields:
+            more = fallback_models(ask)
+            if more:
+                return self.resolve_many((ask.model, *more) if ask.model else more)
+        return self.resolve(ask.model)
+
+    def _resolve(self, name: str) -> Route:
+        if len(name) > LONGEST_NAME:
+            raise InvalidCall(
+                f"`model` is {len(name)} characters long; at most {LONGEST_NAME} are allowed.",
+                param="model",
+            )
+        name = name.replace("%2F", "/").replace("%2f", "/")
+        return (
+            self._routes.get(name)
+            or self._glob(name, "/")
+            or self._at_provider(name)
+            or self._glob(name, "")
+            or self._bare(name)
+        )
+
+    def _glob(self, name: str, holding: str) -> Route | None:
+        """The most specific glob for `name`, of those that hold `holding`."""
+        for glob, pattern, route in self._globs:
+            if holding in glob and pattern.fullmatch(name):
+                return route
+        return None
+
+    def _at_provider(self, name: str) -> Route | None:
+        provider, slash, model = name.partition("/")
+        route_of = self._providers.get(provider)
+        return route_of(model) if route_of is not None and slash and model else None
+
+    def _bare(self, name: str) -> Route:
+        offering = sorted(set(self._offers(name)))
+        if len(offering) > 1:
+            full = [f"{provider}/{name}" for provider in offering]
+            raise InvalidCall(
+                f"The model {name!r} is offered by {_listing(offering, 'and')}. "
+                f"Say {_listing(full, 'or')}.",
+                param="model",
+            )
+        route = self._providers[offering[0]](name) if offering else None
+        if route is None:
+            raise NotFound(self._unknown(name), param="model")
+        return route
+
+    def _unknown(self, name: str) -> str:
+        provider, slash, _ = name.partition("/")
+        said = f"There is no model or route named {name!r}."
+        if slash and provider in self._providers:
+            said = f"The provider {provider!r} has no model {name.partition('/')[2]!r}."
+        close = close_names(name, [*(n for n in self._routes if "*" not in n), *self._listed()])
+        if close:
+            return f"{said} Did you mean {_listing(close, 'or')}?"
+        return f"{said} GET /v1/models lists what there is; `provider/model` always works."
+
+    def _resolve_many(self, names: tuple[str, ...]) -> Route:
+        if not 1 <= len(names) <= MOST_MODELS:
+            raise InvalidCall(
+                f"`models` names {len(names)} models; 1 to {MOST_MODELS} are allowed.",
+                param="models",
+            )
+        routes = [self.resolve(name) for name in dict.fromkeys(names)]
+        candidates: dict[str, Candidate] = {}
+        for route in routes:
+            for candidate in route.candidates:
+                candidates.setdefault(candidate.target.name, candidate)
+        if len(routes) == 1:
+            return routes[0]
+        return msgspec.structs.replace(
+            routes[0],
+            name=",".join(dict.fromkeys(route.name for route in routes)),
+            candidates=tuple(candidates.values()),
+            pick="in-order",
+        )
+
+
+def fallback_models(call: Call) -> tuple[str, ...]:
+    """The `models` of a call's body: names to try after its `model`. Empty when absent.
+
+    Raises:
+        InvalidCall: it is not a list of names.
+    """
+    raw = call.fields.get("models")
+    if raw is None:
+        return ()
+    try:
+        return tuple(msgspec.json.decode(raw, type=list[str] | None) or ())
+    except msgspec.DecodeError as error:
+        raise InvalidCall(
+            f"`models` must be a list of model names: {error}.", param="models"
+        ) from None
+
+
+def close_names(name: str, known: Sequence[str]) -> list[str]:
+    """Up to three of `known` that look like `name`.
+
+    `difflib` takes 60 ms over 3,000 names, too long for a loop that others wait for; so it
+    compares only those that share the most three-letter pieces (2 ms).
+    """
+    step = max(1, (len(name) - 2) // PIECES)
+    pieces = [name[at : at + 3] for at in range(0, max(1, len(name) - 2), step)]
+    alike = nlargest(COMPARED, known, key=lambda n: sum(piece in n for piece in pieces))
+    return get_close_matches(name, alike, n=3, cutoff=0.6)
+
+
+def _compiled(routes: Mapping[str, Route]) -> list[tuple[str, re.Pattern[str], Route]]:
+    globs = [name for name in routes if "*" in name or "?" in name]
+    globs.sort(key=lambda g: (g.count("*") + g.count("?") - len(g), g.count("*"), g))
+    return [(name, _pattern(name), routes[name]) for name in globs]
+
+
+def _pattern(glob: str) -> re.Pattern[str]:
+    pieces = {"*": ".*", "?": "."}
+    return re.compile("".join(pieces.get(c) or re.escape(c) for c in re.sub(r"\*+", "*", glob)))
+
+
+def _listing(names: Sequence[str], word: str) -> str:
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} {word} {names[-1]}"

@@ -1,0 +1,398 @@
+"""What one call does next, after each thing that went wrong. Pure but for its clock.
+
+    start ->  Step  -> (asked) -> answer
+                     -> error  -> after -> Step: same target later, another key, next target
+                                        -> raise: the verdict
+
+The rules are contracts.md 'Attempts'; this module is their only home:
+
+- a target is asked at most `1 + retries_per_target` times, within the retry budget, and
+  never more than twice in 1.5 s. The pace is measured from the *end* of the attempt
+  before last, so that it also holds at the provider, however long a connect took;
+- a short Retry-After is waited out, unless another key is free; a long one lets the key
+  rest (or, when it did not come with a 429, the target);
+- a probe of an open breaker is one attempt, never retried;
+- a breaker hears of a call once, when the call is done with that target;
+- nothing is tried, and nothing waited for, that the caller's deadline would cut off.
+
+Errors are kept without their tracebacks and raised as copies: a frame that holds an
+error which holds the frame would keep every failed call for the garbage collector.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+
+from msgspec import Struct
+
+from octoplex.routing.health import Health, OpenCall, provider_status
+from octoplex.routing.policy import Policy
+from octoplex.routing.rest import Rest
+from octoplex.routing.route import Candidate, Lane, Route, Target
+from octoplex.wire.ask import Ask, Attempt
+from octoplex.wire.error import (
+    ContentRefused,
+    DeadlinePassed,
+    Forbidden,
+    GatewayError,
+    NoTarget,
+    OverBudget,
+    Unsupported,
+    UpstreamBroken,
+    UpstreamBusy,
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamOverloaded,
+    UpstreamQuota,
+    UpstreamSlow,
+    UpstreamUnreachable,
+)
+
+FAILURES = (
+    UpstreamUnreachable,
+    UpstreamBroken,
+    UpstreamFailed,
+    UpstreamOverloaded,
+    UpstreamSlow,
+)
+"""What a breaker counts, unless the provider sent a 4xx: its target answered."""
+
+
+class Step(Struct, frozen=True):
+    """Ask this candidate with this lane, after waiting."""
+
+    candidate: Candidate
+    lane: Lane
+    wait_s: float = 0.0
+    probe: bool = False
+    why: str = ""
+
+
+class Visit(Struct):
+    """What one call has met at one target."""
+
+    target: Target
+    asked: int = 0
+    ended_at: list[float] = []
+    error: GatewayError | None = None
+
+
+class Plan(Struct, eq=False):
+    """The way of one call through the candidates of its route, in `order`."""
+
+    ask: Ask
+    route: Route
+    order: Sequence[Candidate]
+    health: Health
+    random: Callable[[], float]
+    why: str
+    """The chooser's reason, for as long as nothing went wrong."""
+    _visits: dict[str, Visit] = {}
+    _issued: int = 0
+    _lead: Visit | None = None
+    _window: int = 0
+    _dearest_nano: int | None = None
+
+    def start(self) -> Step:
+        """The first step.
+
+        Raises:
+            NoTarget: every target rests; says until when.
+            DeadlinePassed: the caller's deadline is over.
+        """
+        if self.health.now() >= self.ask.deadline_at:
+            raise DeadlinePassed("The call's deadline had passed before a provider was asked.")
+        step = self.onward() or self._soonest()
+        if step is None:
+            raise self.verdict()
+        return step
+
+    def asked(self, candidate: Candidate, lane: Lane) -> Step:
+        """Count an attempt, and give its step: what the fast path did before there was a plan."""
+        return self._step(candidate, lane)
+
+    def open_call(self, step: Step) -> OpenCall:
+        """Enter an attempt into the target's state and the trail."""
+        target, health = step.candidate.target, self.health
+        self.ask.trail.why = step.why or self.why
+        row = Attempt(target=target.name, key=step.lane.key)
+        call = OpenCall(health.of(target), row, health.now(), step.probe)
+        call.enter(self.ask)
+        return call
+
+    def after(self, step: Step, error: GatewayError) -> Step:
+        """The step that follows a failure.
+
+        Raises:
+            GatewayError: nothing more can be tried, or this error ends the call.
+        """
+        self._note(step, error)
+        again = self._again(step, error)
+        if again is not None:
+            return again
+        self._leave(step, error)
+        if not self._may_move(step, error):
+            raise self._told(error)
+        return self._onward_or_verdict()
+
+    def still(self, step: Step) -> Step:
+        """The same step after its wait, or another if the target's breaker opened meanwhile."""
+        if self.health.of(step.candidate.target).breaker.closed:
+            return step
+        self._issued -= 1
+        return self._onward_or_verdict()
+
+    def gave_up(self, step: Step, error: GatewayError) -> None:
+        """This call is done with the step's target while another is already being asked."""
+        self._note(step, error)
+        self._leave(step, error)
+
+    def onward(self) -> Step | None:
+        """Enter the next candidate that can be asked, None when there is none."""
+        found = self._next()
+        if found is None:
+            return None
+        breaker = self.health.of(found[0].target).breaker
+        if not breaker.closed:
+            breaker.claim()
+        return self._step(*found, probe=breaker.probing)
+
+    def further(self) -> bool:
+        """Whether a further candidate could be asked now."""
+        return self._next() is not None
+
+    def may_have_further(self) -> bool:
+        """Whether a candidate is left that was not asked, whatever its health."""
+        return len(self._visits) < len(self.order)
+
+    def ends(self, error: GatewayError) -> bool:
+        """Whether this failure is the end whatever other targets would say."""
+        if isinstance(error, ContentRefused):
+            return not self.route.fall_over_on_refusal
+        return not isinstance(error, UpstreamError) or error.next == "end"
+
+    def is_first(self) -> bool:
+        """Whether only one attempt has been made."""
+        return self._issued == 1
+
+    def verdict(self) -> GatewayError:
+        """The most telling error: the preferred target's last one, or why nothing was asked."""
+        lead = self._lead
+        if lead is None or lead.error is None:
+            return self._nobody()
+        told = self._told(lead.error)
+        if told.retryable:
+            told.retry_after_s = self._earliest_s()
+        return told
+
+    # -- moving ---------------------------------------------------------------------------
+
+    def _next(self) -> tuple[Candidate, Lane] | None:
+        """The first candidate not yet asked that may be asked now."""
+        now, cap = self.health.now(), self.route.attempts
+        if cap is not None and self._issued >= cap:
+            return None
+        for candidate in self.order:
+            target = candidate.target
+            if target.name in self._visits or not self._fits(target):
+                continue
+            if self._issued and not self._in_time(now, self.route.policy_for(target)):
+                continue
+            lane = self.health.lane(candidate, now)
+            breaker = self.health.of(target).breaker
+            if lane is not None and (breaker.closed or breaker.may_probe(now)):
+                return candidate, lane
+        return None
+
+    def _soonest(self) -> Step | None:
+        """Every target is open: ask the one that reopens soonest, as its probe."""
+        now = self.health.now()
+        soonest: tuple[float, Candidate, Lane] | None = None
+        for candidate in self.order:
+            breaker = self.health.of(candidate.target).breaker
+            lane = self.health.lane(candidate, now)
+            if lane is None or breaker.closed or breaker.probing:
+                continue
+            if soonest is None or breaker.reopens_at < soonest[0]:
+                soonest = breaker.reopens_at, candidate, lane
+        if soonest is None:
+            return None
+        self.health.of(soonest[1].target).breaker.claim()
+        return self._step(soonest[1], soonest[2], probe=True)
+
+    def _step(
+        self, candidate: Candidate, lane: Lane, wait_s: float = 0.0, *, probe: bool = False
+    ) -> Step:
+        why = "probe of an open breaker" if probe else ""
+        if self._visits:
+            slow = [v.target.name for v in self._visits.values() if v.error is None]
+            why = f"beside {slow[0]}, which was slow" if slow else f"after {self._tried()}"
+        visit = self._visits.get(candidate.target.name)
+        if visit is None:
+            visit = self._visits[candidate.target.name] = Visit(candidate.target)
+            self._lead = self._lead or visit
+        visit.asked += 1
+        self._issued += 1
+        return Step(candidate, lane, wait_s, probe, why)
+
+    def _onward_or_verdict(self) -> Step:
+        step = self.onward()
+        if step is None:
+            raise self.verdict()
+        return step
+
+    def _fits(self, target: Target) -> bool:
+        """Whether the target's context is large enough and its price low enough by now."""
+        if self._window and (target.context_window or 0) <= self._window:
+            return False
+        if self._dearest_nano is None:
+            return True
+        nano = target.cost(self.ask.worst_case())
+        return nano is not None and nano < self._dearest_nano
+
+    def _may_move(self, step: Step, error: GatewayError) -> bool:
+        """Whether this failure lets another target be asked; narrows which."""
+        route, target = self.route, step.candidate.target
+        if isinstance(error, OverBudget):
+            self._dearest_nano = target.cost(self.ask.worst_case())
+            self._lead = None
+            return route.cheaper_on_budget and self._dearest_nano is not None and self.further()
+        if isinstance(error, Unsupported | Forbidden):
+            return any(isinstance(v.error, UpstreamError) for v in self._visits.values())
+        if isinstance(error, UpstreamError) and error.next == "larger":
+            self._window = target.context_window or self.ask.worst_case().input_tokens
+            self._lead = None
+            return self.further()
+        return not self.ends(error)
+
+    # -- the same target again ------------------------------------------------------------
+
+    def _again(self, step: Step, error: GatewayError) -> Step | None:
+        """Ask the same target again, with this key or another, if the rules allow it."""
+        if not isinstance(error, UpstreamError) or error.next not in {"retry", "key"}:
+            return None
+        target, health = step.candidate.target, self.health
+        policy, visit = self.route.policy_for(target), self._visits[target.name]
+        spent = self.route.attempts is not None and self._issued >= self.route.attempts
+        if step.probe or spent or visit.asked > policy.retries_per_target:
+            return None
+        if not health.of(target).breaker.closed:
+            return None
+        now = health.now()
+        lane, wait_s = self._lane_and_wait(step, error, now)
+        if len(visit.ended_at) >= policy.pace:
+            wait_s = max(wait_s, visit.ended_at[-policy.pace] + policy.pace_s - now)
+        if lane is None or not self._in_time(now + wait_s, policy):
+            return None
+        takes = error.next == "retry"
+        if takes and not health.retries.take(now, policy.retry_budget, policy.retry_floor_per_s):
+            return None
+        return self._step(step.candidate, lane, wait_s)
+
+    def _lane_and_wait(
+        self, step: Step, error: UpstreamError, now: float
+    ) -> tuple[Lane | None, float]:
+        policy = self.route.policy_for(step.candidate.target)
+        if error.next == "key":
+            return self.health.free_lane(step.candidate, now), 0.0
+        if isinstance(error, UpstreamBusy):
+            other = self.health.free_lane(step.candidate, now)
+            if other is not None:
+                return other, 0.0
+        wait_s = self._wait_s(step, error)
+        if wait_s > policy.wait_max_s and error.retry_after_s is not None:
+            return None, 0.0
+        return step.lane, wait_s * (1 + policy.jitter * self.random())
+
+    def _wait_s(self, step: Step, error: UpstreamError) -> float:
+        """What the provider asked for, else a backoff that doubles; without jitter."""
+        if error.retry_after_s is not None:
+            return max(error.retry_after_s, 0.0)
+        policy = self.route.policy_for(step.candidate.target)
+        asked = self._visits[step.candidate.target.name].asked
+        return float(policy.backoff_s * 2 ** (asked - 1))
+
+    def _in_time(self, at: float, policy: Policy) -> bool:
+        return at + policy.attempt_min_s <= self.ask.deadline_at
+
+    # -- remembering ----------------------------------------------------------------------
+
+    def _note(self, step: Step, error: GatewayError) -> None:
+        """Remember a failure and let keys rest that it says should rest."""
+        target, health = step.candidate.target, self.health
+        error.__traceback__ = None
+        visit, now = self._visits[target.name], health.now()
+        visit.ended_at.append(now)
+        visit.error = error
+        policy = self.route.policy_for(target)
+        if isinstance(error, UpstreamDenied | UpstreamQuota):
+            mine = provider_status(error) == 403 and isinstance(error, UpstreamDenied)
+            scope = target.name if mine else target.provider
+            rest = Rest(now + policy.key_rest_s, error.code)
+            health.rests.add(scope, step.lane.key, rest, now)
+        elif isinstance(error, UpstreamError) and error.next == "retry":
+            wait_s = min(self._wait_s(step, error), policy.rest_max_s)
+            soft = error.retry_after_s is None or wait_s <= policy.wait_max_s
+            busy = isinstance(error, UpstreamBusy)
+            if soft and not busy:
+                return
+            rest = Rest(now + wait_s, error.code, soft)
+            for lane in (step.lane,) if busy else step.candidate.lanes:
+                health.rests.add(target.name, lane.key, rest, now)
+
+    def _leave(self, step: Step, error: GatewayError) -> None:
+        """Tell the breaker how the call fared with this target, all its retries at once."""
+        health = self.health
+        breaker = health.of(step.candidate.target).breaker
+        status = provider_status(error)
+        if isinstance(error, FAILURES) and not 400 <= status < 500:
+            breaker.failed(health.now(), probe=step.probe)
+        elif step.probe:
+            breaker.released()
+
+    # -- telling --------------------------------------------------------------------------
+
+    def _tried(self) -> str:
+        met = [(v.target.name, v.error.code) for v in self._visits.values() if v.error]
+        return ", ".join(f"{name} {code}" for name, code in met)
+
+    def _told(self, error: GatewayError) -> GatewayError:
+        """A copy of `error` that also says what was tried, when that was more than once."""
+        told = copy(error)
+        if self._issued > 1:
+            told.args = (f"{error} (tried {self._issued}: {self._tried()})",)
+        return told
+
+    def _earliest_s(self) -> float | None:
+        """Seconds until anything of this route may be asked again, None when that is now."""
+        waits = [self._wait_for(candidate)[0] for candidate in self.order]
+        soonest_s = min(waits, default=0.0)
+        return soonest_s if soonest_s > 0 else None
+
+    def _wait_for(self, candidate: Candidate) -> tuple[float, str]:
+        """Seconds until a candidate may be asked, and what keeps it from being asked."""
+        target, health = candidate.target, self.health
+        now, breaker = health.now(), health.of(target).breaker
+        rests = [health.rest(target, lane, now) for lane in candidate.lanes]
+        until_at, why = now, ""
+        if rests and None not in rests:
+            first = min((r for r in rests if r is not None), key=lambda r: r.until_at)
+            until_at, why = first.until_at, f"resting after {first.why}"
+        if not breaker.closed:
+            reopens_at = max(breaker.reopens_at, now + 1.0 if breaker.probing else now)
+            if reopens_at > until_at:
+                until_at, why = reopens_at, "failing"
+        visit = self._visits.get(target.name)
+        wait_s = until_at - now
+        if wait_s <= 0 and visit is not None and visit.error is not None:
+            wait_s = visit.error.retry_after_s or 0.0
+        return wait_s, why
+
+    def _nobody(self) -> GatewayError:
+        """Why no target was asked at all."""
+        waits = [(c.target.name, *self._wait_for(c)) for c in self.order]
+        each = "; ".join(f"{name} {why or 'has no key'} ({s:.0f} s)" for name, s, why in waits)
+        return NoTarget(
+            f"No target of {self.route.name!r} can be asked now: {each}.",
+            retry_after_s=min((s for _, s, _ in waits if s > 0), default=1.0),
+        )

@@ -1,0 +1,58 @@
+"""How patient a route is: every default of contracts.md 'Attempts', as data.
+
+Each number can be set per route and per target; a target's own policy wins over its
+route's, because it was written for that one target. The breaker belongs to the target
+alone (all routes share its state), so it is read from the target's policy.
+
+Durations are in seconds.
+"""
+
+from msgspec import Struct
+
+
+class Breaking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a target that keeps failing is left alone, and for how long."""
+
+    failures: int = 5
+    of: int = 10
+    within_s: float = 60.0
+    open_s: float = 5.0
+    open_max_s: float = 30.0
+    jitter: float = 0.1
+    """An opening lasts between 1 - jitter and 1 + jitter times its length."""
+
+
+class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often and when a target is asked again, and when another is asked beside it."""
+
+    retries_per_target: int = 2
+    retry_budget: float = 0.2
+    """Retries as a share of the calls of the last 10 s, over all traffic."""
+    retry_floor_per_s: float = 3.0
+    wait_max_s: float = 3.0
+    """The longest Retry-After that is waited out."""
+    backoff_s: float = 0.5
+    """The first wait where the provider names none; doubles with every retry."""
+    jitter: float = 0.25
+    """A wait is up to this share longer than asked for, never shorter."""
+    pace: int = 2
+    pace_s: float = 1.5
+    """Never more than `pace` attempts within `pace_s` on one target, for one call."""
+    attempt_min_s: float = 0.5
+    """With less time than this before the caller's deadline nothing more is tried."""
+    first_content_s: float = 10.0
+    silent_first_content_s: float = 120.0
+    """The first-content limit of families that reason silently."""
+    first_content_p99: float = 3.0
+    """Once a target's p99 is known its limit is this many times that."""
+    first_content_min_s: float = 2.0
+    hedge_share: float = 0.1
+    """The share of a route's calls that may be asked twice at once."""
+    key_rest_s: float = 60.0
+    """How long a key rests that is out of quota or not accepted."""
+    rest_max_s: float = 600.0
+    """No provider's Retry-After makes a key rest longer than this."""
+    breaker: Breaking = Breaking()
+
+
+DEFAULT = Policy()

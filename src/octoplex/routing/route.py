@@ -1,0 +1,76 @@
+"""What a model name leads to: a route, its candidates, their keys.
+
+Routes are compiled once from the configuration and never changed: a reload makes new
+ones. What is learned about a target (its breaker, its times, its resting keys) lives in
+`health.py` under the target's name, shared by every route that leads there, and
+survives a reload.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from octoplex.routing.policy import DEFAULT, Policy
+from octoplex.wire.answer import Answerer
+from octoplex.wire.ask import Worst
+
+Pick = Literal["in-order", "weighted", "fastest", "cheapest", "least-busy", "learned"]
+
+
+def unpriced(worst: Worst) -> int | None:
+    """The cost of a call on a target without a price: unknown."""
+    return None
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """One model at one provider in one region, as routing sees it."""
+
+    name: str
+    """`provider/model`, with `@region` where there is one: the name of its health."""
+    provider: str
+    model: str
+    region: str = ""
+    context_window: int | None = None
+    reasons_silently: bool = False
+    slow_start: bool = False
+    """A server on a loopback or private address, which may first have to load the model."""
+    cost: Callable[[Worst], int | None] = unpriced
+    """What a call would cost now, in nano-dollars; None when the target has no price."""
+    policy: Policy | None = None
+
+
+class Lane(Struct, frozen=True):
+    """A target asked with one key of its pool. `key` is a label, never the secret."""
+
+    key: str
+    answer: Answerer
+
+
+class Candidate(Struct, frozen=True):
+    """A target that a route may ask, and the keys it may be asked with, preferred first."""
+
+    target: Target
+    lanes: tuple[Lane, ...]
+    weight: float = 1.0
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """What a name leads to."""
+
+    name: str
+    candidates: tuple[Candidate, ...]
+    pick: Pick = "in-order"
+    attempts: int | None = None
+    """The most attempts for one call over all targets; None: only the policy bounds them."""
+    first_content_s: float | None = None
+    """The first-content limit, in place of the computed one."""
+    fall_over_on_refusal: bool = False
+    """Ask the next target when a provider's policy refuses the content."""
+    cheaper_on_budget: bool = False
+    """Ask a cheaper target when the caller's budget does not hold the dearer one."""
+    policy: Policy = DEFAULT
+
+    def policy_for(self, target: Target) -> Policy:
+        """The policy of one target on this route."""
+        return self.policy if target.policy is None else target.policy

@@ -1,0 +1,221 @@
+"""The ASGI application: one route table, one way in.
+
+Whether a path needs a key is a property of its row in the table, nothing else; a row
+says so or the request is refused (`tests/server/test_auth.py` asks every row). Paths
+are taken from the decoded `scope["path"]` alone, never rebuilt from a header.
+"""
+
+import ipaddress
+import logging
+import os
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from octoplex.dialects.dialect import Face
+from octoplex.gateway import Gateway
+from octoplex.reflex.keys import credentials
+from octoplex.server import out
+from octoplex.server.headers import error_headers
+from octoplex.server.inbound import JSON, Inbound
+from octoplex.server.line import Asgi, Line
+from octoplex.wire.error import (
+    CallerLeft,
+    Forbidden,
+    GatewayError,
+    NotFound,
+    WrongMethod,
+)
+
+log = logging.getLogger("octoplex.server")
+Serve = Callable[[Inbound, Gateway], Awaitable[None]]
+Who = Literal["key", "anyone", "loopback"]
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One row: a method and a path, who may ask, and in which dialect it answers.
+
+    A path that ends in `/` takes the rest as one argument (ids may hold slashes).
+    """
+
+    method: str
+    path: str
+    who: Who
+    face: str
+    serve: Serve
+    says: str
+
+
+class App:
+    """ASGI entry. `gateway` is replaced whole at a reload; requests keep the one they met."""
+
+    def __init__(self, gateway: Gateway, routes: list[Route], faces: dict[str, Face]) -> None:
+        self.gateway = gateway
+        self.quiet = out.Quiet()
+        self._faces = faces
+        self._exact = {(r.method, r.path): r for r in routes if not r.path.endswith("/")}
+        self._open = [r for r in routes if r.path.endswith("/")]
+        self._plain_face = faces["openai-chat"]
+        self._ids = Ids()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one ASGI scope, under whatever server."""
+        if scope["type"] == "http":
+            await self.serve(Asgi(scope, receive, send))
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def serve(self, line: Line) -> None:
+        """Answer one request, whatever happens."""
+        gateway = self.gateway
+        inbound = Inbound(
+            id=self._ids.next(),
+            line=line,
+            started_at=monotonic(),
+            face=self._plain_face,
+            quiet=self.quiet,
+        )
+        try:
+            await self._serve(inbound, gateway)
+        except CallerLeft:
+            return
+        except GatewayError as error:
+            await self._refuse(inbound, error)
+        except Exception as error:  # the last line: no traceback reaches a caller
+            log.exception("request %s failed", inbound.id)
+            failure = GatewayError("An internal error; the server's log has it by the request id.")
+            failure.__cause__ = error
+            await self._refuse(inbound, failure)
+
+    async def _serve(self, inbound: Inbound, gateway: Gateway) -> None:
+        headers = inbound.line.headers
+        given = headers.get(b"x-request-id")
+        if given is not None and REQUEST_ID.fullmatch(given):
+            inbound.id = given.decode("ascii")
+        if b"origin" in headers and gateway.settings.server.cors:
+            inbound.cors = cors_lines(headers[b"origin"], gateway.settings.server.cors)
+            if inbound.line.method == "OPTIONS" and inbound.cors:
+                await inbound.line.whole(204, inbound.cors + PREFLIGHT, b"")
+                return
+        route = self._find(inbound)
+        if route.face != "openai-chat":
+            inbound.face = self._faces[self._face_of(route, headers)]
+        if route.who != "anyone":
+            self._admit(route, inbound, gateway)
+        await route.serve(inbound, gateway)
+
+    def _find(self, inbound: Inbound) -> Route:
+        line = inbound.line
+        method, path = line.method, line.path
+        route = self._exact.get((method, path))
+        if route is not None:
+            return route
+        method = "GET" if method == "HEAD" else method
+        route = self._exact.get((method, path))
+        if route is not None:
+            return route
+        for route in self._open:
+            rest = path.removeprefix(route.path)
+            if route.method == method and rest and rest != path:
+                inbound.rest = rest
+                return route
+        allowed = sorted({r.method for r in self._exact.values() if r.path == path})
+        if allowed:
+            raise WrongMethod(
+                f"{path} takes {' or '.join(allowed)}, not {line.method}.",
+                allow=", ".join(allowed),
+            )
+        raise NotFound(f"There is no {path[:200]} here; GET /openapi.json lists what is.")
+
+    def _face_of(self, route: Route, headers: dict[bytes, bytes]) -> str:
+        """Some paths exist in two dialects; Anthropic's clients name their version."""
+        if route.face == "either":
+            return "anthropic" if b"anthropic-version" in headers else "openai-chat"
+        return route.face
+
+    def _admit(self, route: Route, inbound: Inbound, gateway: Gateway) -> None:
+        line = inbound.line
+        if route.who == "loopback" and _is_loopback(line):
+            return
+        if gateway.needs_key:
+            inbound.caller = gateway.key(credentials(line.pairs, line.query)).caller
+        else:
+            _refuse_foreign(line.headers, gateway.settings.server.cors)
+
+    async def _refuse(self, inbound: Inbound, error: GatewayError) -> None:
+        face = inbound.face
+        block = JSON + error_headers(error, inbound.id, face.name) + inbound.cors
+        await inbound.line.whole(face.status(error), block, face.encode_error(error, inbound.id))
+
+
+class Ids:
+    """Request ids: unique, unguessable, and ascending in time.
+
+    Time comes first so that the ledger's rows are written side by side: with random ids
+    every row of a batch lies on another page of its index.
+    """
+
+    def __init__(self) -> None:
+        self._random = random.Random(os.urandom(32)).getrandbits
+
+    def next(self) -> str:
+        """26 hex digits: 11 of milliseconds, 15 of chance."""
+        return f"{int(time.time() * 1000):011x}{self._random(60):015x}"
+
+
+def cors_lines(origin: bytes, allowed: tuple[str, ...]) -> bytes:
+    """What lets a browser page of an allowed origin read the answer; nothing for others."""
+    name = origin.decode("latin-1")
+    if name not in allowed or not name.isprintable():
+        return b""
+    return b"access-control-allow-origin: %b\r\nvary: origin\r\n" % origin
+
+
+PREFLIGHT = (
+    b"access-control-allow-methods: GET, POST\r\n"
+    b"access-control-allow-headers: authorization, content-type, x-api-key, anthropic-version, "
+    b"anthropic-beta, x-request-id\r\naccess-control-max-age: 600\r\n"
+)
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+
+
+def _is_loopback(line: Line) -> bool:
+    """Whether the caller is on this machine itself, not behind a proxy on it."""
+    headers = line.headers
+    if b"x-forwarded-for" in headers or b"forwarded" in headers:
+        return False
+    try:
+        return ipaddress.ip_address(line.client).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_foreign(headers: dict[bytes, bytes], cors: tuple[str, ...]) -> None:
+    """Without keys only this machine is served: not a page that a browser was lured to.
+
+    Raises:
+        Forbidden: a Host that is not loopback (DNS rebinding), or a foreign Origin.
+    """
+    host = headers.get(b"host", b"").decode("latin-1")
+    if _bare(host) not in LOCAL_NAMES:
+        raise Forbidden(
+            f'Without keys this server answers only to localhost, not to "{host[:100]}"; '
+            "add a [keys.NAME] table or run `octoplex keys new NAME`."
+        )
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    if origin and origin not in cors and _bare(origin.partition("://")[2]) not in LOCAL_NAMES:
+        raise Forbidden(
+            f'Without keys requests from the web page "{origin[:100]}" are refused; add a key.'
+        )
+
+
+def _bare(host: str) -> str:
+    """A host without its port."""
+    name, _, port = host.rpartition(":")
+    return name.lower() if name and port.isdigit() else host.lower()

@@ -1,0 +1,170 @@
+"""The chat doors: `POST /v1/chat/completions`, `POST /v1/messages` and its token count.
+
+    body -> Call -> gateway -> Answer -> whole reply, or events as they come
+
+The door knows its face and nothing of providers. Bytes in the caller's own dialect go
+out as they came; anything else is written from events by the face's encoder. Once a
+stream's status line is out a failure is in-band, and looks like nothing but a failure.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from msgspec import Raw
+
+from octoplex.dialects.verbatim import split
+from octoplex.gateway import Gateway
+from octoplex.server import out
+from octoplex.server.headers import answer_headers, trailing
+from octoplex.server.inbound import JSON, Inbound, read_body
+from octoplex.wire.answer import Answer, Frame, Outcome
+from octoplex.wire.ask import Call, Operation
+from octoplex.wire.error import CallerLeft, GatewayError, Stopping
+from octoplex.wire.event import Event, Usage, fold, unfold
+
+TRAVELLING = (b"anthropic-beta", b"traceparent", b"tracestate")
+NO_HEADERS: dict[str, str] = {}
+ONE_TOKEN = Raw(b"1")
+LAST_WORDS = "The server is shutting down; ask again in a moment."
+
+
+async def chat(inbound: Inbound, gateway: Gateway) -> None:
+    """Answer one chat request, streamed or whole."""
+    call = await _call(inbound, gateway, "chat")
+    leave = out.Leave(inbound.line)
+    try:
+        if call.stream:
+            await _stream(inbound, gateway, call)
+        else:
+            await _whole(inbound, gateway, call)
+    except asyncio.CancelledError:
+        if leave.gone:
+            raise CallerLeft("The caller closed the connection.") from None
+        if gateway.works.stopping:
+            raise Stopping(LAST_WORDS) from None
+        raise
+    finally:
+        leave.forget()
+
+
+async def count_tokens(inbound: Inbound, gateway: Gateway) -> None:
+    """Count the tokens of a request without running it."""
+    call = await _call(inbound, gateway, "count_tokens")
+    answer = await gateway.answer(call)
+    block = JSON + answer_headers(inbound, call, answer.head, gateway)
+    await inbound.line.whole(200, block, answer.body or b"{}")
+
+
+async def _call(inbound: Inbound, gateway: Gateway, op: Operation) -> Call:
+    body = await read_body(inbound, gateway.max_body)
+    fields = split(body)
+    face = inbound.face
+    # Counting takes the shape of a message without its output limit.
+    head = face.read_head(fields if op == "chat" else {"max_tokens": ONE_TOKEN, **fields})
+    headers = inbound.line.headers
+    wait_s = gateway.patience_s(head.stream, headers.get(b"x-stainless-read-timeout"))
+    return Call(
+        id=inbound.id,
+        face=face.name,
+        model=head.model,
+        raw=body,
+        op=op,
+        started_at=inbound.started_at,
+        deadline_at=inbound.started_at + wait_s,
+        stream=head.stream,
+        caller=inbound.caller,
+        headers=_travelling(headers),
+        fields=fields,
+        understand=face.decode_chat,
+        max_tokens=head.max_tokens,
+        n=head.n,
+        may_hold_media=head.may_hold_media,
+    )
+
+
+def _travelling(headers: dict[bytes, bytes]) -> dict[str, str]:
+    """The inbound headers that may go on to a provider; everything else stays here."""
+    if headers.keys().isdisjoint(TRAVELLING):
+        return NO_HEADERS
+    return {n.decode(): headers[n].decode("latin-1") for n in TRAVELLING if n in headers}
+
+
+async def _whole(inbound: Inbound, gateway: Gateway, call: Call) -> None:
+    answer = await gateway.answer(call)
+    face = inbound.face
+    if answer.body is None:  # the provider streamed although it was not asked to
+        body = face.encode_reply(fold(await _events(answer)))
+    elif answer.dialect == face.name:
+        body = answer.body
+    else:
+        body = face.encode_reply(answer.reply())
+    block = JSON + answer_headers(inbound, call, answer.head, gateway)
+    await inbound.line.whole(200, block, body)
+
+
+async def _events(answer: Answer) -> list[Event]:
+    try:
+        return [event async for frame in answer for event in frame.events()]
+    finally:
+        answer.close()
+
+
+async def _stream(inbound: Inbound, gateway: Gateway, call: Call) -> None:
+    stream = out.Stream(inbound.line, out.SSE + b"x-request-id: %b\r\n" % inbound.id.encode())
+    inbound.quiet.add(stream)
+    try:
+        answer = await gateway.answer(call)
+        stream.block = out.SSE + answer_headers(inbound, call, answer.head, gateway)
+        try:
+            await _pass_on(inbound, call, answer, stream)
+        except asyncio.CancelledError:
+            answer.close("stopped" if gateway.works.stopping else "left")
+            raise
+        finally:
+            answer.close()
+    except GatewayError as error:
+        if not stream.started:
+            raise
+        await _fail(inbound, call, stream, error)
+    except asyncio.CancelledError:
+        if stream.started and gateway.works.stopping:
+            await _fail(inbound, call, stream, Stopping(LAST_WORDS))
+        raise
+    finally:
+        inbound.quiet.discard(stream)
+
+
+async def _fail(inbound: Inbound, call: Call, stream: out.Stream, error: GatewayError) -> None:
+    """Say in-band that the stream failed; it has begun, so its status cannot."""
+    failure = inbound.face.fail_event(error, inbound.id)
+    await stream.write(failure + trailing(call), last=True)
+
+
+async def _pass_on(inbound: Inbound, call: Call, answer: Answer, stream: out.Stream) -> None:
+    """Write every frame; the trailing comment goes with the last, where clients hang up."""
+    ended: list[Outcome] = []
+
+    def end(outcome: Outcome, usage: Usage) -> None:
+        ended.append(outcome)
+
+    face = inbound.face
+    if answer.body is not None:  # the provider answered whole although a stream was asked for
+        events: Sequence[Event] = unfold(answer.reply())
+        data = face.encoder(call).feed(events)
+        await stream.write(data + trailing(call), last=True)
+        return
+    answer.on_end(end)
+    encoder = None if answer.dialect == face.name else face.encoder(call)
+    async for frame in answer:
+        data = _bytes(frame) if encoder is None else encoder.feed(frame.events())
+        if ended:
+            await stream.write(data + trailing(call), last=True)
+            return
+        if data:
+            await stream.write(data)
+    await stream.write(trailing(call), last=True)
+
+
+def _bytes(frame: Frame) -> bytes:
+    assert frame.wire is not None
+    return frame.wire

@@ -1,0 +1,72 @@
+"""The headers of an answer: ours, and those each face's SDKs look for.
+
+Reference for the names: `contracts.md` (Shapes), OpenAI's and Anthropic's API references.
+"""
+
+import math
+
+from octoplex.gateway import Gateway
+from octoplex.server.inbound import Inbound
+from octoplex.wire.answer import Head
+from octoplex.wire.ask import Call
+from octoplex.wire.error import GatewayError, UpstreamError
+
+
+def answer_headers(inbound: Inbound, call: Call, head: Head, gateway: Gateway) -> bytes:
+    """Header lines of an opened answer (about 2 us)."""
+    trail = call.trail
+    target = trail.attempts[-1].target if trail.attempts else head.model
+    lines = (
+        f"x-request-id: {inbound.id}\r\n"
+        f"x-octoplex-model: {target}\r\n"
+        f"x-octoplex-provider: {head.provider}\r\n"
+        f"x-octoplex-route: {trail.route}\r\n"
+        f"x-octoplex-attempts: {len(trail.attempts) or 1}\r\n"
+        "x-octoplex-cache: off\r\n"
+    )
+    if not call.stream:
+        lines += f"x-octoplex-cost-nano: {trail.nano}\r\n"
+    if trail.dropped:
+        lines += f"x-octoplex-dropped: {', '.join(dict.fromkeys(trail.dropped))}\r\n"
+    if trail.added:
+        lines += f"x-octoplex-added: {', '.join(dict.fromkeys(trail.added))}\r\n"
+    if inbound.face.name == "anthropic":
+        lines += f"request-id: {inbound.id}\r\n"
+    else:
+        spent = gateway.now() - inbound.started_at
+        lines += f"openai-processing-ms: {spent * 1000:.0f}\r\n"
+    return lines.encode("latin-1", "replace") + gateway.limit_headers(call.caller, call.face)
+
+
+def trailing(call: Call) -> bytes:
+    """The comment that ends a stream: what its headers could not know yet."""
+    trail = call.trail
+    estimated = " estimated" if trail.estimated else ""
+    return (
+        f": x-octoplex-cost-nano: {trail.nano}{estimated}\n"
+        f": x-octoplex-attempts: {len(trail.attempts) or 1}\n\n"
+    ).encode()
+
+
+def error_headers(error: GatewayError, request_id: str, face: str) -> bytes:
+    """Header lines of an error: when to come back, and whether to come back at all.
+
+    The SDKs retry 429 and 5xx by themselves. What failed upstream was already retried
+    here; saying so keeps two layers of retries from multiplying.
+    """
+    lines = f"x-request-id: {request_id}\r\n"
+    if face == "anthropic":
+        lines += f"request-id: {request_id}\r\n"
+    wait_s = error.retry_after_s
+    if wait_s is not None:
+        lines += (
+            f"retry-after: {math.ceil(wait_s)}\r\nretry-after-ms: {math.ceil(wait_s * 1000)}\r\n"
+        )
+    if isinstance(error, UpstreamError):
+        lines += "x-should-retry: false\r\n"
+    elif error.retryable:
+        lines += "x-should-retry: true\r\n"
+    allow = error.facts.get("allow")
+    if allow:
+        lines += f"allow: {allow}\r\n"
+    return lines.encode("latin-1", "replace")

@@ -1,0 +1,49 @@
+"""One request as the doors see it: its head, who sent it, and its body under a cap."""
+
+from urllib.parse import parse_qsl
+
+from msgspec import Struct
+
+from octoplex.dialects.dialect import Face
+from octoplex.server.line import Line, too_large
+from octoplex.server.out import Quiet
+from octoplex.wire.ask import ANYONE, Caller
+from octoplex.wire.error import InvalidCall
+
+JSON = b"content-type: application/json\r\n"
+
+
+class Inbound(Struct, kw_only=True, gc=False):
+    """`id` is the request id, `rest` the path's open end, `cors` header lines for a browser."""
+
+    id: str
+    line: Line
+    started_at: float
+    face: Face
+    quiet: Quiet
+    caller: Caller = ANYONE
+    rest: str = ""
+    cors: bytes = b""
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters; the last of a repeated one counts."""
+        return dict(parse_qsl(self.line.query.decode("latin-1")))
+
+
+async def read_body(inbound: Inbound, cap: int) -> bytes:
+    """The whole body. It is refused by its declared size before a byte of it is kept.
+
+    Raises:
+        TooLarge, CallerSlow, CallerLeft: see `Line.read`.
+        InvalidCall: it is compressed; we would have to unpack it to check it.
+    """
+    headers = inbound.line.headers
+    declared = headers.get(b"content-length")
+    if declared is not None and len(declared) > 6 and declared.isdigit() and int(declared) > cap:
+        raise too_large(int(declared), cap)
+    coding = headers.get(b"content-encoding")
+    if coding is not None and coding != b"identity":
+        name = coding.decode("latin-1")[:40]
+        raise InvalidCall(f'Send the body without content-encoding "{name}".')
+    return await inbound.line.read(cap)

@@ -1,0 +1,165 @@
+"""The caller's end of one request: its bytes in, ours out, and whether it is still there.
+
+Two kinds. `protocol.Direct` sits on uvicorn's httptools protocol and writes head and
+body of a small reply in one system call. `Asgi` does the same through plain ASGI, under
+any other server. Doors know only `Line`.
+
+Header blocks are lines ending in CRLF, made by us; what comes from a name that a caller
+can choose goes through `header_safe` first.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from octoplex.wire.error import CallerLeft, CallerSlow, TooLarge
+
+UPLOAD_GAP_S = 30.0
+_UNSAFE = re.compile(r"[^\x20-\x7e]")
+
+
+class Line(Protocol):
+    """One request and its response."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: dict[bytes, bytes]
+    """Lower-case names; repeated ones joined by a comma."""
+    pairs: list[tuple[bytes, bytes]]
+    """The same as they came: two credentials that differ must be seen as two."""
+    client: str
+    """The address the connection comes from."""
+    gone: bool
+    """The caller has closed the connection."""
+
+    async def read(self, cap: int) -> bytes:
+        """The whole body, at most `cap` bytes.
+
+        Raises:
+            TooLarge: it is longer.
+            CallerSlow: nothing came for 30 s.
+            CallerLeft: the caller went away before its end.
+        """
+        ...
+
+    async def whole(self, status: int, block: bytes, body: bytes) -> None:
+        """Send a complete response."""
+        ...
+
+    async def write(self, data: bytes, block: bytes | None, last: bool) -> None:
+        """Send a piece of a stream; `block` is the head, with the first piece only.
+
+        Waits while the caller reads more slowly than we write.
+        """
+        ...
+
+    @property
+    def paused(self) -> bool:
+        """Whether the caller reads more slowly than we write."""
+        ...
+
+    def on_leave(self, told: Callable[[], None] | None) -> None:
+        """Be told when the caller goes away; None to be told no more."""
+        ...
+
+
+def header_safe(value: str) -> str:
+    """`value` with everything outside printable ASCII replaced by `?`."""
+    return _UNSAFE.sub("?", value)
+
+
+def too_large(size: int, cap: int) -> TooLarge:
+    """The refusal of a body above the server's cap."""
+    return TooLarge(
+        f"The body has {size} bytes; this server takes {cap}. "
+        "Send less, or raise `max_body` under [server]."
+    )
+
+
+def too_slow() -> CallerSlow:
+    """The refusal of a body that stopped coming."""
+    return CallerSlow(f"The body stopped arriving: nothing came for {UPLOAD_GAP_S:g} s.")
+
+
+def left() -> CallerLeft:
+    """What a request is called whose caller went away before its body had come."""
+    return CallerLeft("The caller closed the connection before the end of the body.")
+
+
+def merged(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by lower-case name, repeated ones joined."""
+    headers = dict(pairs)
+    if len(headers) != len(pairs):
+        headers = {}
+        for name, value in pairs:
+            before = headers.get(name)
+            headers[name] = value if before is None else before + b", " + value
+    return headers
+
+
+class Asgi:
+    """A line over plain ASGI: two messages for every response, and a task that watches."""
+
+    def __init__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.method, self.path = scope["method"], scope["path"]
+        self.query, self.headers = scope["query_string"], merged(scope["headers"])
+        self.pairs = scope["headers"]
+        self.client = (scope.get("client") or ("", 0))[0]
+        self.gone = self.paused = False
+        self._receive, self._send = receive, send
+        self._watch: asyncio.Task[None] | None = None
+
+    async def read(self, cap: int) -> bytes:
+        """The whole body, at most `cap` bytes."""
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            try:
+                async with asyncio.timeout(UPLOAD_GAP_S):
+                    message = await self._receive()
+            except TimeoutError:
+                raise too_slow() from None
+            if message["type"] == "http.disconnect":
+                raise left()
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            if size > cap:
+                raise too_large(size, cap)
+            if not message.get("more_body"):
+                return b"".join(chunks)
+
+    async def whole(self, status: int, block: bytes, body: bytes) -> None:
+        """Send a complete response."""
+        headers = [*_pairs(block), (b"content-length", b"%d" % len(body))]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def write(self, data: bytes, block: bytes | None, last: bool) -> None:
+        """Send a piece of a stream."""
+        if block is not None:
+            start = {"type": "http.response.start", "status": 200, "headers": _pairs(block)}
+            await self._send(start)
+        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+
+    def on_leave(self, told: Callable[[], None] | None) -> None:
+        """Watch for the caller's leaving, or stop watching."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if told is not None:
+            self._watch = asyncio.create_task(self._wait(told))
+
+    async def _wait(self, told: Callable[[], None]) -> None:
+        with contextlib.suppress(OSError):
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+        self.gone = True
+        told()
+
+
+def _pairs(block: bytes) -> list[tuple[bytes, bytes]]:
+    pairs = (line.partition(b": ") for line in block.split(b"\r\n") if line)
+    return [(name, value) for name, _, value in pairs]

@@ -1,0 +1,347 @@
+"""Our end of a client connection: uvicorn's httptools protocol without ASGI in between.
+
+    bytes -> llhttp (httptools) -> Direct -> App.serve(line) -> one write
+
+Uvicorn keeps the listener, the server loop, flow control and the parser's set-up. What
+is replaced is what it does per request for ASGI's sake: a scope, two events, an awaited
+receive, two sends and a keep-alive timer armed and cancelled, 15-20 us in all. A request
+starts when its bytes have been parsed, so that its body is usually already here.
+
+Requests on one connection are answered in order; while one is answered, further
+(pipelined) ones wait parsed, and reading pauses. A response that ends before the request's
+body has been read closes the connection. References: RFC 9112; llhttp's strict mode is
+what refuses doubtful framing. HTTP/2 and websockets are not promised.
+"""
+
+import asyncio
+import http
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from octoplex.server.line import UPLOAD_GAP_S, left, merged, too_large, too_slow
+
+HEAD_CAP = 64 * 1024
+NOT_HTTP = (
+    b'{"error":{"message":"This is not a valid HTTP/1.1 request.",'
+    b'"type":"invalid_request_error","param":null,"code":"invalid_http"}}'
+)
+
+
+def _status_line(status: int) -> bytes:
+    try:
+        phrase = http.HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Overloaded" if status == 529 else ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
+
+
+STATUS = {status: _status_line(status) for status in range(100, 600)}
+
+
+class Direct:
+    """A line on our own protocol. Implements `Line`."""
+
+    __slots__ = (
+        "_body",
+        "_complete",
+        "_continue",
+        "_keep",
+        "_leave",
+        "_old",
+        "_over",
+        "_protocol",
+        "_size",
+        "_waiter",
+        "client",
+        "gone",
+        "headers",
+        "method",
+        "pairs",
+        "path",
+        "query",
+    )
+
+    def __init__(self, protocol: "DoorProtocol", pairs: list[tuple[bytes, bytes]]) -> None:
+        self._protocol = protocol
+        self.client = protocol.address
+        self.pairs = pairs
+        self.headers = merged(pairs)
+        self.method = self.path = ""
+        self.query = b""
+        self.gone = False
+        self._body: list[bytes] = []
+        self._size = 0
+        self._complete = self._continue = self._keep = self._old = self._over = False
+        self._leave: Callable[[], None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    # What doors use.
+
+    async def read(self, cap: int) -> bytes:
+        """The whole body, at most `cap` bytes."""
+        while not self._complete:
+            if self._size > cap:
+                break
+            await self._more()
+        if self._size > cap:
+            raise too_large(self._size, cap)
+        body = self._body
+        return body[0] if len(body) == 1 else b"".join(body)
+
+    async def _more(self) -> None:
+        protocol = self._protocol
+        if self.gone:
+            raise left()
+        if self._continue:
+            self._continue = False
+            protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        protocol.flow.resume_reading()
+        self._waiter = protocol.loop.create_future()
+        try:
+            async with asyncio.timeout(UPLOAD_GAP_S):
+                await self._waiter
+        except TimeoutError:
+            raise too_slow() from None
+        finally:
+            self._waiter = None
+
+    async def whole(self, status: int, block: bytes, body: bytes) -> None:
+        """Send a complete response in one write."""
+        if self._over or self.gone:
+            return
+        protocol = self._protocol
+        keep = self._keep and self._complete
+        date = protocol.server_state.default_headers
+        protocol.transport.write(
+            b"%bdate: %b\r\n%bcontent-length: %d\r\n%b\r\n%b"
+            % (
+                STATUS[status],
+                date[0][1] if date else b"",
+                block,
+                len(body),
+                b"" if keep else b"connection: close\r\n",
+                body if self.method != "HEAD" else b"",
+            )
+        )
+        self._end(keep)
+
+    async def write(self, data: bytes, block: bytes | None, last: bool) -> None:
+        """Send a piece of a stream, the head with the first."""
+        protocol = self._protocol
+        flow = protocol.flow
+        if flow.write_paused and not self.gone:
+            await flow.drain()
+        if self._over or self.gone:
+            return
+        keep = self._keep and self._complete and not self._old
+        pieces = [data] if self._old else [b"%x\r\n%b\r\n" % (len(data), data)] if data else []
+        if block is not None:
+            pieces.insert(0, self._head(block, keep))
+        if last and not self._old:
+            pieces.append(b"0\r\n\r\n")
+        protocol.transport.write(b"".join(pieces))
+        if last:
+            self._end(keep)
+
+    def _head(self, block: bytes, keep: bool) -> bytes:
+        date = self._protocol.server_state.default_headers
+        framing = b"" if self._old else b"transfer-encoding: chunked\r\n"
+        close = b"" if keep else b"connection: close\r\n"
+        stamp = date[0][1] if date else b""
+        return b"%bdate: %b\r\n%b%b%b\r\n" % (STATUS[200], stamp, block, framing, close)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the caller reads more slowly than we write."""
+        return self._protocol.flow.write_paused
+
+    def on_leave(self, told: Callable[[], None] | None) -> None:
+        """Be told when the caller goes away; at once if it has."""
+        self._leave = told
+        if told is not None and self.gone:
+            told()
+
+    # What the protocol uses.
+
+    def begin(self, parser: Any, url: bytes) -> None:
+        """The head has been parsed."""
+        self.method = parser.get_method().decode("ascii")
+        self._old = parser.get_http_version() == "1.0"
+        self._keep = parser.should_keep_alive() and not self._old
+        if not url.startswith(b"/"):  # absolute-form, as proxies send it
+            parsed = httptools.parse_url(url)
+            url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
+        raw, _, self.query = url.partition(b"?")
+        path = raw.decode("latin-1")
+        self.path = unquote(path) if "%" in path else path
+        self._continue = self.headers.get(b"expect", b"").lower() == b"100-continue"
+
+    def feed(self, data: bytes) -> bool:
+        """Take body bytes; True when enough waits unread to pause reading."""
+        if self._over:
+            return False
+        self._body.append(data)
+        self._size += len(data)
+        self._wake()
+        return self._size > HIGH_WATER_LIMIT and self._waiter is None
+
+    def complete(self) -> None:
+        """The request has ended."""
+        self._complete = True
+        self._wake()
+
+    def leave(self) -> None:
+        """The caller has closed the connection."""
+        self.gone = True
+        self._wake()
+        told, self._leave = self._leave, None
+        if told is not None and not self._over:
+            told()
+
+    @property
+    def over(self) -> bool:
+        """Whether its response is complete."""
+        return self._over
+
+    def hang_up(self) -> None:
+        """No keep-alive after this response."""
+        self._keep = False
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _end(self, keep: bool) -> None:
+        self._over = True
+        self._leave = None
+        self._protocol.responded(keep)
+
+
+class DoorProtocol(HttpToolsProtocol):
+    """One client connection. `config.loaded_app` is the `App`."""
+
+    line: Direct | None = None
+    address = ""
+
+    def connection_made(self, transport: Any) -> None:
+        """Note who it is."""
+        super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
+        self.waiting: deque[Direct] = deque()
+        self.idle_at = self.loop.time()
+        self._head_size = 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the requests in progress that nobody waits for them."""
+        line, self.line = self.line, None
+        super().connection_lost(exc)
+        for one in (line, *self.waiting):
+            if one is not None:
+                one.leave()
+        self.waiting.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; then start what has been parsed, its body usually with it."""
+        before = self.line
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._refuse()
+            return
+        except httptools.HttpParserUpgrade:
+            # We stay with HTTP/1.1, as a server may; what follows the request is not ours.
+            if self.line is not None:
+                self.line.hang_up()
+                self.line.complete()
+        line = self.line
+        if line is not None and line is not before:
+            self._start(line)
+
+    def on_message_begin(self) -> None:
+        """A request starts."""
+        self.url = b""
+        self.headers = []
+        self._head_size = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request target."""
+        self.url += url
+        self._bounded(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self.headers.append((name.lower(), value))
+        self._bounded(len(name) + len(value))
+
+    def _bounded(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > HEAD_CAP:
+            raise ValueError("the head of the request is above its cap")
+
+    def on_headers_complete(self) -> None:
+        """The head is here: this is the next request to answer, or it waits for its turn."""
+        line = Direct(self, self.headers)
+        line.begin(self.parser, self.url)
+        self._newest = line
+        if self.line is None:
+            self.line = line
+        else:
+            self.waiting.append(line)
+            self.flow.pause_reading()
+
+    def on_body(self, body: bytes) -> None:
+        """Body bytes of the newest request."""
+        if self._newest.feed(body):
+            self.flow.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """The newest request is complete."""
+        self._newest.complete()
+
+    def _start(self, line: Direct) -> None:
+        task = self.loop.create_task(self.app.serve(line))
+        tasks = self.tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def responded(self, keep: bool) -> None:
+        """A response is complete: the next request may start."""
+        self.line = None
+        self.server_state.total_requests += 1
+        if not keep:
+            self.transport.close()
+            return
+        self.idle_at = self.loop.time()
+        if self.waiting:
+            self.line = self.waiting.popleft()
+            self._start(self.line)
+        if not self.waiting:
+            self.flow.resume_reading()
+
+    def close_if_idle_since(self, before: float) -> None:
+        """Close a connection without a request since then, also one that never sent a head."""
+        if self.line is None and self.idle_at < before:
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        """The server stops: close when nothing is being answered, else after that."""
+        if self.line is None:
+            self.transport.close()
+        else:
+            self.line.hang_up()
+
+    def _refuse(self) -> None:
+        if self.line is not None:
+            # A response may be half written; anything more would corrupt it.
+            self.transport.close()
+            return
+        head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        self.transport.write(STATUS[400] + head % len(NOT_HTTP) + NOT_HTTP)
+        self.transport.close()

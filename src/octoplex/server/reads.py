@@ -1,0 +1,153 @@
+"""The doors that only read: models, records, the caller's own key, health, metrics.
+
+None of them ever asks an upstream. A caller with a key sees its own records and its own
+limits, nobody else's; what it may not use is not listed either.
+"""
+
+import time
+from typing import Any
+
+import msgspec
+
+from octoplex.gateway import Gateway
+from octoplex.ledger.rows import Page, Record
+from octoplex.server.inbound import JSON, Inbound
+from octoplex.wire.error import InvalidCall, NotFound, Stopping
+
+MOST_RECORDS = 1_000
+TEXT = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
+
+
+async def _json(inbound: Inbound, value: Any, status: int = 200) -> None:
+    block = JSON + b"x-request-id: %b\r\n" % inbound.id.encode() + inbound.cors
+    if inbound.face.name == "anthropic":
+        block += b"request-id: %b\r\n" % inbound.id.encode()
+    await inbound.line.whole(status, block, msgspec.json.encode(value))
+
+
+def _names(inbound: Inbound, gateway: Gateway) -> list[str]:
+    """Routes, then targets by full name: what this caller may ask for."""
+    key = gateway.key_of(inbound.caller)
+    names = [n for n in gateway.plan.routes if "*" not in n] + gateway.plan.listed()
+    return [n for n in dict.fromkeys(names) if key is None or key.allows(n)]
+
+
+def _model(name: str, anthropic: bool, gateway: Gateway) -> dict[str, Any]:
+    owner = name.partition("/")[0] if "/" in name else "octoplex"
+    if anthropic:
+        return {
+            "type": "model",
+            "id": name,
+            "display_name": name,
+            "created_at": "1970-01-01T00:00:00Z",
+        }
+    row: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": owner}
+    unavailable = gateway.plan.unavailable(name)
+    if unavailable:
+        row["x_octoplex"] = {"available": False, "why": unavailable}
+    return row
+
+
+async def models(inbound: Inbound, gateway: Gateway) -> None:
+    """List what can be asked for, in the shape the caller's SDK expects."""
+    names = _names(inbound, gateway)
+    anthropic = inbound.face.name == "anthropic"
+    rows = [_model(name, anthropic, gateway) for name in names]
+    if anthropic:
+        first, last = (names[0], names[-1]) if names else (None, None)
+        await _json(inbound, {"data": rows, "has_more": False, "first_id": first, "last_id": last})
+    else:
+        await _json(inbound, {"object": "list", "data": rows})
+
+
+async def model(inbound: Inbound, gateway: Gateway) -> None:
+    """One model or route by its id, which may hold slashes, raw or as %2F."""
+    name = inbound.rest.replace("%2F", "/").replace("%2f", "/")
+    key = gateway.key_of(inbound.caller)
+    if key is not None and not key.allows(name):
+        raise NotFound(f'There is no model "{name}" for this key.', param="model")
+    gateway.plan.resolver.resolve(name)
+    await _json(inbound, _model(name, inbound.face.name == "anthropic", gateway))
+
+
+def _shown(record: Record) -> dict[str, Any]:
+    """A record by field names; it is stored without them."""
+    return msgspec.structs.asdict(record)
+
+
+async def requests(inbound: Inbound, gateway: Gateway) -> None:
+    """The newest records, of this caller's own requests. `?limit=` and `?before=ID` page on."""
+    query = inbound.query
+    text = query.get("limit", "50")
+    if not text.isdigit() or not 1 <= int(text) <= MOST_RECORDS:
+        raise InvalidCall(f'limit "{text[:20]}" must be 1 to {MOST_RECORDS}.', param="limit")
+    page = Page(limit=int(text), before=query.get("before"), key_id=inbound.caller.id or None)
+    rows = await gateway.store.requests(page)
+    await _json(inbound, {"object": "list", "data": [_shown(r) for r in rows]})
+
+
+async def request(inbound: Inbound, gateway: Gateway) -> None:
+    """One record; another caller's is as absent as none."""
+    record: Record | None = await gateway.store.request(inbound.rest)
+    caller = inbound.caller
+    if record is None or (caller.id and record.key_id != caller.id):
+        raise NotFound(f'There is no request "{inbound.rest[:128]}".')
+    await _json(inbound, _shown(record))
+
+
+async def key(inbound: Inbound, gateway: Gateway) -> None:
+    """The caller's own key: its limits and what is left of them."""
+    own = gateway.key_of(inbound.caller)
+    works = gateway.works
+    if own is None:
+        await _json(inbound, {"name": None, "models": [], "limits": [], "budgets": []})
+        return
+    budgets = works.book.left(own.id, int(time.time() * 1000))
+    shown = {
+        "id": own.id,
+        "name": own.name,
+        "models": [str(m) for m in own.models.patterns],
+        "limits": [
+            {
+                "unit": f.unit,
+                "limit": f.limit,
+                "remaining": f.remaining,
+                "reset_s": round(f.reset_s, 3),
+                "period_s": f.period_s,
+            }
+            for f in works.desk.figures(own.id)
+        ],
+        "budgets": [
+            {
+                "window": b.window,
+                "cap_nano": b.cap_nano,
+                "spent_nano": b.spent_nano,
+                "held_nano": b.held_nano,
+                "left_nano": b.left_nano,
+                "window_ends_at": b.ends_at,
+            }
+            for b in budgets
+        ],
+        "spent_nano": works.book.spent(own.id),
+    }
+    await _json(inbound, shown)
+
+
+async def live(inbound: Inbound, gateway: Gateway) -> None:
+    """The process answers."""
+    await _json(inbound, {"status": "live"})
+
+
+async def ready(inbound: Inbound, gateway: Gateway) -> None:
+    """Configuration, ledger and listener are ready, whatever the providers' state."""
+    if gateway.works.stopping:
+        raise Stopping("The server is shutting down.")
+    refusal = gateway.store.condition().refusal
+    status = 503 if refusal else 200
+    body = {"status": "unready" if refusal else "ready", "ledger": refusal or "ok"}
+    await _json(inbound, {**body, "config_error": gateway.works.config_error or None}, status)
+
+
+async def metrics(inbound: Inbound, gateway: Gateway) -> None:
+    """Prometheus, text format."""
+    await inbound.line.whole(200, TEXT, gateway.metrics.expose())

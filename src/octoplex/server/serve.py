@@ -1,0 +1,281 @@
+"""`octoplex serve`: bind, open, say where to look, serve, reload, drain.
+
+Uvicorn keeps the sockets and HTTP; its own signal handling and shutdown are replaced,
+because draining here means: not ready any more, no new connections, let what runs
+finish until the drain time, then tell streams in-band, then stop. A second signal
+forces. SIGHUP reads the file again; a broken file changes nothing and is shown on
+`/health/ready`, in the log and by `octoplex doctor`.
+"""
+
+import asyncio
+import contextlib
+import gc
+import ipaddress
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import uvicorn
+from msgspec import Struct
+
+from octoplex.gateway import Gateway, open_gateway
+from octoplex.reflex.keys import weak
+from octoplex.server.app import App
+from octoplex.server.control import Control
+from octoplex.server.detect import detect
+from octoplex.server.protocol import DoorProtocol
+from octoplex.server.table import routes
+from octoplex.settings import DEFAULT_LISTEN, Settings, data_folder, load, secret
+from octoplex.wire.error import BadConfig, GatewayError
+
+log = logging.getLogger("octoplex.server")
+PORTS_TRIED = 20
+KEEP_ALIVE_S = 75
+LAST_WORDS_S = 2.0
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What the command line says; `port` and `host` None mean the file, then the default."""
+
+    config: Path | None
+    env: Mapping[str, str]
+    host: str | None = None
+    port: int | None = None
+
+
+class Place(Struct, frozen=True):
+    """Where we listen. `asked` is the address that was wanted, when it was taken."""
+
+    socket: socket.socket
+    host: str
+    port: int
+    scheme: str = "http"
+    asked: str = ""
+
+    @property
+    def url(self) -> str:
+        """The base URL a client on this machine uses."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+Ready = Callable[[Gateway, Place], None]
+
+
+def serve(options: Options, ready: Ready) -> None:
+    """Run until a signal. `ready` is told once the listener answers.
+
+    Raises:
+        BadConfig, StoreFailed: it cannot start; the message says why and what to do.
+    """
+    settings = load(options.config)
+    place = bind(settings, options)
+    _check_exposed(settings, place, options.env)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, options, place, ready))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:  # not on Windows
+        return asyncio.new_event_loop
+    # libuv would start a kernel thread that polls for epoll changes (io_uring SQPOLL): seen
+    # to burn 40 % of the process's CPU under load, and to save nothing measurable.
+    os.putenv("UV_USE_IO_URING", "0")
+    return uvloop.new_event_loop
+
+
+async def _serve(settings: Settings, options: Options, place: Place, ready: Ready) -> None:
+    found = await detect()
+    data = data_folder(settings, options.env)
+    gateway = open_gateway(settings, options.env, data, address=place.url, found=found)
+    works = gateway.works
+    try:
+        app = App(gateway, routes(), works.faces)
+        server = DoorServer(_uvicorn(app, settings), app)
+        server.on_reload = lambda: reload(app, options)
+        async with Control(data, app, server.on_reload):
+            gc.collect()
+            gc.freeze()  # what exists now lives as long as the process
+            await server.run_until_signal(place, lambda: ready(gateway, place))
+    finally:
+        await works.close()
+
+
+def _uvicorn(app: App, settings: Settings) -> uvicorn.Config:
+    tls = settings.server.tls
+    return uvicorn.Config(
+        app,
+        http=DoorProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        ssl_certfile=tls.cert if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+    )
+
+
+def reload(app: App, options: Options) -> str:
+    """Read the file again and put it in force; "" or why the old one stays."""
+    old = app.gateway
+    works = old.works
+    try:
+        settings = load(options.config)
+        app.gateway = Gateway(settings, works, works.keys_now(), old.found)
+        works.config_error = ""
+        log.info("configuration reloaded")
+    except GatewayError as error:
+        works.config_error = str(error)
+        log.error("configuration not reloaded, the old one stays in force: %s", error)
+        # The failed attempt may have put some of its keys in force.
+        old.put_keys(works.keys_now())
+    return works.config_error
+
+
+class DoorServer(uvicorn.Server):
+    """Uvicorn's server with our signals and our way of draining."""
+
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
+        super().__init__(config)
+        self._app = app
+        self.on_reload: Callable[[], str] = str
+        self._told: Callable[[], None] = lambda: None
+
+    async def run_until_signal(self, place: Place, told: Callable[[], None]) -> None:
+        """Serve on a bound socket until a signal, then drain."""
+        self._told = told
+        watch = asyncio.create_task(self._app.quiet.watch())
+        try:
+            with self._signals():
+                await self._serve([place.socket])
+        finally:
+            watch.cancel()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        await self.on_tick(0)
+        self._told()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Every 0.1 s: uvicorn's own, and every 5 s close connections that fell idle."""
+        if counter % 50 == 0:
+            before = asyncio.get_running_loop().time() - KEEP_ALIVE_S
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, DoorProtocol):
+                    connection.close_if_idle_since(before)
+        return await super().on_tick(counter)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self.on_reload)
+        try:
+            yield
+        finally:
+            for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                loop.remove_signal_handler(name)
+
+    def _stop(self) -> None:
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+        self._app.gateway.works.stopping = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, drain, tell those still open, close."""
+        for server in self.servers:
+            server.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        until_s = asyncio.get_running_loop().time() + self._app.gateway.settings.server.drain_s
+        while state.tasks and not self.force_exit and asyncio.get_running_loop().time() < until_s:
+            await asyncio.wait(list(state.tasks), timeout=0.1)  # looks for a second signal
+        tasks = list(state.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=LAST_WORDS_S)
+        for connection in list(state.connections):
+            connection.transport.close()
+
+
+def bind(settings: Settings, options: Options) -> Place:
+    """A listening socket. An address that was asked for and is taken is an error.
+
+    Raises:
+        BadConfig: the address cannot be had.
+    """
+    listen = settings.server.listen
+    host, colon, port_text = listen.rpartition(":")
+    if not colon or not port_text.isdigit() or int(port_text) > 65_535:
+        raise BadConfig(f'[server] listen: "{listen}" must be "host:port".')
+    host = (options.host or host).strip("[]")
+    wanted = int(port_text) if options.port is None else options.port
+    given = listen != DEFAULT_LISTEN or options.port is not None
+    scheme = "https" if settings.server.tls else "http"
+    tries = range(wanted, wanted + 1 if given else wanted + PORTS_TRIED)
+    problem: OSError | None = None
+    for port in tries:
+        try:
+            bound = _listen(host, port)
+        except OSError as error:
+            problem = problem or error
+            continue
+        real = bound.getsockname()[1]
+        asked = "" if real == wanted or not wanted else f"{host}:{wanted}"
+        return Place(bound, host, real, scheme, asked)
+    raise BadConfig(
+        f"Cannot listen on {host}:{wanted}: {problem.strerror if problem else 'taken'}. "
+        "Stop what uses it, or choose another: --port N."
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(2048)
+        bound.setblocking(False)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def _check_exposed(settings: Settings, place: Place, env: Mapping[str, str]) -> None:
+    """An address that others can reach needs a key that cannot be guessed.
+
+    Raises:
+        BadConfig: there is none.
+    """
+    try:
+        local = ipaddress.ip_address(place.host).is_loopback
+    except ValueError:
+        local = place.host == "localhost"
+    if local:
+        return
+    if not settings.keys:
+        place.socket.close()
+        raise BadConfig(
+            f"[server] listen: {place.host} can be reached by others, and no key is configured. "
+            "Add a [keys.NAME] table, or listen on 127.0.0.1."
+        )
+    for name, table in settings.keys.items():
+        why = weak(secret(table.secret, env, f"[keys.{name}] secret"))
+        if why:
+            place.socket.close()
+            raise BadConfig(f"[keys.{name}] secret: {why}; use a random one: octoplex keys new.")

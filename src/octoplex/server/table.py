@@ -1,0 +1,102 @@
+"""The route table: every path there is, who may ask, and in which dialect it answers."""
+
+from typing import Any
+
+import msgspec
+
+from octoplex.gateway import Gateway
+from octoplex.server import chat, reads
+from octoplex.server.app import Route, Who
+from octoplex.server.inbound import JSON, Inbound
+
+VERSION = "0.1.0"
+
+
+async def openapi(inbound: Inbound, gateway: Gateway) -> None:
+    """This table as OpenAPI 3.1."""
+    await inbound.line.whole(200, JSON + inbound.cors, msgspec.json.encode(describe()))
+
+
+def _row(method: str, path: str, who: Who, face: str, serve: Any) -> Route:
+    says = (serve.__doc__ or "").strip().partition("\n")[0]
+    return Route(method=method, path=path, who=who, face=face, serve=serve, says=says)
+
+
+def routes() -> list[Route]:
+    """Every row."""
+    return [
+        _row("POST", "/v1/chat/completions", "key", "openai-chat", chat.chat),
+        _row("POST", "/v1/messages", "key", "anthropic", chat.chat),
+        _row("POST", "/v1/messages/count_tokens", "key", "anthropic", chat.count_tokens),
+        _row("GET", "/v1/models", "key", "either", reads.models),
+        _row("GET", "/v1/models/", "key", "either", reads.model),
+        _row("GET", "/v1/requests", "key", "openai-chat", reads.requests),
+        _row("GET", "/v1/requests/", "key", "openai-chat", reads.request),
+        _row("GET", "/v1/key", "key", "openai-chat", reads.key),
+        _row("GET", "/health/live", "anyone", "openai-chat", reads.live),
+        _row("GET", "/health/ready", "anyone", "openai-chat", reads.ready),
+        _row("GET", "/metrics", "loopback", "openai-chat", reads.metrics),
+        _row("GET", "/openapi.json", "anyone", "openai-chat", openapi),
+    ]
+
+
+def describe() -> dict[str, Any]:
+    """OpenAPI of the route table. Bodies are the vendors' own; their references are linked."""
+    paths: dict[str, Any] = {}
+    for route in routes():
+        path = route.path + "{id}" if route.path.endswith("/") else route.path
+        operation: dict[str, Any] = {
+            "summary": route.says,
+            "operationId": f"{route.method.lower()}{path.replace('/', '_')}",
+            "security": [] if route.who == "anyone" else [{"bearer": []}, {"apiKey": []}],
+            "responses": {
+                "200": {"description": "The answer."},
+                "default": {"description": f"An error in the {route.face} dialect."},
+            },
+        }
+        if route.path.endswith("/"):
+            operation["parameters"] = [
+                {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+            ]
+        if route.method == "POST":
+            content = {"application/json": {"schema": BODIES[route.face]}}
+            operation["requestBody"] = {"required": True, "content": content}
+        paths.setdefault(path, {})[route.method.lower()] = operation
+    schemes = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Octoplex",
+            "version": VERSION,
+            "description": "One front door to every language model.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {"securitySchemes": schemes},
+    }
+
+
+def _body(required: list[str], docs: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": required,
+        "properties": {
+            "model": {"type": "string", "description": "A route, or provider/model."},
+            "messages": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+            "stream": {"type": "boolean", "default": False},
+            "max_tokens": {"type": "integer", "minimum": 1},
+        },
+        "additionalProperties": True,
+        "externalDocs": {"url": docs},
+    }
+
+
+BODIES = {
+    "openai-chat": _body(
+        ["model", "messages"], "https://developers.openai.com/api/reference/chat-completions"
+    ),
+    "anthropic": _body(["model", "messages"], "https://platform.claude.com/docs/en/api/messages"),
+}

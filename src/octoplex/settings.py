@@ -1,0 +1,221 @@
+"""One file of configuration, read into one frozen tree.
+
+`octoplex.toml` is the authority. Each table is a struct here; an unknown key is an
+error that names file, table, key and the nearest valid name. Secrets stay references
+(`env:NAME`, `file:PATH`) until `Secrets.read` resolves them; the tree itself never
+holds one, so it may be printed.
+
+This is the only module that reads the environment. `load` is a pure function of the
+file and the environment it is handed: reload builds a new tree and swaps it whole.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from octoplex.routing.config import Model
+from octoplex.upstreams.config import Local, Provider, Timeouts
+from octoplex.wire.error import BadConfig
+
+Environment = Mapping[str, str]
+DEFAULT_LISTEN = "127.0.0.1:8080"
+SIZES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3}
+SIZES |= {"kib": 1024, "mib": 1024**2, "gib": 1024**3}
+
+
+class Tls(Struct, frozen=True, kw_only=True):
+    """PEM files for serving HTTPS."""
+
+    cert: str
+    key: str
+
+
+class Server(Struct, frozen=True, kw_only=True):
+    """`[server]`."""
+
+    listen: str = DEFAULT_LISTEN
+    workers: int | Literal["auto"] = 1
+    data: str = ""
+    max_body: str = "32 MB"
+    log: Literal["text", "json"] = "text"
+    tls: Tls | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    cors: tuple[str, ...] = ()
+    timeouts: Timeouts = Timeouts()
+    drain_s: float = 30.0
+    budget_wait_s: float = 2.0
+
+    @property
+    def max_body_bytes(self) -> int:
+        """`max_body` in bytes."""
+        return size(self.max_body)
+
+
+class Key(Struct, frozen=True, kw_only=True):
+    """`[keys.NAME]`: a caller."""
+
+    secret: str
+    models: tuple[str, ...] = ()
+    limits: str = ""
+    tenant: str = ""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The whole file. `origin` is where it came from, "" when there is none."""
+
+    server: Server = Server()
+    providers: dict[str, Provider] = {}
+    models: dict[str, Model] = {}
+    prices: dict[str, dict[str, Any]] = {}
+    keys: dict[str, Key] = {}
+    local: dict[str, Local] = {}
+    origin: str = ""
+
+
+def size(text: str) -> int:
+    """Bytes in `"32 MB"`, `"512 KiB"` or `"1048576"`.
+
+    Raises:
+        BadConfig: it is not a size.
+    """
+    match = re.fullmatch(r"\s*(\d+)\s*([A-Za-z]*)\s*", text)
+    if not match or match[2].lower() not in SIZES:
+        raise BadConfig(f'"{text}" is not a size; write it like "32 MB" or "512 KiB".')
+    return int(match[1]) * SIZES[match[2].lower()]
+
+
+def environment() -> Environment:
+    """The process's environment: the one place where it is read."""
+    return dict(os.environ)
+
+
+def find(env: Environment, given: str | None = None) -> Path | None:
+    """The file to use: the one given, `./octoplex.toml`, the XDG place, or None.
+
+    Raises:
+        BadConfig: a file was given and is not there.
+    """
+    if given:
+        path = Path(given).expanduser()
+        if not path.is_file():
+            raise BadConfig(f"There is no configuration file {path}.")
+        return path
+    home = Path(env.get("XDG_CONFIG_HOME") or Path(env.get("HOME", "~")) / ".config")
+    places = [Path("octoplex.toml"), home.expanduser() / "octoplex" / "octoplex.toml"]
+    return next((p for p in places if p.is_file()), None)
+
+
+def data_folder(settings: Settings, env: Environment) -> Path:
+    """Where state lives: `[server] data`, else the XDG data folder."""
+    if settings.server.data:
+        return Path(settings.server.data).expanduser()
+    home = env.get("XDG_DATA_HOME") or str(Path(env.get("HOME", "~")) / ".local" / "share")
+    return Path(home).expanduser() / "octoplex"
+
+
+def load(path: Path | None) -> Settings:
+    """Read a file into a frozen tree; None gives the defaults.
+
+    Raises:
+        BadConfig: naming file, table, key and what to write instead.
+    """
+    if path is None:
+        return Settings(origin="")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfig(f"{path}: cannot be read: {error}.") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, origin: str = "octoplex.toml") -> Settings:
+    """Read the text of a file. `origin` names it in errors.
+
+    Raises:
+        BadConfig: as `load`.
+    """
+    try:
+        tree = tomllib.loads(text)
+        # Prices are money: a float would round them before we ever see them.
+        exact = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(f"{origin}: not valid TOML: {error}.") from None
+    _refuse_unknown(tree, Settings, origin, "")
+    tree["prices"] = exact.get("prices", {})
+    tables = {f.encode_name: f.type for f in msgspec.structs.fields(Settings)}
+    tables.pop("origin")
+    parts = {name: _table(value, tables[name], origin, name) for name, value in tree.items()}
+    settings = Settings(origin=origin, **parts)
+    size(settings.server.max_body)
+    return settings
+
+
+def _table(tree: Any, kind: Any, origin: str, table: str) -> Any:
+    """One table as its type; a table of named tables entry by entry, so that errors name them."""
+    if typing.get_origin(kind) is dict and isinstance(tree, dict) and table != "prices":
+        inner = typing.get_args(kind)[1]
+        return {k: _table(v, inner, origin, f"{table}.{k}") for k, v in tree.items()}
+    try:
+        return msgspec.convert(tree, kind)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$")
+        key = where.rstrip("`").lstrip(".")
+        place = f"[{table}] {key}".rstrip()
+        raise BadConfig(f"{origin}: {place}: {what[0].lower()}{what[1:]}.") from None
+
+
+def _refuse_unknown(tree: object, kind: Any, origin: str, table: str) -> None:
+    """Walk the file beside its types; the first key that no table has is the error."""
+    kind = _struct_in(kind)
+    if isinstance(tree, dict) and isinstance(kind, type) and issubclass(kind, Struct):
+        fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
+        fields.pop("origin", None)
+        for key, value in tree.items():
+            if key not in fields:
+                near = difflib.get_close_matches(key, fields, 1)
+                advice = f'did you mean "{near[0]}"?' if near else f"valid: {', '.join(fields)}"
+                raise BadConfig(f'{origin}: [{table or "top level"}] has no key "{key}"; {advice}')
+            _refuse_unknown(value, fields[key], origin, f"{table}.{key}".lstrip("."))
+    elif isinstance(tree, dict) and typing.get_origin(kind) is dict:
+        for key, value in tree.items():
+            _refuse_unknown(value, typing.get_args(kind)[1], origin, f"{table}.{key}")
+
+
+def _struct_in(kind: Any) -> Any:
+    """The struct of an optional field, else the kind itself."""
+    if isinstance(kind, types.UnionType):
+        return next((k for k in typing.get_args(kind) if k is not type(None)), kind)
+    return kind
+
+
+def secret(reference: str, env: Environment, where: str) -> str:
+    """The value behind `env:NAME` or `file:PATH`.
+
+    Raises:
+        BadConfig: it is not set, not readable, empty, or a literal secret in the file.
+    """
+    scheme, _, rest = reference.partition(":")
+    if scheme == "env" and rest:
+        value = env.get(rest, "")
+        problem = f"the environment variable {rest} is not set"
+    elif scheme == "file" and rest:
+        path = Path(rest).expanduser()
+        value = path.read_text().strip() if path.is_file() else ""
+        problem = f"the file {path} is not there or is empty"
+    else:
+        raise BadConfig(
+            f'{where}: write "env:NAME" or "file:PATH"; a secret itself does not belong here.'
+        )
+    if not value:
+        raise BadConfig(f"{where}: {problem}.")
+    return value

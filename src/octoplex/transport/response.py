@@ -1,0 +1,222 @@
+"""A reply, and what went wrong with it.
+
+A `Response` is whole (`body` is there when `send` returns) or a stream (`body` is None and
+`read` gives what has come). It is a passive thing: a `Connection` (or the fake) puts bytes
+in and ends it, the wheel expires it, its owner reads and closes it. However it ends, the
+first cause stays: a connection that is lost after a deadline aborted it does not turn the
+deadline into a broken reply.
+
+A cause is kept as a `Fault`, a description, and every raise makes a new exception: a kept
+exception would hold the frames that hold it, a cycle per failure for the collector.
+"""
+
+import asyncio
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from octoplex.wire.error import (
+    DeadlinePassed,
+    GatewayError,
+    Next,
+    UpstreamError,
+    UpstreamSlow,
+)
+
+Phase = Literal["head", "first", "body"]
+
+
+class Limits(Struct, frozen=True, gc=False):
+    """How long a request may take.
+
+    `connect_s` covers waiting for a free connection, DNS, TCP and TLS; `first_s` the time
+    from sending to the status line and, for a stream, to its first bytes; `idle_s` the
+    gaps after that. `deadline_at` is on the loop's clock and covers everything.
+    """
+
+    connect_s: float = 5.0
+    first_s: float = 30.0
+    idle_s: float = 30.0
+    deadline_at: float = float("inf")
+
+
+class Fault(Struct, frozen=True):
+    """Why a reply did not come."""
+
+    kind: type[GatewayError]
+    message: str
+    reached: bool = True
+    next: Next | None = None
+
+    def error(self) -> GatewayError:
+        """A new exception that says so."""
+        error = self.kind(self.message)
+        if isinstance(error, UpstreamError):
+            error.reached = self.reached
+            if self.next is not None:
+                error.next = self.next
+        return error
+
+
+class Line(Protocol):
+    """What a response needs of its connection."""
+
+    def fail(self, fault: Fault) -> None:
+        """End the exchange with this cause and abort."""
+        ...
+
+    def resume(self) -> None:
+        """Read on after a pause."""
+        ...
+
+
+class Response:
+    """One reply. `expires_at` is set on by whoever sees progress (whole events, not bytes)."""
+
+    __slots__ = (
+        "__weakref__",
+        "_chunks",
+        "_waiter",
+        "body",
+        "complete",
+        "deadline_at",
+        "drained",
+        "expires_at",
+        "fault",
+        "headers",
+        "host",
+        "idle_s",
+        "line",
+        "phase",
+        "stale",
+        "status",
+        "streaming",
+        "unread",
+    )
+
+    def __init__(self, host: str, limits: Limits, now: float) -> None:
+        self.host = host
+        self.expires_at = now + limits.first_s
+        self.deadline_at = limits.deadline_at
+        self.idle_s = limits.idle_s
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body: bytes | None = None
+        self.streaming = self.complete = False
+        self.stale = False
+        """It failed on a reused connection before a byte of a reply."""
+        self.drained = False
+        self.phase: Phase = "head"
+        self.fault: Fault | None = None
+        self.line: Line | None = None
+        self.unread = 0
+        self._chunks: list[bytes] = []
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def read(self) -> bytes:
+        """Everything that came since the last read; waits if there is nothing, b"" at the end.
+
+        What came before a failure is given first.
+
+        Raises:
+            UpstreamBroken: the stream was cut.
+            UpstreamSlow: nothing came within the limit.
+            DeadlinePassed: the request's own deadline ran out.
+        """
+        while not self._chunks:
+            if self.fault is not None:
+                raise self.fault.error()
+            if self.complete:
+                return b""
+            try:
+                await self.wait(asyncio.get_running_loop())
+            except asyncio.CancelledError:
+                self.close()
+                raise
+        chunks = self._chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._chunks = []
+        self.unread = 0
+        if self.line is not None:
+            self.line.resume()
+        return data
+
+    def close(self) -> None:
+        """Stop caring. Aborts the connection at once when the reply is incomplete."""
+        if self.line is not None:
+            self.line.fail(Fault(UpstreamError, "the reply was closed before its end"))
+        self._chunks = []
+
+    def release(self, grace_s: float) -> None:
+        """The reader has all it wants of a stream: let the rest run out unread.
+
+        The connection is used again if the reply ends within `grace_s`, and closed if not.
+        """
+        line = self.line
+        if line is None:
+            return
+        self.drained = True
+        self._chunks = []
+        self.unread = 0
+        self.expires_at = asyncio.get_running_loop().time() + grace_s
+        line.resume()
+
+    # What follows is for those who fill a response: the connection, the wheel, the fake.
+
+    def wait(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
+        """A future that is done at the next `wake`."""
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiter = waiter
+        return waiter
+
+    def wake(self) -> None:
+        """Let who waits look again."""
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def put(self, chunk: bytes) -> None:
+        """Add body bytes."""
+        if self.drained:
+            return
+        self._chunks.append(chunk)
+        self.unread += len(chunk)
+
+    def finish(self) -> None:
+        """The reply is whole. Does not wake."""
+        self.complete = True
+        self.line = None
+        if not self.streaming:
+            chunks = self._chunks
+            self.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            self._chunks = []
+
+    def fail(self, fault: Fault) -> None:
+        """End it; the first cause wins. Does not wake."""
+        self.line = None
+        if self.fault is None and not self.complete:
+            self.fault = fault
+
+    def expire(self, now: float) -> None:
+        """A time has passed. Bytes that nobody has read yet show the reader to be the slow one."""
+        line = self.line
+        if line is None:
+            return
+        if self.deadline_at <= now:
+            line.fail(Fault(DeadlinePassed, "the request's deadline ran out"))
+        elif self._chunks and self.streaming:
+            self.expires_at = now + self.idle_s
+        else:
+            line.fail(Fault(UpstreamSlow, _late(self)))
+
+
+def _late(response: Response) -> str:
+    match response.phase:
+        case "head":
+            return f"{response.host} did not begin to reply within its limit"
+        case "first":
+            return f"{response.host} opened a stream and sent nothing within its limit"
+        case _:
+            return f"{response.host} stopped in the middle of a reply"

@@ -1,0 +1,35 @@
+"""What the configuration file says of providers and of models on this machine."""
+
+from msgspec import Struct
+
+
+class Timeouts(Struct, frozen=True, kw_only=True):
+    """Seconds; None means the contract's default for the kind of call."""
+
+    connect_s: float | None = None
+    header_s: float | None = None
+    idle_s: float | None = None
+    total_s: float | None = None
+
+
+class Provider(Struct, frozen=True, kw_only=True):
+    """`[providers.NAME]`: a row of the catalogue, or anything that speaks a known dialect."""
+
+    dialect: str | None = None
+    dialects: dict[str, str] = {}
+    base_url: str | None = None
+    api_key: str | tuple[str, ...] | None = None
+    region: str | None = None
+    headers: dict[str, str] = {}
+    query: dict[str, str] = {}
+    models: tuple[str, ...] = ()
+    quirks: tuple[str, ...] = ()
+    timeouts: Timeouts = Timeouts()
+
+
+class Local(Struct, frozen=True, kw_only=True):
+    """`[local.NAME]`: a GGUF on this machine, callable as `octoplex/NAME`."""
+
+    path: str
+    context: int = 0
+    threads: int = 0

@@ -1,0 +1,150 @@
+"""Money around every attempt: reserve, ask, settle.
+
+Only after routing is the price known, and a hedge has two attempts at once, so the
+reservation wraps the attempt, not the request. How an attempt is settled:
+
+    it was answered            what the provider reported, at the price it started with
+    no usage was reported      an estimate of what was sent and received, flagged
+    refused, unreachable       nothing: the provider does not bill it
+    broke off, timed out       the reservation, flagged: the provider may have billed it
+    the caller left before it  the input, flagged; mid-stream also what had come
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from octoplex.catalog.prices import Price
+from octoplex.ledger.book import Book, Hold
+from octoplex.ledger.rows import Order
+from octoplex.wire.answer import Answer, Answerer, Outcome
+from octoplex.wire.ask import Ask, Worst
+from octoplex.wire.error import Forbidden, UpstreamError
+from octoplex.wire.event import Usage
+
+OUTPUT_WHEN_UNKNOWN = 4_096
+
+
+class Tariff(Struct, frozen=True, kw_only=True):
+    """What a target costs. `price` looks it up now; None: unknown. `free`: a local model."""
+
+    provider: str
+    model: str
+    price: Callable[[], Price | None]
+    output_cap: int | None
+    free: bool = False
+    allow_unpriced: bool = False
+
+    def reserve_nano(self, price: Price, worst: Worst) -> int:
+        """The most a call can cost here, in nano-dollars, rounded up."""
+        output = worst.output_tokens
+        if output is None:
+            output = OUTPUT_WHEN_UNKNOWN if self.output_cap is None else self.output_cap
+        return price.reserve_nano(worst.input_tokens, output * worst.n)
+
+
+def no_price() -> Price | None:
+    """The price of what nobody bills."""
+    return None
+
+
+class Metered:
+    """An Answerer that pays for the one inside."""
+
+    __slots__ = ("_book", "_inner", "_tariff", "_wait_s")
+
+    def __init__(self, inner: Answerer, tariff: Tariff, book: Book, wait_s: float = 2.0) -> None:
+        self._inner, self._tariff, self._book, self._wait_s = inner, tariff, book, wait_s
+
+    async def __call__(self, ask: Ask, /) -> Answer:
+        """Reserve, ask, and settle however it ends.
+
+        Raises:
+            OverBudget: the caller's budget does not hold it.
+            Forbidden: the target has no price and the caller has a dollar budget.
+        """
+        if ask.op != "chat":
+            return await self._inner(ask)
+        worst = ask.worst_case()
+        price = self._tariff.price()
+        order = self._order(ask, price, worst)
+        hold = self._book.hold(order) or await self._book.wait(order, self._wait_s)
+        try:
+            answer = await self._inner(ask)
+        except UpstreamError as error:
+            if error.reached:
+                usage = Usage(worst.input_tokens, (worst.output_tokens or 0) * worst.n)
+                _settle(ask, hold, order.nano, _estimated(usage), "cut")
+            else:
+                hold.release(error.code)
+            raise
+        except asyncio.CancelledError as left:
+            if getattr(left, "reached", False):
+                usage = Usage(worst.input_tokens, estimated=True)
+                _settle(ask, hold, _bounded(price, usage, order), usage, "left")
+            else:
+                hold.release("left")
+            raise
+        except BaseException:
+            hold.release("failed")
+            raise
+        _settle_at_end(ask, answer, hold, price, worst)
+        return answer
+
+    def _order(self, ask: Ask, price: Price | None, worst: Worst) -> Order:
+        tariff, caller = self._tariff, ask.caller
+        if price is None and caller.budgeted and not (tariff.free or tariff.allow_unpriced):
+            raise Forbidden(
+                f"{tariff.provider}/{tariff.model} has no price, so a dollar budget cannot hold "
+                "it; give it one under [prices], or set allow_unpriced = true on its route."
+            )
+        trail = ask.trail
+        trail.orders += 1
+        return Order(
+            ask.id,
+            trail.orders,
+            int(time.time() * 1000),
+            caller.id,
+            caller.name,
+            trail.route,
+            tariff.provider,
+            tariff.model,
+            "" if price is None else price.version,
+            0 if price is None else tariff.reserve_nano(price, worst),
+        )
+
+
+def _estimated(usage: Usage) -> Usage:
+    return msgspec.structs.replace(usage, estimated=True)
+
+
+def _bounded(price: Price | None, usage: Usage, order: Order) -> int:
+    """An estimate never costs more than was set aside for it."""
+    return 0 if price is None else min(price.cost_nano(usage), order.nano)
+
+
+def _settle(ask: Ask, hold: Hold, nano: int, usage: Usage, outcome: Outcome) -> None:
+    """Settle an attempt whose usage never came, flagged."""
+    hold.settle(nano, usage, outcome, estimated=True)
+    ask.trail.nano += nano
+    ask.trail.estimated = True
+
+
+def _settle_at_end(ask: Ask, answer: Answer, hold: Hold, price: Price | None, worst: Worst) -> None:
+    trail, head = ask.trail, answer.head
+
+    def settle(outcome: Outcome, usage: Usage) -> None:
+        if usage.estimated:
+            usage = Usage(worst.input_tokens, usage.output_tokens, estimated=True)
+            nano = _bounded(price, usage, hold.order)
+            trail.estimated = head.estimated = True
+        else:
+            nano = 0 if price is None else price.cost_nano(usage)
+        hold.settle(nano, usage, outcome, usage.estimated)
+        head.nano, head.usage = nano, usage
+        trail.nano += nano
+
+    answer.on_end(settle)

@@ -1,0 +1,275 @@
+"""A provider as this installation can use it: the catalogue's row, the file's table, keys.
+
+    row (catalog/providers/NAME.toml)  +  [providers.NAME]  +  environment  ->  Source
+
+A Source is usable when it has every key and variable it needs; otherwise it says what is
+missing, by name. It turns a model id into the `Spec` of an `Upstream`, once per target.
+
+The path of an operation follows each vendor's own custom for base URLs: OpenAI's hold the
+`/v1`, Anthropic's do not; a prefix that ends in `/v1` is taken as it is either way.
+"""
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Raw, Struct
+
+from octoplex.catalog.families import Family, family
+from octoplex.catalog.provider import Provider as Row
+from octoplex.dialects.dialect import Dialect, Traits
+from octoplex.transport.origin import Origin, Proxies
+from octoplex.upstreams.config import Provider, Timeouts
+from octoplex.upstreams.upstream import Spec, Wait, Wire
+from octoplex.wire.error import BadConfig
+
+ANTHROPIC_VERSION = "2023-06-01"
+USER_AGENT = "octoplex/0.1"
+SILENT_FIRST_S, SILENT_IDLE_S = 300.0, 120.0
+
+
+class Secret(Struct, frozen=True):
+    """One key of a pool. `label` names where it came from; only `value` is secret."""
+
+    label: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"Secret({self.label!r})"
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """One provider, resolved. `missing` says what keeps it from being used, "" if nothing."""
+
+    id: str
+    title: str
+    base_url: str
+    paths: Mapping[str, str]
+    """Dialect -> path prefix below `base_url`, the preferred one first."""
+    auth: str
+    keys: tuple[Secret, ...]
+    missing: str = ""
+    evidence: str = ""
+    """Where its key was found: a variable's name, the file, or a server that answered."""
+    headers: Mapping[str, str] = {}
+    query: Mapping[str, str] = {}
+    quirks: frozenset[str] = frozenset()
+    models: tuple[str, ...] = ()
+    timeouts: Timeouts = Timeouts()
+    region: str = ""
+    local: bool = False
+    modalities: tuple[str, ...] = ("chat",)
+    regions: tuple[str, ...] = ()
+    percent: int = 100
+    """What the region charges in percent of the listed price."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can be asked now."""
+        return not self.missing
+
+    @property
+    def private(self) -> bool:
+        """Whether its server is on a loopback or private address, and so may load models."""
+        host = self.base_url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+        name = host.rsplit(":", 1)[0].strip("[]") if host.count(":") != 1 else host.split(":")[0]
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return name == "localhost" or name.endswith(".localhost")
+        return address.is_loopback or address.is_private
+
+    def spec(self, model: str, key: Secret | None, make: "Making") -> Spec:
+        """Everything that can be known about this model and key before a call."""
+        kind = family(self.id, model)
+        origin = Origin.parse(self.base_url, make.proxies)
+        wires = {
+            name: Wire(dialect=make.dialects[name], head=self._head(origin, name, key, make))
+            for name in self.paths
+        }
+        quirks = self.quirks | kind.quirks
+        return Spec(
+            provider=self.id,
+            origin=origin,
+            wires=wires,
+            traits=Traits(
+                model=model,
+                output_cap=kind.output_cap,
+                thinking=kind.thinking,
+                quirks=quirks,
+                drop_unsupported=make.drop_unsupported,
+            ),
+            wait=self._wait(kind, make.timeouts),
+            defaults={k: Raw(msgspec.json.encode(v)) for k, v in make.defaults.items()},
+            usage_on_request="no_stream_options" not in quirks,
+        )
+
+    def _head(self, origin: Origin, dialect: str, key: Secret | None, make: "Making") -> bytes:
+        prefix = self.paths[dialect].rstrip("/")
+        operation = make.dialects[dialect].path
+        if dialect == "anthropic" and not (origin.path + prefix).endswith("/v1"):
+            operation = "/v1" + operation
+        path = prefix + operation
+        if self.query:
+            path += "?" + urlencode(self.query)
+        headers = {"content-type": "application/json", "user-agent": USER_AGENT}
+        if dialect == "anthropic":
+            headers["anthropic-version"] = ANTHROPIC_VERSION
+        if key is not None and self.auth != "none":
+            if self.auth == "bearer":
+                headers["authorization"] = f"Bearer {key.value}"
+            else:
+                headers[self.auth] = key.value
+        return origin.head("POST", path, {**headers, **self.headers}.items())
+
+    def _wait(self, kind: Family, route: Timeouts) -> Wait:
+        """The contract's defaults, then the provider's own, then the route's."""
+        slow = kind.reasons_silently or self.private
+        wait = Wait(first_s=SILENT_FIRST_S, idle_s=SILENT_IDLE_S) if slow else Wait()
+        for given in (self.timeouts, route):
+            changes = {
+                "connect_s": given.connect_s,
+                "first_s": given.header_s,
+                "idle_s": given.idle_s,
+                "plain_s": given.total_s,
+                "stream_s": given.total_s,
+            }
+            kept = {name: value for name, value in changes.items() if value is not None}
+            wait = msgspec.structs.replace(wait, **kept)
+        return wait
+
+
+class Making(Struct, frozen=True, kw_only=True):
+    """What a route says of the targets it makes."""
+
+    dialects: Mapping[str, Dialect]
+    proxies: Proxies
+    timeouts: Timeouts = Timeouts()
+    defaults: Mapping[str, object] = {}
+    drop_unsupported: bool = False
+
+
+Lookup = Callable[[str, str], str]
+"""(`env:NAME` or `file:PATH`, where it is written) -> the secret."""
+
+
+def from_row(row: Row, env: Mapping[str, str]) -> Source:
+    """A provider of the catalogue with nothing but the environment."""
+    base_url, missing = _filled(row, env)
+    found = next((name for name in row.key_env if env.get(name)), "")
+    keys = (Secret(found, env[found]),) if found else ()
+    if not missing and not found and row.auth != "none" and not row.local:
+        missing = f"set {' or '.join(row.key_env)}"
+    return Source(
+        id=row.id,
+        title=row.title,
+        base_url=base_url,
+        paths={str(name): path for name, path in row.dialects.items()},
+        auth=row.auth,
+        keys=keys,
+        missing=missing,
+        evidence=found,
+        headers=row.headers,
+        quirks=frozenset(row.quirks),
+        local=row.local,
+        modalities=tuple(row.modalities),
+        regions=tuple(row.regions),
+    )
+
+
+def _filled(row: Row, env: Mapping[str, str]) -> tuple[str, str]:
+    """The base URL with its variables filled in, and what is missing for that."""
+    given = env.get(row.base_url_env, "") if row.base_url_env else ""
+    if given:
+        return _url(given, row.local), ""
+    base_url = row.base_url
+    for name, variables in row.variables.items():
+        value = next((env[v] for v in variables if env.get(v)), "")
+        if not value:
+            return base_url, f"set {' or '.join(variables)}"
+        base_url = base_url.replace("{" + name + "}", value)
+    return base_url, ""
+
+
+def _url(given: str, local: bool) -> str:
+    """A base URL as people write it: `OLLAMA_HOST` is often only a host and a port.
+
+    Only a server on this machine is spoken to in the clear for want of a scheme.
+    """
+    scheme = "http" if local else "https"
+    return (given if "://" in given else f"{scheme}://{given}").rstrip("/")
+
+
+def from_file(
+    name: str, table: Provider, row: Row | None, env: Mapping[str, str], lookup: Lookup
+) -> Source:
+    """A provider of the configuration file; the catalogue's row, if any, fills the gaps.
+
+    Raises:
+        BadConfig: neither the file nor the catalogue says where it is or what it speaks.
+    """
+    where = f"[providers.{name}]"
+    source = from_row(row, env) if row else None
+    paths = _paths(where, table) or (dict(source.paths) if source else {})
+    base_url = (
+        _url(table.base_url, bool(row and row.local))
+        if table.base_url
+        else source.base_url
+        if source
+        else ""
+    )
+    if table.region and row:
+        if table.region not in row.regions:
+            known = ", ".join(row.regions) or "none"
+            raise BadConfig(f'{where} region: "{table.region}" is not one of: {known}.')
+        base_url = row.regions[table.region]
+    if not base_url or not paths:
+        raise BadConfig(f"{where}: not in the catalogue; write base_url and dialect.")
+    keys = _keys(where, table, lookup)
+    # A key belongs to the host it was made for: another host must be given its own.
+    found = keys or (source.keys if source and not table.base_url else ())
+    keyless = row is None or row.auth == "none" or row.local or bool(table.base_url)
+    missing = "" if found or keyless or table.headers else (source.missing if source else "")
+    auth = row.auth if row else ("x-api-key" if next(iter(paths)) == "anthropic" else "bearer")
+    return Source(
+        id=name,
+        title=row.title if row else name,
+        base_url=base_url,
+        paths=paths,
+        auth=auth,
+        keys=found,
+        missing=missing,
+        evidence=f"octoplex.toml {where}",
+        headers={**(row.headers if row else {}), **table.headers},
+        query=table.query,
+        quirks=frozenset(table.quirks) | (frozenset(row.quirks) if row else frozenset()),
+        models=table.models,
+        timeouts=table.timeouts,
+        region=table.region or "",
+        local=bool(row and row.local),
+        modalities=tuple(row.modalities) if row else ("chat",),
+        regions=tuple(row.regions) if row else (),
+        percent=row.region_percent.get(table.region or "", 100) if row else 100,
+    )
+
+
+def _paths(where: str, table: Provider) -> dict[str, str]:
+    if table.dialect and table.dialects:
+        raise BadConfig(f"{where}: write dialect or dialects, not both.")
+    paths = {table.dialect: ""} if table.dialect else dict(table.dialects)
+    for name in paths:
+        if name not in DIALECTS:
+            raise BadConfig(f'{where}: "{name}" is not a dialect; known: {", ".join(DIALECTS)}.')
+    return paths
+
+
+DIALECTS = ("openai-chat", "anthropic")
+
+
+def _keys(where: str, table: Provider, lookup: Lookup) -> tuple[Secret, ...]:
+    given = table.api_key
+    if given is None:
+        return ()
+    references = (given,) if isinstance(given, str) else given
+    return tuple(Secret(r, lookup(r, f"{where} api_key")) for r in references)

@@ -1,0 +1,186 @@
+"""A provider's stream as an Answer.
+
+    transport bytes -> Splitter (whole events) -> Scanner (usage, stop, errors) -> Frame
+
+Nothing is decoded unless a frame's events are asked for. The upstream's connection is
+given back when the stream's end marker has been seen, so a caller never waits for the
+closing chunk of a connection.
+
+What ends a stream is its stop reason. Without one it failed, however politely the
+connection closed. With one, a missing end marker is supplied when the upstream closes
+or stays silent for 2 s.
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from octoplex.dialects.dialect import Decoder, Dialect, Scanner
+from octoplex.transport.http import Response
+from octoplex.transport.sse import Splitter
+from octoplex.wire.answer import Ended, Ending, Frame, Head, Outcome
+from octoplex.wire.error import DeadlinePassed, UpstreamBroken, UpstreamError
+from octoplex.wire.event import Event, Reply, Usage
+
+MARKER_WAIT_S = 2.0
+GRACE_S = 1.0
+END_MARKERS = {
+    "openai-chat": b"data: [DONE]\n\n",
+    "anthropic": b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+}
+BYTES_PER_TOKEN = 3
+
+
+class Patience(Struct, frozen=True):
+    """The clock of a stream and how long its gaps may be, in seconds."""
+
+    now: Callable[[], float]
+    idle_s: float
+
+
+class Streamed:
+    """An opened stream. `open` reads up to the first content; iterate or close after that."""
+
+    __slots__ = (
+        "_decoder",
+        "_dialect",
+        "_ending",
+        "_held",
+        "_patience",
+        "_response",
+        "_scanner",
+        "_splitter",
+        "body",
+        "dialect",
+        "head",
+    )
+
+    def __init__(
+        self,
+        head: Head,
+        dialect: Dialect,
+        response: Response,
+        scanner: Scanner,
+        patience: Patience,
+    ) -> None:
+        self.head, self.dialect = head, dialect.name
+        self.body: bytes | None = None
+        self._dialect, self._response, self._scanner = dialect, response, scanner
+        self._patience, self._splitter, self._ending = patience, Splitter(), Ending()
+        self._held = b""
+        self._decoder: Decoder | None = None
+
+    async def open(self) -> None:
+        """Read until the first content event, holding what came before it.
+
+        Raises:
+            UpstreamError: the stream failed or ended before any content.
+        """
+        scanner = self._scanner
+        try:
+            while not scanner.content:
+                self._held += await self._more()
+                if scanner.error is not None:
+                    raise scanner.error
+                if self._ending.outcome is not None and not scanner.content:
+                    raise UpstreamBroken("The provider's stream ended without any content.")
+        except BaseException:
+            self._response.close()
+            raise
+        if scanner.model:
+            self.head.model = scanner.model
+
+    def reply(self) -> Reply:
+        """A stream has no whole body; gather it with `fold`."""
+        raise TypeError("this answer is a stream; fold its events instead")
+
+    def __aiter__(self) -> "Streamed":
+        return self
+
+    async def __anext__(self) -> Frame:
+        """The next whole events; what was held goes out with the first content."""
+        wire, self._held = self._held, b""
+        try:
+            while not wire:
+                if self._ending.outcome is not None:
+                    raise StopAsyncIteration
+                wire = await self._more()
+                if self._scanner.error is not None and not wire:
+                    raise self._scanner.error
+        except UpstreamError as error:
+            error.reached = True
+            self.close("cut")
+            raise
+        except DeadlinePassed:
+            self.close("late")
+            raise
+        return Frame(wire, self._decode)
+
+    async def _more(self) -> bytes:
+        """Bytes of whole events to pass on; may be empty. Ends the answer at its end marker."""
+        scanner, response = self._scanner, self._response
+        try:
+            data = await response.read()
+        except UpstreamError:
+            if scanner.stop is None or scanner.error is not None:
+                raise
+            return self._finish()
+        if not data:
+            return self._finish(closed=True)
+        whole = self._splitter.feed(data)
+        if not whole:
+            return b""
+        now = self._patience.now()
+        out = scanner.feed(whole)
+        if scanner.ended:
+            response.release(GRACE_S)
+            self._end()
+        elif scanner.stop is not None:
+            response.expires_at = now + MARKER_WAIT_S
+        else:
+            response.expires_at = now + self._patience.idle_s
+        return out
+
+    def _finish(self, *, closed: bool = False) -> bytes:
+        """The upstream has no more to say. Supply the end marker, or say that it broke off."""
+        scanner, out = self._scanner, b""
+        rest = self._splitter.rest()
+        if closed and rest:
+            out = scanner.feed(rest.rstrip(b"\r\n") + b"\n\n")
+        if scanner.error is not None:
+            raise scanner.error
+        if scanner.stop is None:
+            raise UpstreamBroken("The provider closed the stream before it said why it stopped.")
+        if not scanner.ended:
+            out += END_MARKERS.get(self.dialect, b"")
+        self._response.close()
+        self._end()
+        return out
+
+    def _decode(self, wire: bytes) -> Sequence[Event]:
+        if self._decoder is None:
+            self._decoder = self._dialect.decoder()
+        events = self._decoder.feed(wire)
+        if self._ending.outcome is not None:
+            return [*events, *self._decoder.end()]
+        return events
+
+    def _usage(self) -> Usage:
+        """What the provider reported, else an estimate of what was received."""
+        scanner = self._scanner
+        if scanner.usage is not None:
+            return scanner.usage
+        return Usage(output_tokens=-(-scanner.received // BYTES_PER_TOKEN), estimated=True)
+
+    def _end(self) -> None:
+        self._ending.fire("done", self._usage())
+
+    def close(self, outcome: Outcome = "left") -> None:
+        """Stop caring: the upstream's connection closes at once."""
+        if self._ending.outcome is None:
+            self._response.close()
+            self._ending.fire(outcome, self._usage())
+
+    def on_end(self, told: Ended) -> None:
+        """Be told once how it ended."""
+        self._ending.on_end(told)

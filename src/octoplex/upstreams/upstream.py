@@ -1,0 +1,195 @@
+"""Ask one provider for one model with one key, over HTTP.
+
+Within a dialect the caller's body passes verbatim (`dialects/verbatim.py`) and so do
+the reply's events; across dialects the typed view is written anew. Either way the
+answer opens at its first content event: what comes before is held, so that until then
+another target may still be asked and the caller has seen nothing.
+
+The exceptions to verbatim, both documented in `contracts.md`: a stream that did not
+ask for usage is asked for it (its usage-only chunk is not shown), and under a budget an
+output limit is added where the model's own is unknown.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from octoplex.dialects.dialect import Dialect, Traits
+from octoplex.dialects.verbatim import join
+from octoplex.transport.http import Limits, Request, Response, Sender
+from octoplex.transport.origin import Origin, header_block
+from octoplex.upstreams.stream import Patience, Streamed
+from octoplex.wire.answer import Answer, Head, Whole
+from octoplex.wire.ask import BYTES_PER_TOKEN, Ask, Call
+from octoplex.wire.error import InvalidCall, UpstreamBroken, UpstreamError
+from octoplex.wire.event import Usage
+
+OUTPUT_WHEN_UNKNOWN = 4_096
+ASK_FOR_USAGE = Raw(b'{"include_usage":true}')
+TRACE = ("traceparent", "tracestate")
+BETAS = ("anthropic-beta",)
+SHOWN_HEADERS = ("x-request-id", "request-id", "openai-processing-ms")
+
+
+class Wait(Struct, frozen=True, kw_only=True):
+    """How long one target is waited for, in seconds (contracts.md, Attempts)."""
+
+    connect_s: float = 5.0
+    first_s: float = 30.0
+    idle_s: float = 30.0
+    plain_s: float = 600.0
+    stream_s: float = 3_600.0
+
+
+class Wire(Struct, frozen=True, kw_only=True):
+    """One dialect a provider speaks, and the request head that never changes."""
+
+    dialect: Dialect
+    head: bytes
+
+
+class Spec(Struct, frozen=True, kw_only=True):
+    """Everything about a target that is known before a call."""
+
+    provider: str
+    origin: Origin
+    wires: Mapping[str, Wire]
+    traits: Traits
+    wait: Wait = Wait()
+    defaults: Mapping[str, Raw] = {}
+    usage_on_request: bool = True
+    """Whether the provider understands `stream_options.include_usage`."""
+
+
+class Upstream:
+    """The Answerer of one target and one key."""
+
+    def __init__(self, spec: Spec, client: Sender) -> None:
+        self._spec, self._client = spec, client
+        self._model = Raw(msgspec.json.encode(spec.traits.model))
+        self._preferred = next(iter(spec.wires.values()))
+        self._now = asyncio.get_running_loop().time
+
+    async def __call__(self, ask: Ask, /) -> Answer:
+        """Send the request and open the answer.
+
+        Raises:
+            UpstreamError: no usable answer came; nothing has reached the caller.
+        """
+        if not isinstance(ask, Call):
+            raise InvalidCall(f"The provider {self._spec.provider} does not take {ask.op}.")
+        spec = self._spec
+        wire = spec.wires.get(ask.face) or self._preferred
+        verbatim = wire.dialect.name == ask.face
+        headers: tuple[tuple[str, str], ...] = ()
+        if verbatim:
+            body, hidden = self._verbatim(ask)
+        else:
+            encoded = wire.dialect.encode_chat(self._with_limit(ask), spec.traits)
+            body, hidden, headers = encoded.body, False, encoded.headers
+            ask.trail.dropped.extend(encoded.dropped)
+        wait = spec.wait
+        now = self._now()
+        limits = Limits(
+            connect_s=wait.connect_s,
+            first_s=wait.first_s if ask.stream else wait.plain_s,
+            idle_s=wait.idle_s,
+            deadline_at=min(ask.deadline_at, now + (wait.stream_s if ask.stream else wait.plain_s)),
+        )
+        request = self._request(wire, ask, body, headers)
+        try:
+            return await self._ask(wire, request, limits, hidden)
+        except asyncio.CancelledError as left:
+            # Whoever settles this attempt must know whether the provider may bill it.
+            left.reached = request.reached  # type: ignore[attr-defined]
+            raise
+
+    async def _ask(self, wire: Wire, request: Request, limits: Limits, hidden: bool) -> Answer:
+        spec = self._spec
+        response = await self._client.send(request, limits)
+        if response.status != 200:
+            raise self._refused(wire, response)
+        head = Head(provider=spec.provider, model=spec.traits.model, headers=_shown(response))
+        if response.body is not None:
+            return _whole(wire, head, response.body)
+        scanner = wire.dialect.scanner(hide_usage=hidden)
+        patience = Patience(self._now, spec.wait.idle_s)
+        answer = Streamed(head, wire.dialect, response, scanner, patience)
+        await answer.open()
+        return answer
+
+    def _verbatim(self, call: Call) -> tuple[bytes, bool]:
+        """The body with only `model` replaced, and whether we added a request for usage."""
+        spec = self._spec
+        fields: dict[str, Raw] = {**spec.defaults, **call.fields, "model": self._model}
+        hide = False
+        if call.stream and spec.usage_on_request and call.face == "openai-chat":
+            asked = fields.get("stream_options")
+            if asked is None:
+                fields["stream_options"], hide = ASK_FOR_USAGE, True
+            else:
+                options = msgspec.json.decode(asked)
+                if isinstance(options, dict) and options.get("include_usage") is not True:
+                    options["include_usage"] = True
+                    fields["stream_options"] = Raw(msgspec.json.encode(options))
+                    hide = True
+        if call.caller.budgeted and call.max_tokens is None and spec.traits.output_cap is None:
+            name = self._limit_field(call.face)
+            fields[name] = Raw(b"%d" % OUTPUT_WHEN_UNKNOWN)
+            call.trail.added.append(name)
+        return join(fields), hide
+
+    def _with_limit(self, call: Call) -> Any:
+        """The typed view, with the output limit a budget needs where nobody knows the model's."""
+        chat = call.chat()
+        if (
+            call.caller.budgeted
+            and chat.max_tokens is None
+            and self._spec.traits.output_cap is None
+        ):
+            call.trail.added.append("max_tokens")
+            return msgspec.structs.replace(chat, max_tokens=OUTPUT_WHEN_UNKNOWN)
+        return chat
+
+    def _limit_field(self, face: str) -> str:
+        if face == "openai-chat" and "max_completion_tokens" in self._spec.traits.quirks:
+            return "max_completion_tokens"
+        return "max_tokens"
+
+    def _request(
+        self, wire: Wire, ask: Ask, body: bytes, headers: tuple[tuple[str, str], ...]
+    ) -> Request:
+        if ask.headers:
+            names = TRACE + BETAS if ask.face == "anthropic" == wire.dialect.name else TRACE
+            headers += tuple((n, ask.headers[n]) for n in names if n in ask.headers)
+        extra = header_block(headers) if headers else b""
+        return Request(origin=self._spec.origin, head=wire.head, body=body, extra=extra)
+
+    def _refused(self, wire: Wire, response: Response) -> UpstreamError:
+        body = response.body
+        if body is None:  # an error status with a stream's content type
+            body = b""
+            response.close()
+        error = wire.dialect.decode_error(response.status, response.headers, body)
+        error.target = f"{self._spec.provider}/{self._spec.traits.model}"
+        return error
+
+
+def _whole(wire: Wire, head: Head, body: bytes) -> Whole:
+    try:
+        seen = wire.dialect.read_whole(body)
+    except UpstreamBroken as error:
+        error.reached = True  # it said 200: whatever this is, it may be billed
+        raise
+    if seen.model:
+        head.model = seen.model
+    usage = seen.usage or Usage(output_tokens=-(-len(body) // BYTES_PER_TOKEN), estimated=True)
+    return Whole(head, wire.dialect.name, body, usage, wire.dialect.decode_reply)
+
+
+def _shown(response: Response) -> dict[str, str]:
+    headers = response.headers
+    return {name: headers[name] for name in SHOWN_HEADERS if name in headers}

@@ -1,0 +1,174 @@
+"""The scanner: what it sees, what it keeps back, and that it never raises."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octoplex.dialects.openai_chat.scan import ChatScanner
+from octoplex.wire.error import UpstreamFailed
+
+
+def event(delta: dict[str, Any] | None = None, finish: str | None = None, **more: Any) -> bytes:
+    choice = {"index": 0, "delta": delta or {}, "finish_reason": finish}
+    return wire({"id": "c", "model": "m-1", "choices": [choice], **more})
+
+
+def wire(chunk: Any) -> bytes:
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+ROLE = event({"role": "assistant", "content": ""})
+TEXT = event({"content": "Hello"})
+STOP = event(finish="stop")
+USAGE = wire({"id": "c", "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}})
+DONE = b"data: [DONE]\n\n"
+
+
+def scanned(*events: bytes, hide: bool = False) -> tuple[ChatScanner, bytes]:
+    scanner = ChatScanner(hide_usage=hide)
+    return scanner, b"".join([scanner.feed(e) for e in events])
+
+
+def test_content_begins_with_content() -> None:
+    scanner, _ = scanned(b": ping\n\n", ROLE)
+    assert not scanner.content
+    scanner.feed(TEXT)
+    assert scanner.content
+    assert scanner.received == 5
+    assert scanner.model == "m-1"
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"reasoning_content": "hm"},
+        {"reasoning": "hm"},
+        {"refusal": "no"},
+        {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f"}}]},
+        {"content": [{"type": "text", "text": "hi"}]},
+        {"audio": {"data": "AAAA"}},
+        {"function_call": {"name": "f"}},
+    ],
+)
+def test_all_kinds_of_content_are_seen(delta: dict[str, Any]) -> None:
+    assert scanned(ROLE, event(delta))[0].content
+
+
+def test_null_members_are_no_content() -> None:
+    quiet = event({"content": None, "tool_calls": None, "refusal": None, "reasoning": ""})
+    assert not scanned(ROLE, quiet, event({"tool_calls": []}))[0].content
+
+
+def test_bytes_pass_as_the_same_object() -> None:
+    scanner = ChatScanner(hide_usage=False)
+    for piece in (ROLE, TEXT, STOP, USAGE, DONE, ROLE + TEXT, b": hi\n\n", TEXT + DONE):
+        assert scanner.feed(piece) is piece
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_usage_chunk_is_hidden_only_when_nobody_asked(at_once: bool) -> None:
+    events = [ROLE, TEXT, STOP, USAGE, DONE]
+    pieces = [b"".join(events)] if at_once else events
+    scanner, passed = scanned(*pieces, hide=True)
+    assert passed == ROLE + TEXT + STOP + DONE
+    assert scanner.usage is not None
+    assert scanner.usage.input_tokens == 3
+    assert scanner.ended
+    assert scanned(*pieces)[1] == b"".join(events)
+
+
+def test_usage_beside_choices_is_not_hidden() -> None:
+    last = event(finish="stop", usage={"prompt_tokens": 1, "completion_tokens": 1})
+    assert scanned(last, hide=True)[1] == last
+
+
+def test_a_bad_event_is_cut_out_and_counted() -> None:
+    bad = [
+        b'data: {"id":\n\n',
+        b'data: {"x":NaN}\n\n',
+        b'data: {"x":"\xff"}\n\n',
+        b"data: nonsense\n\n",
+        b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n',
+    ]
+    for one in bad:
+        for pieces in ([ROLE, one, TEXT], [ROLE + one + TEXT], [one], [one + one]):
+            scanner, passed = scanned(*pieces)
+            assert passed == b"".join(pieces).replace(one, b""), one
+            assert scanner.skipped == b"".join(pieces).count(one)
+            assert scanner.error is None
+
+
+def test_unknown_shapes_pass() -> None:
+    odd = [
+        wire({"type": "ping"}),
+        wire([1, 2]),
+        wire({"choices": "none"}),
+        event({"content": 5}),
+        wire({"choices": [], "usage": "lots"}),
+        b'data: {"choices":[{"delta":{"content":"\\ud83d"}}]}\n\n',
+    ]
+    for one in odd:
+        assert scanned(one) [1] is one  # fmt: skip
+        assert scanned(ROLE + one)[1] == ROLE + one
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_error_event_is_kept_back_with_all_after_it(at_once: bool) -> None:
+    error = wire({"error": {"message": "broken", "type": "server_error"}})
+    events = [ROLE, TEXT, error, TEXT, DONE]
+    pieces = [b"".join(events)] if at_once else events[:3]
+    scanner, passed = scanned(*pieces)
+    assert passed == ROLE + TEXT
+    assert isinstance(scanner.error, UpstreamFailed)
+    assert scanner.stop is None
+
+
+def test_the_first_of_two_choices_is_not_the_end() -> None:
+    def choice(index: int, finish: str | None = None) -> bytes:
+        return wire({"choices": [{"index": index, "delta": {}, "finish_reason": finish}]})
+
+    scanner, _ = scanned(choice(0), choice(1), choice(0, "stop"))
+    assert scanner.stop is None
+    scanner.feed(choice(1, "length"))
+    assert scanner.stop == "length"
+
+
+def test_crlf_streams_pass() -> None:
+    crlf = (ROLE + TEXT + STOP + DONE).replace(b"\n", b"\r\n")
+    scanner, passed = scanned(crlf)
+    assert passed is crlf
+    assert scanner.stop == "end"
+    assert scanner.ended
+
+
+@given(st.lists(st.binary(max_size=40) | st.sampled_from([ROLE, TEXT, USAGE, DONE]), max_size=6))
+def test_it_never_raises_and_what_passes_parses(pieces: list[bytes]) -> None:
+    scanner = ChatScanner(hide_usage=True)
+    for piece in pieces:
+        scanner.feed(piece + b"\n\n")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["choices", "delta", "content", "usage", "error", "index", "tool_calls"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_any_json_passes_or_is_an_error(value: Any) -> None:
+    scanner, passed = scanned(wire(value))
+    assert passed == wire(value) or scanner.error is not None
+    assert scanner.skipped == 0

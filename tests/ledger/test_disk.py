@@ -1,0 +1,205 @@
+"""Disks that are full, damaged, locked or not ours."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from octoplex.ledger import Book, Order, Reader, Record, SpendQuery, SqliteStore, open_store
+from octoplex.ledger.folder import Folder
+from octoplex.wire.error import BadConfig, StoreFailed
+from octoplex.wire.event import Usage
+
+HERE = Path(__file__).parent
+
+
+def order(number: int, nano: int = 10) -> Order:
+    return Order(f"req_{number:09}", 1, time.time_ns() // 10**6, "k", "k", "", "p", "m", "v", nano)
+
+
+def pay(book: Book, number: int, nano: int) -> None:
+    hold = book.hold(order(number))
+    assert hold is not None
+    hold.settle(nano, Usage(1, 1), "done")
+
+
+def pay_until_refused(book: Book) -> int:
+    """How many calls were taken before the ledger said that the disk is full."""
+    for taken in range(1, 200_000):
+        try:
+            pay(book, taken, 7)
+        except StoreFailed as refused:
+            assert "full" in str(refused)  # noqa: PT017
+            return taken - 1
+        time.sleep(0.0001)
+    raise AssertionError("never refused")
+
+
+def spent(store: SqliteStore) -> int:
+    return asyncio.run(store.spend(SpendQuery())).total_nano
+
+
+def test_files_that_cannot_grow_refuse_paid_calls_and_recover(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, HERE / "starve.py", tmp_path / "data"], capture_output=True, text=True
+    )
+    assert done.stdout == "ok\n", done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    if os.geteuid() != 0 or mount is None:
+        pytest.skip("mounting a small disk needs root")
+    made = subprocess.run([mount, "-t", "tmpfs", "-o", "size=4m", "octoplex-test", disk])
+    if made.returncode:
+        pytest.skip("no tmpfs may be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_full_disk_refuses_paid_calls_and_recovers_without_restart(small_disk: Path) -> None:
+    store = open_store(small_disk / "data")
+    book = Book(store)
+    pay(book, 0, 7)
+    assert spent(store) == 7
+    ballast = small_disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+    taken = pay_until_refused(book)
+    ballast.unlink()
+    deadline = time.monotonic() + 10
+    while store.condition().refusal:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    pay(book, 10**6, 5)
+    assert spent(store) == book.settled_nano == 7 + taken * 7 + 5
+    store.close()
+    db = sqlite3.connect(f"file:{small_disk}/data/ledger.db?mode=ro", uri=True)
+    assert db.execute("pragma integrity_check").fetchone() == ("ok",)
+    db.close()
+
+
+def test_a_second_process_is_refused_and_told_who_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    child = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time; from octoplex.ledger import open_store\n"
+            "s = open_store(sys.argv[1]); s.tell_address('127.0.0.1:8080')\n"
+            "print('open', flush=True); time.sleep(60)",
+            folder,
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"open\n"
+    with pytest.raises(StoreFailed, match=rf"process {child.pid} at 127\.0\.0\.1:8080") as refused:
+        open_store(folder)
+    assert refused.value.facts == {"pid": child.pid, "address": "127.0.0.1:8080"}
+    child.kill()
+    child.wait()
+    child.stdout.close()
+    open_store(folder).close()
+
+
+def test_everything_in_the_folder_is_private(tmp_path: Path) -> None:
+    mask = os.umask(0)
+    try:
+        store = open_store(tmp_path / "a" / "data")
+        pay(Book(store), 1, 1)
+        store.record(Record("r", 1))
+        asyncio.run(store.drain())
+    finally:
+        os.umask(mask)
+    folder = tmp_path / "a" / "data"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    modes = {p.name: p.stat().st_mode & 0o777 for p in folder.iterdir()}
+    assert len(modes) >= 5
+    assert set(modes.values()) == {0o600}
+    store.close()
+
+
+def test_a_folder_of_somebody_elses_things_is_not_closed(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    (shared / "other").touch()
+    Folder(shared).make()
+    assert shared.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadConfig, match=r"\[server\] data"):
+        open_store(tmp_path / "file" / "data")
+
+
+@pytest.mark.parametrize("name", ["ledger.db", "control.db"])
+def test_a_damaged_ledger_is_never_replaced(tmp_path: Path, name: str) -> None:
+    open_store(tmp_path).close()
+    (tmp_path / name).write_bytes(b"not a database" * 1000)
+    with pytest.raises(BadConfig, match="restore"):
+        open_store(tmp_path)
+    assert (tmp_path / name).read_bytes().startswith(b"not a database")
+
+
+def test_a_damaged_log_is_put_aside_and_service_goes_on(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.record(Record("r1", 1_767_225_600_000))
+    store.close()
+    (log,) = tmp_path.glob("logs-??????.db")
+    log.write_bytes(b"not a database" * 1000)
+    store = open_store(tmp_path)
+    store.record(Record("r2", 1_767_225_600_000))
+    assert asyncio.run(store.drain())
+    assert asyncio.run(store.request("r2"))
+    assert len(list(tmp_path.glob("logs-??????.db.damaged-*"))) == 1
+    store.close()
+
+
+def test_readers_in_other_threads_and_processes_see_whole_batches(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    book = Book(store)
+    asyncio.run(store.drain())
+    reader = subprocess.Popen(
+        [sys.executable, HERE / "watch.py", tmp_path], stdout=subprocess.PIPE, text=True
+    )
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "watching\n"
+    deadline = time.monotonic() + 2
+    number = 0
+    while time.monotonic() < deadline:
+        for _ in range(50):
+            number += 1
+            pay(book, number, 3)
+        assert spent(store) == number * 3
+    asyncio.run(store.drain())
+    (tmp_path / "stop").touch()
+    assert reader.wait(timeout=20) == 0
+    reader.stdout.close()
+    store.close()
+
+
+def test_a_reader_needs_no_server_and_leaves_nothing_writable(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    pay(Book(store), 1, 9)
+    store.close()
+
+    reader = Reader(tmp_path)
+    assert reader.spend(SpendQuery()).total_nano == 9
+    with reader._borrowed(tmp_path / "ledger.db") as db, pytest.raises(sqlite3.OperationalError):
+        db.execute("delete from attempts")
+    reader.close()
+    assert Reader(tmp_path / "nowhere").spend(SpendQuery()).rows == []

@@ -1,0 +1,214 @@
+"""The contract that every store keeps."""
+
+import asyncio
+from collections import defaultdict
+
+import pytest
+from msgspec import Raw
+
+from octoplex.ledger import KeyRow, Order, Page, Record, Settlement, SpendQuery, Store
+from octoplex.ledger.rows import RELEASED
+from octoplex.wire.ask import Attempt
+from octoplex.wire.error import InvalidCall
+from octoplex.wire.event import NO_USAGE, Usage
+
+DAY1 = 1_767_225_600_000  # 2026-01-01
+DAY2 = DAY1 + 86_400_000
+
+
+def order(number: int, nano: int = 1_000, at_ms: int = DAY1, key: str = "app") -> Order:
+    return Order(
+        f"req_{number:027}", 1, at_ms, key, key, "main", "openai", "gpt-5-mini", "2026-01", nano
+    )
+
+
+def settle(store: Store, made: Order, nano: int, usage: Usage = NO_USAGE) -> None:
+    store.settle(Settlement(made, nano, usage, "done", usage.estimated))
+
+
+def test_spend_has_the_contracts_shape(store: Store) -> None:
+    made = [order(1), order(2, at_ms=DAY2), order(3, key="web"), order(4)]
+    for one in made:
+        store.reserve(one)
+    settle(store, made[0], 700, Usage(10, 20))
+    settle(store, made[1], 300, Usage(1, 2, estimated=True))
+    settle(store, made[2], 50, Usage(5, 6))
+    store.settle(Settlement(made[3], 0, NO_USAGE, "failed", False, RELEASED))
+    spend = asyncio.run(store.spend(SpendQuery()))
+    assert spend.total_nano == 1_050
+    rows = [(r.day, r.key, r.nano, r.requests, r.estimated) for r in spend.rows]
+    assert rows == [
+        ("2026-01-02", "app", 300, 1, 1),
+        ("2026-01-01", "app", 700, 1, 0),
+        ("2026-01-01", "web", 50, 1, 0),
+    ]
+    assert (spend.rows[1].input_tokens, spend.rows[1].output_tokens) == (10, 20)
+    assert (spend.rows[1].provider, spend.rows[1].model) == ("openai", "gpt-5-mini")
+
+
+def test_spend_can_be_narrowed(store: Store) -> None:
+    for number, (at_ms, key) in enumerate([(DAY1, "a"), (DAY2, "a"), (DAY2, "b")]):
+        made = order(number, at_ms=at_ms, key=key)
+        store.reserve(made)
+        settle(store, made, 10)
+
+    def total(**how: str) -> int:
+        return asyncio.run(store.spend(SpendQuery(**how))).total_nano
+
+    assert total(since="2026-01-02") == 20
+    assert total(until="2026-01-01") == 10
+    assert total(key="b") == 10
+    assert total(key="b' or '1'='1") == 0
+
+
+def test_two_price_versions_are_one_row_of_spend(store: Store) -> None:
+    for version in ("2026-01", "2026-02"):
+        made = Order(f"req_{version}", 1, DAY1, "a", "a", "", "p", "m", version, 5)
+        store.reserve(made)
+        settle(store, made, 5)
+    assert [r.nano for r in asyncio.run(store.spend(SpendQuery())).rows] == [10]
+
+
+def test_a_second_settlement_of_an_attempt_changes_nothing(store: Store) -> None:
+    made = order(1)
+    store.reserve(made)
+    settle(store, made, 700)
+    settle(store, made, 700)
+    asyncio.run(store.drain())
+    settle(store, made, 999)
+    spend = asyncio.run(store.spend(SpendQuery()))
+    assert (spend.total_nano, spend.rows[0].requests) == (700, 1)
+    assert store.condition().conflicts == 2
+
+
+def test_a_reservation_is_settled_batches_later(store: Store) -> None:
+    made = order(1)
+    store.reserve(made)
+    asyncio.run(store.drain())
+    assert asyncio.run(store.spend(SpendQuery())).total_nano == 0
+    settle(store, made, 700)
+    assert asyncio.run(store.spend(SpendQuery())).total_nano == 700
+
+
+def test_balances_are_per_key_and_day(store: Store) -> None:
+    for number in range(300):
+        made = order(number, key=f"k{number % 3}")
+        store.reserve(made)
+        settle(store, made, number)
+    asyncio.run(store.drain())
+    totals: dict[str, int] = defaultdict(int)
+    for number in range(300):
+        totals[f"k{number % 3}"] += number
+    assert {b.key_id: b.total_nano for b in asyncio.run(store.balances())} == totals
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        Usage(2**63, 2**70),
+        Usage(2**62, 2**62),
+        Usage(-5, -(2**80)),
+    ],
+)
+def test_absurd_counts_do_not_stop_the_ledger(store: Store, usage: Usage) -> None:
+    for number in range(4):
+        made = order(number)
+        store.reserve(made)
+        settle(store, made, 7, usage)
+    assert asyncio.run(store.drain())
+    spend = asyncio.run(store.spend(SpendQuery()))
+    assert spend.total_nano == 28
+    assert isinstance(spend.rows[0].input_tokens, int)
+    assert not store.condition().refusal
+
+
+def test_text_that_is_not_unicode_does_not_stop_the_ledger(store: Store) -> None:
+    made = Order("req_1", 1, DAY1, "k", "k", "", "p", "bad \ud800 model\x00", "v", 9)
+    store.reserve(made)
+    settle(store, made, 9)
+    store.record(Record(id="req_1", at_ms=DAY1, error="bad \ud800", metadata=Raw(b"{}")))
+    assert asyncio.run(store.drain())
+    assert asyncio.run(store.spend(SpendQuery())).total_nano == 9
+    record = asyncio.run(store.request("req_1"))
+    assert record is not None
+    assert record.error == "bad ?"
+
+
+def test_a_record_comes_back_as_it_was(store: Store) -> None:
+    record = Record(
+        id="req_1",
+        at_ms=DAY1,
+        key_id="app",
+        key="app",
+        face="anthropic",
+        model="main",
+        target="openai/gpt-5-mini",
+        status=200,
+        outcome="left",
+        stream=True,
+        total_s=1.25,
+        nano=700,
+        user="u'1",
+        metadata=Raw(b'{"team":"x"}'),
+        attempts=[Attempt(target="openai/gpt-5-mini", outcome="done", nano=700)],
+    )
+    store.record(record)
+    found = asyncio.run(store.request("req_1"))
+    assert found is not None
+    assert bytes(found.metadata) == b'{"team":"x"}'
+    found.metadata = record.metadata
+    assert found == record
+    assert found.shown()["attempts"] == record.attempts
+    assert asyncio.run(store.request("req_2")) is None
+
+
+def test_records_page_backwards_and_forwards_over_months(store: Store) -> None:
+    month_s = 31 * 86_400_000
+    ids = [f"r{number:02}" for number in range(12)]
+    for number, id_ in enumerate(ids):
+        store.record(Record(id=id_, at_ms=DAY1 + number // 4 * month_s, key_id=f"k{number % 2}"))
+        if number % 4 == 3:
+            asyncio.run(store.drain())
+
+    def page(**how: object) -> list[str]:
+        return [r.id for r in asyncio.run(store.requests(Page(**how)))]  # type: ignore[arg-type]
+
+    assert page(limit=3) == ["r11", "r10", "r09"]
+    assert page(limit=5, before="r09") == ["r08", "r07", "r06", "r05", "r04"]
+    assert page(limit=50, before="r02") == ["r01", "r00"]
+    assert page(limit=5, after="r02") == ["r07", "r06", "r05", "r04", "r03"]
+    assert page(limit=5, after="r09") == ["r11", "r10"]
+    assert page(limit=4, key_id="k1") == ["r11", "r09", "r07", "r05"]
+    assert page(limit=4, before="nobody") == []
+
+
+def test_keys_are_kept_and_revoked_by_name_or_id(store: Store) -> None:
+    def row(name: str, id_: str) -> KeyRow:
+        return KeyRow(
+            id=id_,
+            name=name,
+            hash=id_.encode(),
+            prefix="oct-abcd",
+            last4="wxyz",
+            models=("main", "openai/*"),
+            limits="$5/day",
+            created_at_ms=DAY1,
+        )
+
+    async def play() -> list[KeyRow]:
+        await store.add_key(row("app", "key_1"))
+        with pytest.raises(InvalidCall, match="in use"):
+            await store.add_key(row("app", "key_2"))
+        revoked = await store.revoke_key("app", DAY2)
+        assert revoked is not None
+        assert revoked.revoked_at_ms == DAY2
+        assert await store.revoke_key("app", DAY2) is None
+        await store.add_key(row("app", "key_3"))
+        assert await store.revoke_key("key_3", DAY2)
+        assert await store.revoke_key("x'; drop table keys; --", DAY2) is None
+        return await store.keys()
+
+    assert [(k.id, k.revoked_at_ms, k.models) for k in asyncio.run(play())] == [
+        ("key_1", DAY2, ("main", "openai/*")),
+        ("key_3", DAY2, ("main", "openai/*")),
+    ]
