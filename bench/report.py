@@ -203,5 +203,9 @@ def render(
     """Return the whole report as Markdown."""
     parts = [machine() + ". " + capacity]
     parts += [cell_table(results, subjects, workload, mode) for workload, mode in cells]
+    parts += [
+        f"{where.replace(' ', ': ')} cannot hold 500 req/s (it saturates at {rate:.0f})."
+        for where, rate in bench.slow.items()
+    ]
     parts += [memory_table(bench), feature_table(subjects), goals(results, bench), noise(results)]
     return "\n\n".join(part for part in parts if part) + "\n"

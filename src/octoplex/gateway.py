@@ -7,23 +7,30 @@ What the configuration decides (`Plan`) is replaced whole at a reload; what live
 (`Works`: connections, ledger, money, health, limits) is not.
 """
 
-import time
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from octoplex.assembly.callers import file_keys
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.works import Works
 from octoplex.ledger.rows import KeyRow
 from octoplex.reflex.gate import admitted
-from octoplex.reflex.keys import Key, KeySpec, from_config, in_force
+from octoplex.reflex.keys import Key, in_force
 from octoplex.reflex.record import Recorded
 from octoplex.routing import Chain
-from octoplex.settings import Settings, secret
+from octoplex.settings import Settings
 from octoplex.wire.answer import Answerer
 from octoplex.wire.ask import Caller
-from octoplex.wire.error import BadConfig
 
 STREAM_S, PLAIN_S = 3_600.0, 600.0
+MOST_LINES = 4_096
+_UNSAFE = re.compile(r"[^\x20-\x7e]")
+
+
+def header_safe(value: str) -> str:
+    """`value` with everything outside printable ASCII replaced by `?`."""
+    return _UNSAFE.sub("?", value)
 
 
 def compose(plan: Plan, works: Works) -> Answerer:
@@ -53,30 +60,21 @@ class Gateway:
         self.answer = compose(self.plan, works)
         self.max_body = settings.server.max_body_bytes
         self.metrics, self.store = works.metrics, works.store
-        self.now = time.monotonic
+        self.needs_key = True
+        """Whether any key is configured: then every route needs one."""
+        self._lines: dict[tuple[str, str], str] = {}
         self.put_keys(run_time_keys)
 
     def put_keys(self, rows: Iterable[KeyRow]) -> None:
         """Put the file's keys and those made at run time in force, and nobody else's."""
-        works, entries = self.works, []
-        for name, table in self.settings.keys.items():
-            where = f"[keys.{name}]"
-            value = secret(table.secret, works.env, f"{where} secret")
-            spec = KeySpec(name=name, tenant=table.tenant, models=table.models, limits=table.limits)
-            try:
-                entries.append(from_config(spec, value, works.hasher))
-            except ValueError as error:
-                raise BadConfig(f"{where}: {error}.") from None
+        works = self.works
+        entries = file_keys(self.settings, works.env, works.hasher)
         works.keyring.replace([*entries, *in_force(rows)])
         keys = list(works.keyring)
+        self.needs_key = bool(keys)
         works.desk.update(keys)
         for key in keys:
             works.book.limit(key.id, key.limits.caps)
-
-    @property
-    def needs_key(self) -> bool:
-        """Whether any key is configured: then every route needs one."""
-        return len(self.works.keyring) > 0
 
     def key(self, secret_given: bytes | None) -> Key:
         """The key behind a secret.
@@ -90,6 +88,12 @@ class Gateway:
         """The key that a caller holds."""
         return next((k for k in self.works.keyring if k.id == caller.id), None)
 
+    def names(self, caller: Caller) -> list[str]:
+        """Routes, then targets by full name: what this caller may ask for."""
+        key = self.key_of(caller)
+        names = [n for n in self.plan.routes if "*" not in n] + self.plan.listed()
+        return [n for n in dict.fromkeys(names) if key is None or key.allows(n)]
+
     def patience_s(self, stream: bool, client_limit: bytes | None) -> float:
         """How long a request may take in all: our limit, or the caller's own if shorter."""
         given = self.settings.server.timeouts.total_s
@@ -100,9 +104,23 @@ class Gateway:
             return limit_s
         return min(limit_s, asked_s) if asked_s > 0 else limit_s
 
-    def limit_headers(self, caller: Caller, face: str) -> bytes:
+    def limit_lines(self, caller: Caller, face: str) -> str:
         """Rate-limit header lines as the SDKs of this face look for them; none without limits."""
-        return self.works.desk.header_block(caller.id, face) if caller.id else b""
+        return self.works.desk.lines(caller.id, face) if caller.id else ""
+
+    def lines(self, route: str, target: str) -> str:
+        """The header lines that say who answered, made once per route and target."""
+        found = self._lines.get((route, target))
+        if found is None:
+            if len(self._lines) >= MOST_LINES:
+                self._lines.clear()
+            found = self._lines[(route, target)] = (
+                f"x-octoplex-model: {header_safe(target)}\r\n"
+                f"x-octoplex-provider: {header_safe(target.partition('/')[0])}\r\n"
+                f"x-octoplex-route: {header_safe(route)}\r\n"
+                "x-octoplex-cache: off\r\n"
+            )
+        return found
 
 
 def open_gateway(

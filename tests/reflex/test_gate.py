@@ -60,7 +60,7 @@ class Inner:
         answer = self.answers.pop(0) if self.answers else whole()
         if isinstance(answer, BaseException):
             raise answer
-        return answer  # type: ignore[no-any-return]
+        return answer
 
 
 def whole(usage: Usage = NO_USAGE) -> Whole:

@@ -96,9 +96,9 @@ def test_everything_else_is_the_same_refusal() -> None:
             ring.find(secret)
         words.add((str(refused.value), refused.value.status, *refused.value.facts))
     ring.replace([entry("late", "oct-expired-expired-1", expires_at_ms=999_999)])
-    for secret in (SECRET, "oct-expired-expired-1"):  # revoked, expired
+    for gone in (SECRET, "oct-expired-expired-1"):  # revoked, expired
         with pytest.raises(Unauthorized) as refused:
-            ring.find(secret.encode())
+            ring.find(gone.encode())
         words.add((str(refused.value), refused.value.status, *refused.value.facts))
     assert len(words) == 1
     assert SECRET not in str(words)

@@ -32,11 +32,11 @@ from tests.routing.roads import Road, candidate, gaps, moved
 from tests.scripted import asking, fails, in_turn, listen, says, silent
 
 RETRIED = [
-    UpstreamFailed("408", status=408),
-    UpstreamFailed("409", status=409),
-    UpstreamFailed("500", status=500),
-    UpstreamOverloaded("529", status=529),
-    UpstreamBusy("429", status=429),
+    UpstreamFailed("408", provider_status=408),
+    UpstreamFailed("409", provider_status=409),
+    UpstreamFailed("500", provider_status=500),
+    UpstreamOverloaded("529", provider_status=529),
+    UpstreamBusy("429", provider_status=429),
     UpstreamUnreachable("reset"),
     UpstreamBroken("cut before content"),
 ]
@@ -74,7 +74,7 @@ def test_a_retry_that_works_is_an_answer(error: GatewayError) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        UpstreamRejected("bad field", status=422),
+        UpstreamRejected("bad field", provider_status=422),
         ContentRefused("policy"),
         OverBudget("spent"),
         Unsupported("logprobs"),
@@ -207,14 +207,18 @@ def test_a_fallback_that_cannot_express_the_call_does_not_hide_the_cause() -> No
 
 def test_the_verdict_is_the_preferred_targets_last_error() -> None:
     async def case() -> None:
-        busy = UpstreamBusy("busy", status=429, retry_after_s=60.0)
+        busy = UpstreamBusy("busy", provider_status=429, retry_after_s=60.0)
         road = Road(
             candidate("a/m", fails(busy)),
-            candidate("b/m", fails(UpstreamDenied("401", status=401))),
+            candidate("b/m", fails(UpstreamDenied("401", provider_status=401))),
         )
         error = await road.error()
         assert type(error) is UpstreamBusy
-        assert (error.status, error.facts, error.retry_after_s) == (429, {"status": 429}, 60.0)
+        assert (error.status, error.facts, error.retry_after_s) == (
+            429,
+            {"provider_status": 429},
+            60.0,
+        )
         assert str(error) == "busy (tried 2: a/m upstream_busy, b/m upstream_denied)"
 
     run(case())
@@ -358,7 +362,9 @@ def test_a_bug_in_a_lane_is_not_hidden() -> None:
 
 def test_the_trail_tells_what_happened() -> None:
     async def case() -> None:
-        road = Road(candidate("a/m", in_turn(fails(UpstreamBusy("429", status=429)), says())))
+        road = Road(
+            candidate("a/m", in_turn(fails(UpstreamBusy("429", provider_status=429)), says()))
+        )
         answer = await road.send(stream=True)
         first, second = road.last.trail.attempts
         assert (first.outcome, first.status, first.key) == ("upstream_busy", 429, "k1")

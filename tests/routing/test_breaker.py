@@ -27,7 +27,14 @@ from tests.routing.roads import Road, candidate, middle, moved
 from tests.scripted import Scripted, fails, listen, says
 
 ONCE = Policy(retries_per_target=0)
-DOWN = UpstreamFailed("500", status=500)
+DOWN = UpstreamFailed("500", provider_status=500)
+
+
+def conflict() -> UpstreamFailed:
+    """As the dialects make it: the status is the error's own."""
+    error = UpstreamFailed("a 409")
+    error.status = 409
+    return error
 
 
 def shut(**rules: Any) -> Road:
@@ -44,16 +51,17 @@ async def broken(road: Road, times: int = 5) -> None:
     ("error", "counts"),
     [
         (DOWN, True),
-        (UpstreamOverloaded("529", status=529), True),
+        (UpstreamOverloaded("529", provider_status=529), True),
         (UpstreamUnreachable("reset"), True),
         (UpstreamSlow("time-out"), True),
         (UpstreamBroken("html"), True),
-        (UpstreamBusy("429", status=429), False),
-        (UpstreamFailed("408", status=408), False),
-        (UpstreamFailed("409", status=409), False),
-        (UpstreamRejected("400", status=400), False),
-        (UpstreamDenied("403", status=403), False),
-        (ModelGone("404", status=404), False),
+        (UpstreamBusy("429", provider_status=429), False),
+        (UpstreamFailed("408", provider_status=408), False),
+        (UpstreamFailed("409", provider_status=409), False),
+        (conflict(), False),
+        (UpstreamRejected("400", provider_status=400), False),
+        (UpstreamDenied("403", provider_status=403), False),
+        (ModelGone("404", provider_status=404), False),
         (DeadlinePassed("the caller's own"), False),
     ],
     ids=lambda e: str(e),
@@ -240,7 +248,7 @@ def test_a_probe_without_a_verdict_lets_the_next_call_probe(how: str) -> None:
         road = Road(candidate("a/m", lambda ask: answer(ask)), policy=ONCE)
         await broken(road)
         if how == "a 400":
-            lane.error = UpstreamRejected("no", status=400)
+            lane.error = UpstreamRejected("no", provider_status=400)
             await road.error()
         elif how == "a bug":
             answer = bug

@@ -33,12 +33,12 @@ errors: st.SearchStrategy[UpstreamError] = st.one_of(
     st.builds(lambda w: UpstreamOverloaded("503", retry_after_s=w), waits),
     st.sampled_from(
         [
-            UpstreamFailed("500", status=500),
+            UpstreamFailed("500", provider_status=500),
             UpstreamUnreachable("reset"),
             UpstreamBroken("html"),
             UpstreamSlow("late"),
-            UpstreamDenied("401", status=401),
-            UpstreamDenied("403", status=403),
+            UpstreamDenied("401", provider_status=401),
+            UpstreamDenied("403", provider_status=403),
             UpstreamQuota("quota"),
             ModelGone("404"),
             ContextTooLong("long"),

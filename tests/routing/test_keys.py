@@ -110,9 +110,9 @@ def test_never_more_than_two_attempts_within_1_5_s_on_one_target() -> None:
 @pytest.mark.parametrize(
     ("error", "rests_elsewhere"),
     [
-        (UpstreamQuota("insufficient_quota", status=429), True),
-        (UpstreamDenied("401", status=401), True),
-        (UpstreamDenied("403", status=403), False),
+        (UpstreamQuota("insufficient_quota", provider_status=429), True),
+        (UpstreamDenied("401", provider_status=401), True),
+        (UpstreamDenied("403", provider_status=403), False),
     ],
     ids=["quota", "401", "403"],
 )
@@ -134,7 +134,7 @@ def test_a_dead_key_rests_for_60_s(error: GatewayError, rests_elsewhere: bool) -
 
 def test_the_next_key_is_asked_at_once_and_the_caller_never_sees_401() -> None:
     async def case() -> None:
-        dead, good = fails(UpstreamDenied("bad key", status=401)), says()
+        dead, good = fails(UpstreamDenied("bad key", provider_status=401)), says()
         await Road(candidate("a/m", dead, good)).send()
         error = await Road(candidate("a/m", dead)).error()
         assert error.status == 502

@@ -6,19 +6,23 @@ A target's Answerer is made when its name is first asked for, because a provider
 more models than anybody names in a file; the resolver remembers it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
 import msgspec
 
-from octoplex.assembly.works import Works
 from octoplex.catalog.families import family
 from octoplex.catalog.prices import Price, Prices
 from octoplex.catalog.provider import providers
+from octoplex.dialects.dialect import Dialect
+from octoplex.ledger.book import Book
 from octoplex.routing import Candidate, Lane, Policy, Resolver, Route, Target
 from octoplex.routing.config import Model
 from octoplex.settings import Settings, secret
-from octoplex.upstreams.local.fleet import LOCAL
+from octoplex.transport.http import Sender
+from octoplex.transport.origin import Proxies
+from octoplex.upstreams.local.fleet import LOCAL, Fleet
 from octoplex.upstreams.metered import Metered, Tariff, no_price
 from octoplex.upstreams.source import Making, Source, from_file, from_row
 from octoplex.upstreams.upstream import Upstream
@@ -29,10 +33,27 @@ from octoplex.wire.error import BadConfig
 PLAIN = Model(try_=())
 
 
+class Parts(Protocol):
+    """What targets are made of: `Works` when serving, a `Sketch` when only looking."""
+
+    @property
+    def env(self) -> Mapping[str, str]: ...
+    @property
+    def client(self) -> Sender: ...
+    @property
+    def proxies(self) -> Proxies: ...
+    @property
+    def book(self) -> Book: ...
+    @property
+    def dialects(self) -> Mapping[str, Dialect]: ...
+    @property
+    def fleet(self) -> Fleet: ...
+
+
 class Plan:
     """Everything the file decides."""
 
-    def __init__(self, settings: Settings, works: Works, found: frozenset[str]) -> None:
+    def __init__(self, settings: Settings, works: Parts, found: frozenset[str]) -> None:
         """Compile. `found` names the local servers that answered.
 
         Raises:

@@ -94,6 +94,20 @@ class Folder:
         except (OSError, msgspec.MsgspecError):
             return None
 
+    def held_by(self) -> Holder | None:
+        """Who holds it now, None when nobody does. Creates and changes nothing."""
+        try:
+            lock = os.open(self.path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return self.holder() or Holder(0)
+        finally:
+            os.close(lock)
+        return None
+
     def file(self, name: str) -> Path:
         """The path of a file in it, created private when it does not exist."""
         path = self.path / name

@@ -2,9 +2,9 @@
 
 The event loop appends to a deque and goes on; it takes no lock, and wakes the thread
 only when that is idle (`_idle`, checked after the append; the thread sets it, then
-looks again, so nothing is missed). Awake, the thread gathers for 16 ms less twice the
+looks again, so nothing is missed). Awake, the thread gathers for 12 ms less twice the
 time of the last commit, and writes all that has come in one transaction: a row that
-just misses a batch waits for that commit, the pause and its own commit, 16 ms in all.
+just misses a batch waits for that commit, the pause and its own commit, 12 ms in all, which leaves 8 for a busy machine.
 Above `full_rows` it does not pause at all. A commit costs 160 us of CPU, so that
 gathering longer is what makes a request cheap: 1 us of it at 10,000 a second.
 
@@ -14,6 +14,10 @@ second: when the disk has room again, calls go through again (F52). A failed fsy
 final (F55): the kernel may have thrown the pages away, and a second fsync that
 succeeds would prove nothing. Records may be dropped above their bound, counted.
 
+Measured with the SQLite store, CPU in this thread per request (an attempt and a
+record): 5 to 7 us at 20,000 a second, with the loop's thread always busy; 10 when the
+reservation was written before its settlement came. `reserve` costs the loop 0.09 us.
+
 Not promised: that a row is on disk when `reserve` or `settle` returns (`drain` waits).
 """
 
@@ -22,6 +26,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
@@ -57,7 +62,7 @@ class Sink(Protocol):
 class Tempo(Struct, frozen=True, kw_only=True):
     """When and how much to write."""
 
-    within_s: float = 0.016
+    within_s: float = 0.012
     """A row is on disk after this, as long as a commit takes at most half of it."""
     records_s: float = 0.05
     rest_s: float = 0.5
@@ -133,6 +138,8 @@ class Writer:
 
         self._calls.append(run)
         self._wake()
+        if not self._thread.is_alive():
+            self._answer_late()
         return future
 
     def drain(self) -> "Future[bool]":
@@ -174,7 +181,14 @@ class Writer:
                 run()
             if stopping and (not written or not (self._money or self._records)):
                 self._sink.close()
+                self._answer_late()
                 return
+
+    def _answer_late(self) -> None:
+        """Nobody may wait for a thread that has ended: the closed files answer."""
+        while self._calls:
+            with suppress(IndexError):
+                self._calls.popleft()()
 
     def _pause(self) -> None:
         """Sleep until there is something to do and, under load, a batch of it."""

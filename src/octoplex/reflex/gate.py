@@ -64,32 +64,30 @@ class Desk:
         guest = self._guests.get(caller_id)
         return guest.buckets.figures() if guest and guest.buckets else []
 
-    def header_block(self, caller_id: str, face: str) -> bytes:
-        """Header lines of the tightest limit per unit, as this face's SDKs name them."""
-        tightest: dict[str, Figure] = {}
-        for figure in self.figures(caller_id):
-            other = tightest.get(figure.unit)
-            if other is None or figure.remaining < other.remaining:
-                tightest[figure.unit] = figure
+    def lines(self, caller_id: str, face: str) -> str:
+        """`x-ratelimit-*` header lines, under the names this face's SDKs look for."""
+        guest = self._guests.get(caller_id)
+        if guest is None or guest.buckets is None:
+            return ""
         write = _anthropic_lines if face == "anthropic" else _openai_lines
-        return "".join([write(f) for f in tightest.values()]).encode()
+        return "".join([write(*figures) for figures in guest.buckets.tightest()])
 
 
-def _openai_lines(figure: Figure) -> str:
-    name = "requests" if figure.unit == "req" else "tokens"
+def _openai_lines(unit: str, limit: int, remaining: int, reset_s: float) -> str:
+    name = "requests" if unit == "req" else "tokens"
     return (
-        f"x-ratelimit-limit-{name}: {figure.limit}\r\n"
-        f"x-ratelimit-remaining-{name}: {figure.remaining}\r\n"
-        f"x-ratelimit-reset-{name}: {_span(figure.reset_s)}\r\n"
+        f"x-ratelimit-limit-{name}: {limit}\r\n"
+        f"x-ratelimit-remaining-{name}: {remaining}\r\n"
+        f"x-ratelimit-reset-{name}: {_span(reset_s)}\r\n"
     )
 
 
-def _anthropic_lines(figure: Figure) -> str:
-    name = "requests" if figure.unit == "req" else "tokens"
-    reset_at = datetime.fromtimestamp(time.time() + figure.reset_s, UTC)
+def _anthropic_lines(unit: str, limit: int, remaining: int, reset_s: float) -> str:
+    name = "requests" if unit == "req" else "tokens"
+    reset_at = datetime.fromtimestamp(time.time() + reset_s, UTC)
     return (
-        f"anthropic-ratelimit-{name}-limit: {figure.limit}\r\n"
-        f"anthropic-ratelimit-{name}-remaining: {figure.remaining}\r\n"
+        f"anthropic-ratelimit-{name}-limit: {limit}\r\n"
+        f"anthropic-ratelimit-{name}-remaining: {remaining}\r\n"
         f"anthropic-ratelimit-{name}-reset: {reset_at:%Y-%m-%dT%H:%M:%SZ}\r\n"
     )
 

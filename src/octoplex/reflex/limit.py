@@ -224,6 +224,20 @@ class Buckets:
             )
         return figures
 
+    def tightest(self) -> list[tuple[str, int, int, float]]:
+        """Per unit the limit with least left: (unit, limit, remaining, seconds until full).
+
+        As of the last `take` or `settle`: this is for the headers of a call that just did.
+        """
+        rows: dict[bool, tuple[str, int, int, float]] = {}
+        for bucket in self._all:
+            remaining = max(0, bucket.level // bucket.period_ns)
+            other = rows.get(bucket.each)
+            if other is None or remaining < other[2]:
+                full_s = (bucket.full - bucket.level) / bucket.count / 1e9
+                rows[bucket.each] = (bucket.rate.unit, bucket.count, remaining, full_s)
+        return list(rows.values())
+
     def adopt(self, old: "Buckets") -> None:
         """Share the limits that stay as they were: what is left, and debts still to come."""
         kept = {bucket.rate: bucket for bucket in old._all}

@@ -6,9 +6,11 @@ to the store's queue and written behind the path.
 
 import asyncio
 import time
+from time import monotonic
+from typing import Literal
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from octoplex.ledger.rows import NO_METADATA, Record
 from octoplex.ledger.store import Store
@@ -19,54 +21,47 @@ from octoplex.wire.error import CallerLeft, GatewayError
 from octoplex.wire.event import NO_USAGE, Usage
 
 LEFT_STATUS = CallerLeft.status
-LATE_STATUS = 504
+NO_FIELDS: dict[str, Raw] = {}
+Ended = Outcome | Literal["failed"]
 
 
 class Recorded:
     """An Answerer that remembers what became of every ask of the one inside."""
 
-    __slots__ = ("_inner", "_metrics", "_now", "_store")
+    __slots__ = ("_inner", "_metrics", "_store")
 
     def __init__(self, inner: Answerer, store: Store, metrics: Metrics) -> None:
         self._inner, self._store, self._metrics = inner, store, metrics
-        self._now = asyncio.get_running_loop().time
 
     async def __call__(self, ask: Ask, /) -> Answer:
         """Ask inside, and write down how it ended."""
         try:
             answer = await self._inner(ask)
         except GatewayError as error:
-            self._write(ask, error.status, "failed", NO_USAGE, error)
+            self._write(ask, error.status, "failed", _Told(error=error))
             raise
         except asyncio.CancelledError:
-            self._write(ask, LEFT_STATUS, "left", NO_USAGE, None)
+            self._write(ask, LEFT_STATUS, "left", _Told())
             raise
         except Exception:
-            self._write(ask, GatewayError.status, "failed", NO_USAGE, None)
+            self._write(ask, GatewayError.status, "failed", _Told())
             raise
-        first_s = self._now() - ask.started_at
+        first_s = monotonic() - ask.started_at
         head = answer.head
 
         def end(outcome: Outcome, usage: Usage) -> None:
-            self._write(ask, head.status, outcome, head.usage, None, first_s)
+            self._write(ask, head.status, outcome, _Told(head.usage, first_s))
 
         answer.on_end(end)
         return answer
 
-    def _write(
-        self,
-        ask: Ask,
-        status: int,
-        outcome: Outcome | str,
-        usage: Usage,
-        error: GatewayError | None,
-        first_s: float = 0.0,
-    ) -> None:
-        trail = ask.trail
-        total_s = self._now() - ask.started_at
+    def _write(self, ask: Ask, status: int, outcome: Ended, told: "_Told") -> None:
+        trail, usage, error = ask.trail, told.usage, told.error
+        total_s = monotonic() - ask.started_at
         attempts = trail.attempts
-        last = attempts[-1] if attempts else None
+        target = attempts[-1].target if attempts else ""
         caller = ask.caller
+        fields = ask.fields if isinstance(ask, Call) else NO_FIELDS
         record = Record(
             id=ask.id,
             at_ms=int((time.time() - total_s) * 1000),
@@ -76,12 +71,12 @@ class Recorded:
             op=ask.op,
             route=trail.route,
             model=ask.model,
-            target=last.target if last else "",
+            target=target,
             status=status,
-            outcome=outcome,  # type: ignore[arg-type]
+            outcome=outcome,
             stream=ask.stream,
             total_s=total_s,
-            first_s=first_s,
+            first_s=told.first_s,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cached_tokens=usage.cached_tokens,
@@ -90,53 +85,44 @@ class Recorded:
             why=trail.why,
             error_code=error.code if error else "",
             error=str(error) if error else "",
-            user=_user(ask),
-            metadata=_metadata(ask),
+            user=_user(fields["user"]) if "user" in fields else "",
+            metadata=_metadata(fields["metadata"]) if "metadata" in fields else NO_METADATA,
             attempts=attempts,
         )
         self._store.record(record)
-        self._count(record, usage, first_s)
+        self._count(record, usage)
 
-    def _count(self, record: Record, usage: Usage, first_s: float) -> None:
-        metrics = self._metrics
-        provider, _, model = record.target.partition("/")
-        # Only names that the configuration knows become labels: a model id under a
-        # provider is the caller's to invent, so failed calls do not carry it.
-        known = model if record.status < 400 else ""
-        metrics.requests.add((record.route, provider, known, f"{record.status // 100}xx"))
-        metrics.duration.observe((record.route,), record.total_s)
-        if first_s:
-            metrics.first.observe((record.route,), first_s)
-            waited_s = sum(a.first_s or a.duration_s for a in record.attempts)
-            metrics.overhead.observe((), max(first_s - waited_s, 0.0))
-        if usage is not NO_USAGE:
-            tokens = metrics.tokens
-            tokens.add(("input", "false"), usage.input_tokens - usage.cached_tokens)
-            tokens.add(("output", "false"), usage.output_tokens)
-            if usage.cached_tokens:
-                tokens.add(("input", "true"), usage.cached_tokens)
-        if record.nano:
-            metrics.nano.add((provider,), record.nano)
-        for attempt in record.attempts:
+    def _count(self, record: Record, usage: Usage) -> None:
+        metrics, first_s, attempts = self._metrics, record.first_s, record.attempts
+        metrics.cell(record.route, record.target, record.status).add(
+            usage, record.nano, record.total_s, first_s
+        )
+        if len(attempts) == 1 and first_s:
+            metrics.overhead.add(max(first_s - attempts[0].first_s, 0.0))
+            if record.outcome != "cut":
+                return
+        for attempt in attempts:
             if attempt.status >= 400 or attempt.outcome == "cut":
-                name = attempt.target.partition("/")[0]
-                metrics.upstream_errors.add((name, attempt.outcome))
+                metrics.failed(attempt.target, attempt.outcome)
 
 
-def _user(ask: Ask) -> str:
+class _Told(Struct, frozen=True, gc=False):
+    """What is known at the end besides the ask itself."""
+
+    usage: Usage = NO_USAGE
+    first_s: float = 0.0
+    error: GatewayError | None = None
+
+
+def _user(raw: Raw) -> str:
     """The caller's own name for its user, kept as a tag."""
-    if not isinstance(ask, Call) or "user" not in ask.fields:
-        return ""
     try:
-        user = msgspec.json.decode(ask.fields["user"])
+        user = msgspec.json.decode(raw)
     except msgspec.DecodeError:
         return ""
     return user[:256] if isinstance(user, str) else ""
 
 
-def _metadata(ask: Ask) -> Raw:
+def _metadata(raw: Raw) -> Raw:
     """The caller's own labels, kept as the JSON that came, if it is of a sensible size."""
-    if not isinstance(ask, Call):
-        return NO_METADATA
-    raw = ask.fields.get("metadata")
-    return raw if raw is not None and len(memoryview(raw)) <= 4_096 else NO_METADATA
+    return raw if len(memoryview(raw)) <= 4_096 else NO_METADATA

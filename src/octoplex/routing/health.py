@@ -201,8 +201,8 @@ def rules(target: Target) -> Breaking:
 
 
 def provider_status(error: GatewayError) -> int:
-    """The HTTP status the provider sent, where one came; else the error's own."""
-    status = error.facts.get("status", error.status)
+    """The status the provider sent: dialects note it where the error's own is another."""
+    status = error.facts.get("provider_status", error.status)
     return status if isinstance(status, int) else error.status
 
 

@@ -4,6 +4,7 @@ Reference for the names: `contracts.md` (Shapes), OpenAI's and Anthropic's API r
 """
 
 import math
+from time import monotonic
 
 from octoplex.gateway import Gateway
 from octoplex.server.inbound import Inbound
@@ -17,12 +18,8 @@ def answer_headers(inbound: Inbound, call: Call, head: Head, gateway: Gateway) -
     trail = call.trail
     target = trail.attempts[-1].target if trail.attempts else head.model
     lines = (
-        f"x-request-id: {inbound.id}\r\n"
-        f"x-octoplex-model: {target}\r\n"
-        f"x-octoplex-provider: {head.provider}\r\n"
-        f"x-octoplex-route: {trail.route}\r\n"
+        f"x-request-id: {inbound.id}\r\n{gateway.lines(trail.route, target)}"
         f"x-octoplex-attempts: {len(trail.attempts) or 1}\r\n"
-        "x-octoplex-cache: off\r\n"
     )
     if not call.stream:
         lines += f"x-octoplex-cost-nano: {trail.nano}\r\n"
@@ -33,9 +30,9 @@ def answer_headers(inbound: Inbound, call: Call, head: Head, gateway: Gateway) -
     if inbound.face.name == "anthropic":
         lines += f"request-id: {inbound.id}\r\n"
     else:
-        spent = gateway.now() - inbound.started_at
-        lines += f"openai-processing-ms: {spent * 1000:.0f}\r\n"
-    return lines.encode("latin-1", "replace") + gateway.limit_headers(call.caller, call.face)
+        lines += f"openai-processing-ms: {int((monotonic() - inbound.started_at) * 1000)}\r\n"
+    limits = gateway.limit_lines(call.caller, call.face)
+    return (lines + limits).encode("latin-1", "replace") + inbound.cors
 
 
 def trailing(call: Call) -> bytes:

@@ -5,19 +5,17 @@ body of a small reply in one system call. `Asgi` does the same through plain ASG
 any other server. Doors know only `Line`.
 
 Header blocks are lines ending in CRLF, made by us; what comes from a name that a caller
-can choose goes through `header_safe` first.
+can choose goes through `gateway.header_safe` first.
 """
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from octoplex.wire.error import CallerLeft, CallerSlow, TooLarge
 
 UPLOAD_GAP_S = 30.0
-_UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
 class Line(Protocol):
@@ -64,11 +62,6 @@ class Line(Protocol):
     def on_leave(self, told: Callable[[], None] | None) -> None:
         """Be told when the caller goes away; None to be told no more."""
         ...
-
-
-def header_safe(value: str) -> str:
-    """`value` with everything outside printable ASCII replaced by `?`."""
-    return _UNSAFE.sub("?", value)
 
 
 def too_large(size: int, cap: int) -> TooLarge:

@@ -25,13 +25,6 @@ async def _json(inbound: Inbound, value: Any, status: int = 200) -> None:
     await inbound.line.whole(status, block, msgspec.json.encode(value))
 
 
-def _names(inbound: Inbound, gateway: Gateway) -> list[str]:
-    """Routes, then targets by full name: what this caller may ask for."""
-    key = gateway.key_of(inbound.caller)
-    names = [n for n in gateway.plan.routes if "*" not in n] + gateway.plan.listed()
-    return [n for n in dict.fromkeys(names) if key is None or key.allows(n)]
-
-
 def _model(name: str, anthropic: bool, gateway: Gateway) -> dict[str, Any]:
     owner = name.partition("/")[0] if "/" in name else "octoplex"
     if anthropic:
@@ -50,7 +43,7 @@ def _model(name: str, anthropic: bool, gateway: Gateway) -> dict[str, Any]:
 
 async def models(inbound: Inbound, gateway: Gateway) -> None:
     """List what can be asked for, in the shape the caller's SDK expects."""
-    names = _names(inbound, gateway)
+    names = gateway.names(inbound.caller)
     anthropic = inbound.face.name == "anthropic"
     rows = [_model(name, anthropic, gateway) for name in names]
     if anthropic:

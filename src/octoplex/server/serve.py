@@ -25,10 +25,10 @@ from octoplex.gateway import Gateway, open_gateway
 from octoplex.reflex.keys import weak
 from octoplex.server.app import App
 from octoplex.server.control import Control
-from octoplex.server.detect import detect
 from octoplex.server.protocol import DoorProtocol
 from octoplex.server.table import routes
 from octoplex.settings import DEFAULT_LISTEN, Settings, data_folder, load, secret
+from octoplex.upstreams.detect import detect
 from octoplex.wire.error import BadConfig, GatewayError
 
 log = logging.getLogger("octoplex.server")

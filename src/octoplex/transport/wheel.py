@@ -5,7 +5,8 @@ that wait, looked through every 50 ms while there are any, costs about nothing. 
 deadline is met within 50 ms of its time, never before it.
 
 When the loop itself was blocked, a turn comes late and what arrived meanwhile is still in
-the kernel: that turn expires nothing, so that nobody is blamed for our own pause.
+the kernel: that turn expires nothing (the next one does), so that nobody is blamed for our
+own pause.
 
 A thing on the wheel says until when it may wait; both times are on the loop's clock.
 """
@@ -31,12 +32,13 @@ class Waiting(Protocol):
 class Wheel:
     """The things that wait, and the one timer that looks through them."""
 
-    __slots__ = ("_due_at", "_loop", "_timer", "discard", "waiting")
+    __slots__ = ("_due_at", "_forgave", "_loop", "_timer", "discard", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = 0.0
+        self._forgave = False
         self.waiting: set[Waiting] = set()
         self.discard = self.waiting.discard
 
@@ -59,7 +61,8 @@ class Wheel:
 
     def _turn(self) -> None:
         now = self._loop.time()
-        if now - self._due_at < LATE_S:
+        self._forgave = now - self._due_at >= LATE_S and not self._forgave
+        if not self._forgave:
             late = [i for i in self.waiting if i.expires_at <= now or i.deadline_at <= now]
             for item in late:
                 item.expire(now)

@@ -31,7 +31,6 @@ OUTPUT_WHEN_UNKNOWN = 4_096
 ASK_FOR_USAGE = Raw(b'{"include_usage":true}')
 TRACE = ("traceparent", "tracestate")
 BETAS = ("anthropic-beta",)
-SHOWN_HEADERS = ("x-request-id", "request-id", "openai-processing-ms")
 
 
 class Wait(Struct, frozen=True, kw_only=True):
@@ -112,7 +111,7 @@ class Upstream:
         response = await self._client.send(request, limits)
         if response.status != 200:
             raise self._refused(wire, response)
-        head = Head(provider=spec.provider, model=spec.traits.model, headers=_shown(response))
+        head = Head(provider=spec.provider, model=spec.traits.model)
         if response.body is not None:
             return _whole(wire, head, response.body)
         scanner = wire.dialect.scanner(hide_usage=hidden)
@@ -188,8 +187,3 @@ def _whole(wire: Wire, head: Head, body: bytes) -> Whole:
         head.model = seen.model
     usage = seen.usage or Usage(output_tokens=-(-len(body) // BYTES_PER_TOKEN), estimated=True)
     return Whole(head, wire.dialect.name, body, usage, wire.dialect.decode_reply)
-
-
-def _shown(response: Response) -> dict[str, str]:
-    headers = response.headers
-    return {name: headers[name] for name in SHOWN_HEADERS if name in headers}

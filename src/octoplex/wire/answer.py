@@ -32,8 +32,6 @@ class Head(Struct, kw_only=True):
     model: str
     attempt: int = 1
     status: int = 200
-    headers: dict[str, str] = {}
-    """The upstream's rate-limit and request-id headers that may be shown to the caller."""
     nano: int = 0
     estimated: bool = False
     usage: Usage = NO_USAGE

@@ -101,7 +101,10 @@ class ThinkingAsk(Struct, frozen=True, kw_only=True):
 
 
 class Chat(Struct, frozen=True, kw_only=True):
-    """One chat request. `system` turns come first in `messages`, in their order."""
+    """One chat request. System turns keep their places in `messages`.
+
+    A dialect that has one system text gathers them.
+    """
 
     model: str
     messages: tuple[Message, ...]

@@ -62,7 +62,7 @@ def test_data_over_several_lines_passes() -> None:
         b'event: x\ndata: {"a": NaN}\n\n',
         b"event: x\ndata: " + b"[" * 100_000 + b"\n\n",
     ],
-    ids=["cut", "not-utf8", "empty", "done", "nan", "deep"],
+    ids=["cut", "not-utf8", "not-utf8-unread", "empty", "done", "nan", "deep"],
 )
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
 def test_an_event_that_is_no_json_is_dropped_and_counted(bad: bytes, line_end: bytes) -> None:

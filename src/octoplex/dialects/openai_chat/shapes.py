@@ -146,21 +146,38 @@ def usage_of(said: WireUsage) -> Usage | None:
     Some servers leave thinking out of `completion_tokens` and show it by a larger
     `total_tokens` (xAI): it is billed as output, so it is added.
     """
-    if said.prompt_tokens is None and said.completion_tokens is None:
+    prompt, completion = said.prompt_tokens, said.completion_tokens
+    if prompt is None and completion is None:
         return None
     read, wrote = said.prompt_tokens_details or _NO_DETAILS, said.completion_tokens_details
-    cached = read.cached_tokens or said.prompt_cache_hit_tokens or said.cached_tokens
-    prompt, completion = _count(said.prompt_tokens), _count(said.completion_tokens)
-    reasoning = _count(wrote.reasoning_tokens) if wrote else 0
-    if reasoning and _count(said.total_tokens) == prompt + completion + reasoning:
-        completion += reasoning
-    cached_tokens = min(_count(cached), prompt)
+    cached = read.cached_tokens or said.prompt_cache_hit_tokens or said.cached_tokens or 0
+    written = read.cache_write_tokens or 0
+    reasoning = (wrote.reasoning_tokens or 0) if wrote else 0
+    if reasoning and said.total_tokens == (prompt or 0) + (completion or 0) + reasoning:
+        completion = (completion or 0) + reasoning
+    # Nearly always all is in order; the check costs a quarter of the clamping.
+    if (
+        type(prompt) is type(completion) is type(cached) is type(written) is type(reasoning) is int
+        and 0 <= reasoning <= completion <= _MOST_TOKENS
+        and min(cached, written) >= 0
+        and cached + written <= prompt <= _MOST_TOKENS
+    ):
+        return Usage(prompt, completion, cached, written, 0, reasoning)
+    return _clamped(prompt, completion, cached, written, reasoning)
+
+
+def _clamped(
+    prompt: Count, completion: Count, cached: Count, written: Count, reasoning: Count
+) -> Usage:
+    """Counts that contradict each other, made possible: subsets no larger than their whole."""
+    read, wrote = _count(prompt), _count(completion)
+    hit = min(_count(cached), read)
     return Usage(
-        input_tokens=prompt,
-        output_tokens=completion,
-        cached_tokens=cached_tokens,
-        cache_write_tokens=min(_count(read.cache_write_tokens), prompt - cached_tokens),
-        reasoning_tokens=min(reasoning, completion),
+        input_tokens=read,
+        output_tokens=wrote,
+        cached_tokens=hit,
+        cache_write_tokens=min(_count(written), read - hit),
+        reasoning_tokens=min(_count(reasoning), wrote),
     )
 
 

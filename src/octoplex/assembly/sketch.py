@@ -1,0 +1,61 @@
+"""A configuration compiled only to be looked at: no data folder, no lock, no network.
+
+`octoplex check`, `explain`, `models` and `providers` must say what a server would do,
+also beside one that runs. So they compile the very same `Plan`, over parts that nobody
+will ever use: a sender that plays a script and a book that writes nothing down.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from octoplex.assembly.callers import file_keys
+from octoplex.assembly.plan import Plan
+from octoplex.dialects.anthropic import Anthropic
+from octoplex.dialects.dialect import Dialect
+from octoplex.dialects.openai_chat import OpenAIChat
+from octoplex.ledger.book import Book
+from octoplex.ledger.rows import Order, Settlement
+from octoplex.reflex.keys import Hasher, Key, Keyring
+from octoplex.settings import Settings
+from octoplex.transport.fake import Fake
+from octoplex.transport.http import Sender
+from octoplex.transport.origin import Proxies
+from octoplex.upstreams.local.fleet import Fleet
+
+
+class _Nowhere:
+    """A journal that forgets."""
+
+    def reserve(self, order: Order) -> None:
+        """Nothing is spent in a sketch."""
+
+    def settle(self, settlement: Settlement) -> None:
+        """Nothing is spent in a sketch."""
+
+
+class Sketch:
+    """What a `Plan` is made of, without what it would serve with. Needs a running loop."""
+
+    def __init__(self, env: Mapping[str, str], data: Path) -> None:
+        self.env, self.proxies = env, Proxies.of(env)
+        self.client: Sender = Fake()
+        self.book = Book(_Nowhere())
+        self.dialects: dict[str, Dialect] = {d.name: d for d in (OpenAIChat(), Anthropic())}
+        self.fleet = Fleet(data, self.client, self.dialects)
+
+    def plan(self, settings: Settings, found: frozenset[str] = frozenset()) -> Plan:
+        """Compile everything but the keys.
+
+        Raises:
+            BadConfig: as a start would.
+        """
+        return Plan(settings, self, found)
+
+    def keys(self, settings: Settings) -> list[Key]:
+        """Compile the file's keys, secrets read and thrown away.
+
+        Raises:
+            BadConfig: as a start would.
+        """
+        hasher = Hasher(b"not a pepper")
+        return list(Keyring(hasher, file_keys(settings, self.env, hasher)))
