@@ -4,7 +4,8 @@ The event loop appends to a deque and goes on; it takes no lock, and wakes the t
 only when that is idle (`_idle`, checked after the append; the thread sets it, then
 looks again, so nothing is missed). Awake, the thread gathers for 12 ms less twice the
 time of the last commit, and writes all that has come in one transaction: a row that
-just misses a batch waits for that commit, the pause and its own commit, 12 ms in all, which leaves 8 for a busy machine.
+just misses a batch waits for that commit, the pause and its own commit, 12 ms in all,
+which leaves 8 for a busy machine.
 Above `full_rows` it does not pause at all. A commit costs 160 us of CPU, so that
 gathering longer is what makes a request cheap: 1 us of it at 10,000 a second.
 

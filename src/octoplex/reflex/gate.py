@@ -3,7 +3,7 @@
     desk = Desk(keys)                     keys: in force; desk.update(keys) at every change
     answerer = admitted(inner, desk)      the reflex layer; adds no wrapper to the Answer
     desk.figures(caller_id) -> [Figure]   for GET /v1/key
-    desk.header_block(caller_id, face)    rate-limit header lines, of the tightest limit per unit
+    desk.lines(caller_id, face)           rate-limit header lines, of the tightest limit per unit
 
 Only asks of callers that hold a key are looked at; without keys everybody may do
 everything. Budgets in dollars are not here: money is held per attempt, when the
@@ -21,7 +21,7 @@ from octoplex.reflex.keys import Key
 from octoplex.reflex.limit import Buckets, Figure
 from octoplex.reflex.models import Models
 from octoplex.wire.answer import Answer, Answerer, Outcome
-from octoplex.wire.ask import Ask
+from octoplex.wire.ask import Ask, Call, fallback_models
 from octoplex.wire.error import Forbidden
 from octoplex.wire.event import NO_USAGE, Usage
 
@@ -107,6 +107,9 @@ def admitted(inner: Answerer, desk: Desk, other_names: OtherNames | None = None)
             return await inner(ask)
         if not guest.models.allows(ask.model):
             _check_other_names(guest.models, ask.model, other_names)
+        if isinstance(ask, Call) and "models" in ask.fields:
+            for model in fallback_models(ask):
+                _check_other_names(guest.models, model, other_names)
         buckets = guest.buckets
         if buckets is None:
             return await inner(ask)
@@ -140,7 +143,7 @@ class _Debt:
 
 
 def _check_other_names(models: Models, model: str, other_names: OtherNames | None) -> None:
-    names = other_names(model) if other_names is not None else ()
+    names = (model, *(other_names(model) if other_names is not None else ()))
     if not any(models.allows(name) for name in names):
         raise Forbidden(
             f"this key may not use the model {model!r}; it may use {models}", param="model"

@@ -2,7 +2,7 @@
 
 from octoplex.routing.chain import Chain
 from octoplex.routing.health import Health
-from octoplex.routing.names import Resolver, fallback_models
+from octoplex.routing.names import Resolver
 from octoplex.routing.pick import Chooser, choosers
 from octoplex.routing.policy import DEFAULT, Breaking, Policy
 from octoplex.routing.route import Candidate, Lane, Route, Target
@@ -20,5 +20,4 @@ __all__ = [
     "Route",
     "Target",
     "choosers",
-    "fallback_models",
 ]

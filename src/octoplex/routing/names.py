@@ -18,14 +18,12 @@ Answers are remembered, up to 4,096 names; a reload makes a new `Resolver`.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import lru_cache
-from heapq import nlargest
 
 import msgspec
 
 from octoplex.routing.route import Candidate, Route
-from octoplex.wire.ask import Ask, Call
+from octoplex.wire.ask import Ask, Call, fallback_models
 from octoplex.wire.error import InvalidCall, NotFound
 
 REMEMBERED = 4_096
@@ -148,23 +146,6 @@ class Resolver:
             candidates=tuple(candidates.values()),
             pick="in-order",
         )
-
-
-def fallback_models(call: Call) -> tuple[str, ...]:
-    """The `models` of a call's body: names to try after its `model`. Empty when absent.
-
-    Raises:
-        InvalidCall: it is not a list of names.
-    """
-    raw = call.fields.get("models")
-    if raw is None:
-        return ()
-    try:
-        return tuple(msgspec.json.decode(raw, type=list[str] | None) or ())
-    except msgspec.DecodeError as error:
-        raise InvalidCall(
-            f"`models` must be a list of model names: {error}.", param="models"
-        ) from None
 
 
 def close_names(name: str, known: Sequence[str]) -> list[str]:

@@ -124,6 +124,7 @@ class Upstream:
         """The body with only `model` replaced, and whether we added a request for usage."""
         spec = self._spec
         fields: dict[str, Raw] = {**spec.defaults, **call.fields, "model": self._model}
+        fields.pop("models", None)  # ours: routing has read the fallbacks in it
         hide = False
         if call.stream and spec.usage_on_request and call.face == "openai-chat":
             asked = fields.get("stream_options")

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.wire.chat import Chat, Media, TextPart, ToolResult
+from octoplex.wire.error import InvalidCall
 
 Operation = Literal["chat", "count_tokens"]
 
@@ -144,3 +145,20 @@ def _typed_tokens(chat: Chat) -> int:
                 else:
                     size += len(msgspec.json.encode(piece))
     return _tokens(size) + media * MEDIA_TOKENS
+
+
+def fallback_models(call: Call) -> tuple[str, ...]:
+    """The `models` of a call's body: names to try after its `model`. Empty when absent.
+
+    Raises:
+        InvalidCall: it is not a list of names.
+    """
+    raw = call.fields.get("models")
+    if raw is None:
+        return ()
+    try:
+        return tuple(msgspec.json.decode(raw, type=list[str] | None) or ())
+    except msgspec.DecodeError as error:
+        raise InvalidCall(
+            f"`models` must be a list of model names: {error}.", param="models"
+        ) from None

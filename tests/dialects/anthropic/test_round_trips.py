@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -30,7 +30,7 @@ from octoplex.wire.chat import (
     ToolResult,
 )
 from octoplex.wire.event import Block, Reply, Text, Thinking, ToolUse, Usage, fold, unfold
-from tests.dialects.anthropic.wires import call
+from tests.dialects.anthropic.wires import call, call_of
 from tests.dialects.grammar.anthropic import check
 from tests.dialects.typed import plain
 
@@ -201,13 +201,15 @@ def chats(draw: st.DrawFn) -> Chat:
     )
 
 
+@settings(max_examples=40, deadline=None)
 @given(chats())
 def test_chat(chat: Chat) -> None:
     sent = DIALECT.encode_chat(chat, Traits(model=chat.model))
     assert sent.dropped == ()
-    assert plain(call(**msgspec.json.decode(sent.body)).chat()) == plain(chat)
+    assert plain(call_of(sent.body).chat()) == plain(chat)
 
 
+@settings(max_examples=40, deadline=None)
 @given(chats())
 def test_counting_sends_the_same_prompt(chat: Chat) -> None:
     traits = Traits(model=chat.model)

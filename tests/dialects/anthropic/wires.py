@@ -58,7 +58,10 @@ TEXT = begin(0, type="text", text="")
 def call(**members: Any) -> Call:
     """A call of this face, as a door would make it."""
     body = {"model": "claude-opus-4-6", "max_tokens": 100, "messages": HELLO, **members}
-    raw = json.dumps(body).encode()
+    return call_of(json.dumps(body).encode())
+
+
+def call_of(raw: bytes) -> Call:
     fields = split(raw)
     head = FACE.read_head(fields)
     return Call(

@@ -153,7 +153,7 @@ class _Writer:
         if "flat_content" in self._quirks and all(isinstance(p, TextPart) for p in parts):
             return "\n".join(p.text for p in parts if isinstance(p, TextPart))
         written = [self._part(p) for p in parts]
-        return [p for p in written if p is not None]
+        return [p for p in written if p is not None] or ""
 
     def _part(self, part: Part) -> Body | None:
         if isinstance(part, TextPart):

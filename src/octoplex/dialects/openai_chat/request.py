@@ -33,7 +33,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
         Unsupported: a field that changes the answer cannot be expressed.
     """
     omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
-    chat = express(chat, _spoken(traits.quirks), omissions)
+    chat = express(chat, _spoken(traits), omissions)
     body: Body = {
         "model": traits.model,
         "messages": write_messages(chat.messages, traits.quirks, omissions),
@@ -59,11 +59,12 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     return Encoded(_json(body), omissions.names())
 
 
-def _spoken(quirks: frozenset[str]) -> frozenset[str]:
-    """The dialect's words, plus and minus what this provider's row says."""
+def _spoken(traits: Traits) -> frozenset[str]:
+    """The dialect's words, plus and minus what the provider's row and the family say."""
+    quirks = traits.quirks
     spoken = SPOKEN[NAME] | (quirks & {"top_k", "cache_control"})
-    if "no_thinking_field" in quirks:
-        spoken -= {"thinking"}
+    if "no_thinking_field" in quirks or traits.thinking == "none":
+        spoken -= {"thinking"}  # a hint must not become the provider's 400
     if "no_parallel_tool_calls" in quirks:
         spoken -= {"parallel_tool_calls"}
     return spoken

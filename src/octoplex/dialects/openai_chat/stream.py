@@ -14,6 +14,7 @@ Not promised: choices other than the first.
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import Struct
 
 from octoplex.dialects import sse
 from octoplex.dialects.openai_chat.reasoning import read_detail
@@ -47,6 +48,13 @@ from octoplex.wire.event import (
     ToolStart,
     Usage,
 )
+
+
+class _Choices(Struct):
+    choices: list[Choice] | None = None
+
+
+_read_choices = msgspec.json.Decoder(_Choices).decode
 
 
 class ChatDecoder:
@@ -99,11 +107,23 @@ class ChatDecoder:
     def _read(self, data: bytes) -> Wire | None:
         try:
             return read_wire(data)
+        except msgspec.ValidationError:
+            return self._read_barely(data)
+        except UNREADABLE:
+            self.skipped += 1
+        return None
+
+    def _read_barely(self, data: bytes) -> Wire | None:
+        """Read only the choices of a chunk in which something is misshapen.
+
+        Raises:
+            UpstreamBroken: it is the choices; without them the answer would have a hole.
+        """
+        try:
+            return Wire(choices=_read_choices(data).choices)
         except msgspec.ValidationError as error:
             if "$.choices" in str(error):
                 raise _cut(f"The provider sent a chunk that cannot be read: {error}.") from None
-        except UNREADABLE:
-            self.skipped += 1
         return None
 
     def _chunk(self, chunk: Wire, data: bytes, events: list[Event]) -> None:
@@ -124,7 +144,13 @@ class ChatDecoder:
     def _choice(self, choice: Choice, data: bytes, events: list[Event]) -> None:
         said = choice.delta or choice.message
         if said is not None:
-            self._said(said, events)
+            text = said.content
+            # The usual chunk goes on with text that is open, and holds nothing else.
+            if self._block == "text" and type(text) is str and _only_text(said):
+                if text:
+                    events.append(TextDelta(text, self._index))
+            else:
+                self._said(said, events)
         if choice.finish_reason:
             if choice.finish_reason in BROKEN_STOPS:
                 raise judge_in_band(data, choice.finish_reason)
@@ -260,6 +286,17 @@ class _Calls:
         """Nothing more comes: a call without arguments gets the empty object."""
         for call in self._calls:
             call.close(events)
+
+
+def _only_text(said: Said) -> bool:
+    return not (
+        said.tool_calls
+        or said.reasoning_content
+        or said.reasoning
+        or said.reasoning_details
+        or said.refusal
+        or said.function_call
+    )
 
 
 def _cut(message: str) -> UpstreamBroken:
