@@ -26,9 +26,9 @@ def events(wire: bytes) -> list[Event]:
     last = len(wire) - 2
     if first == last and wire.startswith(b"data: "):
         return [("", wire[6:last])]
-    if wire.startswith(b"event: ") and wire.startswith(b"data: ", first + 1):
-        if wire.find(b"\n", first + 1) == last:
-            return [(wire[7:first].decode("utf-8", "replace"), wire[first + 7 : last])]
+    named = wire.startswith(b"event: ") and wire.startswith(b"data: ", first + 1)
+    if named and wire.find(b"\n", first + 1) == last:
+        return [(wire[7:first].decode("utf-8", "replace"), wire[first + 7 : last])]
     return _many(wire)
 
 

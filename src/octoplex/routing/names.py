@@ -18,7 +18,9 @@ Answers are remembered, up to 4,096 names; a reload makes a new `Resolver`.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
+from heapq import nlargest
 
 import msgspec
 

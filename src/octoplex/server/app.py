@@ -7,10 +7,7 @@ are taken from the decoded `scope["path"]` alone, never rebuilt from a header.
 
 import ipaddress
 import logging
-import os
-import random
 import re
-import time
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, Literal
@@ -19,6 +16,7 @@ from msgspec import Struct
 
 from octoplex.dialects.dialect import Face
 from octoplex.gateway import Gateway
+from octoplex.ledger.ids import request_ids
 from octoplex.reflex.keys import credentials
 from octoplex.server import out
 from octoplex.server.headers import error_headers
@@ -61,7 +59,7 @@ class App:
         self._exact = {(r.method, r.path): r for r in routes if not r.path.endswith("/")}
         self._open = [r for r in routes if r.path.endswith("/")]
         self._plain_face = faces["openai-chat"]
-        self._ids = Ids()
+        self._next_id = request_ids()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI scope, under whatever server."""
@@ -74,7 +72,7 @@ class App:
         """Answer one request, whatever happens."""
         gateway = self.gateway
         inbound = Inbound(
-            id=self._ids.next(),
+            id=self._next_id(),
             line=line,
             started_at=monotonic(),
             face=self._plain_face,
@@ -96,7 +94,7 @@ class App:
         headers = inbound.line.headers
         given = headers.get(b"x-request-id")
         if given is not None and REQUEST_ID.fullmatch(given):
-            inbound.id = given.decode("ascii")
+            inbound.echo = given.decode("ascii")
         if b"origin" in headers and gateway.settings.server.cors:
             inbound.cors = cors_lines(headers[b"origin"], gateway.settings.server.cors)
             if inbound.line.method == "OPTIONS" and inbound.cors:
@@ -149,23 +147,10 @@ class App:
 
     async def _refuse(self, inbound: Inbound, error: GatewayError) -> None:
         face = inbound.face
-        block = JSON + error_headers(error, inbound.id, face.name) + inbound.cors
-        await inbound.line.whole(face.status(error), block, face.encode_error(error, inbound.id))
-
-
-class Ids:
-    """Request ids: unique, unguessable, and ascending in time.
-
-    Time comes first so that the ledger's rows are written side by side: with random ids
-    every row of a batch lies on another page of its index.
-    """
-
-    def __init__(self) -> None:
-        self._random = random.Random(os.urandom(32)).getrandbits
-
-    def next(self) -> str:
-        """26 hex digits: 11 of milliseconds, 15 of chance."""
-        return f"{int(time.time() * 1000):011x}{self._random(60):015x}"
+        block = JSON + error_headers(error, inbound) + inbound.cors
+        await inbound.line.whole(
+            face.status(error), block, face.encode_error(error, inbound.shown_id)
+        )
 
 
 def cors_lines(origin: bytes, allowed: tuple[str, ...]) -> bytes:

@@ -110,7 +110,7 @@ async def _events(answer: Answer) -> list[Event]:
 
 
 async def _stream(inbound: Inbound, gateway: Gateway, call: Call) -> None:
-    stream = out.Stream(inbound.line, out.SSE + b"x-request-id: %b\r\n" % inbound.id.encode())
+    stream = out.Stream(inbound.line, out.SSE + inbound.id_lines().encode())
     inbound.quiet.add(stream)
     try:
         answer = await gateway.answer(call)
@@ -136,7 +136,7 @@ async def _stream(inbound: Inbound, gateway: Gateway, call: Call) -> None:
 
 async def _fail(inbound: Inbound, call: Call, stream: out.Stream, error: GatewayError) -> None:
     """Say in-band that the stream failed; it has begun, so its status cannot."""
-    failure = inbound.face.fail_event(error, inbound.id)
+    failure = inbound.face.fail_event(error, inbound.shown_id)
     await stream.write(failure + trailing(call), last=True)
 
 

@@ -18,7 +18,7 @@ def answer_headers(inbound: Inbound, call: Call, head: Head, gateway: Gateway) -
     trail = call.trail
     target = trail.attempts[-1].target if trail.attempts else head.model
     lines = (
-        f"x-request-id: {inbound.id}\r\n{gateway.lines(trail.route, target)}"
+        f"{inbound.id_lines()}{gateway.lines(trail.route, target)}"
         f"x-octoplex-attempts: {len(trail.attempts) or 1}\r\n"
     )
     if not call.stream:
@@ -27,9 +27,7 @@ def answer_headers(inbound: Inbound, call: Call, head: Head, gateway: Gateway) -
         lines += f"x-octoplex-dropped: {', '.join(dict.fromkeys(trail.dropped))}\r\n"
     if trail.added:
         lines += f"x-octoplex-added: {', '.join(dict.fromkeys(trail.added))}\r\n"
-    if inbound.face.name == "anthropic":
-        lines += f"request-id: {inbound.id}\r\n"
-    else:
+    if inbound.face.name == "openai-chat":
         lines += f"openai-processing-ms: {int((monotonic() - inbound.started_at) * 1000)}\r\n"
     limits = gateway.limit_lines(call.caller, call.face)
     return (lines + limits).encode("latin-1", "replace") + inbound.cors
@@ -45,15 +43,13 @@ def trailing(call: Call) -> bytes:
     ).encode()
 
 
-def error_headers(error: GatewayError, request_id: str, face: str) -> bytes:
+def error_headers(error: GatewayError, inbound: Inbound) -> bytes:
     """Header lines of an error: when to come back, and whether to come back at all.
 
     The SDKs retry 429 and 5xx by themselves. What failed upstream was already retried
     here; saying so keeps two layers of retries from multiplying.
     """
-    lines = f"x-request-id: {request_id}\r\n"
-    if face == "anthropic":
-        lines += f"request-id: {request_id}\r\n"
+    lines = inbound.id_lines()
     wait_s = error.retry_after_s
     if wait_s is not None:
         lines += (

@@ -14,7 +14,11 @@ JSON = b"content-type: application/json\r\n"
 
 
 class Inbound(Struct, kw_only=True, gc=False):
-    """`id` is the request id, `rest` the path's open end, `cors` header lines for a browser."""
+    """`rest` is the path's open end, `cors` header lines for a browser.
+
+    `id` is ours and the key of every row. `echo` is the caller's own id, if it sent one:
+    it comes back in `x-request-id`, and never becomes a key, because callers repeat ids.
+    """
 
     id: str
     line: Line
@@ -22,8 +26,23 @@ class Inbound(Struct, kw_only=True, gc=False):
     face: Face
     quiet: Quiet
     caller: Caller = ANYONE
+    echo: str = ""
     rest: str = ""
     cors: bytes = b""
+
+    @property
+    def shown_id(self) -> str:
+        """The id in `x-request-id`."""
+        return self.echo or self.id
+
+    def id_lines(self) -> str:
+        """The header lines that name this request."""
+        lines = f"x-request-id: {self.echo or self.id}\r\n"
+        if self.echo:
+            lines += f"x-octoplex-id: {self.id}\r\n"
+        if self.face.name == "anthropic":
+            lines += f"request-id: {self.echo or self.id}\r\n"
+        return lines
 
     @property
     def query(self) -> dict[str, str]:

@@ -19,9 +19,7 @@ TEXT = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
 
 
 async def _json(inbound: Inbound, value: Any, status: int = 200) -> None:
-    block = JSON + b"x-request-id: %b\r\n" % inbound.id.encode() + inbound.cors
-    if inbound.face.name == "anthropic":
-        block += b"request-id: %b\r\n" % inbound.id.encode()
+    block = JSON + inbound.id_lines().encode() + inbound.cors
     await inbound.line.whole(status, block, msgspec.json.encode(value))
 
 
@@ -63,11 +61,6 @@ async def model(inbound: Inbound, gateway: Gateway) -> None:
     await _json(inbound, _model(name, inbound.face.name == "anthropic", gateway))
 
 
-def _shown(record: Record) -> dict[str, Any]:
-    """A record by field names; it is stored without them."""
-    return msgspec.structs.asdict(record)
-
-
 async def requests(inbound: Inbound, gateway: Gateway) -> None:
     """The newest records, of this caller's own requests. `?limit=` and `?before=ID` page on."""
     query = inbound.query
@@ -76,7 +69,7 @@ async def requests(inbound: Inbound, gateway: Gateway) -> None:
         raise InvalidCall(f'limit "{text[:20]}" must be 1 to {MOST_RECORDS}.', param="limit")
     page = Page(limit=int(text), before=query.get("before"), key_id=inbound.caller.id or None)
     rows = await gateway.store.requests(page)
-    await _json(inbound, {"object": "list", "data": [_shown(r) for r in rows]})
+    await _json(inbound, {"object": "list", "data": [record.shown() for record in rows]})
 
 
 async def request(inbound: Inbound, gateway: Gateway) -> None:
@@ -85,7 +78,7 @@ async def request(inbound: Inbound, gateway: Gateway) -> None:
     caller = inbound.caller
     if record is None or (caller.id and record.key_id != caller.id):
         raise NotFound(f'There is no request "{inbound.rest[:128]}".')
-    await _json(inbound, _shown(record))
+    await _json(inbound, record.shown())
 
 
 async def key(inbound: Inbound, gateway: Gateway) -> None:

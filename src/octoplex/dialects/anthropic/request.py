@@ -54,7 +54,7 @@ def _write(chat: Chat, traits: Traits, *, counting: bool) -> Encoded:
     omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
     native = chat.dialect == NAME
     family = family_of(traits.model, traits.thinking)
-    chat = express(_without_defaults(chat), _spoken(native, family), omissions)
+    chat = express(_without_defaults(chat, family), _spoken(native, family), omissions)
     if chat.max_tokens is None:
         max_tokens = traits.output_cap or OUTPUT_WHEN_UNKNOWN
     else:
@@ -73,9 +73,9 @@ def _write(chat: Chat, traits: Traits, *, counting: bool) -> Encoded:
     return Encoded(_json(body), omissions.names())
 
 
-def _without_defaults(chat: Chat) -> Chat:
-    """Leave out sampling fields that say what is so anyhow: some models refuse even that."""
-    if chat.dialect == NAME:
+def _without_defaults(chat: Chat, family: Family) -> Chat:
+    """Leave out sampling fields that only say what is so anyhow: some models refuse even that."""
+    if chat.dialect == NAME and family.sampling:
         return chat
     same = {name: None for name in ("temperature", "top_p") if getattr(chat, name) == 1}
     return msgspec.structs.replace(chat, **same) if same else chat

@@ -33,6 +33,8 @@ _BUDGETS: dict[Effort, int] = {
     "xhigh": 32_768,
     "max": 32_768,
 }
+_LEAST_TOP_P = 0.95
+"""Beside thinking the API takes no smaller one."""
 _LOW_BELOW, _MEDIUM_UP_TO = 2_048, 6_144
 """Budgets in tokens below and up to which an effort is called low and medium."""
 
@@ -108,7 +110,8 @@ def effort_of(budget_tokens: int) -> Effort:
 def _is_refused_beside(chat: Chat) -> bool:
     """Whether the API refuses thinking beside another field of this request."""
     forced = chat.tool_choice is not None and chat.tool_choice.mode in ("any", "named")
-    return forced or chat.temperature not in (None, 1) or chat.top_k is not None
+    narrow = chat.top_p is not None and chat.top_p < _LEAST_TOP_P
+    return forced or narrow or chat.temperature not in (None, 1) or chat.top_k is not None
 
 
 def _loop_lacks_thinking(messages: tuple[Message, ...]) -> bool:

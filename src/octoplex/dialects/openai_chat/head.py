@@ -18,7 +18,7 @@ from octoplex.wire.error import InvalidCall
 
 _any = msgspec.json.Decoder().decode
 _MEDIA = (b'"image_url"', b'"input_audio"', b'"file"', b'"video_url"')
-_NULL = b"null"
+_TYPE = b'"type"'
 
 
 def read_head(fields: Mapping[str, Raw]) -> HeadFields:
@@ -27,13 +27,22 @@ def read_head(fields: Mapping[str, Raw]) -> HeadFields:
     Raises:
         InvalidCall: naming the field, its value and what to send.
     """
+    # Positional: keywords cost a third of a microsecond here.
     return HeadFields(
-        model=_model(fields),
-        stream=_stream(fields),
-        max_tokens=_count(fields, "max_completion_tokens") or _count(fields, "max_tokens"),
-        n=_count(fields, "n") or 1,
-        may_hold_media=_messages(fields),
+        _model(fields),
+        "stream" in fields and _stream(fields),
+        _limit(fields),
+        (_count(fields, "n") or 1) if "n" in fields else 1,
+        _messages(fields),
     )
+
+
+def _limit(fields: Mapping[str, Raw]) -> int | None:
+    """The newer name wins, as at OpenAI."""
+    limit = _count(fields, "max_completion_tokens") if "max_completion_tokens" in fields else None
+    if limit is None and "max_tokens" in fields:
+        return _count(fields, "max_tokens")
+    return limit
 
 
 def _model(fields: Mapping[str, Raw]) -> str:
@@ -72,7 +81,8 @@ def _messages(fields: Mapping[str, Raw]) -> bool:
         raise _wrong("messages", _any(raw), "a list of messages")
     if text[1:64].lstrip()[:1] == b"]":
         raise _wrong("messages", [], "at least one message")
-    return any(mark in text for mark in _MEDIA)
+    # Parts have types; where nothing has one there are only strings.
+    return _TYPE in text and any(mark in text for mark in _MEDIA)
 
 
 def _value(fields: Mapping[str, Raw], name: str) -> object:

@@ -5,8 +5,8 @@ reason, error, and how much content came. `feed` returns the same bytes unless a
 must not reach the caller. Nothing here raises; what cannot be understood but is valid
 JSON passes on unread.
 
-Cost: 0.4 us per event on the machine of `bench/README.md`; an event that leaves the
-short path costs a few us more.
+Cost: 0.8 us per event of 300 bytes, 0.5 of it the JSON decode; an event that leaves the
+short path costs a few us more. A whole reply (`read_whole`) is 1.5 us, half decode.
 
 Reference: https://platform.openai.com/docs/api-reference/chat-streaming
 
