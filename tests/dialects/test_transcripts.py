@@ -13,9 +13,9 @@ that the bytes were typed from. The rest are pairs, each there or not:
     stream.sse       -> events.json       a provider's stream, and error.json if it then fails
     reply.typed.json -> answer.json       what a caller is given
     events.json      -> answer.sse        the same, streamed, for the caller of request.json
-    body.json        -> error.json        {"status", "headers", "now"} of the reply; the rest
-                                          are attributes and facts of the error: "code", ...
-    errors.json                           a list of these, each with its "body"
+    errors.json                           a list of replies that are no 200: "status", "headers",
+                                          "body", "now"; the rest, here and in error.json, are
+                                          attributes and facts of the error: "code", ...
 
 Expected files are typed by hand from documentation, never written by the code.
 """
@@ -269,20 +269,11 @@ def test_every_stream_is_grammatical(case: Path) -> None:
     grammar(case)(written)
 
 
-def understand_error(case: Path, told: dict[str, Any], body: bytes) -> None:
-    now = datetime.fromisoformat(told["now"]).timestamp() if "now" in told else NOW
-    dialect, _ = spoken(case, now)
-    matches(dialect.decode_error(told["status"], told.get("headers", {}), body), told)
-
-
-@having("body.json", "error.json")
-def test_error_is_classified(case: Path) -> None:
-    understand_error(case, read(case, "error.json"), (case / "body.json").read_bytes())
-
-
 @having("errors.json")
 def test_errors_are_classified(case: Path) -> None:
     for told in read(case, "errors.json"):
         body = told["body"]
         raw = body.encode() if isinstance(body, str) else msgspec.json.encode(body)
-        understand_error(case, told, raw)
+        now = datetime.fromisoformat(told["now"]).timestamp() if "now" in told else NOW
+        dialect, _ = spoken(case, now)
+        matches(dialect.decode_error(told["status"], told.get("headers", {}), raw), told)

@@ -1,32 +1,85 @@
-"""What a start prints: at most ten lines, the last of which can be pasted."""
+"""What a start prints: at most ten lines, the last of which can be pasted.
+
+The request at the end names the first model that can be asked now, and carries a key only
+as a shell expression that reads it where the configuration does: the secret itself is
+never printed.
+"""
 
 import shutil
+from collections.abc import Sequence
 
 import click
 
 from octoplex.gateway import Gateway
+from octoplex.reflex.keys import Key
 from octoplex.server.serve import Place
+from octoplex.upstreams.local.fleet import LOCAL
 
-README = "https://github.com/octoplex/octoplex#readme"
+MANUAL = "octoplex --help, README.md"
 
 
 def banner(gateway: Gateway, place: Place) -> None:
     """Say where it listens, what it found, and a request that works."""
-    plan, works = gateway.plan, gateway.works
-    lines = [f"Octoplex is listening on {place.url}"]
-    if place.asked:
-        lines[0] += f" ({place.asked} is taken)"
-    lines.append(f"  data       {works.data}")
-    lines.append(f"  config     {gateway.settings.origin or 'none (octoplex.toml)'}")
+    width = shutil.get_terminal_size((100, 24)).columns
+    lines = [_cut(line, width) for line in (_where(place), *_found(gateway), *_about(gateway))]
+    click.echo("\n".join([*lines, *request(gateway, place)]))
+
+
+def _where(place: Place) -> str:
+    taken = f" ({place.asked} is taken)" if place.asked else ""
+    return f"Octoplex is listening on {place.url}{taken}"
+
+
+def _found(gateway: Gateway) -> list[str]:
+    plan = gateway.plan
     remote = [f"{s.id} ({s.evidence})" for s in plan.sources.values() if s.usable and not s.local]
     local = [s.id for s in plan.sources.values() if s.usable and s.local]
-    lines.append(f"  providers  {', '.join(remote) or 'none: set OPENAI_API_KEY or another'}")
-    lines.append(f"  local      {', '.join(['octoplex (built in)', *local])}")
-    lines.append(f"  keys       {len(works.keyring) or 'none needed on this machine'}")
-    lines.append("  read on    octoplex --help, README.md")
-    width = shutil.get_terminal_size((100, 20)).columns
-    lines = [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
-    auth = ' -H "Authorization: Bearer $KEY"' if gateway.needs_key else ""
-    body = '{"model":"octoplex/smollm2","messages":[{"role":"user","content":"Say hello."}]}'
-    lines += ["Try:", f"curl {place.url}/v1/chat/completions{auth} -d '{body}'"]
-    click.echo("\n".join(lines))
+    why = plan.unavailable(f"{LOCAL}/smollm2")
+    built_in = f"octoplex/smollm2 ({why})" if why else "octoplex/smollm2 (built in)"
+    none = "none; set OPENAI_API_KEY, ANTHROPIC_API_KEY or another and start again"
+    return [
+        f"  providers  {', '.join(remote) or none}",
+        f"  local      {', '.join([built_in, *local])}",
+    ]
+
+
+def _about(gateway: Gateway) -> list[str]:
+    keys = [key.name for key in gateway.works.keyring]
+    return [
+        f"  keys       {', '.join(keys) or 'none needed on this machine'}",
+        f"  config     {gateway.settings.origin or 'no file (octoplex.toml)'}",
+        f"  data       {gateway.works.data}",
+        f"  read on    {MANUAL}",
+    ]
+
+
+def request(gateway: Gateway, place: Place) -> Sequence[str]:
+    """A curl that works as pasted, or what must be done before one can."""
+    key = next(iter(gateway.works.keyring), None)
+    model = _model(gateway, key)
+    if not model:
+        return ["No model can be asked yet. Run: octoplex models add smollm2"]
+    auth = f' -H "Authorization: Bearer {_expression(gateway, key)}"' if key else ""
+    trust = f" --cacert {gateway.settings.server.tls.cert}" if gateway.settings.server.tls else ""
+    body = '{"model":"%s","messages":[{"role":"user","content":"Say hello."}]}' % model
+    curl = f"curl{trust} {place.url}/v1/chat/completions{auth} -d '{body}'"
+    return ["Try:", curl]
+
+
+def _model(gateway: Gateway, key: Key | None) -> str:
+    """The first name that can be asked: a route, the built-in model, any other."""
+    plan = gateway.plan
+    names = [n for n in plan.routes if "*" not in n and "?" not in n]
+    names += [n for n in plan.listed() if not plan.unavailable(n)]
+    return next((n for n in names if key is None or key.allows(n)), "")
+
+
+def _expression(gateway: Gateway, key: Key | None) -> str:
+    """Where a shell finds the key's secret."""
+    table = gateway.settings.keys.get(key.name) if key else None
+    scheme, _, rest = (table.secret if table else "").partition(":")
+    return {"env": f"${rest}", "file": f"$(cat {rest})"}.get(scheme, "$KEY")
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else line[: width - 1] + "…"

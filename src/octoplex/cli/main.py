@@ -1,40 +1,98 @@
-"""Every command of `octoplex`. Commands fail with one sentence and a non-zero status."""
+"""Every command of `octoplex`, and how they all fail: one sentence, a status, no traceback.
 
+Commands live one to a module and are imported when they are run, so that `octoplex --help`
+imports click and nothing else. The table below is what help shows of them.
+
+    1    it failed, and the sentence says what to do
+    2    it was called wrongly
+    130  Ctrl-C
+"""
+
+import errno
+import os
+import signal
 import sys
-from pathlib import Path
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, NoReturn
 
 import click
 
-from octoplex.cli.banner import banner
-from octoplex.settings import environment, find
 from octoplex.wire.error import GatewayError
 
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "serve": ("serve:serve", "Start the gateway."),
+    "chat": ("chat:chat", "Ask a model, once or in a conversation."),
+    "models": ("models:models", "List models and routes, or add a built-in model."),
+    "providers": ("providers:providers", "List providers, and which can be used."),
+    "keys": ("keys:keys", "Make, list and revoke callers' keys."),
+    "spend": ("spend:spend", "Show what was spent, per key, model and day."),
+    "logs": ("logs:logs", "Show requests as they were answered."),
+    "check": ("check:check", "Check the configuration without starting."),
+    "explain": ("explain:explain", "Show where a model name leads, and why."),
+    "doctor": ("doctor:doctor", "Look for what is broken."),
+    "mock": ("mock:mock", "Serve a scripted provider, for tests."),
+}
 
-class OneSentence(click.Group):
-    """A group whose commands never show a traceback for what a person can mend."""
 
-    def invoke(self, ctx: click.Context) -> object:
+class Shell(click.Group):
+    """The commands, imported when asked for, under one way of failing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(f"octoplex.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List them without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, says) for name, (_, says) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; whatever goes wrong becomes one sentence."""
         try:
             return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            click.echo(err=True)
+            sys.exit(128 + signal.SIGINT)
         except GatewayError as error:
-            click.echo(f"octoplex: {error}", err=True)
-            sys.exit(1)
+            fail(str(error))
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                _quiet_pipe()
+            fail(f"{error.filename or 'the system'}: {error.strerror or error}.")
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            fail(f"{type(error).__name__}: {error}. (octoplex --debug shows where.)")
 
 
-@click.group(cls=OneSentence)
-@click.version_option(package_name="octoplex")
-def main() -> None:
-    """One front door to every language model."""
+def fail(sentence: str) -> NoReturn:
+    """Say why, and end with status 1."""
+    click.echo(f"octoplex: {' '.join(sentence.split())}", err=True)
+    sys.exit(1)
 
 
-@main.command()
-@click.option("--config", help="The file to use instead of ./octoplex.toml.")
-@click.option("--port", type=click.IntRange(0, 65_535), help="Listen here; taken is an error.")
-@click.option("--host", help="Listen on this address instead of the file's.")
-def serve(config: str | None, port: int | None, host: str | None) -> None:
-    """Start the gateway."""
-    from octoplex.server.serve import Options, serve
+def _quiet_pipe() -> NoReturn:
+    """Whoever read us has gone (`| head`): that is no failure, and nothing can be said."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
 
-    env = environment()
-    path: Path | None = find(env, config)
-    serve(Options(config=path, env=env, host=host, port=port), banner)
+
+@click.group(cls=Shell, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="octoplex", message="octoplex %(version)s")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def main(debug: bool) -> None:
+    """One front door to every language model.
+
+    Start with `octoplex serve`, or ask at once: `octoplex chat Say hello`.
+    """

@@ -17,7 +17,7 @@ from octoplex.client.way import Wire
 from octoplex.dialects.dialect import Encoder, Face
 from octoplex.gateway import Gateway, open_gateway
 from octoplex.ledger import request_ids
-from octoplex.settings import data_folder, find, load
+from octoplex.settings import Settings, data_folder, find, load
 from octoplex.upstreams.detect import detect
 from octoplex.wire.answer import Answer, Frame
 from octoplex.wire.ask import ANYONE, Call, Caller
@@ -36,23 +36,27 @@ async def open_inside(
         Unauthorized: the key is not known.
     """
     settings = load(find(env, config))
-    folder = Path(data).expanduser() if data else data_folder(settings, env)
+    folder = _folder(data, settings, env)
     found = await detect()
     try:
         gateway = open_gateway(settings, env, folder, found=found)
     except StoreFailed as error:
         address = error.facts.get("address")
-        if address:
-            raise StoreFailed(
-                f'{error}; or ask that server: Octoplex(url="{address}")', **error.facts
-            ) from None
-        raise
+        if not address:
+            raise
+        taken = StoreFailed(f'{error}; or ask that server: Octoplex(url="{address}")')
+        taken.facts = error.facts
+        raise taken from None
     try:
         caller = gateway.key(api_key.encode()).caller if api_key else ANYONE
     except BaseException:
         await gateway.works.close()
         raise
     return Inside(gateway, caller)
+
+
+def _folder(data: str | None, settings: Settings, env: Mapping[str, str]) -> Path:
+    return Path(data).expanduser() if data else data_folder(settings, env)
 
 
 class Inside:
@@ -100,7 +104,7 @@ class Inside:
         arrival = Arrival(
             id=self._new_id(),
             face=self._face,
-            started_at=self._gateway.now(),
+            started_at=asyncio.get_running_loop().time(),
             wait_s=lambda stream: self._gateway.patience_s(stream, limit),
             caller=self._caller,
         )

@@ -32,7 +32,7 @@ _COST = re.compile(rb"^: x-octoplex-cost-nano: (\d+)", re.MULTILINE)
 _ATTEMPTS = re.compile(rb"^: x-octoplex-attempts: (\d+)", re.MULTILINE)
 
 
-class _Note(Struct):
+class _Note(Struct, frozen=True):
     available: bool = True
     why: str = ""
 

@@ -30,7 +30,7 @@ def split(body: bytes) -> dict[str, Raw]:
     """
     try:
         fields = _split(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidCall(f"The body is not a JSON object: {error}.") from None
     # A key may also be spelt with escapes ("mod\u0065l"), which no byte search finds.
     if body.count(b'"model"') > 1 or b"\\u006" in body:

@@ -13,7 +13,7 @@ price is known (`ledger/book.py`).
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from math import ceil
 
 from msgspec import Struct
 
@@ -70,15 +70,24 @@ class Desk:
         if guest is None or guest.buckets is None:
             return ""
         write = _anthropic_lines if face == "anthropic" else _openai_lines
-        return "".join([write(*figures) for figures in guest.buckets.tightest()])
+        lines = ""
+        for unit, limit, remaining, reset_s in guest.buckets.tightest():
+            lines += write(unit, limit, remaining, reset_s)
+        return lines
 
 
 def _openai_lines(unit: str, limit: int, remaining: int, reset_s: float) -> str:
-    name = "requests" if unit == "req" else "tokens"
+    reset = f"{ceil(reset_s * 1000)}ms" if reset_s < 1 else _span(reset_s)
+    if unit == "req":
+        return (
+            f"x-ratelimit-limit-requests: {limit}\r\n"
+            f"x-ratelimit-remaining-requests: {remaining}\r\n"
+            f"x-ratelimit-reset-requests: {reset}\r\n"
+        )
     return (
-        f"x-ratelimit-limit-{name}: {limit}\r\n"
-        f"x-ratelimit-remaining-{name}: {remaining}\r\n"
-        f"x-ratelimit-reset-{name}: {_span(reset_s)}\r\n"
+        f"x-ratelimit-limit-tokens: {limit}\r\n"
+        f"x-ratelimit-remaining-tokens: {remaining}\r\n"
+        f"x-ratelimit-reset-tokens: {reset}\r\n"
     )
 
 
@@ -151,11 +160,8 @@ def _check_other_names(models: Models, model: str, other_names: OtherNames | Non
 
 
 def _span(seconds: float) -> str:
-    """A duration as OpenAI writes it: 120ms, 6s, 1m30s."""
-    if seconds < 1:
-        return f"{-(-seconds * 1000 // 1):.0f}ms".replace("-0", "0")
-    whole = int(-(-seconds // 1))
-    minutes, rest = divmod(whole, 60)
+    """A duration of a second or more as OpenAI writes it: 6s, 1m30s."""
+    minutes, rest = divmod(ceil(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    parts: list[tuple[int, Literal["h", "m", "s"]]] = [(hours, "h"), (minutes, "m"), (rest, "s")]
-    return "".join(f"{n}{u}" for n, u in parts if n)
+    parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
+    return "".join([f"{n}{u}" for n, u in parts if n])

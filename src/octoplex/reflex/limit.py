@@ -170,7 +170,7 @@ class _Bucket(Struct, gc=False):
 class Buckets:
     """The rate limits of one key. Owned by the event loop."""
 
-    __slots__ = ("_all", "_now_ns", "_tokens", "counts_tokens", "rates")
+    __slots__ = ("_all", "_by_unit", "_now_ns", "_tokens", "counts_tokens", "rates")
 
     def __init__(
         self, rates: Sequence[Rate], now_ns: Callable[[], int] = time.monotonic_ns
@@ -178,8 +178,13 @@ class Buckets:
         self._now_ns, self.rates = now_ns, tuple(rates)
         now = now_ns()
         self._all = tuple(_bucket(rate, now) for rate in rates)
-        self._tokens = tuple(b for b in self._all if not b.each)
+        self._sort()
         self.counts_tokens = bool(self._tokens)
+
+    def _sort(self) -> None:
+        requests = tuple(b for b in self._all if b.each)
+        self._tokens = tuple(b for b in self._all if not b.each)
+        self._by_unit = tuple(group for group in (requests, self._tokens) if group)
 
     def take(self, input_tokens: int = 0) -> None:
         """Take one request and its input from every bucket, or nothing from any.
@@ -229,20 +234,20 @@ class Buckets:
 
         As of the last `take` or `settle`: this is for the headers of a call that just did.
         """
-        rows: dict[bool, tuple[str, int, int, float]] = {}
-        for bucket in self._all:
-            remaining = max(0, bucket.level // bucket.period_ns)
-            other = rows.get(bucket.each)
-            if other is None or remaining < other[2]:
-                full_s = (bucket.full - bucket.level) / bucket.count / 1e9
-                rows[bucket.each] = (bucket.rate.unit, bucket.count, remaining, full_s)
-        return list(rows.values())
+        rows: list[tuple[str, int, int, float]] = []
+        for buckets in self._by_unit:
+            bucket = buckets[0]
+            if len(buckets) > 1:
+                bucket = min(buckets, key=_remaining)
+            full_s = (bucket.full - bucket.level) / bucket.count / 1e9
+            rows.append((bucket.rate.unit, bucket.count, _remaining(bucket), full_s))
+        return rows
 
     def adopt(self, old: "Buckets") -> None:
         """Share the limits that stay as they were: what is left, and debts still to come."""
         kept = {bucket.rate: bucket for bucket in old._all}
         self._all = tuple(kept.get(bucket.rate, bucket) for bucket in self._all)
-        self._tokens = tuple(b for b in self._all if not b.each)
+        self._sort()
 
     def _refuse(self, input_tokens: int) -> TooFast | TooLarge:
         """Put back what `take` took, and say how long the slowest bucket needs."""
@@ -267,6 +272,11 @@ class Buckets:
             for bucket in self._tokens:
                 level = bucket.fill(now) + tokens * bucket.period_ns
                 bucket.level = level if level < bucket.full else bucket.full
+
+
+def _remaining(bucket: _Bucket) -> int:
+    """Whole units left; a debt is nothing left."""
+    return max(0, bucket.level // bucket.period_ns)
 
 
 def _bucket(rate: Rate, now_ns: int) -> _Bucket:

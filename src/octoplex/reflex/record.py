@@ -5,18 +5,18 @@ to the store's queue and written behind the path.
 """
 
 import asyncio
-import time
-from time import monotonic
+from collections.abc import Sequence
+from time import monotonic, time
 from typing import Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from octoplex.ledger.rows import NO_METADATA, Record
 from octoplex.ledger.store import Store
 from octoplex.telemetry.metrics import Metrics
 from octoplex.wire.answer import Answer, Answerer, Outcome
-from octoplex.wire.ask import Ask, Call
+from octoplex.wire.ask import Ask, Attempt, Call
 from octoplex.wire.error import CallerLeft, GatewayError
 from octoplex.wire.event import NO_USAGE, Usage
 
@@ -38,87 +38,93 @@ class Recorded:
         try:
             answer = await self._inner(ask)
         except GatewayError as error:
-            self._write(ask, error.status, "failed", _Told(error=error))
+            self._write(ask, error.status, "failed", NO_USAGE, error=error)
             raise
         except asyncio.CancelledError:
-            self._write(ask, LEFT_STATUS, "left", _Told())
+            self._write(ask, LEFT_STATUS, "left", NO_USAGE)
             raise
         except Exception:
-            self._write(ask, GatewayError.status, "failed", _Told())
+            self._write(ask, GatewayError.status, "failed", NO_USAGE)
             raise
         first_s = monotonic() - ask.started_at
         head = answer.head
 
         def end(outcome: Outcome, usage: Usage) -> None:
-            self._write(ask, head.status, outcome, _Told(head.usage, first_s))
+            self._write(ask, head.status, outcome, head.usage, first_s)
 
         answer.on_end(end)
         return answer
 
-    def _write(self, ask: Ask, status: int, outcome: Ended, told: "_Told") -> None:
-        trail, usage, error = ask.trail, told.usage, told.error
+    def _write(
+        self,
+        ask: Ask,
+        status: int,
+        outcome: Ended,
+        usage: Usage,
+        first_s: float = 0.0,
+        error: GatewayError | None = None,
+    ) -> None:
+        trail, caller = ask.trail, ask.caller
         total_s = monotonic() - ask.started_at
         attempts = trail.attempts
         target = attempts[-1].target if attempts else ""
-        caller = ask.caller
         fields = ask.fields if isinstance(ask, Call) else NO_FIELDS
-        record = Record(
-            id=ask.id,
-            at_ms=int((time.time() - total_s) * 1000),
-            key_id=caller.id,
-            key=caller.name,
-            face=ask.face,
-            op=ask.op,
-            route=trail.route,
-            model=ask.model,
-            target=target,
-            status=status,
-            outcome=outcome,
-            stream=ask.stream,
-            total_s=total_s,
-            first_s=told.first_s,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_tokens=usage.cached_tokens,
-            nano=trail.nano,
-            estimated=trail.estimated,
-            why=trail.why,
-            error_code=error.code if error else "",
-            error=str(error) if error else "",
-            user=_user(fields["user"]) if "user" in fields else "",
-            metadata=_metadata(fields["metadata"]) if "metadata" in fields else NO_METADATA,
-            attempts=attempts,
+        waited_s = attempts[0].first_s if len(attempts) == 1 else _waited_s(attempts)
+        overhead_s = first_s - waited_s if first_s > waited_s else 0.0
+        self._store.record(
+            Record(  # by position: 0.15 us, by keyword 0.7
+                ask.id,
+                int((time() - total_s) * 1000),
+                caller.id,
+                caller.name,
+                ask.face,
+                ask.op,
+                trail.route,
+                ask.model,
+                target,
+                status,
+                outcome,
+                ask.stream,
+                total_s,
+                first_s,
+                overhead_s,
+                usage.input_tokens,
+                usage.output_tokens,
+                usage.cached_tokens,
+                trail.nano,
+                trail.estimated,
+                trail.why,
+                error.code if error else "",
+                str(error) if error else "",
+                _user(fields["user"]) if "user" in fields else "",
+                _metadata(fields["metadata"]) if "metadata" in fields else NO_METADATA,
+                attempts,
+            )
         )
-        self._store.record(record)
-        self._count(record, usage)
-
-    def _count(self, record: Record, usage: Usage) -> None:
-        metrics, first_s, attempts = self._metrics, record.first_s, record.attempts
-        metrics.cell(record.route, record.target, record.status).add(
-            usage, record.nano, record.total_s, first_s
-        )
-        if len(attempts) == 1 and first_s:
-            metrics.overhead.add(max(first_s - attempts[0].first_s, 0.0))
-            if record.outcome != "cut":
-                return
-        for attempt in attempts:
-            if attempt.status >= 400 or attempt.outcome == "cut":
-                metrics.failed(attempt.target, attempt.outcome)
+        metrics = self._metrics
+        metrics.cell(trail.route, target, status).add(usage, trail.nano, total_s, first_s)
+        if first_s:
+            metrics.overhead.add(overhead_s)
+        if outcome == "cut" or len(attempts) != 1 or status >= 400:
+            _count_failures(metrics, attempts)
 
 
-class _Told(Struct, frozen=True, gc=False):
-    """What is known at the end besides the ask itself."""
+def _waited_s(attempts: Sequence[Attempt]) -> float:
+    """What was spent waiting for providers."""
+    return sum(a.first_s or a.duration_s for a in attempts)
 
-    usage: Usage = NO_USAGE
-    first_s: float = 0.0
-    error: GatewayError | None = None
+
+def _count_failures(metrics: Metrics, attempts: Sequence[Attempt]) -> None:
+    for attempt in attempts:
+        if attempt.status >= 400 or attempt.outcome == "cut":
+            metrics.failed(attempt.target, attempt.outcome)
 
 
 def _user(raw: Raw) -> str:
     """The caller's own name for its user, kept as a tag."""
     try:
         user = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
     return user[:256] if isinstance(user, str) else ""
 

@@ -5,6 +5,7 @@ says so or the request is refused (`tests/server/test_auth.py` asks every row). 
 are taken from the decoded `scope["path"]` alone, never rebuilt from a header.
 """
 
+import asyncio
 import ipaddress
 import logging
 import re
@@ -27,6 +28,7 @@ from octoplex.wire.error import (
     Forbidden,
     GatewayError,
     NotFound,
+    Stopping,
     WrongMethod,
 )
 
@@ -64,48 +66,54 @@ class App:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI scope, under whatever server."""
         if scope["type"] == "http":
-            await self.serve(Asgi(scope, receive, send))
+            line = Asgi(scope, receive, send)
+            try:
+                await self.serve(line)
+            finally:
+                line.close()
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
 
     async def serve(self, line: Line) -> None:
         """Answer one request, whatever happens."""
         gateway = self.gateway
-        inbound = Inbound(
-            id=self._next_id(),
-            line=line,
-            started_at=monotonic(),
-            face=self._plain_face,
-            quiet=self.quiet,
-        )
+        inbound = Inbound(self._next_id(), line, monotonic(), self._plain_face, self.quiet)
         try:
-            await self._serve(inbound, gateway)
+            route = self._admitted(inbound, gateway)
+            await route.serve(inbound, gateway)
         except CallerLeft:
             return
         except GatewayError as error:
             await self._refuse(inbound, error)
+        except asyncio.CancelledError:
+            if line.gone:
+                return  # its caller went away: everything below was cancelled, nobody waits
+            if gateway.works.stopping:
+                await self._refuse(inbound, Stopping(LAST_WORDS))
+            raise
         except Exception as error:  # the last line: no traceback reaches a caller
             log.exception("request %s failed", inbound.id)
             failure = GatewayError("An internal error; the server's log has it by the request id.")
             failure.__cause__ = error
             await self._refuse(inbound, failure)
 
-    async def _serve(self, inbound: Inbound, gateway: Gateway) -> None:
+    def _admitted(self, inbound: Inbound, gateway: Gateway) -> Route:
+        """The route of a request whose caller may ask it."""
         headers = inbound.line.headers
         given = headers.get(b"x-request-id")
         if given is not None and REQUEST_ID.fullmatch(given):
             inbound.echo = given.decode("ascii")
-        if b"origin" in headers and gateway.settings.server.cors:
-            inbound.cors = cors_lines(headers[b"origin"], gateway.settings.server.cors)
+        if b"origin" in headers:
+            allowed = gateway.settings.server.cors
+            inbound.cors = cors_lines(headers[b"origin"], allowed)
             if inbound.line.method == "OPTIONS" and inbound.cors:
-                await inbound.line.whole(204, inbound.cors + PREFLIGHT, b"")
-                return
+                return PREFLIGHT
         route = self._find(inbound)
         if route.face != "openai-chat":
             inbound.face = self._faces[self._face_of(route, headers)]
         if route.who != "anyone":
             self._admit(route, inbound, gateway)
-        await route.serve(inbound, gateway)
+        return route
 
     def _find(self, inbound: Inbound) -> Route:
         line = inbound.line
@@ -161,11 +169,22 @@ def cors_lines(origin: bytes, allowed: tuple[str, ...]) -> bytes:
     return b"access-control-allow-origin: %b\r\nvary: origin\r\n" % origin
 
 
-PREFLIGHT = (
+PREFLIGHT_LINES = (
     b"access-control-allow-methods: GET, POST\r\n"
     b"access-control-allow-headers: authorization, content-type, x-api-key, anthropic-version, "
     b"anthropic-beta, x-request-id\r\naccess-control-max-age: 600\r\n"
 )
+
+
+async def preflight(inbound: Inbound, gateway: Gateway) -> None:
+    """Tell a browser that a page of an allowed origin may ask."""
+    await inbound.line.whole(204, inbound.cors + PREFLIGHT_LINES, b"")
+
+
+PREFLIGHT = Route(
+    method="OPTIONS", path="", who="anyone", face="openai-chat", serve=preflight, says=""
+)
+LAST_WORDS = "The server is shutting down; ask again in a moment."
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 

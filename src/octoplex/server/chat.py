@@ -15,36 +15,26 @@ from msgspec import Raw
 from octoplex.dialects.verbatim import split
 from octoplex.gateway import Gateway
 from octoplex.server import out
+from octoplex.server.app import LAST_WORDS
 from octoplex.server.headers import answer_headers, trailing
 from octoplex.server.inbound import JSON, Inbound, read_body
 from octoplex.wire.answer import Answer, Frame, Outcome
 from octoplex.wire.ask import Call, Operation
-from octoplex.wire.error import CallerLeft, GatewayError, Stopping
+from octoplex.wire.error import GatewayError, Stopping
 from octoplex.wire.event import Event, Usage, fold, unfold
 
 TRAVELLING = (b"anthropic-beta", b"traceparent", b"tracestate")
 NO_HEADERS: dict[str, str] = {}
 ONE_TOKEN = Raw(b"1")
-LAST_WORDS = "The server is shutting down; ask again in a moment."
 
 
 async def chat(inbound: Inbound, gateway: Gateway) -> None:
     """Answer one chat request, streamed or whole."""
     call = await _call(inbound, gateway, "chat")
-    leave = out.Leave(inbound.line)
-    try:
-        if call.stream:
-            await _stream(inbound, gateway, call)
-        else:
-            await _whole(inbound, gateway, call)
-    except asyncio.CancelledError:
-        if leave.gone:
-            raise CallerLeft("The caller closed the connection.") from None
-        if gateway.works.stopping:
-            raise Stopping(LAST_WORDS) from None
-        raise
-    finally:
-        leave.forget()
+    if call.stream:
+        await _stream(inbound, gateway, call)
+    else:
+        await _whole(inbound, gateway, call)
 
 
 async def count_tokens(inbound: Inbound, gateway: Gateway) -> None:
@@ -128,7 +118,12 @@ async def _stream(inbound: Inbound, gateway: Gateway, call: Call) -> None:
         await _fail(inbound, call, stream, error)
     except asyncio.CancelledError:
         if stream.started and gateway.works.stopping:
-            await _fail(inbound, call, stream, Stopping(LAST_WORDS))
+            await _fail(
+                inbound,
+                call,
+                stream,
+                Stopping(LAST_WORDS),
+            )
         raise
     finally:
         inbound.quiet.discard(stream)

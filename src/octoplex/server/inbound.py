@@ -13,7 +13,7 @@ from octoplex.wire.error import InvalidCall
 JSON = b"content-type: application/json\r\n"
 
 
-class Inbound(Struct, kw_only=True, gc=False):
+class Inbound(Struct, gc=False):
     """`rest` is the path's open end, `cors` header lines for a browser.
 
     `id` is ours and the key of every row. `echo` is the caller's own id, if it sent one:
@@ -65,4 +65,5 @@ async def read_body(inbound: Inbound, cap: int) -> bytes:
     if coding is not None and coding != b"identity":
         name = coding.decode("latin-1")[:40]
         raise InvalidCall(f'Send the body without content-encoding "{name}".')
-    return await inbound.line.read(cap)
+    body = inbound.line.ready(cap)
+    return await inbound.line.read(cap) if body is None else body

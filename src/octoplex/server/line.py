@@ -10,7 +10,6 @@ can choose goes through `gateway.header_safe` first.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from octoplex.wire.error import CallerLeft, CallerSlow, TooLarge
@@ -31,7 +30,11 @@ class Line(Protocol):
     client: str
     """The address the connection comes from."""
     gone: bool
-    """The caller has closed the connection."""
+    """The caller has closed the connection; the task that answers it was cancelled."""
+
+    def ready(self, cap: int) -> bytes | None:
+        """The whole body if it is here already and within the cap."""
+        ...
 
     async def read(self, cap: int) -> bytes:
         """The whole body, at most `cap` bytes.
@@ -57,10 +60,6 @@ class Line(Protocol):
     @property
     def paused(self) -> bool:
         """Whether the caller reads more slowly than we write."""
-        ...
-
-    def on_leave(self, told: Callable[[], None] | None) -> None:
-        """Be told when the caller goes away; None to be told no more."""
         ...
 
 
@@ -105,6 +104,10 @@ class Asgi:
         self._receive, self._send = receive, send
         self._watch: asyncio.Task[None] | None = None
 
+    def ready(self, cap: int) -> bytes | None:
+        """Nothing is here before it is received."""
+        return None
+
     async def read(self, cap: int) -> bytes:
         """The whole body, at most `cap` bytes."""
         chunks: list[bytes] = []
@@ -122,6 +125,9 @@ class Asgi:
             if size > cap:
                 raise too_large(size, cap)
             if not message.get("more_body"):
+                task = asyncio.current_task()
+                if task is not None:
+                    self._watch = asyncio.create_task(self._wait(task))
                 return b"".join(chunks)
 
     async def whole(self, status: int, block: bytes, body: bytes) -> None:
@@ -137,20 +143,17 @@ class Asgi:
             await self._send(start)
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
-    def on_leave(self, told: Callable[[], None] | None) -> None:
-        """Watch for the caller's leaving, or stop watching."""
+    def close(self) -> None:
+        """The request is over; leaving no longer matters."""
         if self._watch is not None:
             self._watch.cancel()
-            self._watch = None
-        if told is not None:
-            self._watch = asyncio.create_task(self._wait(told))
 
-    async def _wait(self, told: Callable[[], None]) -> None:
+    async def _wait(self, task: asyncio.Task[Any]) -> None:
         with contextlib.suppress(OSError):
             while (await self._receive())["type"] != "http.disconnect":
                 pass
         self.gone = True
-        told()
+        task.cancel()
 
 
 def _pairs(block: bytes) -> list[tuple[bytes, bytes]]:

@@ -1,7 +1,6 @@
-"""Streams to a caller: written event by event, kept alive while silent, told who left."""
+"""Streams to a caller: written event by event, kept alive while silent."""
 
 import asyncio
-from collections.abc import Callable
 from time import monotonic
 
 from octoplex.server.line import Line
@@ -63,30 +62,3 @@ class Quiet:
             for stream in [s for s in self._streams if s.written_at <= before]:
                 if not stream.paused:
                     await stream.write(self.COMMENT)
-
-
-class Leave:
-    """Cancels the current task when its caller goes away.
-
-    The hook is taken back at the end: a request that is reachable from its own task is a
-    reference cycle, and keeps the garbage collector busy (6-12 us per request).
-    """
-
-    __slots__ = ("_line", "_task", "gone")
-
-    def __init__(self, line: Line) -> None:
-        self.gone = False
-        self._task = asyncio.current_task()
-        self._line = line
-        told: Callable[[], None] = self._leave
-        line.on_leave(told)
-
-    def _leave(self) -> None:
-        self.gone = True
-        if self._task is not None:
-            self._task.cancel()
-
-    def forget(self) -> None:
-        """The request is over; leaving no longer matters."""
-        self._task = None
-        self._line.on_leave(None)

@@ -16,7 +16,6 @@ what refuses doubtful framing. HTTP/2 and websockets are not promised.
 import asyncio
 import http
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,6 +26,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from octoplex.server.line import UPLOAD_GAP_S, left, merged, too_large, too_slow
 
 HEAD_CAP = 64 * 1024
+METHODS = {b"POST": "POST", b"GET": "GET"}
 NOT_HTTP = (
     b'{"error":{"message":"This is not a valid HTTP/1.1 request.",'
     b'"type":"invalid_request_error","param":null,"code":"invalid_http"}}'
@@ -52,7 +52,6 @@ class Direct:
         "_complete",
         "_continue",
         "_keep",
-        "_leave",
         "_old",
         "_over",
         "_protocol",
@@ -65,6 +64,7 @@ class Direct:
         "pairs",
         "path",
         "query",
+        "task",
     )
 
     def __init__(self, protocol: "DoorProtocol", pairs: list[tuple[bytes, bytes]]) -> None:
@@ -78,10 +78,17 @@ class Direct:
         self._body: list[bytes] = []
         self._size = 0
         self._complete = self._continue = self._keep = self._old = self._over = False
-        self._leave: Callable[[], None] | None = None
+        self.task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     # What doors use.
+
+    def ready(self, cap: int) -> bytes | None:
+        """The whole body if it is here already and within the cap."""
+        if not self._complete or self._size > cap:
+            return None
+        body = self._body
+        return body[0] if len(body) == 1 else b"".join(body)
 
     async def read(self, cap: int) -> bytes:
         """The whole body, at most `cap` bytes."""
@@ -161,17 +168,12 @@ class Direct:
         """Whether the caller reads more slowly than we write."""
         return self._protocol.flow.write_paused
 
-    def on_leave(self, told: Callable[[], None] | None) -> None:
-        """Be told when the caller goes away; at once if it has."""
-        self._leave = told
-        if told is not None and self.gone:
-            told()
-
     # What the protocol uses.
 
     def begin(self, parser: Any, url: bytes) -> None:
         """The head has been parsed."""
-        self.method = parser.get_method().decode("ascii")
+        method = parser.get_method()
+        self.method = METHODS.get(method) or method.decode("ascii")
         self._old = parser.get_http_version() == "1.0"
         self._keep = parser.should_keep_alive() and not self._old
         if not url.startswith(b"/"):  # absolute-form, as proxies send it
@@ -200,9 +202,8 @@ class Direct:
         """The caller has closed the connection."""
         self.gone = True
         self._wake()
-        told, self._leave = self._leave, None
-        if told is not None and not self._over:
-            told()
+        if self.task is not None and not self._over:
+            self.task.cancel()
 
     @property
     def over(self) -> bool:
@@ -220,7 +221,7 @@ class Direct:
 
     def _end(self, keep: bool) -> None:
         self._over = True
-        self._leave = None
+        self.task = None  # a request reachable from its own task is a reference cycle
         self._protocol.responded(keep)
 
 
@@ -306,7 +307,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._newest.complete()
 
     def _start(self, line: Direct) -> None:
-        task = self.loop.create_task(self.app.serve(line))
+        task = line.task = self.loop.create_task(self.app.serve(line))
         tasks = self.tasks
         tasks.add(task)
         task.add_done_callback(tasks.discard)

@@ -9,6 +9,7 @@ Asks are never changed on the way down; what is learned while one is answered
 (attempts, dropped fields) goes into its `trail`.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Literal
 
@@ -122,7 +123,8 @@ class Call(Ask, kw_only=True):
     def worst_case(self) -> Worst:
         """Bytes of text / 3 rounded up, plus 1,000 tokens per image or page."""
         if self.may_hold_media:
-            return Worst(_typed_tokens(self.chat()), self.max_tokens, self.n)
+            with contextlib.suppress(InvalidCall):  # verbatim: the provider may understand it
+                return Worst(_typed_tokens(self.chat()), self.max_tokens, self.n)
         return Worst(_tokens(len(self.raw)), self.max_tokens, self.n)
 
 
@@ -158,7 +160,7 @@ def fallback_models(call: Call) -> tuple[str, ...]:
         return ()
     try:
         return tuple(msgspec.json.decode(raw, type=list[str] | None) or ())
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidCall(
             f"`models` must be a list of model names: {error}.", param="models"
         ) from None

@@ -9,8 +9,8 @@ but is valid JSON passes on unread.
 Output counts before `message_delta` are a start value, not a bill: until the final one
 comes, `usage` is what the provider said of the input and an estimate of the output.
 
-Cost: 0.4 us per event on the machine of `bench/README.md`; an event that leaves the
-short path costs a few us more.
+Cost: 0.7 us per delta on a busy two-core machine, a third of it the JSON decode; the
+five events around the deltas cost 9 us a stream.
 
 Reference: https://platform.claude.com/docs/en/build-with-claude/streaming
 
@@ -29,7 +29,6 @@ from octoplex.dialects.anthropic.shapes import (
     NOTHING,
     UNREADABLE,
     given,
-    is_one_delta,
     read_block,
     stop_of,
 )
@@ -107,7 +106,7 @@ class AnthropicScanner:
     def feed(self, wire: bytes) -> bytes:
         """Look at whole events; return those that may reach the caller."""
         # Most reads hold one delta: its two lines and nothing else.
-        if is_one_delta(wire) and not self.ended:
+        if wire.find(b"\n", JSON_AT) == len(wire) - 2 and wire.startswith(DELTA) and not self.ended:
             return wire if self._look_at_delta(wire[JSON_AT:-2]) else b""
         blocks = wire.split(b"\n\n")
         if b"\r" in wire or blocks.pop():
@@ -146,7 +145,7 @@ class AnthropicScanner:
                 self.content = True
         return True
 
-    def _look(self, name: str, data: bytes) -> bool:
+    def _look(self, name: bytes, data: bytes) -> bool:
         """Look at any event's JSON; False when it must not pass."""
         if self.ended:
             self.skipped += 1
@@ -155,11 +154,11 @@ class AnthropicScanner:
             event = _read(data)
         except UNREADABLE:
             return self._look_slowly(data)
-        if not _is_utf8(data):
+        if not data.isascii() and not _is_utf8(data):
             self.skipped += 1
             return False
-        kind = event.type or name
-        if kind == "error" or given(event.error):
+        kind = event.type or name.decode("latin-1")
+        if kind == "error" or (event.error and given(event.error)):
             self.error = judge_in_band(data)
             return False
         if kind == "content_block_delta":
@@ -203,16 +202,18 @@ class AnthropicScanner:
 
     def _look_unusual(self, block: bytes) -> bool:
         """Look at an event whose lines are not just those of a delta."""
-        head, found, data = block.partition(b"\ndata: ")
-        if found and head.startswith(b"event: ") and b"\n" not in data and b"\n" not in head:
-            return self._look(head[7:].decode("latin-1"), data)
-        return all(self._look(name, data) for name, data in sse.events(block))
+        head, _, data = block.partition(b"\ndata: {")
+        if data and head.startswith(b"event: ") and block.count(b"\n") == 1:
+            return self._look(head[7:], b"{" + data)
+        return all(self._look(name.encode(), data) for name, data in sse.events(block))
 
     def _feed_unusual(self, wire: bytes) -> bytes:
         """Look at events with other line ends; they pass whole, or rewritten when some do not."""
         found = sse.events(wire)
         kept = [
-            (name, data) for name, data in found if self.error is None and self._look(name, data)
+            (name, data)
+            for name, data in found
+            if self.error is None and self._look(name.encode(), data)
         ]
         if len(kept) == len(found):
             return wire

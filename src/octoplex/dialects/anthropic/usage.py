@@ -45,25 +45,27 @@ class Counts(Struct, gc=False):
     cache_creation: _Written | None = None
     output_tokens_details: _Details | None = None
 
-    def _input(self) -> tuple[int, int, int]:
-        return (
-            _count(self.input_tokens),
-            _count(self.cache_read_input_tokens),
-            _count(self.cache_creation_input_tokens),
-        )
-
     def merged(self, later: "Counts") -> "Counts":
         """These counts after a later, cumulative report."""
-        names = ["output_tokens", "output_tokens_details"]
-        if any(later._input()):
-            names += ["input_tokens", "cache_read_input_tokens"]
-            names += ["cache_creation_input_tokens", "cache_creation"]
-        new = {name: getattr(later, name) for name in names}
-        return msgspec.structs.replace(self, **{k: v for k, v in new.items() if v is not None})
+        read = later if later._says_input() else self
+        return Counts(
+            _last(self.input_tokens, read.input_tokens),
+            _last(self.output_tokens, later.output_tokens),
+            _last(self.cache_read_input_tokens, read.cache_read_input_tokens),
+            _last(self.cache_creation_input_tokens, read.cache_creation_input_tokens),
+            self.cache_creation if read.cache_creation is None else read.cache_creation,
+            later.output_tokens_details or self.output_tokens_details,
+        )
+
+    def _says_input(self) -> bool:
+        return bool(
+            self.input_tokens or self.cache_read_input_tokens or self.cache_creation_input_tokens
+        )
 
     def usage(self) -> Usage:
         """The same in our words, clamped to what is possible."""
-        fresh, cached, written = self._input()
+        fresh, cached = _count(self.input_tokens), _count(self.cache_read_input_tokens)
+        written = _count(self.cache_creation_input_tokens)
         hour = 0
         if self.cache_creation is not None:
             hour = _count(self.cache_creation.ephemeral_1h_input_tokens)
@@ -115,5 +117,9 @@ def write_usage(usage: Usage) -> dict[str, object]:
     return wire
 
 
+def _last(before: Count, later: Count) -> Count:
+    return before if later is None else later
+
+
 def _count(number: Count) -> int:
-    return 0 if number is None else int(min(max(number, 0), _MOST_TOKENS))
+    return int(min(max(number, 0), _MOST_TOKENS)) if number else 0

@@ -1,8 +1,9 @@
 """A whole reply of the Chat dialect: looked at lightly, or decoded.
 
 `read_whole` is for a reply that passes verbatim: it reads model, usage and the finish
-reason and skips the rest (1.5 us for 700 bytes, half of it the JSON decode). `decode_reply` reads everything a `Reply` can hold.
-Both refuse what is no reply: an HTML page, a cut body, an error dressed as a 200.
+reason and skips the rest (1.5 us for 700 bytes, half of it the JSON decode).
+`decode_reply` reads everything a `Reply` can hold. Both refuse what is no reply: an
+HTML page, a cut body, an error dressed as a 200.
 
 Reference: https://platform.openai.com/docs/api-reference/chat/object
 

@@ -1,0 +1,11 @@
+from octoplex.client import AsyncChatStream as AsyncChatStream
+from octoplex.client import AsyncOctoplex as AsyncOctoplex
+from octoplex.client import ChatReply as ChatReply
+from octoplex.client import ChatStream as ChatStream
+from octoplex.client import ModelOffer as ModelOffer
+from octoplex.client import Octoplex as Octoplex
+from octoplex.client import Receipt as Receipt
+from octoplex.wire import error as error
+from octoplex.wire import event as event
+from octoplex.wire.chat import Message as Message
+from octoplex.wire.chat import Tool as Tool

@@ -1,0 +1,47 @@
+"""Which configuration and data folder a command is about, and `--config` itself."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec import Struct
+
+from octoplex.settings import Settings, data_folder, environment, find, load
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """The file (None when there is none), what it says, the environment, the data folder."""
+
+    path: Path | None
+    settings: Settings
+    env: Mapping[str, str]
+    data: Path
+
+    @property
+    def origin(self) -> str:
+        """The file's name for people."""
+        return self.settings.origin or "no configuration file"
+
+
+def place_of(config: str | None) -> Place:
+    """Find and read the configuration.
+
+    Raises:
+        BadConfig: there is none where it was said to be, or it is wrong.
+    """
+    env = environment()
+    path = find(env, config)
+    settings = load(path)
+    return Place(path=path, settings=settings, env=env, data=data_folder(settings, env))
+
+
+def config_option(command: Any) -> Any:
+    """Give a command `--config`."""
+    says = "The file to use instead of ./octoplex.toml."
+    return click.option("--config", metavar="FILE", help=says)(command)
+
+
+def json_option(command: Any) -> Any:
+    """Give a listing `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
