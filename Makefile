@@ -30,8 +30,12 @@ prices: ## compile the price list from genai-prices
 	@tools/setup dev
 	@$(VENV)/python -m octoplex.catalog.compile_prices
 
+schema: ## write docs/octoplex.schema.json from the settings
+	@tools/setup dev
+	@$(VENV)/python -m octoplex.settings > docs/octoplex.schema.json
+
 lock: ## resolve dependencies again into requirements/*.txt
 	@tools/setup dev
 	@tools/lock
 
-.PHONY: help setup serve test check bench prices lock
+.PHONY: help setup serve test check bench prices schema lock

@@ -18,7 +18,7 @@ from octoplex.ledger.rows import KeyRow
 from octoplex.reflex.gate import admitted
 from octoplex.reflex.keys import Key, in_force
 from octoplex.reflex.record import Recorded
-from octoplex.routing import Chain
+from octoplex.routing import Chain, Counted
 from octoplex.settings import Settings
 from octoplex.wire.answer import Answerer
 from octoplex.wire.ask import Caller
@@ -35,7 +35,8 @@ def header_safe(value: str) -> str:
 
 def compose(plan: Plan, works: Works) -> Answerer:
     """Reflex -> routing -> metered(target) -> upstream. The plan's lanes are metered upstreams."""
-    routed = Chain(plan.resolver.route_of, works.health)
+    route_of = plan.resolver.route_of
+    routed = Counted(Chain(route_of, works.health), route_of, works.counting)
     guarded = admitted(routed, works.desk, plan.other_names)
     return Recorded(guarded, works.store, works.metrics)
 

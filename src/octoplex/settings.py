@@ -2,11 +2,14 @@
 
 `octoplex.toml` is the authority. Each table is a struct here; an unknown key is an
 error that names file, table, key and the nearest valid name. Secrets stay references
-(`env:NAME`, `file:PATH`) until `Secrets.read` resolves them; the tree itself never
-holds one, so it may be printed.
+(`env:NAME`, `file:PATH`) until `secret` resolves them; the tree itself never holds one,
+so it may be printed.
 
 This is the only module that reads the environment. `load` is a pure function of the
 file and the environment it is handed: reload builds a new tree and swaps it whole.
+
+`python -m octoplex.settings` prints the JSON Schema that editors read
+(`docs/octoplex.schema.json`); the structs are its only source.
 """
 
 import difflib
@@ -23,6 +26,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from octoplex.catalog.own_price import TOKENS
 from octoplex.routing.config import Model
 from octoplex.upstreams.config import Local, Provider, Timeouts
 from octoplex.wire.error import BadConfig
@@ -219,3 +223,45 @@ def secret(reference: str, env: Environment, where: str) -> str:
     if not value:
         raise BadConfig(f"{where}: {problem}.")
     return value
+
+
+def schema() -> dict[str, Any]:
+    """The file as JSON Schema, draft 2020-12. A key that it does not know is an error."""
+    tables = msgspec.json.schema(Settings)["$defs"]
+    dollars = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}
+    tables["Price"] = {
+        "title": "Price",
+        "description": "Dollars per million tokens; `request` is dollars per call.",
+        "type": "object",
+        "properties": dict.fromkeys((*TOKENS, "request"), dollars),
+        "required": ["input", "output"],
+    }
+    whole = tables.pop("Settings")
+    whole["properties"].pop("origin")
+    whole["properties"]["prices"]["additionalProperties"] = {"$ref": "#/$defs/Price"}
+    whole |= {"title": "octoplex.toml", "description": "Every key: docs/configuration.md."}
+    start = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    strict: dict[str, Any] = _strict({**whole, "$defs": dict(sorted(tables.items()))})
+    return start | strict
+
+
+def _strict(node: Any) -> Any:
+    """Without what TOML cannot say (null), and with every unknown key refused."""
+    if isinstance(node, list):
+        return [_strict(item) for item in node if item != {"type": "null"}]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _strict(value) for key, value in node.items()}
+    if isinstance(kept.get("default", 0), dict | types.NoneType):
+        del kept["default"]
+    if kept.get("required") == []:
+        del kept["required"]
+    if len(kept.get("anyOf", ())) == 1:
+        kept |= kept.pop("anyOf")[0]
+    if "title" in kept and kept.get("type") == "object":
+        kept["additionalProperties"] = False
+    return kept
+
+
+if __name__ == "__main__":
+    print(msgspec.json.format(msgspec.json.encode(schema()), indent=2).decode())

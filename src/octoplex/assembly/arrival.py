@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Raw, Struct
 
-from octoplex.dialects.dialect import Face
+from octoplex.dialects.dialect import CountFace, Face, HeadFields
 from octoplex.dialects.verbatim import split
 from octoplex.wire.ask import ANYONE, Call, Caller, Operation
-
-ONE_TOKEN = Raw(b"1")
+from octoplex.wire.error import InvalidCall
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
@@ -37,8 +36,7 @@ def read_call(arrival: Arrival, body: bytes, op: Operation = "chat") -> Call:
     """
     fields = split(body)
     face = arrival.face
-    # Counting takes the shape of a message without its output limit.
-    head = face.read_head(fields if op == "chat" else {"max_tokens": ONE_TOKEN, **fields})
+    head = face.read_head(fields) if op == "chat" else read_count_head(face, fields)
     return Call(
         id=arrival.id,
         face=face.name,
@@ -56,3 +54,14 @@ def read_call(arrival: Arrival, body: bytes, op: Operation = "chat") -> Call:
         n=head.n,
         may_hold_media=head.may_hold_media,
     )
+
+
+def read_count_head(face: Face, fields: Mapping[str, Raw]) -> HeadFields:
+    """Check the head of a request that only counts its tokens.
+
+    Raises:
+        InvalidCall: it is wrong, or this dialect does not count.
+    """
+    if not isinstance(face, CountFace):
+        raise InvalidCall(f"The {face.name} dialect does not count tokens; use /v1/messages.")
+    return face.read_count_head(fields)

@@ -22,6 +22,7 @@ from octoplex.routing.config import Model
 from octoplex.settings import Settings, secret
 from octoplex.transport.http import Sender
 from octoplex.transport.origin import Proxies
+from octoplex.upstreams.count import CountUpstream
 from octoplex.upstreams.local.fleet import LOCAL, Fleet
 from octoplex.upstreams.metered import Metered, Tariff, no_price
 from octoplex.upstreams.source import Making, Source, from_file, from_row
@@ -62,7 +63,6 @@ class Plan:
         self.settings, self._works = settings, works
         self.prices = Prices.load().with_own(settings.prices)
         self.sources = self._sources(found)
-        works.fleet.configure(settings.local)
         self.routes = {name: self._route(name, model) for name, model in settings.models.items()}
         makers: dict[str, Callable[[str], Route | None]] = {
             source.id: partial(self._direct, source.id)
@@ -71,6 +71,7 @@ class Plan:
         }
         makers[LOCAL] = partial(self._direct, LOCAL)
         self.resolver = Resolver(self.routes, makers, self.offers, self.listed)
+        works.fleet.configure(settings.local)  # last: a broken file must change nothing
 
     def _sources(self, found: frozenset[str]) -> dict[str, Source]:
         env, tables = self._works.env, self.settings.providers
@@ -162,7 +163,7 @@ class Plan:
         if not slash or not model:
             raise BadConfig(f'{where} try: "{name}" must be "provider/model".')
         if provider == LOCAL:
-            return self._local(model, weight)
+            return self._local(model, route, weight)
         source = self.sources.get(provider)
         if source is None:
             raise BadConfig(
@@ -187,22 +188,35 @@ class Plan:
             slow_start=source.private,
             cost=partial(_cost, tariff),
         )
-        return Candidate(target, self._lanes(source, model, route, tariff), weight)
+        making = self._making(route)
+        lanes = self._lanes(source, model, making, tariff)
+        return Candidate(target, lanes, weight, self._counters(source, model, making))
 
-    def _lanes(self, source: Source, model: str, route: Model, tariff: Tariff) -> tuple[Lane, ...]:
-        works = self._works
-        making = Making(
-            dialects=works.dialects,
-            proxies=works.proxies,
+    def _making(self, route: Model) -> Making:
+        return Making(
+            dialects=self._works.dialects,
+            proxies=self._works.proxies,
             timeouts=route.timeouts,
             defaults=route.defaults,
             drop_unsupported=route.drop_unsupported,
         )
-        keys = source.keys or (None,)
+
+    def _lanes(
+        self, source: Source, model: str, making: Making, tariff: Tariff
+    ) -> tuple[Lane, ...]:
         lanes = []
-        for key in keys:
-            upstream = Upstream(source.spec(model, key, making), works.client)
+        for key in source.keys or (None,):
+            upstream = Upstream(source.spec(model, key, making), self._works.client)
             lanes.append(Lane(key.label if key else "", self._paid(upstream, tariff)))
+        return tuple(lanes)
+
+    def _counters(self, source: Source, model: str, making: Making) -> tuple[Lane, ...]:
+        lanes = []
+        for key in source.keys or (None,):
+            spec = source.counting(model, key, making)
+            if spec is not None:
+                label = key.label if key else ""
+                lanes.append(Lane(label, CountUpstream(spec, self._works.client)))
         return tuple(lanes)
 
     def _price_of(self, source: Source, model: str) -> Callable[[], Price | None]:
@@ -217,12 +231,13 @@ class Plan:
 
         return in_region
 
-    def _local(self, model: str, weight: float) -> Candidate:
+    def _local(self, model: str, route: Model, weight: float) -> Candidate:
         name = f"{LOCAL}/{model}"
         tariff = Tariff(provider=LOCAL, model=model, price=no_price, output_cap=None, free=True)
         target = Target(name=name, provider=LOCAL, model=model, slow_start=True)
-        engine = self._works.fleet.answerer(model)
-        return Candidate(target, (Lane("", self._paid(engine, tariff)),), weight)
+        engine, counter = self._works.fleet.answerers(model, self._making(route))
+        lanes = (Lane("", self._paid(engine, tariff)),)
+        return Candidate(target, lanes, weight, (Lane("", counter),))
 
     def _paid(self, inner: Answerer, tariff: Tariff) -> Answerer:
         return Metered(inner, tariff, self._works.book, self.settings.server.budget_wait_s)

@@ -35,6 +35,8 @@ class Works:
         self.proxies = Proxies.of(env)
         self.book = Book(store, store.balances_now())
         self.health = Health()
+        self.counting = Health()
+        """The health of the providers' token counts, which is not that of their chats."""
         self.hasher = Hasher(pepper(data))
         self.keyring = Keyring(self.hasher)
         self.desk = Desk()

@@ -61,7 +61,8 @@ def request(gateway: Gateway, place: Place) -> Sequence[str]:
         return ["No model can be asked yet. Run: octoplex models add smollm2"]
     auth = f' -H "Authorization: Bearer {_expression(gateway, key)}"' if key else ""
     trust = f" --cacert {gateway.settings.server.tls.cert}" if gateway.settings.server.tls else ""
-    body = '{"model":"%s","messages":[{"role":"user","content":"Say hello."}]}' % model
+    messages = '"messages":[{"role":"user","content":"Say hello."}]'
+    body = f'{{"model":"{model}",{messages}}}'
     curl = f"curl{trust} {place.url}/v1/chat/completions{auth} -d '{body}'"
     return ["Try:", curl]
 

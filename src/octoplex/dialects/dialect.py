@@ -10,7 +10,7 @@ event boundaries, so no machine here ever sees half an event.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Raw, Struct
 
@@ -127,6 +127,31 @@ class Dialect(Protocol):
         ...
 
 
+@runtime_checkable
+class Counter(Protocol):
+    """A provider's side that can also count the tokens of a request."""
+
+    name: str
+    count_path: str
+    """Path of the count below the provider's base."""
+
+    def encode_count(self, chat: Chat, traits: Traits) -> Encoded:
+        """Write the request that counts instead of answering."""
+        ...
+
+    def decode_count(self, body: bytes) -> int:
+        """The input tokens that were counted.
+
+        Raises:
+            UpstreamBroken: the reply holds no count.
+        """
+        ...
+
+    def decode_error(
+        self, status: int, headers: Mapping[str, str], body: bytes
+    ) -> UpstreamError: ...
+
+
 class Encoder(Protocol):
     """Events -> the caller's stream. Bytes are whole SSE events of the face's grammar."""
 
@@ -178,4 +203,21 @@ class Face(Protocol):
 
     def fail_event(self, error: GatewayError, request_id: str) -> bytes:
         """The in-band failure event of a stream that passed verbatim until now."""
+        ...
+
+
+@runtime_checkable
+class CountFace(Protocol):
+    """A caller's side whose dialect has an operation that counts tokens."""
+
+    def read_count_head(self, fields: Mapping[str, Raw]) -> HeadFields:
+        """Check the head of a request that only counts.
+
+        Raises:
+            InvalidCall: naming the field, its value and what to send.
+        """
+        ...
+
+    def encode_count(self, input_tokens: int) -> bytes:
+        """The body of the reply."""
         ...

@@ -122,8 +122,8 @@ def admitted(inner: Answerer, desk: Desk, other_names: OtherNames | None = None)
         buckets = guest.buckets
         if buckets is None:
             return await inner(ask)
-        if not buckets.counts_tokens:
-            buckets.take()
+        if not buckets.counts_tokens or ask.op == "count_tokens":
+            buckets.take()  # to count tokens uses none
             return await inner(ask)
         tokens = ask.worst_case().input_tokens
         buckets.take(tokens)

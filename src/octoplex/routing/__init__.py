@@ -1,6 +1,7 @@
 """From a model name to an answer: candidates, order, retry, fallback, breaker, hedge."""
 
 from octoplex.routing.chain import Chain
+from octoplex.routing.count import Counted
 from octoplex.routing.health import Health
 from octoplex.routing.names import Resolver
 from octoplex.routing.pick import Chooser, choosers
@@ -13,6 +14,7 @@ __all__ = [
     "Candidate",
     "Chain",
     "Chooser",
+    "Counted",
     "Health",
     "Lane",
     "Policy",

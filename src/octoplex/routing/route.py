@@ -53,6 +53,8 @@ class Candidate(Struct, frozen=True):
     target: Target
     lanes: tuple[Lane, ...]
     weight: float = 1.0
+    counters: tuple[Lane, ...] = ()
+    """The same keys at the provider's token count; empty where it has none."""
 
 
 class Route(Struct, frozen=True, kw_only=True):

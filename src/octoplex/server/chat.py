@@ -10,8 +10,7 @@ stream's status line is out a failure is in-band, and looks like nothing but a f
 import asyncio
 from collections.abc import Sequence
 
-from msgspec import Raw
-
+from octoplex.assembly.arrival import read_count_head
 from octoplex.dialects.verbatim import split
 from octoplex.gateway import Gateway
 from octoplex.server import out
@@ -25,7 +24,7 @@ from octoplex.wire.event import Event, Usage, fold, unfold
 
 TRAVELLING = (b"anthropic-beta", b"traceparent", b"tracestate")
 NO_HEADERS: dict[str, str] = {}
-ONE_TOKEN = Raw(b"1")
+ESTIMATED = b"x-octoplex-estimated: true\r\n"
 
 
 async def chat(inbound: Inbound, gateway: Gateway) -> None:
@@ -38,10 +37,12 @@ async def chat(inbound: Inbound, gateway: Gateway) -> None:
 
 
 async def count_tokens(inbound: Inbound, gateway: Gateway) -> None:
-    """Count the tokens of a request without running it."""
+    """Count the tokens of a request without running it; an estimate is marked as one."""
     call = await _call(inbound, gateway, "count_tokens")
     answer = await gateway.answer(call)
     block = JSON + answer_headers(inbound, call, answer.head, gateway)
+    if answer.head.estimated:
+        block += ESTIMATED
     await inbound.line.whole(200, block, answer.body or b"{}")
 
 
@@ -49,8 +50,7 @@ async def _call(inbound: Inbound, gateway: Gateway, op: Operation) -> Call:
     body = await read_body(inbound, gateway.max_body)
     fields = split(body)
     face = inbound.face
-    # Counting takes the shape of a message without its output limit.
-    head = face.read_head(fields if op == "chat" else {"max_tokens": ONE_TOKEN, **fields})
+    head = face.read_head(fields) if op == "chat" else read_count_head(face, fields)
     headers = inbound.line.headers
     wait_s = gateway.patience_s(head.stream, headers.get(b"x-stainless-read-timeout"))
     return Call(

@@ -272,7 +272,8 @@ class _Door:
     def __init__(self, scope: Any, receive: Any, send: Any) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self._headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
+        pairs: list[tuple[bytes, bytes]] = scope["headers"]
+        self._headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in pairs}
         self._receive, self._send = receive, send
         self._gone: asyncio.Task[None] | None = None
 

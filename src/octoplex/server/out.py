@@ -46,19 +46,18 @@ class Quiet:
     neither the caller nor a proxy on the way gives up on a model that thinks.
     """
 
-    AFTER_S = 10.0
-    STEP_S = 1.0
     COMMENT = b": keep-alive\n\n"
 
-    def __init__(self) -> None:
+    def __init__(self, after_s: float = 10.0, step_s: float = 1.0) -> None:
+        self.after_s, self.step_s = after_s, step_s
         self._streams: set[Stream] = set()
         self.add, self.discard = self._streams.add, self._streams.discard
 
     async def watch(self) -> None:
         """Run until cancelled; owned by the server."""
         while True:
-            await asyncio.sleep(self.STEP_S)
-            before = monotonic() - self.AFTER_S
+            await asyncio.sleep(self.step_s)
+            before = monotonic() - self.after_s
             for stream in [s for s in self._streams if s.written_at <= before]:
                 if not stream.paused:
                     await stream.write(self.COMMENT)

@@ -25,14 +25,10 @@ async def _json(inbound: Inbound, value: Any, status: int = 200) -> None:
 
 def _model(name: str, anthropic: bool, gateway: Gateway) -> dict[str, Any]:
     owner = name.partition("/")[0] if "/" in name else "octoplex"
-    if anthropic:
-        return {
-            "type": "model",
-            "id": name,
-            "display_name": name,
-            "created_at": "1970-01-01T00:00:00Z",
-        }
     row: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": owner}
+    if anthropic:
+        created_at = "1970-01-01T00:00:00Z"
+        row = {"type": "model", "id": name, "display_name": name, "created_at": created_at}
     unavailable = gateway.plan.unavailable(name)
     if unavailable:
         row["x_octoplex"] = {"available": False, "why": unavailable}

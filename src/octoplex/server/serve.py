@@ -135,8 +135,10 @@ def reload(app: App, options: Options) -> str:
     except GatewayError as error:
         works.config_error = str(error)
         log.error("configuration not reloaded, the old one stays in force: %s", error)
-        # The failed attempt may have put some of its keys in force.
+        # The failed attempt may have put some of its keys and local models in force.
         old.put_keys(works.keys_now())
+        with contextlib.suppress(BadConfig):
+            works.fleet.configure(old.settings.local)
     return works.config_error
 
 

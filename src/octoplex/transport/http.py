@@ -165,7 +165,8 @@ class Client:
             async with asyncio.timeout_at(until_at):
                 return await pool.open(lambda: self._dialer.dial(origin, make))
         except TimeoutError:
-            if limits.deadline_at <= loop.time():
+            # Not by the clock: uvloop's runs in whole milliseconds and may lag its timers.
+            if until_at == limits.deadline_at:
                 raise DeadlinePassed("the request's deadline ran out") from None
             full = pool.places >= self._shared.bounds.connections
             why = "all connections are in use" if full else "no connection"

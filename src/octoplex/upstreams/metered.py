@@ -22,7 +22,7 @@ from octoplex.ledger.book import Book, Hold
 from octoplex.ledger.rows import Order
 from octoplex.wire.answer import Answer, Answerer, Outcome
 from octoplex.wire.ask import Ask, Worst
-from octoplex.wire.error import Forbidden, UpstreamError
+from octoplex.wire.error import DeadlinePassed, Forbidden, UpstreamError
 from octoplex.wire.event import Usage
 
 OUTPUT_WHEN_UNKNOWN = 4_096
@@ -74,10 +74,11 @@ class Metered:
         hold = self._book.hold(order) or await self._book.wait(order, self._wait_s)
         try:
             answer = await self._inner(ask)
-        except UpstreamError as error:
+        except (UpstreamError, DeadlinePassed) as error:
             if error.reached:
                 usage = Usage(worst.input_tokens, (worst.output_tokens or 0) * worst.n)
-                _settle(ask, hold, order.nano, _estimated(usage), "cut")
+                outcome: Outcome = "late" if isinstance(error, DeadlinePassed) else "cut"
+                _settle(ask, hold, order.nano, _estimated(usage), outcome)
             else:
                 hold.release(error.code)
             raise

@@ -18,15 +18,18 @@ from msgspec import Raw, Struct
 
 from octoplex.catalog.families import Family, family
 from octoplex.catalog.provider import Provider as Row
-from octoplex.dialects.dialect import Dialect, Traits
+from octoplex.dialects.dialect import Counter, Dialect, Traits
 from octoplex.transport.origin import Origin, Proxies
 from octoplex.upstreams.config import Provider, Timeouts
+from octoplex.upstreams.count import Counting
 from octoplex.upstreams.upstream import Spec, Wait, Wire
 from octoplex.wire.error import BadConfig
 
 ANTHROPIC_VERSION = "2023-06-01"
 USER_AGENT = "octoplex/0.1"
 SILENT_FIRST_S, SILENT_IDLE_S = 300.0, 120.0
+COUNTS_IN = "anthropic"
+"""The dialect in which tokens are counted."""
 
 
 class Secret(Struct, frozen=True):
@@ -63,6 +66,8 @@ class Source(Struct, frozen=True, kw_only=True):
     regions: tuple[str, ...] = ()
     percent: int = 100
     """What the region charges in percent of the listed price."""
+    counts: str | None = None
+    """Path prefix of the token count, where it does not follow from `paths`."""
 
     @property
     def usable(self) -> bool:
@@ -84,30 +89,54 @@ class Source(Struct, frozen=True, kw_only=True):
         """Everything that can be known about this model and key before a call."""
         kind = family(self.id, model)
         origin = Origin.parse(self.base_url, make.proxies)
-        wires = {
-            name: Wire(dialect=make.dialects[name], head=self._head(origin, name, key, make))
-            for name in self.paths
-        }
-        quirks = self.quirks | kind.quirks
+        wires = {}
+        for name, prefix in self.paths.items():
+            dialect = make.dialects[name]
+            head = self._head(origin, name, prefix, dialect.path, key)
+            wires[name] = Wire(dialect=dialect, head=head)
+        traits = self._traits(model, kind, make)
         return Spec(
             provider=self.id,
             origin=origin,
             wires=wires,
-            traits=Traits(
-                model=model,
-                output_cap=kind.output_cap,
-                thinking=kind.thinking,
-                quirks=quirks,
-                drop_unsupported=make.drop_unsupported,
-            ),
+            traits=traits,
             wait=self._wait(kind, make.timeouts),
             defaults={k: Raw(msgspec.json.encode(v)) for k, v in make.defaults.items()},
-            usage_on_request="no_stream_options" not in quirks,
+            usage_on_request="no_stream_options" not in traits.quirks,
         )
 
-    def _head(self, origin: Origin, dialect: str, key: Secret | None, make: "Making") -> bytes:
-        prefix = self.paths[dialect].rstrip("/")
-        operation = make.dialects[dialect].path
+    def counting(self, model: str, key: Secret | None, make: "Making") -> Counting | None:
+        """How this provider counts tokens; None where it does not."""
+        prefix = self.paths.get(COUNTS_IN) if self.counts is None else self.counts
+        dialect = make.dialects.get(COUNTS_IN)
+        if prefix is None or not isinstance(dialect, Counter):
+            return None
+        kind = family(self.id, model)
+        origin = Origin.parse(self.base_url, make.proxies)
+        wait = self._wait(kind, make.timeouts)
+        return Counting(
+            provider=self.id,
+            origin=origin,
+            dialect=dialect,
+            head=self._head(origin, COUNTS_IN, prefix, dialect.count_path, key),
+            traits=self._traits(model, kind, make),
+            connect_s=wait.connect_s,
+            wait_s=wait.first_s,
+        )
+
+    def _traits(self, model: str, kind: Family, make: "Making") -> Traits:
+        return Traits(
+            model=model,
+            output_cap=kind.output_cap,
+            thinking=kind.thinking,
+            quirks=self.quirks | kind.quirks,
+            drop_unsupported=make.drop_unsupported,
+        )
+
+    def _head(
+        self, origin: Origin, dialect: str, prefix: str, operation: str, key: Secret | None
+    ) -> bytes:
+        prefix = prefix.rstrip("/")
         if dialect == "anthropic" and not (origin.path + prefix).endswith("/v1"):
             operation = "/v1" + operation
         path = prefix + operation

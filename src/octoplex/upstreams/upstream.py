@@ -24,7 +24,13 @@ from octoplex.transport.origin import Origin, header_block
 from octoplex.upstreams.stream import Patience, Streamed
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import BYTES_PER_TOKEN, Ask, Call
-from octoplex.wire.error import InvalidCall, UpstreamBroken, UpstreamError
+from octoplex.wire.error import (
+    DeadlinePassed,
+    InvalidCall,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamSlow,
+)
 from octoplex.wire.event import Usage
 
 OUTPUT_WHEN_UNKNOWN = 4_096
@@ -104,6 +110,13 @@ class Upstream:
         except asyncio.CancelledError as left:
             # Whoever settles this attempt must know whether the provider may bill it.
             left.reached = request.reached  # type: ignore[attr-defined]
+            raise
+        except DeadlinePassed as late:
+            if self._now() < ask.deadline_at:  # the target's own limit: another may be quicker
+                slow = UpstreamSlow(f"{spec.provider} did not finish within its limit.")
+                slow.reached = request.reached
+                raise slow from None
+            late.reached = request.reached
             raise
 
     async def _ask(self, wire: Wire, request: Request, limits: Limits, hidden: bool) -> Answer:

@@ -252,6 +252,7 @@ class Stopping(OurError):
 
 
 class DeadlinePassed(OurError):
-    """The caller's own deadline ran out."""
+    """The caller's own deadline ran out. `reached`: a provider may bill what it was asked."""
 
     code, status = "deadline_passed", 504
+    reached: bool = False

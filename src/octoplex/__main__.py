@@ -1,0 +1,5 @@
+"""`python -m octoplex` is `octoplex`."""
+
+from octoplex.cli import main
+
+main(prog_name="octoplex")

@@ -1,0 +1,138 @@
+"""`octoplex check`: everything a start would refuse, and what it would only regret.
+
+The file is read, secrets are looked up, prices, keys and routes compiled, all as a start
+does it; nothing is opened or asked. An error is the sentence a start would fail with.
+"""
+
+import ipaddress
+from pathlib import Path
+
+import click
+from msgspec import Struct
+
+from octoplex.assembly.plan import Plan
+from octoplex.cli.look import keys_of, look
+from octoplex.cli.place import Place, config_option, json_option, place_of
+from octoplex.cli.show import print_json
+from octoplex.ledger import Reader
+from octoplex.reflex.keys import Key, weak
+from octoplex.routing import Route
+from octoplex.settings import secret
+from octoplex.upstreams.local.fleet import LOCAL
+from octoplex.wire.error import BadConfig
+
+
+class Findings(Struct, kw_only=True):
+    """What was found."""
+
+    file: str
+    fine: list[str] = []
+    warnings: list[str] = []
+
+
+@click.command()
+@config_option
+@json_option
+def check(config: str | None, as_json: bool) -> None:
+    """Check the configuration without starting."""
+    place = place_of(config)
+    findings = examine(place)
+    if as_json:
+        print_json(findings)
+        return
+    for line in findings.fine:
+        click.echo(f"fine     {line}")
+    for line in findings.warnings:
+        click.echo(f"warning  {line}")
+
+
+def examine(place: Place) -> Findings:
+    """Look at everything.
+
+    Raises:
+        BadConfig: the first thing that a start would refuse.
+    """
+    findings = Findings(file=place.origin)
+    findings.fine.append(f"{place.origin} can be read")
+    keys = keys_of(place)
+    _keys(place, keys, findings)
+    _server(place, findings)
+    look(place, lambda plan: _plan(plan, keys, findings))
+    return findings
+
+
+def _keys(place: Place, keys: list[Key], findings: Findings) -> None:
+    for name, table in place.settings.keys.items():
+        why = weak(secret(table.secret, place.env, f"[keys.{name}] secret"))
+        if why:
+            findings.warnings.append(f"[keys.{name}] secret: {why}")
+    if keys:
+        findings.fine.append(f"keys: {', '.join(key.name for key in keys)}; every secret is there")
+
+
+def _server(place: Place, findings: Findings) -> None:
+    server = place.settings.server
+    host, colon, port = server.listen.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65_535:
+        raise BadConfig(f'{place.origin}: [server] listen: "{server.listen}" must be "host:port".')
+    if not _is_loopback(host.strip("[]")) and not place.settings.keys and not _has_keys(place):
+        raise BadConfig(
+            f"{place.origin}: [server] listen: {host} can be reached by others, and no key is "
+            "configured. Add a [keys.NAME] table, or listen on 127.0.0.1."
+        )
+    for name in (server.tls.cert, server.tls.key) if server.tls else ():
+        if not Path(name).is_file():
+            raise BadConfig(f"{place.origin}: [server] tls: there is no file {name}.")
+    findings.fine.append(f"listens on {server.listen}, data in {place.data}")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _has_keys(place: Place) -> bool:
+    reader = Reader(place.data)
+    try:
+        rows = reader.keys()
+    finally:
+        reader.close()
+    return any(row.revoked_at_ms is None for row in rows)
+
+
+def _plan(plan: Plan, keys: list[Key], findings: Findings) -> None:
+    usable = [s.id for s in plan.sources.values() if s.usable]
+    findings.fine.append(f"providers that can be asked: {', '.join([*usable, LOCAL])}")
+    for name in plan.settings.providers:
+        source = plan.sources[name]
+        if source.missing:
+            findings.warnings.append(f"[providers.{name}] cannot be used: {source.missing}")
+    budgeted = any(key.limits.caps for key in keys)
+    for name, route in plan.routes.items():
+        _route(plan, name, route, budgeted, findings)
+    for name in plan.settings.prices:
+        if name.partition("/")[0] not in plan.sources:
+            findings.warnings.append(f'[prices] "{name}": there is no such provider')
+
+
+def _route(plan: Plan, name: str, route: Route, budgeted: bool, findings: Findings) -> None:
+    blocked = []
+    for candidate in route.candidates:
+        target = candidate.target
+        local = target.provider == LOCAL
+        why = plan.unavailable(target.name) if local else plan.sources[target.provider].missing
+        if why:
+            blocked.append(f"{target.name} ({why})")
+        priced = local or plan.prices.price(target.provider, target.model) is not None
+        allowed = plan.settings.models[name].allow_unpriced
+        if not priced and budgeted and not allowed:
+            findings.warnings.append(
+                f"[models.{name}] {target.name} has no price: callers with a dollar budget are "
+                "refused; add it to [prices], or set allow_unpriced = true"
+            )
+    if len(blocked) == len(route.candidates):
+        raise BadConfig(f"[models.{name}] try: none can be asked: {', '.join(blocked)}.")
+    findings.warnings += [f"[models.{name}] cannot ask {what}" for what in blocked]
+    findings.fine.append(f"route {name}: {route.pick} over {len(route.candidates)} targets")

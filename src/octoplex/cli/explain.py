@@ -1,0 +1,226 @@
+"""`octoplex explain MODEL`: where a name leads, and where every value on the way is from.
+
+An origin is a table of the file, a row of the catalogue, the name of an environment
+variable, or "default". Nothing is asked: this is the plan, not the health of its targets.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+from msgspec import Struct
+
+from octoplex.assembly.plan import Plan
+from octoplex.catalog.families import family
+from octoplex.catalog.provider import providers as catalogue
+from octoplex.cli.look import look
+from octoplex.cli.models import per_million
+from octoplex.cli.place import Place, config_option, json_option, place_of
+from octoplex.cli.show import print_json, print_table
+from octoplex.dialects.anthropic import Anthropic
+from octoplex.dialects.openai_chat import OpenAIChat
+from octoplex.routing import Route, Target
+from octoplex.routing.config import Model, Retry
+from octoplex.transport.origin import NO_PROXIES
+from octoplex.upstreams.config import Provider, Timeouts
+from octoplex.upstreams.local.fleet import LOCAL
+from octoplex.upstreams.local.models import find
+from octoplex.upstreams.source import Making, Source
+from octoplex.wire.error import NotFound
+
+DEFAULT = "default"
+FILE = "octoplex.toml"
+WAITS = {"connect_s": "connect_s", "first_s": "header_s", "idle_s": "idle_s", "plain_s": "total_s"}
+"""Our name of a wait -> its name in a `timeouts` table."""
+
+
+class Value(Struct, frozen=True):
+    """A value and where it is from."""
+
+    what: str
+    value: Any
+    origin: str
+
+
+class Leg(Struct, frozen=True, kw_only=True):
+    """A target on the way."""
+
+    name: str
+    usable: bool
+    why: str
+    values: list[Value]
+
+
+class Way(Struct, frozen=True, kw_only=True):
+    """Where a name leads."""
+
+    model: str
+    means: str
+    route: list[Value]
+    targets: list[Leg]
+
+
+@click.command()
+@click.argument("model")
+@config_option
+@json_option
+def explain(model: str, config: str | None, as_json: bool) -> None:
+    """Show where a model name leads, and why."""
+    place = place_of(config)
+    way = look(place, lambda plan: Explainer(plan, place).way(model))
+    if as_json:
+        print_json(way)
+        return
+    click.echo(f"{way.model}: {way.means}")
+    _print(way.route)
+    for number, leg in enumerate(way.targets, 1):
+        click.echo(f"\n{number}. {leg.name}{'' if leg.usable else f': cannot be asked: {leg.why}'}")
+        _print(leg.values)
+
+
+def _print(values: list[Value]) -> None:
+    rows = [(v.what, _plain(v.value), v.origin) for v in values]
+    print_table(("", "value", "from"), rows, frozenset())
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "unknown" if value is None else str(value)
+
+
+class Explainer:
+    """Reads a plan beside the file it was compiled from."""
+
+    def __init__(self, plan: Plan, place: Place) -> None:
+        self._plan, self._place = plan, place
+        text = place.path.read_text(encoding="utf-8") if place.path else ""
+        self._file: Mapping[str, Any] = tomllib.loads(text)
+
+    def way(self, name: str) -> Way:
+        """The way of a name.
+
+        Raises:
+            NotFound: it leads nowhere, and why.
+        """
+        try:
+            route = self._plan.resolver.resolve(name)
+        except NotFound:
+            source = self._plan.sources.get(name.partition("/")[0])
+            if source is None or "/" not in name or source.usable:
+                raise
+            raise NotFound(f"{source.id} cannot be asked: {source.missing}.") from None
+        model = self._plan.settings.models.get(route.name)
+        return Way(
+            model=name,
+            means=self._means(name, route),
+            route=list(self._route(route, model)) if model else [],
+            targets=[self._leg(c.target, route) for c in route.candidates],
+        )
+
+    def _means(self, name: str, route: Route) -> str:
+        if name in self._plan.routes:
+            return f"the route [models.{name}]"
+        if route.name in self._plan.routes:
+            return f'the route [models."{route.name}"], whose pattern it fits'
+        if name == route.name:
+            return "a provider's model by its full name"
+        return f"offered by one usable provider only: {route.name}"
+
+    def _origin(self, *path: str) -> str:
+        """The table that says it, or default."""
+        tree: Any = self._file
+        for part in path:
+            if not isinstance(tree, Mapping) or part not in tree:
+                return DEFAULT
+            tree = tree[part]
+        return f"{self._place.origin} [{'.'.join(path[:-1])}]"
+
+    def _route(self, route: Route, model: Model) -> Iterator[Value]:
+        table = ("models", route.name)
+        for name in Model.__struct_fields__:
+            if name not in ("try_", "retry", "timeouts"):
+                value = getattr(model, name)
+                if value or self._origin(*table, name) != DEFAULT:
+                    yield Value(name, value, self._origin(*table, name))
+        for name in Retry.__struct_fields__:
+            origin = self._origin(*table, "retry", name)
+            yield Value(f"retry.{name}", getattr(model.retry, name), origin)
+
+    def _leg(self, target: Target, route: Route) -> Leg:
+        if target.provider == LOCAL:
+            why = self._plan.unavailable(target.name)
+            values = self._local(target)
+        else:
+            source = self._plan.sources[target.provider]
+            why = source.missing
+            values = list(self._remote(source, target, route))
+        return Leg(name=target.name, usable=not why, why=why, values=values)
+
+    def _local(self, target: Target) -> list[Value]:
+        table = self._plan.settings.local.get(target.model)
+        origin = f"{self._place.origin} [local.{target.model}]" if table else "built in"
+        found = find(target.model, self._place.data)
+        path = table.path if table else str(found.path) if found else None
+        return [Value("file", path, origin), Value("price", "free", "it runs on this machine")]
+
+    def _remote(self, source: Source, target: Target, route: Route) -> Iterator[Value]:
+        table = ("providers", source.id)
+        row = f"catalogue providers/{source.id}.toml" if source.id in catalogue() else FILE
+        yield Value("base_url", source.base_url, self._base_url(source, row))
+        dialects = self._origin(*table, "dialects"), self._origin(*table, "dialect")
+        said = next((o for o in dialects if o != DEFAULT), row)
+        yield Value("dialects", list(source.paths), said)
+        keys = [key.label for key in source.keys]
+        yield Value("keys", keys, source.evidence or "none found")
+        yield from self._family(source, target)
+        yield from self._price(source, target)
+        yield from self._waits(source, target, route)
+        if source.quirks:
+            yield Value("quirks", sorted(source.quirks), row)
+
+    def _base_url(self, source: Source, row: str) -> str:
+        table = ("providers", source.id)
+        for name in ("region", "base_url"):
+            if self._origin(*table, name) != DEFAULT:
+                return self._origin(*table, name)
+        known = catalogue().get(source.id)
+        if known and known.base_url_env and self._place.env.get(known.base_url_env):
+            return f"environment {known.base_url_env}"
+        return row
+
+    def _family(self, source: Source, target: Target) -> Iterator[Value]:
+        kind = family(source.id, target.model)
+        origin = f"catalogue families.toml {kind.name}" if kind.name else "no family known"
+        yield Value("context", kind.context, origin)
+        yield Value("output cap", kind.output_cap, origin)
+
+    def _price(self, source: Source, target: Target) -> Iterator[Value]:
+        own = f"{source.id}/{target.model}" in self._plan.settings.prices
+        origin = f"{self._place.origin} [prices]" if own else self._plan.prices.source
+        price = self._plan.prices.price(source.id, target.model)
+        if source.percent != 100:
+            price = None if price is None else price.scaled(source.percent)
+            origin += f", {source.percent} % in {source.region}"
+        for name, figure in (("input $/M", "input_pico"), ("output $/M", "output_pico")):
+            value = per_million(price, figure)
+            yield Value(name, value, origin if value else "no price known")
+
+    def _waits(self, source: Source, target: Target, route: Route) -> Iterator[Value]:
+        model = self._plan.settings.models.get(route.name)
+        timeouts = model.timeouts if model else Timeouts()
+        dialects = {d.name: d for d in (OpenAIChat(), Anthropic())}
+        making = Making(dialects=dialects, proxies=NO_PROXIES, timeouts=timeouts)
+        wait = source.spec(target.model, None, making).wait
+        table = self._plan.settings.providers.get(source.id, Provider())
+        slow = "silent reasoning" if target.reasons_silently else "a private address"
+        for name, key in WAITS.items():
+            origin = slow if target.reasons_silently or target.slow_start else DEFAULT
+            if name in ("connect_s", "plain_s"):
+                origin = DEFAULT
+            if getattr(table.timeouts, key) is not None:
+                origin = self._origin("providers", source.id, "timeouts", key)
+            if getattr(timeouts, key) is not None:
+                origin = self._origin("models", route.name, "timeouts", key)
+            yield Value(f"timeouts.{key}", getattr(wait, name), origin)

@@ -1,0 +1,42 @@
+"""The operator's line to a running server: `control.sock` in its data folder.
+
+One JSON object each way (`server/control.py`). A socket file that nobody answers on is
+the rest of a server that was killed; then there is no server.
+"""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from octoplex.server.control import NAME
+from octoplex.wire.error import InvalidCall, StoreFailed
+
+WAIT_S = 10.0
+
+
+def ask_server(data: Path, order: dict[str, Any]) -> Any:
+    """Have the server that holds this folder do something; None when no server answers.
+
+    Raises:
+        InvalidCall: it refused, and why.
+        StoreFailed: it did not answer in time.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        line.settimeout(WAIT_S)
+        try:
+            line.connect(str(data / NAME))
+        except OSError:
+            return None
+        try:
+            line.sendall(msgspec.json.encode(order) + b"\n")
+            with line.makefile("rb") as replies:
+                reply = msgspec.json.decode(replies.readline(), type=dict[str, Any])
+        except (OSError, msgspec.MsgspecError):
+            raise StoreFailed(
+                f"The server that holds {data} did not answer on its control socket; try again."
+            ) from None
+    if "error" in reply:
+        raise InvalidCall(str(reply["error"]))
+    return reply["ok"]

@@ -1,0 +1,39 @@
+"""The configuration as a start would compile it, to be looked at (`assembly/sketch.py`)."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from octoplex.assembly.plan import Plan
+from octoplex.assembly.sketch import Sketch
+from octoplex.cli.place import Place
+from octoplex.reflex.keys import Key
+from octoplex.upstreams.detect import detect
+
+T = TypeVar("T")
+
+
+def look(place: Place, at: Callable[[Plan], T]) -> T:
+    """Compile, and return what `at` makes of it.
+
+    Raises:
+        BadConfig: a start would fail with this.
+    """
+
+    async def run() -> T:
+        return at(Sketch(place.env, place.data).plan(place.settings, await detect()))
+
+    return asyncio.run(run())
+
+
+def keys_of(place: Place) -> list[Key]:
+    """The file's keys, compiled.
+
+    Raises:
+        BadConfig: a secret is not there, or a limit cannot be read.
+    """
+
+    async def run() -> list[Key]:
+        return Sketch(place.env, place.data).keys(place.settings)
+
+    return asyncio.run(run())

@@ -1,0 +1,79 @@
+"""`octoplex spend`: what was spent, out of the ledger's own sums.
+
+Days are UTC, both ends included. Reading needs no lock, so it works beside a server; what
+was settled within the last 20 ms may still be missing.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+
+import click
+
+from octoplex.cli.place import config_option, json_option, place_of
+from octoplex.cli.show import print_json, print_table
+from octoplex.ledger import Reader, Spend, SpendQuery, dollars
+from octoplex.wire.error import InvalidCall
+
+COLUMNS = ("day", "key", "model", "requests", "input", "output", "cost", "")
+FIGURES = frozenset({"requests", "input", "output", "cost"})
+
+
+@click.command()
+@click.option("--since", default="", help="From this day on: YYYY-MM-DD, today, or 7d for a week.")
+@click.option("--until", default="", help="Up to and including this day.")
+@click.option("--key", help="Only this key, by name or id.")
+@config_option
+@json_option
+def spend(since: str, until: str, key: str | None, config: str | None, as_json: bool) -> None:
+    """Show what was spent, per key, model and day."""
+    query = SpendQuery(since=_day("--since", since), until=_day("--until", until), key=key)
+    place = place_of(config)
+    reader = Reader(place.data)
+    try:
+        found = reader.spend(query)
+    finally:
+        reader.close()
+    if as_json:
+        print_json(found)
+    elif not found.rows:
+        click.echo(_nothing(query, key))
+    else:
+        _table(found)
+
+
+def _day(option: str, text: str) -> str:
+    """A day as the ledger takes it."""
+    today = datetime.now(UTC).date()
+    if not text:
+        return ""
+    if text == "today":
+        return today.isoformat()
+    if text[-1:] == "d" and text[:-1].isdigit() and int(text[:-1]) < 100_000:
+        return (today - timedelta(days=int(text[:-1]) - 1)).isoformat()
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise InvalidCall(f'{option} "{text}" is no day; write 2026-01-31, today or 7d.') from None
+
+
+def _nothing(query: SpendQuery, key: str | None) -> str:
+    if query.since or query.until or key:
+        return "Nothing was spent there; leave out --since, --until and --key to see everything."
+    return "Nothing yet: no request was answered. Ask something: octoplex chat Say hello"
+
+
+def _table(found: Spend) -> None:
+    rows = [
+        (
+            row.day,
+            row.key or "(no key)",
+            f"{row.provider}/{row.model}",
+            f"{row.requests:,}",
+            f"{row.input_tokens:,}",
+            f"{row.output_tokens:,}",
+            dollars(row.nano),
+            f"{row.estimated} estimated" if row.estimated else "",
+        )
+        for row in found.rows
+    ]
+    print_table(COLUMNS, rows, FIGURES)
+    click.echo(f"In all {dollars(found.total_nano)}.")

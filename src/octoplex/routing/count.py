@@ -1,0 +1,54 @@
+"""Asks that count tokens: which target counts, and what is done when none can.
+
+The first target of a route decides: it is the one that a call would most likely meet,
+and tokenizers differ. Where its provider counts, those targets of the route that count
+are asked like for any call, but with a health of their own: a token count has its own
+rate limits at the provider, is faster than any reply, and must neither open the breaker
+of a chat nor close it. Otherwise the count is estimated here and nobody is asked.
+
+Not promised: that the target which later answers is the one that counted.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from octoplex.routing.chain import Chain
+from octoplex.routing.health import Health
+from octoplex.routing.route import Candidate, Route
+from octoplex.upstreams.count import estimated
+from octoplex.wire.answer import Answer, Answerer, Head
+from octoplex.wire.ask import Ask, Attempt
+
+
+class Counted:
+    """Answers asks that count tokens, and hands every other ask on."""
+
+    __slots__ = ("_chain", "_inner", "_route_of")
+
+    def __init__(
+        self, inner: Answerer, route_of: Callable[[Ask], Route], health: Health | None = None
+    ) -> None:
+        self._inner, self._route_of = inner, route_of
+        self._chain = Chain(route_of, health or Health())
+
+    def __call__(self, ask: Ask, /) -> Awaitable[Answer]:
+        return self._inner(ask) if ask.op == "chat" else self._count(ask)
+
+    async def _count(self, ask: Ask) -> Answer:
+        route = self._route_of(ask)
+        first = route.candidates[0]
+        if first.counters:
+            return await self._chain.open(ask, _counting(route))
+        target = first.target
+        ask.trail.route, ask.trail.why = route.name, "estimated here"
+        ask.trail.attempts.append(Attempt(target=target.name, outcome="estimated", status=200))
+        return estimated(ask, Head(provider=target.provider, model=target.model))
+
+
+def _counting(route: Route) -> Route:
+    """The same route over those targets that count, asked with their counters."""
+    candidates = tuple(
+        Candidate(c.target, c.counters, c.weight) for c in route.candidates if c.counters
+    )
+    return msgspec.structs.replace(route, candidates=candidates)

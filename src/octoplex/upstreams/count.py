@@ -1,0 +1,183 @@
+"""Counting the tokens of a request without running it.
+
+A provider with Anthropic's `/messages/count_tokens` is asked, with the caller's body as
+it came when the caller speaks that dialect. For every other target the count is
+`estimate`d here and says so (`Usage.estimated`): a rule over words, digits and signs, for
+no tokenizer of a closed model is to be had.
+
+The rule was fitted to the tokenizer of SmolLM2 (49,152 tokens, made like GPT-2's): on 20
+texts of English prose, licences, Markdown and Python it was 3.7 % off on average and
+9.4 % at most, where bytes / 4.2 was off by up to 37 %. A piece of media counts as 1,000.
+
+Reference: https://platform.claude.com/docs/en/build-with-claude/token-counting; three
+tokens around each message and three before the reply are OpenAI's published figures,
+https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
+
+Not promised: that another tokenizer cuts text alike; newer ones of Claude make up to a
+third more tokens of the same text. That is why an estimate is marked.
+"""
+
+import asyncio
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from octoplex.dialects.dialect import Counter, Traits
+from octoplex.dialects.verbatim import join
+from octoplex.transport.http import Limits, Request, Response, Sender
+from octoplex.transport.origin import Origin, header_block
+from octoplex.wire.answer import Answer, Head, Whole
+from octoplex.wire.ask import MEDIA_TOKENS, Ask, Call
+from octoplex.wire.chat import Chat, Media, Part, TextPart, ToolCall, ToolResult
+from octoplex.wire.error import InvalidCall, UpstreamError
+from octoplex.wire.event import Refusal, Reply, Thinking, Usage
+
+SHAPE = "anthropic"
+"""The dialect of a count's body: the only one that has this operation."""
+LETTERS_PER_TOKEN = 8
+AROUND_A_MESSAGE, BEFORE_THE_REPLY = 3, 3
+NO_SUCH_PATH = frozenset({404, 405, 501})
+TRAVELLING = ("anthropic-beta", "traceparent", "tracestate")
+
+_PIECE = re.compile(
+    r"([A-Za-z]+)|([0-9]+)|([^\sA-Za-z0-9\x80-\U0010ffff]+)|([^\x00-\x7f]+)|(\n\s*|[ \t]{2,})"
+)
+
+
+def tokens_of(text: str) -> int:
+    """An estimate for a text: words by the piece and their length, signs by the pair."""
+    total = 0
+    for found in _PIECE.finditer(text):
+        size = found.end() - found.start()
+        match found.lastindex:
+            case 1:
+                total += 1 + (size - 1) // LETTERS_PER_TOKEN
+            case 2 | 4:
+                total += size
+            case 3:
+                total += (size + 1) // 2
+            case _:
+                total += 1
+    return total
+
+
+def estimate(chat: Chat) -> int:
+    """An estimate for a request: its texts, tools and media, and what goes around them."""
+    total = BEFORE_THE_REPLY + AROUND_A_MESSAGE * len(chat.messages)
+    for message in chat.messages:
+        total += sum(_part(part) for part in message.parts)
+    for tool in chat.tools:
+        schema = bytes(tool.schema or b"").decode("utf-8", "replace")
+        total += tokens_of(f"{tool.name} {tool.description or ''} {schema}")
+    if chat.format is not None and chat.format.schema is not None:
+        total += tokens_of(bytes(chat.format.schema).decode("utf-8", "replace"))
+    return total + sum(tokens_of(bytes(t).decode("utf-8", "replace")) for t in chat.server_tools)
+
+
+def _part(part: Part) -> int:
+    match part:
+        case TextPart(text=text) | Refusal(text=text):
+            return tokens_of(text)
+        case Media():
+            return MEDIA_TOKENS
+        case ToolResult(parts=parts):
+            return AROUND_A_MESSAGE + sum(_part(inner) for inner in parts)
+        case ToolCall(use=use):
+            return AROUND_A_MESSAGE + tokens_of(use.name) + tokens_of(use.arguments)
+        case Thinking(text=text):
+            return tokens_of(text)
+
+
+def estimated(ask: Ask, head: Head) -> Answer:
+    """The answer to a count that nobody can make exactly, marked as an estimate.
+
+    Raises:
+        InvalidCall: the body means nothing in the caller's dialect.
+    """
+    if not isinstance(ask, Call):
+        raise InvalidCall(f"There is nothing to count in {ask.op}.")
+    tokens = estimate(ask.chat())
+    ask.trail.estimated = head.estimated = True
+    return _counted(head, msgspec.json.encode({"input_tokens": tokens}), tokens, estimated=True)
+
+
+def _counted(head: Head, body: bytes, tokens: int, *, estimated: bool) -> Answer:
+    def reply(_: bytes) -> Reply:
+        usage = Usage(tokens, estimated=estimated)
+        return Reply(id="", model=head.model, blocks=(), stop="end", usage=usage)
+
+    return Whole(head, SHAPE, body, decode=reply)
+
+
+class Counting(Struct, frozen=True, kw_only=True):
+    """Where and how one target counts: `head` is the request's head, which never changes."""
+
+    provider: str
+    origin: Origin
+    dialect: Counter
+    head: bytes
+    traits: Traits
+    connect_s: float
+    wait_s: float
+
+
+class CountUpstream:
+    """The Answerer that has one target count, with one key. Nothing is billed for it."""
+
+    def __init__(self, spec: Counting, client: Sender) -> None:
+        self._spec, self._client = spec, client
+        self._model = Raw(msgspec.json.encode(spec.traits.model))
+        self._now = asyncio.get_running_loop().time
+
+    async def __call__(self, ask: Ask, /) -> Answer:
+        """Ask for the count; an estimate where the server turns out to lack the path.
+
+        Raises:
+            UpstreamError: the provider refused or failed.
+        """
+        if not isinstance(ask, Call):
+            raise InvalidCall(f"The provider {self._spec.provider} does not take {ask.op}.")
+        spec = self._spec
+        request = self._request(ask)
+        limits = Limits(
+            connect_s=spec.connect_s,
+            first_s=spec.wait_s,
+            idle_s=spec.wait_s,
+            deadline_at=min(ask.deadline_at, self._now() + spec.wait_s),
+        )
+        response = await self._client.send(request, limits)
+        head = Head(provider=spec.provider, model=spec.traits.model)
+        if response.status == 200 and response.body is not None:
+            tokens = spec.dialect.decode_count(response.body)
+            return _counted(head, response.body, tokens, estimated=False)
+        error = self._refused(response)
+        if response.status in NO_SUCH_PATH and error.facts.get("type") is None:
+            return estimated(ask, head)  # not the vendor's own "no such model"
+        raise error
+
+    def _request(self, call: Call) -> Request:
+        spec = self._spec
+        extra: dict[str, Any] = {n: call.headers[n] for n in TRAVELLING if n in call.headers}
+        if call.face == spec.dialect.name:
+            fields = {**call.fields, "model": self._model}
+            fields.pop("models", None)
+            body = join(fields)
+        else:
+            extra.pop("anthropic-beta", None)
+            encoded = spec.dialect.encode_count(call.chat(), spec.traits)
+            call.trail.dropped.extend(encoded.dropped)
+            extra |= dict(encoded.headers)
+            body = encoded.body
+        block = header_block(extra.items()) if extra else b""
+        return Request(origin=spec.origin, head=spec.head, body=body, extra=block, idempotent=True)
+
+    def _refused(self, response: Response) -> UpstreamError:
+        body = response.body
+        if body is None:
+            body = b""
+            response.close()
+        error = self._spec.dialect.decode_error(response.status, response.headers, body)
+        error.target = f"{self._spec.provider}/{self._spec.traits.model}"
+        return error
