@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench import measure, report
 from bench.measure import Bench, Cell
-from bench.process import cores
+from bench.process import cores, priority
 from bench.soak import soak
 from bench.subjects import Subject, all_subjects
 from bench.tools import ROOT, WORK, BenchError
@@ -33,6 +33,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="interleaved rounds")
     parser.add_argument("--pace-ms", type=int, default=10, help="interval of paced events")
     parser.add_argument("--soak", type=int, default=0, metavar="N", help="only N small chats, RSS")
+    parser.add_argument("--nice", type=int, default=0, help="e.g. -10 on a busy machine (as root)")
     parser.add_argument("--keep", action="store_true", help="keep the run's folder (logs, data)")
     return parser.parse_args()
 
@@ -116,7 +117,11 @@ def main() -> int:
     WORK.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=WORK))
     try:
-        return execute(options, folder)
+        with priority(options.nice):
+            return execute(options, folder)
+    except PermissionError as error:
+        print(f"bench: {error} (a negative --nice needs root)", file=sys.stderr)
+        return 1
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

@@ -297,6 +297,7 @@ def measure_cell(
     if mode.rate and able and max(able) < mode.rate:
         bench.slow[where] = max(able)
         return
+    bench.slow.pop(where, None)
     progress(f"round {number + 1} {where} {mode.name}")
     try:
         samples.append(sample(bench, subject, workload, mode, seconds, number))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -25,7 +26,8 @@ func (b *book) reserve(p plan) {
 func (b *book) enter(c *loadConn, now time.Time, problem string) {
 	if problem != "" {
 		if b.errors++; b.sample == "" {
-			b.sample = problem + ": " + string(c.body[:min(len(c.body), 400)])
+			b.sample = fmt.Sprintf("%s after %d bytes: %s ... %s", problem, len(c.body),
+				c.body[:min(len(c.body), 200)], c.body[max(0, len(c.body)-200):])
 		}
 		return
 	}

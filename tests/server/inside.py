@@ -1,7 +1,6 @@
 """The same gateway inside the test's own loop, where its state can be looked at.
 
-    async with inside(tmp_path, file(a=up)) as gate:
-        gate.app.quiet.after_s = 0.1
+    async with inside(tmp_path, file(a=up), Quiet(after_s=0.1, step_s=0.02)) as gate:
         reply = await gate.chat("a/m")
 
 On leaving, everything must be as before: no task, no descriptor, no open hold.
@@ -17,6 +16,7 @@ from typing import Any
 
 from octoplex.gateway import open_gateway
 from octoplex.server.app import App
+from octoplex.server.out import Quiet
 from octoplex.server.serve import DoorServer, Options, _uvicorn, bind
 from octoplex.server.table import routes
 from octoplex.settings import parse
@@ -51,7 +51,9 @@ class Inside:
 
 
 @contextlib.asynccontextmanager
-async def inside(folder: Path, text: str) -> AsyncIterator[Inside]:
+async def inside(
+    folder: Path, text: str, quiet: Quiet | None = None
+) -> AsyncIterator[Inside]:
     loop = asyncio.get_running_loop()
     strays: list[str] = []
     loop.set_exception_handler(lambda _, context: strays.append(repr(context)))
@@ -61,6 +63,7 @@ async def inside(folder: Path, text: str) -> AsyncIterator[Inside]:
     place = bind(settings, Options(config=None, env=env, port=0))
     gateway = open_gateway(settings, env, folder / "data", address=place.url)
     app = App(gateway, routes(), gateway.works.faces)
+    app.quiet = quiet or app.quiet
     server = DoorServer(_uvicorn(app, settings), app)
     listening = asyncio.Event()
     serving = loop.create_task(server.run_until_signal(place, listening.set))

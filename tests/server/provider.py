@@ -4,11 +4,12 @@ Prices in every test: a dollar per million input tokens, ten per million output 
 that an attempt of (i, o) tokens costs i * 1,000 + o * 10,000 nano-dollars (`nano`).
 """
 
+import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tests.upstream_server import Play, says, streams
+from tests.upstream_server import Exchange, Play, head, says, streams
 
 BILL = (12, 7)
 PRICE = "{ input = 1.0, output = 10.0 }"
@@ -157,9 +158,36 @@ def streamed(dialect: str, words: Sequence[str] = WORDS, bill: tuple[int, int] =
     return streams(made, billed=bill)
 
 
-def broken_after(dialect: str, count: int, end: str) -> Play:
-    """A stream of which the first `count` events come, then `end` (close, reset, stall)."""
-    return streams(stream_of(dialect)[:count], end=end, billed=BILL)
+def broken_after(dialect: str, count: int, end: str, seen: asyncio.Event, tail: bytes = b"") -> Play:
+    """A stream of which the first `count` events come; once they were `seen`, `tail` and `end`."""
+
+    async def play(exchange: Exchange) -> None:
+        exchange.bill(*BILL)
+        kind = [("content-type", "text/event-stream"), ("transfer-encoding", "chunked")]
+        exchange.send(head(200, kind))
+        exchange.chunk(b"".join(stream_of(dialect)[:count]))
+        await seen.wait()
+        seen.clear()
+        if tail:
+            exchange.chunk(tail)
+        if end == "reset":
+            await asyncio.sleep(0.05 if tail else 0)  # a reset overtakes what was not yet read
+            exchange.reset()
+        elif end == "close":
+            exchange.close()
+        elif end == "done":
+            exchange.send(b"0\r\n\r\n")
+        else:
+            await exchange.stall()
+
+    return play
+
+
+def sorry(dialect: str) -> bytes:
+    """The in-band error of a provider that sheds load."""
+    if dialect == "anthropic":
+        return named("error", error={"type": "overloaded_error", "message": "busy"})
+    return data({"error": {"message": "busy", "code": "overloaded"}})
 
 
 def error_body(dialect: str, kind: str, message: str = "no") -> bytes:

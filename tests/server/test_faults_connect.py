@@ -16,7 +16,9 @@ ONCE = "[models.once]\ntry = ['a/m']\nretry = { attempts = 1 }\n"
 def test_f01_refused_falls_over_and_fails_as_502(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
         dead = f"[providers.dead]\ndialect = 'openai-chat'\nbase_url = 'http://127.0.0.1:{closed_port()}'\n"
-        more = dead + route("main", "dead/m", "a/m") + route("none", "dead/m1", "dead/m2")
+        few = "retry = { attempts = 2, backoff_s = 0.02 }"
+        more = dead + route("main", "dead/m", "a/m", more=few)
+        more += route("none", "dead/m1", "dead/m2", more=few)
         async with scene(tmp_path, lambda d: [provider.whole(d), provider.streamed(d)], more) as at:
             loop = asyncio.get_running_loop()
             began = loop.time()

@@ -1,6 +1,7 @@
 """What a provider's status means for the caller: F30, F35, F37, over real sockets."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -14,20 +15,24 @@ from tests.server.gate import Gate, file, route
 from tests.server.scene import CROSSINGS, scene
 from tests.upstream_server import Upstream, says
 
-NOW = datetime.now(UTC)
-FORMS = {
-    "seconds": ({"retry-after": "30"}, 30),
-    "float": ({"retry-after": "20.5"}, 20.5),
-    "date": ({"retry-after": format_datetime(NOW + timedelta(seconds=60), usegmt=True)}, 60),
-    "milliseconds": ({"retry-after-ms": "45000"}, 45),
-    "never": ({"retry-after": "1000000000"}, 86_400),
-    "openai": ({"x-ratelimit-reset-requests": "6m0s", "x-ratelimit-remaining-requests": "0"}, 360),
+
+
+def later(seconds: int) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+FORMS: dict[str, tuple[Callable[[], dict[str, str]], float]] = {
+    "seconds": (lambda: {"retry-after": "30"}, 30),
+    "float": (lambda: {"retry-after": "20.5"}, 20.5),
+    "date": (lambda: {"retry-after": format_datetime(later(60), usegmt=True)}, 60),
+    "milliseconds": (lambda: {"retry-after-ms": "45000"}, 45),
+    "never": (lambda: {"retry-after": "1000000000"}, 86_400),
+    "openai": (
+        lambda: {"x-ratelimit-reset-requests": "6m0s", "x-ratelimit-remaining-requests": "0"},
+        360,
+    ),
     "rfc3339": (
-        {
-            "anthropic-ratelimit-tokens-reset": (NOW + timedelta(seconds=90)).strftime(
-                "%Y-%m-%dT%H:%M:%SZ"
-            )
-        },
+        lambda: {"anthropic-ratelimit-tokens-reset": f"{later(90):%Y-%m-%dT%H:%M:%SZ}"},
         90,
     ),
 }
@@ -43,7 +48,8 @@ AT_ONCE = {
 @pytest.mark.parametrize("form", FORMS)
 def test_f30_a_long_wait_is_told_and_not_waited(tmp_path: Path, run: Run, form: str) -> None:
     """The key rests, the caller hears how long, and a second call is not sent at all."""
-    headers, wait_s = FORMS[form]
+    made, wait_s = FORMS[form]
+    headers = made()
 
     async def main() -> None:
         async with scene(tmp_path, lambda d: [provider.fails(d, 429, headers.items())]) as at:
@@ -152,7 +158,7 @@ def test_f37_when_every_target_rests_it_says_until_when(tmp_path: Path, run: Run
                 assert 30 <= int(reply.headers["retry-after"]) <= 40
                 assert time.time() - began < 1
             assert len(at.book) == 2
-            assert [r["status"] for r in await at.gate.records(3)] == [503, 503, 503]
+            assert [r["status"] for r in await at.gate.records(3)] == [503, 503, 529]
             await at.gate.rows(2)
 
     run(main())

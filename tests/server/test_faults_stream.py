@@ -1,26 +1,48 @@
 """Streams that fail: F07, F11, F12, F14, F20, F23, over real sockets, on all four crossings."""
 
 import asyncio
+import json
 import resource
 from pathlib import Path
 
 import pytest
 
+from octoplex.server.out import Quiet
+
 from tests.server import provider
 from tests.server.check import error_of, failed, finished, text_of
-from tests.server.caller import comments
+from tests.server.caller import Reply, comments
 from tests.server.conftest import Run
 from tests.server.gate import QUICK, file, route, until
-from tests.server.inside import Inside, inside
+from tests.server.inside import inside
 from tests.server.scene import CROSSINGS, Scene, scene
 from tests.upstream_server import Exchange, Play, Upstream, head, streams
 
-ENDS = {"reset": "bad_upstream_response", "close": "bad_upstream_response"}
 
 
-async def _cut(at: Scene, code: str) -> None:
-    for face, name in CROSSINGS:
-        reply = await at.gate.chat(f"{name}/m", face, stream=True)
+COUNT = {"openai-chat": 3, "anthropic": 4}
+"""Events up to the second word."""
+
+
+async def _watched(at: Scene, crossing: tuple[str, str], seen: asyncio.Event) -> Reply:
+    """A stream's whole reply; its provider goes on when the second word has been seen."""
+    face, name = crossing
+    async with at.gate.line() as line:
+        line.send(at.gate.question(f"{name}/m", face, stream=True))
+        reply = await line.head()
+        assert reply.status == 200
+        got = await line.until(b'", "')
+        seen.set()
+        await line.rest(reply)
+        reply.body = got + reply.body
+        at.gate.seen.append(reply.raw)
+    return reply
+
+
+async def _cut(at: Scene, seen: asyncio.Event, code: str) -> None:
+    for crossing in CROSSINGS:
+        face = crossing[0]
+        reply = await _watched(at, crossing, seen)
         assert failed(reply, face)["code"] == code
         assert text_of(reply, face) == "Hello, "
         said = comments(reply.body)
@@ -35,7 +57,6 @@ async def _cut(at: Scene, code: str) -> None:
         assert record["outcome"] == "cut"
         assert record["estimated"]
         assert record["attempts"][-1]["outcome"] == "cut"
-    await until(lambda: all(e.closed_at is not None for e in at.book))
     assert len(at.book) == 4  # never restarted in silence
 
 
@@ -46,48 +67,38 @@ def test_f07_a_stream_cut_after_content_fails_in_band(
     """`done`: the connection ends politely, but nobody said why the model stopped."""
 
     async def main() -> None:
-        def plays(dialect: str) -> list[Play]:
-            count = 3 if dialect == "openai-chat" else 4
-            return [provider.broken_after(dialect, count, end)]
-
+        seen = asyncio.Event()
         more = route("main", "a/m", "claude/m")
-        async with scene(tmp_path, plays, more) as at:
-            if end == "done":
-                for face, name in CROSSINGS:
-                    reply = await at.gate.chat(f"{name}/m", face, stream=True)
-                    assert failed(reply, face)["code"] == "bad_upstream_response"
-                assert all(r["outcome"] == "cut" for r in await at.gate.rows(4))
-            else:
-                await _cut(at, "bad_upstream_response")
+        async with scene(
+            tmp_path, lambda d: [provider.broken_after(d, COUNT[d], end, seen)], more
+        ) as at:
+            await _cut(at, seen, "bad_upstream_response")
 
     run(main())
 
 
 def test_f12_a_stall_after_content_fails_in_band(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
-        def plays(dialect: str) -> list[Play]:
-            count = 3 if dialect == "openai-chat" else 4
-            return [provider.broken_after(dialect, count, "stall")]
-
-        async with scene(tmp_path, plays) as at:
-            await _cut(at, "upstream_slow")
+        seen = asyncio.Event()
+        async with scene(
+            tmp_path, lambda d: [provider.broken_after(d, COUNT[d], "stall", seen)]
+        ) as at:
+            await _cut(at, seen, "upstream_slow")
+            await until(lambda: all(e.closed_at is not None for e in at.book))
 
     run(main())
 
 
 def test_f07_a_partial_event_never_reaches_the_caller(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
+        seen = asyncio.Event()
+
         def plays(dialect: str) -> list[Play]:
-            made = provider.stream_of(dialect)
-            count = 3 if dialect == "openai-chat" else 4
-            return [streams([*made[:count], made[count][:-9]], end="reset", billed=(9, 9))]
+            half = provider.stream_of(dialect)[COUNT[dialect]][:-9]
+            return [provider.broken_after(dialect, COUNT[dialect], "reset", seen, half)]
 
         async with scene(tmp_path, plays) as at:
-            for face, name in CROSSINGS:
-                reply = await at.gate.chat(f"{name}/m", face, stream=True)
-                failed(reply, face)
-                assert text_of(reply, face) == "Hello, "
-            await at.gate.rows(4)
+            await _cut(at, seen, "bad_upstream_response")
 
     run(main())
 
@@ -98,25 +109,20 @@ def test_an_error_event_in_the_read_of_the_last_content_is_told_at_once(
     """The upstream says what it has to say, and then keeps the connection open."""
 
     async def main() -> None:
+        seen = asyncio.Event()
+
         def plays(dialect: str) -> list[Play]:
-            made = provider.stream_of(dialect)
-            count = 3 if dialect == "openai-chat" else 4
-            sorry = (
-                provider.named("error", error={"type": "overloaded_error", "message": "busy"})
-                if dialect == "anthropic"
-                else provider.data({"error": {"message": "busy", "code": "overloaded"}})
-            )
-            both = [*made[: count - 1], made[count - 1] + sorry]
-            return [streams(both, end="stall", billed=provider.BILL)]
+            last = provider.stream_of(dialect)[COUNT[dialect]] + provider.sorry(dialect)
+            return [provider.broken_after(dialect, COUNT[dialect], "stall", seen, last)]
 
         async with scene(tmp_path, plays, each="timeouts = { idle_s = 10.0 }") as at:
             loop = asyncio.get_running_loop()
-            for face, name in CROSSINGS:
+            for crossing in CROSSINGS:
                 began = loop.time()
-                reply = await at.gate.chat(f"{name}/m", face, stream=True)
-                assert failed(reply, face)["code"] == "upstream_overloaded"
+                reply = await _watched(at, crossing, seen)
+                assert failed(reply, crossing[0])["code"] == "upstream_overloaded"
                 assert loop.time() - began < 3, "it waited for more"
-                assert text_of(reply, face) == "Hello, "
+                assert text_of(reply, crossing[0]) == "Hello, world"
             rows = await at.gate.rows(4)
             assert all(r["outcome"] == "cut" and r["nano"] for r in rows)
 
@@ -126,12 +132,7 @@ def test_an_error_event_in_the_read_of_the_last_content_is_told_at_once(
 def test_a_stream_that_fails_before_content_is_not_billed(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
         def plays(dialect: str) -> list[Play]:
-            sorry = (
-                provider.named("error", error={"type": "overloaded_error", "message": "busy"})
-                if dialect == "anthropic"
-                else provider.data({"error": {"message": "busy", "code": "overloaded"}})
-            )
-            return [streams([provider.stream_of(dialect)[0], sorry])]
+            return [streams([provider.stream_of(dialect)[0], provider.sorry(dialect)])]
 
         more = "[models.x]\ntry = ['a/m']\nretry = { attempts = 1 }\n"
         more += "[models.y]\ntry = ['claude/m']\nretry = { attempts = 1 }\n"
@@ -150,8 +151,8 @@ def test_a_stream_that_fails_before_content_is_not_billed(tmp_path: Path, run: R
 # -- F11: keep-alives -----------------------------------------------------------------------
 
 
-def _hurry(gate: Inside) -> None:
-    gate.app.quiet.after_s, gate.app.quiet.step_s = 0.1, 0.02
+def _hurry() -> Quiet:
+    return Quiet(after_s=0.1, step_s=0.02)
 
 
 def _late(dialect: str, gap_s: float, end: str = "done") -> Play:
@@ -177,9 +178,8 @@ def test_f11_a_model_that_thinks_is_kept_alive(tmp_path: Path, run: Run) -> None
         async with (
             Upstream(_late("openai-chat", 0.4)) as a,
             Upstream(_late("anthropic", 0.4)) as claude,
-            inside(tmp_path, file(a=a, claude=claude)) as gate,
+            inside(tmp_path, file(a=a, claude=claude), _hurry()) as gate,
         ):
-            _hurry(gate)
             for face, name in CROSSINGS:
                 reply = await gate.chat(f"{name}/m", face, stream=True)
                 finished(reply, face)
@@ -198,9 +198,10 @@ def test_f11_another_target_may_still_answer_after_keep_alives(tmp_path: Path, r
         async with (
             Upstream(_late("openai-chat", 0.4, "reset")) as a,
             Upstream(provider.streamed("anthropic")) as claude,
-            inside(tmp_path, file(_once("main", "a/m", "claude/m"), a=a, claude=claude)) as gate,
+            inside(
+                tmp_path, file(_once("main", "a/m", "claude/m"), a=a, claude=claude), _hurry()
+            ) as gate,
         ):
-            _hurry(gate)
             for face in ("openai-chat", "anthropic"):
                 reply = await gate.chat("main", face, stream=True)
                 finished(reply, face)
@@ -216,9 +217,8 @@ def test_f11_a_failure_after_keep_alives_is_in_band(tmp_path: Path, run: Run) ->
     async def main() -> None:
         async with (
             Upstream(_late("openai-chat", 0.3, "reset")) as a,
-            inside(tmp_path, file(_once("one", "a/m"), a=a)) as gate,
+            inside(tmp_path, file(_once("one", "a/m"), a=a), _hurry()) as gate,
         ):
-            _hurry(gate)
             for face in ("openai-chat", "anthropic"):
                 reply = await gate.chat("one", face, stream=True)
                 assert failed(reply, face)["code"] == "bad_upstream_response"
@@ -275,7 +275,7 @@ def test_f20_letters_split_between_reads_arrive_whole(tmp_path: Path, run: Run) 
 
     async def main() -> None:
         def plays(dialect: str) -> list[Play]:
-            made = b"".join(provider.stream_of(dialect)) if False else _wide(dialect, words)
+            made = _wide(dialect, words)
             return [streams([made[i : i + 3] for i in range(0, len(made), 3)], billed=(12, 7))]
 
         async with scene(tmp_path, plays) as at:
@@ -293,10 +293,6 @@ def _wide(dialect: str, words: list[str]) -> bytes:
     events = provider.chat_events(words) if dialect == "openai-chat" else None
     made = b"".join(events or provider.message_events(words))
     for word in words:
-        escaped = word.encode("ascii", "backslashreplace")
-        assert escaped
-        import json
-
         made = made.replace(json.dumps(word)[1:-1].encode(), word.encode())
     return made
 

@@ -7,6 +7,7 @@ more models than anybody names in a file; the resolver remembers it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
 from typing import Protocol
 
@@ -166,9 +167,9 @@ class Plan:
             return self._local(model, route, weight)
         source = self.sources.get(provider)
         if source is None:
-            raise BadConfig(
-                f'{where} try: there is no provider "{provider}"; add [providers.{provider}].'
-            )
+            near = get_close_matches(provider, [*self.sources, LOCAL], 1)
+            advice = f'did you mean "{near[0]}"?' if near else f"add [providers.{provider}]."
+            raise BadConfig(f'{where} try: there is no provider "{provider}"; {advice}')
         kind = family(provider, model)
         tariff = Tariff(
             provider=provider,

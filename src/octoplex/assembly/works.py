@@ -65,7 +65,10 @@ class Works:
         """Close connections and engines, then write what is left to write."""
         self.client.close()
         await self.fleet.close()
-        await asyncio.to_thread(self.store.close)
+        try:
+            await asyncio.to_thread(self.store.close)
+        except RuntimeError:  # the interpreter is ending and gives no more work to threads
+            self.store.close()
 
     def _gauges(self) -> list[Gauge]:
         def breakers() -> list[tuple[Labels, float]]:

@@ -98,7 +98,9 @@ def _hint_at_key() -> Any:
     try:
         yield
     except Unauthorized as error:
-        raise Unauthorized(f"{error} Here: set OCTOPLEX_API_KEY.") from None
+        raise Unauthorized(
+            f"The server wants a key: set OCTOPLEX_API_KEY to one it knows ({error})."
+        ) from None
 
 
 def _first(client: Octoplex) -> str:
@@ -231,7 +233,8 @@ def cost_line(reply: ChatReply, took_s: float) -> str:
     usage = reply.usage
     cost = "cost unknown" if reply.cost_nano is None else dollars(reply.cost_nano)
     name = reply.receipt.target or reply.model
-    return f"{name}, {usage.input_tokens} in + {usage.output_tokens} out tokens, {cost}, {took_s:.1f} s"
+    tokens = f"{usage.input_tokens} in + {usage.output_tokens} out tokens"
+    return f"{name}, {tokens}, {cost}, {took_s:.1f} s"
 
 
 def shown(reply: ChatReply) -> dict[str, Any]:

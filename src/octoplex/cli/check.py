@@ -53,7 +53,8 @@ def examine(place: Place) -> Findings:
         BadConfig: the first thing that a start would refuse.
     """
     findings = Findings(file=place.origin)
-    findings.fine.append(f"{place.origin} can be read")
+    readable = f"{place.origin} can be read" if place.path else "no file: the defaults hold"
+    findings.fine.append(readable)
     keys = keys_of(place)
     _keys(place, keys, findings)
     _server(place, findings)

@@ -81,7 +81,8 @@ def explain(model: str, config: str | None, as_json: bool) -> None:
 
 def _print(values: list[Value]) -> None:
     rows = [(v.what, _plain(v.value), v.origin) for v in values]
-    print_table(("", "value", "from"), rows, frozenset())
+    if rows:
+        print_table(("", "value", "from"), rows, frozenset())
 
 
 def _plain(value: Any) -> str:
@@ -124,6 +125,8 @@ class Explainer:
             return f"the route [models.{name}]"
         if route.name in self._plan.routes:
             return f'the route [models."{route.name}"], whose pattern it fits'
+        if name == route.name and name.startswith(f"{LOCAL}/"):
+            return "a model on this machine"
         if name == route.name:
             return "a provider's model by its full name"
         return f"offered by one usable provider only: {route.name}"
@@ -146,7 +149,9 @@ class Explainer:
                     yield Value(name, value, self._origin(*table, name))
         for name in Retry.__struct_fields__:
             origin = self._origin(*table, "retry", name)
-            yield Value(f"retry.{name}", getattr(model.retry, name), origin)
+            value = getattr(model.retry, name)
+            # Without one it follows from the target's own times as they are learned.
+            yield Value(f"retry.{name}", "computed" if value is None else value, origin)
 
     def _leg(self, target: Target, route: Route) -> Leg:
         if target.provider == LOCAL:

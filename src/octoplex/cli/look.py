@@ -1,14 +1,15 @@
 """The configuration as a start would compile it, to be looked at (`assembly/sketch.py`)."""
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.sketch import Sketch
-from octoplex.cli.place import Place
+from octoplex.cli.place import Place, named
 from octoplex.reflex.keys import Key
 from octoplex.upstreams.detect import detect
+from octoplex.wire.error import BadConfig
 
 T = TypeVar("T")
 
@@ -21,9 +22,10 @@ def look(place: Place, at: Callable[[Plan], T]) -> T:
     """
 
     async def run() -> T:
-        return at(Sketch(place.env, place.data).plan(place.settings, await detect()))
+        found = await detect()
+        return at(Sketch(place.env, place.data).plan(place.settings, found))
 
-    return asyncio.run(run())
+    return _run(run(), place)
 
 
 def keys_of(place: Place) -> list[Key]:
@@ -36,4 +38,11 @@ def keys_of(place: Place) -> list[Key]:
     async def run() -> list[Key]:
         return Sketch(place.env, place.data).keys(place.settings)
 
-    return asyncio.run(run())
+    return _run(run(), place)
+
+
+def _run(work: Coroutine[Any, Any, T], place: Place) -> T:
+    try:
+        return asyncio.run(work)
+    except BadConfig as error:
+        raise named(error, place.path) from None

@@ -8,6 +8,7 @@ import click
 from msgspec import Struct
 
 from octoplex.settings import Settings, data_folder, environment, find, load
+from octoplex.wire.error import BadConfig
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -34,6 +35,12 @@ def place_of(config: str | None) -> Place:
     path = find(env, config)
     settings = load(path)
     return Place(path=path, settings=settings, env=env, data=data_folder(settings, env))
+
+
+def named(error: BadConfig, path: Path | None) -> BadConfig:
+    """The same error, naming the file whose table it speaks of."""
+    said = str(error)
+    return BadConfig(f"{path}: {said}") if path is not None and said.startswith("[") else error
 
 
 def config_option(command: Any) -> Any:

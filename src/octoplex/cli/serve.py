@@ -7,10 +7,11 @@ import click
 import msgspec
 
 from octoplex.cli.banner import banner
-from octoplex.cli.place import config_option
+from octoplex.cli.place import config_option, named
 from octoplex.server.serve import Options
 from octoplex.server.serve import serve as run
 from octoplex.settings import environment, find, load
+from octoplex.wire.error import BadConfig
 from octoplex.wire.redact import redact
 
 
@@ -56,4 +57,7 @@ def serve(config: str | None, port: int | None, host: str | None) -> None:
     sink.setFormatter(JsonLines() if load(path).server.log == "json" else TextLines())
     logging.basicConfig(level=logging.WARNING, handlers=[sink])
     logging.getLogger("octoplex").setLevel(logging.INFO)
-    run(Options(config=path, env=env, host=host, port=port), banner)
+    try:
+        run(Options(config=path, env=env, host=host, port=port), banner)
+    except BadConfig as error:
+        raise named(error, path) from None

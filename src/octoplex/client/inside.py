@@ -75,7 +75,7 @@ class Inside:
             answer = await self._gateway.answer(call)
             return await self._written(answer), _receipt(call, answer)
         except GatewayError as error:
-            raise _named(error, call) from None
+            raise _named(error, call.id) from None
 
     async def stream(self, body: bytes, timeout_s: float | None) -> Wire:
         """Ask for a stream; returns when it has content."""
@@ -83,7 +83,7 @@ class Inside:
         try:
             answer = await self._gateway.answer(call)
         except GatewayError as error:
-            raise _named(error, call) from None
+            raise _named(error, call.id) from None
         encoder = None if answer.dialect == self._face.name else self._face.encoder(call)
         wire = _Inner(call, answer, encoder, self._open)
         self._open.add(wire)
@@ -108,7 +108,10 @@ class Inside:
             wait_s=lambda stream: self._gateway.patience_s(stream, limit),
             caller=self._caller,
         )
-        return read_call(arrival, body)
+        try:
+            return read_call(arrival, body)
+        except GatewayError as error:
+            raise _named(error, arrival.id) from None
 
     def _offer(self, name: str) -> ModelOffer:
         why = self._gateway.plan.unavailable(name)
@@ -165,7 +168,7 @@ class _Inner:
             return b""
         except GatewayError as error:
             self.close()
-            raise _named(error, self._call) from None
+            raise _named(error, self._call.id) from None
         except asyncio.CancelledError:
             self.close()
             raise
@@ -197,7 +200,7 @@ def _receipt(call: Call, answer: Answer) -> Receipt:
     )
 
 
-def _named(error: GatewayError, call: Call) -> GatewayError:
+def _named(error: GatewayError, id_: str) -> GatewayError:
     """Name the request whose record says more."""
-    error.facts.setdefault("request_id", call.id)
+    error.facts.setdefault("request_id", id_)
     return error

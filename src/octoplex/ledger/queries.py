@@ -10,12 +10,13 @@ Not promised: that a row appended a moment ago is there; ask the store to drain 
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from octoplex.ledger.marks import WITH_ID, sought
 from octoplex.ledger.period import FOREVER, day_number, day_text
 from octoplex.ledger.rows import Balance, KeyRow, Page, Record, Spend, SpendQuery, SpendRow
 
@@ -38,8 +39,17 @@ _ATTEMPTS = "select * from ledger where request_id = ? order by attempt"
 _ALL_ATTEMPTS = "select * from ledger order by request_id, attempt"
 _KEYS = """select id, name, hash, prefix, last4, tenant, models, limits, created_at_ms,
     expires_at_ms, revoked_at_ms from keys order by created_at_ms, id"""
-_RECORD = "select seq, record from requests"
-_decode = msgspec.json.Decoder(Record).decode
+_FIND = f"select seq, records {WITH_ID} and instr(records, :text)"
+_BACK = "select seq, records from batches where seq <= ? order by seq desc"
+_ON = "select seq, records from batches where seq >= ? order by seq"
+_BACK_OF_KEY = """select seq, records from marks join batches using (seq)
+    where mark = ? and seq <= ? order by seq desc"""
+_ON_OF_KEY = """select seq, records from marks join batches using (seq)
+    where mark = ? and seq >= ? order by seq"""
+_encode = msgspec.json.Encoder().encode
+_records = msgspec.json.Decoder(list[Record]).decode
+_one_by_one = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_record = msgspec.json.Decoder(Record).decode
 _models = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -90,31 +100,34 @@ class Reader:
     def request(self, id_: str) -> Record | None:
         """One record, by its id."""
         found = self._find(id_)
-        return _decode(found[1][1]) if found else None
+        return found[2][found[3]] if found else None
 
     def requests(self, page: Page) -> list[Record]:
         """Newest first; with `after`, the oldest `limit` of the newer ones, still newest first."""
+        on = page.after is not None
+        mark = page.after if page.after is not None else page.before
         files = self._logs()
-        compare, order, first = "<", "desc", 1 << 62
-        mark = page.before
-        if page.after is not None:
-            compare, order, first, mark = ">", "asc", 0, page.after
+        if on:
             files.reverse()
+        found: list[Record] = []
+        first = 0 if on else 1 << 62
         if mark is not None:
-            found = self._find(mark)
-            if found is None:
+            place = self._find(mark)
+            if place is None:
                 return []
-            files, first = files[files.index(found[0]) :], int(found[1][0])
-        records: list[Record] = []
-        for number, file in enumerate(files):
-            seq = first if number == 0 or mark is None else (1 << 62 if compare == "<" else 0)
-            mine = "and key_id = ? " if page.key_id else ""
-            text = f"{_RECORD} where seq {compare} ? {mine}order by seq {order} limit ?"
-            values = (seq, *([page.key_id] if page.key_id else []), page.limit - len(records))
-            records += [_decode(row[1]) for row in self._all(file, text, values)]
-            if len(records) >= page.limit:
+            file, seq, records, index = place
+            files, first = files[files.index(file) :], seq + 1 if on else seq - 1
+            found = _of(page, records[index + 1 :] if on else records[:index], on)
+        for file in files:
+            if len(found) >= page.limit:
                 break
-        return records[::-1] if page.after is not None else records
+            for records in self._batches(file, page, first, on):
+                found += _of(page, records, on)
+                if len(found) >= page.limit:
+                    break
+            first = 0 if on else 1 << 62
+        found = found[: page.limit]
+        return found[::-1] if on else found
 
     def close(self) -> None:
         """Let go of the files."""
@@ -128,11 +141,30 @@ class Reader:
         names = (path.name for path in self._folder.glob("logs-[0-9]*.db"))
         return sorted((n for n in names if len(n) == len("logs-202601.db")), reverse=True)
 
-    def _find(self, id_: str) -> tuple[str, Row] | None:
+    def _find(self, id_: str) -> "tuple[str, int, list[Record], int] | None":
+        """File and number of the batch with a record, what is in it, and the record's place."""
+        values = {**sought(id_), "text": _encode(id_).decode()}
         for file in self._logs():
-            for row in self._all(file, f"{_RECORD} where id = ?", (id_,)):
-                return file, row
+            for seq, text in self._all(file, _FIND, values):
+                records = _decoded(text)
+                for place, record in enumerate(records):
+                    if record.id == id_:
+                        return file, seq, records, place
         return None
+
+    def _batches(self, name: str, page: Page, first: int, on: bool) -> Iterator[list[Record]]:
+        """Whole batches from a number on (or back), those with the page's key in them."""
+        path = self._folder / name
+        if not path.exists():
+            return
+        values: tuple[object, ...] = (first,)
+        text = _ON if on else _BACK
+        if page.key_id:
+            values = (f"key {page.key_id}", first)
+            text = _ON_OF_KEY if on else _BACK_OF_KEY
+        with self._borrowed(path) as db, closing(db.execute(text, values)) as rows:
+            for _, records in rows:
+                yield _decoded(records)
 
     def _all(
         self, name: str, text: str, values: Sequence[object] | Mapping[str, object]
@@ -166,6 +198,25 @@ class Reader:
                 free.append(db)
                 return
         db.close()
+
+
+def _decoded(text: str) -> list[Record]:
+    """The records of a batch; one that cannot be read does not take the others with it."""
+    try:
+        return _records(text)
+    except msgspec.ValidationError:
+        found = []
+        for raw in _one_by_one(text):
+            with suppress(msgspec.ValidationError):
+                found.append(_record(raw))
+        return found
+
+
+def _of(page: Page, records: list[Record], on: bool) -> list[Record]:
+    """Those of the page's key, in the direction of reading."""
+    if not on:
+        records = records[::-1]
+    return [r for r in records if r.key_id == page.key_id] if page.key_id else records
 
 
 def _spent(key: str, model: str, provider: str, day: int, *sums: int) -> SpendRow:

@@ -20,7 +20,7 @@ from msgspec import Struct
 from octoplex.reflex.keys import Key
 from octoplex.reflex.limit import Buckets, Figure
 from octoplex.reflex.models import Models
-from octoplex.wire.answer import Answer, Answerer, Outcome
+from octoplex.wire.answer import Answer, Answerer, Outcome, Whole
 from octoplex.wire.ask import Ask, Call, fallback_models
 from octoplex.wire.error import Forbidden
 from octoplex.wire.event import NO_USAGE, Usage
@@ -114,11 +114,8 @@ def admitted(inner: Answerer, desk: Desk, other_names: OtherNames | None = None)
         guest = guest_of(ask.caller.id)
         if guest is None:
             return await inner(ask)
-        if not guest.models.allows(ask.model):
-            _check_other_names(guest.models, ask.model, other_names)
-        if isinstance(ask, Call) and "models" in ask.fields:
-            for model in fallback_models(ask):
-                _check_other_names(guest.models, model, other_names)
+        if not guest.models.every:
+            _check_models(guest.models, ask, other_names)
         buckets = guest.buckets
         if buckets is None:
             return await inner(ask)
@@ -132,7 +129,12 @@ def admitted(inner: Answerer, desk: Desk, other_names: OtherNames | None = None)
         except BaseException:
             buckets.give_back(tokens)
             raise
-        answer.on_end(_Debt(buckets, tokens))
+        if type(answer) is Whole:  # it has ended: no need to be told
+            usage = answer.usage
+            if usage is not NO_USAGE:
+                buckets.settle(tokens, usage.input_tokens, usage.output_tokens)
+        else:
+            answer.on_end(_Debt(buckets, tokens))
         return answer
 
     return admit
@@ -151,12 +153,17 @@ class _Debt:
             self._buckets.settle(self._tokens, usage.input_tokens, usage.output_tokens)
 
 
-def _check_other_names(models: Models, model: str, other_names: OtherNames | None) -> None:
-    names = (model, *(other_names(model) if other_names is not None else ()))
-    if not any(models.allows(name) for name in names):
-        raise Forbidden(
-            f"this key may not use the model {model!r}; it may use {models}", param="model"
-        )
+def _check_models(models: Models, ask: Ask, other_names: OtherNames | None) -> None:
+    """Refuse a model, or a fallback named in the body, that the key's list does not hold."""
+    fallbacks = fallback_models(ask) if isinstance(ask, Call) and "models" in ask.fields else ()
+    for model in (ask.model, *fallbacks):
+        if models.allows(model):
+            continue
+        names = other_names(model) if other_names is not None else ()
+        if not any(models.allows(name) for name in names):
+            raise Forbidden(
+                f"this key may not use the model {model!r}; it may use {models}", param="model"
+            )
 
 
 def _span(seconds: float) -> str:

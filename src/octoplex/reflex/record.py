@@ -6,6 +6,7 @@ to the store's queue and written behind the path.
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from time import monotonic, time
 from typing import Literal
 
@@ -15,7 +16,7 @@ from msgspec import Raw
 from octoplex.ledger.rows import NO_METADATA, Record
 from octoplex.ledger.store import Store
 from octoplex.telemetry.metrics import Metrics
-from octoplex.wire.answer import Answer, Answerer, Outcome
+from octoplex.wire.answer import Answer, Answerer, Head, Outcome, Whole
 from octoplex.wire.ask import Ask, Attempt, Call
 from octoplex.wire.error import CallerLeft, GatewayError
 from octoplex.wire.event import NO_USAGE, Usage
@@ -47,13 +48,14 @@ class Recorded:
             self._write(ask, GatewayError.status, "failed", NO_USAGE)
             raise
         first_s = monotonic() - ask.started_at
-        head = answer.head
-
-        def end(outcome: Outcome, usage: Usage) -> None:
-            self._write(ask, head.status, outcome, head.usage, first_s)
-
-        answer.on_end(end)
+        if type(answer) is Whole:  # it has ended: no need to be told
+            self._write(ask, answer.head.status, "done", answer.head.usage, first_s)
+        else:
+            answer.on_end(partial(self._ended, ask, answer.head, first_s))
         return answer
+
+    def _ended(self, ask: Ask, head: Head, first_s: float, outcome: Outcome, usage: Usage) -> None:
+        self._write(ask, head.status, outcome, head.usage, first_s)
 
     def _write(
         self,

@@ -92,10 +92,7 @@ class App:
                 await self._refuse(inbound, Stopping(LAST_WORDS))
             raise
         except Exception as error:  # the last line: no traceback reaches a caller
-            log.exception("request %s failed", inbound.id)
-            failure = GatewayError("An internal error; the server's log has it by the request id.")
-            failure.__cause__ = error
-            await self._refuse(inbound, failure)
+            await self._refuse(inbound, defect(inbound, error))
 
     def _admitted(self, inbound: Inbound, gateway: Gateway) -> Route:
         """The route of a request whose caller may ask it."""
@@ -159,6 +156,12 @@ class App:
         await inbound.line.whole(
             face.status(error), block, face.encode_error(error, inbound.shown_id)
         )
+
+
+def defect(inbound: Inbound, error: Exception) -> GatewayError:
+    """What a caller is told of a defect of ours; the log has the rest."""
+    log.error("request %s failed", inbound.id, exc_info=error)
+    return GatewayError("An internal error; the server's log has it by the request id.")
 
 
 def cors_lines(origin: bytes, allowed: tuple[str, ...]) -> bytes:

@@ -14,7 +14,7 @@ from octoplex.assembly.arrival import read_count_head
 from octoplex.dialects.verbatim import split
 from octoplex.gateway import Gateway
 from octoplex.server import out
-from octoplex.server.app import LAST_WORDS
+from octoplex.server.app import LAST_WORDS, defect
 from octoplex.server.headers import answer_headers, trailing
 from octoplex.server.inbound import JSON, Inbound, read_body
 from octoplex.wire.answer import Answer, Frame, Outcome
@@ -111,20 +111,19 @@ async def _stream(inbound: Inbound, gateway: Gateway, call: Call) -> None:
             answer.close("stopped" if gateway.works.stopping else "left")
             raise
         finally:
-            answer.close()
+            answer.close("cut")  # if it has not ended, what it said could not be read
     except GatewayError as error:
         if not stream.started:
             raise
         await _fail(inbound, call, stream, error)
     except asyncio.CancelledError:
         if stream.started and gateway.works.stopping:
-            await _fail(
-                inbound,
-                call,
-                stream,
-                Stopping(LAST_WORDS),
-            )
+            await _fail(inbound, call, stream, Stopping(LAST_WORDS))
         raise
+    except Exception as error:
+        if not stream.started:
+            raise
+        await _fail(inbound, call, stream, defect(inbound, error))
     finally:
         inbound.quiet.discard(stream)
 

@@ -123,12 +123,17 @@ class Mock:
     """The ASGI application. `book` is what it was asked."""
 
     def __init__(self, script: Script, key: str = "") -> None:
-        self._turns, self._key = script.turn or (Turn(),), key
-        self._numbers = itertools.count()
-        self.book: list[Entry] = []
+        self._key = key
+        self.play(script)
         chat, messages = OpenAIChatFace(), AnthropicFace()
         self._faces: dict[str, Face] = {"/chat/completions": chat, "/messages": messages}
         self._chat: Face = chat
+
+    def play(self, script: Script) -> None:
+        """Play another script, from its first turn on, and begin a new book."""
+        self._turns = script.turn or (Turn(),)
+        self._numbers = itertools.count()
+        self.book: list[Entry] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""

@@ -13,6 +13,7 @@ reservation wraps the attempt, not the request. How an attempt is settled:
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +21,7 @@ from msgspec import Struct
 from octoplex.catalog.prices import Price
 from octoplex.ledger.book import Book, Hold
 from octoplex.ledger.rows import Order
-from octoplex.wire.answer import Answer, Answerer, Outcome
+from octoplex.wire.answer import Answer, Answerer, Head, Outcome, Whole
 from octoplex.wire.ask import Ask, Worst
 from octoplex.wire.error import DeadlinePassed, Forbidden, UpstreamError
 from octoplex.wire.event import Usage
@@ -92,7 +93,11 @@ class Metered:
         except BaseException:
             hold.release("failed")
             raise
-        _settle_at_end(ask, answer, hold, price, worst)
+        bill, head = _Bill(ask, hold, price, worst), answer.head
+        if type(answer) is Whole:  # it has ended: no need to be told
+            bill.settle(head, "done", answer.usage)
+        else:
+            answer.on_end(partial(bill.settle, head))
         return answer
 
     def _order(self, ask: Ask, price: Price | None, worst: Worst) -> Order:
@@ -134,12 +139,19 @@ def _settle(ask: Ask, hold: Hold, nano: int, usage: Usage, outcome: Outcome) -> 
     ask.trail.estimated = True
 
 
-def _settle_at_end(ask: Ask, answer: Answer, hold: Hold, price: Price | None, worst: Worst) -> None:
-    trail, head = ask.trail, answer.head
+class _Bill(Struct, gc=False):
+    """An attempt under way: what it was priced and reserved at."""
 
-    def settle(outcome: Outcome, usage: Usage) -> None:
+    ask: Ask
+    hold: Hold
+    price: Price | None
+    worst: Worst
+
+    def settle(self, head: Head, outcome: Outcome, usage: Usage) -> None:
+        """Charge what the provider reported, or an estimate, flagged."""
+        trail, price, hold = self.ask.trail, self.price, self.hold
         if usage.estimated:
-            usage = Usage(worst.input_tokens, usage.output_tokens, estimated=True)
+            usage = Usage(self.worst.input_tokens, usage.output_tokens, estimated=True)
             nano = _bounded(price, usage, hold.order)
             trail.estimated = head.estimated = True
         else:
@@ -147,5 +159,3 @@ def _settle_at_end(ask: Ask, answer: Answer, hold: Hold, price: Price | None, wo
         hold.settle(nano, usage, outcome, usage.estimated)
         head.nano, head.usage = nano, usage
         trail.nano += nano
-
-    answer.on_end(settle)

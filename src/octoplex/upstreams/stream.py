@@ -81,6 +81,7 @@ class Streamed:
             while not scanner.content:
                 self._held += await self._more()
                 if scanner.error is not None:
+                    scanner.error.reached = scanner.content
                     raise scanner.error
                 if self._ending.outcome is not None and not scanner.content:
                     raise UpstreamBroken("The provider's stream ended without any content.")
@@ -104,9 +105,9 @@ class Streamed:
             while not wire:
                 if self._ending.outcome is not None:
                     raise StopAsyncIteration
-                wire = await self._more()
-                if self._scanner.error is not None and not wire:
+                if self._scanner.error is not None:
                     raise self._scanner.error
+                wire = await self._more()
         except UpstreamError as error:
             error.reached = True
             self.close("cut")

@@ -194,8 +194,9 @@ class Upstream:
 def _whole(wire: Wire, head: Head, body: bytes) -> Whole:
     try:
         seen = wire.dialect.read_whole(body)
-    except UpstreamBroken as error:
-        error.reached = True  # it said 200: whatever this is, it may be billed
+    except UpstreamError as error:
+        # It said 200: what cannot be read may be billed. An error in words of its own is not.
+        error.reached = isinstance(error, UpstreamBroken)
         raise
     if seen.model:
         head.model = seen.model

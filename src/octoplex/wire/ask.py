@@ -109,6 +109,7 @@ class Call(Ask, kw_only=True):
     n: int = 1
     may_hold_media: bool = False
     _chat: Chat | None = None
+    _worst: Worst | None = None
 
     def chat(self) -> Chat:
         """The typed view, decoded at the first use.
@@ -122,10 +123,14 @@ class Call(Ask, kw_only=True):
 
     def worst_case(self) -> Worst:
         """Bytes of text / 3 rounded up, plus 1,000 tokens per image or page."""
-        if self.may_hold_media:
-            with contextlib.suppress(InvalidCall):  # verbatim: the provider may understand it
-                return Worst(_typed_tokens(self.chat()), self.max_tokens, self.n)
-        return Worst(_tokens(len(self.raw)), self.max_tokens, self.n)
+        worst = self._worst
+        if worst is None:
+            tokens = -(-len(self.raw) // BYTES_PER_TOKEN)
+            if self.may_hold_media:
+                with contextlib.suppress(InvalidCall):  # verbatim: the provider may understand
+                    tokens = _typed_tokens(self.chat())
+            worst = self._worst = Worst(tokens, self.max_tokens, self.n)
+        return worst
 
 
 def _tokens(size: int) -> int:

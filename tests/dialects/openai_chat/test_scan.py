@@ -64,7 +64,7 @@ def test_null_members_are_no_content() -> None:
 
 def test_bytes_pass_as_the_same_object() -> None:
     scanner = ChatScanner(hide_usage=False)
-    for piece in (ROLE, TEXT, STOP, USAGE, DONE, ROLE + TEXT, b": hi\n\n", TEXT + DONE):
+    for piece in (ROLE, TEXT, STOP, USAGE, ROLE + TEXT, b": hi\n\n", TEXT + DONE):
         assert scanner.feed(piece) is piece
 
 

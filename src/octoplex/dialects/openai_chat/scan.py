@@ -211,10 +211,15 @@ class ChatScanner:
         if 13 in wire or any(lines[1::2]):  # CR, or events that are not one line each
             return self._feed_unusual(wire)
         lines = [line for line in lines if line]
-        kept = [line for line in lines if self.error is None and self._look_line(line)]
+        kept = [line for line in lines if self._goes_on() and self._look_line(line)]
         if len(kept) == len(lines):
             return wire
         return b"".join([line + b"\n\n" for line in kept])
+
+    def _goes_on(self) -> bool:
+        """Nothing counts that comes with an error or the end marker, after it."""
+        self.skipped += self.ended
+        return self.error is None and not self.ended
 
     def _look_line(self, line: bytes) -> bool:
         if not line.startswith(b"data: {"):
@@ -228,7 +233,7 @@ class ChatScanner:
         """Look at events of any form; they keep it, but for CR line ends when one is cut out."""
         plain = wire.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         events = [event for event in plain.split(b"\n\n") if event.strip(b"\n")]
-        kept = [e for e in events if self.error is None and self._look_unusual(e)]
+        kept = [e for e in events if self._goes_on() and self._look_unusual(e)]
         if len(kept) == len(events):
             return wire
         return b"".join([event + b"\n\n" for event in kept])

@@ -16,11 +16,11 @@ import msgspec
 from msgspec import Raw
 
 from octoplex.dialects.dialect import Dialect, Traits
-from octoplex.dialects.expression import Omissions
 from octoplex.dialects.verbatim import split
 from octoplex.upstreams.local.launch import Address
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat, Media, Message, Part, ToolResult
+from octoplex.wire.error import Unsupported
 
 STREAM, WITH_USAGE = Raw(b"true"), Raw(b'{"include_usage":true}')
 NOTHING = frozenset({b"null", b"[]", b"false"})
@@ -34,22 +34,21 @@ def fitted(call: Call, at: Address, traits: Traits, dialect: Dialect) -> Call:
     Raises:
         Unsupported: naming the field, unless the route drops such fields.
     """
-    omissions = Omissions(f"octoplex/{traits.model}", drop_unsupported=traits.drop_unsupported)
     tools = not at.tools and _says(call, "tools")
     media = not at.images and call.may_hold_media
     if not tools and not media:
         return call
-    chat = call.chat()
+    chat, left_out = call.chat(), _LeftOut(traits)
     if tools:
-        omissions.leave_out("tools", why="this model has none")
+        left_out.add("tools")
         chat = msgspec.structs.replace(
             chat, tools=(), server_tools=(), tool_choice=None, parallel_tools=None
         )
     if media:
-        chat = _without_media(chat, omissions)
-    if not omissions.names():
+        chat = _without_media(chat, left_out)
+    if not left_out.names:
         return call
-    call.trail.dropped.extend(omissions.names())
+    call.trail.dropped.extend(left_out.names)
     if call.face != FACE:
         return msgspec.structs.replace(call, _chat=chat, may_hold_media=False)
     fields = split(dialect.encode_chat(chat, traits).body)
@@ -75,22 +74,39 @@ def _says(call: Call, name: str) -> bool:
     return raw is not None and bytes(raw).replace(b" ", b"") not in NOTHING
 
 
-def _without_media(chat: Chat, omissions: Omissions) -> Chat:
-    messages = []
-    for message in chat.messages:
-        parts = tuple(p for part in message.parts if (p := _text_only(part, omissions)) is not None)
-        messages.append(Message(message.role, parts, message.name))
+class _LeftOut:
+    """What is dropped, each name once; refuses where the route does not allow it."""
+
+    def __init__(self, traits: Traits) -> None:
+        self._traits = traits
+        self.names: dict[str, None] = {}
+
+    def add(self, name: str) -> None:
+        if not self._traits.drop_unsupported:
+            raise Unsupported(
+                f"The model octoplex/{self._traits.model} takes no `{name}`. Leave it out, choose "
+                "another model, or set `drop_unsupported = true` on a route to it.",
+                param=name,
+            )
+        self.names[name] = None
+
+
+def _without_media(chat: Chat, left_out: _LeftOut) -> Chat:
+    messages = [Message(m.role, _texts(m.parts, left_out), m.name) for m in chat.messages]
     return msgspec.structs.replace(chat, messages=tuple(messages))
 
 
-def _text_only(part: Part, omissions: Omissions) -> Part | None:
-    if isinstance(part, Media):
-        source = "url" if part.url else "data" if part.data else "file_id"
-        omissions.leave_out(f"{part.kind}.{source}", part.kind, "this model reads text only")
-        return None
-    if isinstance(part, ToolResult):
-        inner = tuple(p for p in part.parts if _text_only(p, omissions) is not None)
-        return msgspec.structs.replace(
-            part, parts=tuple(p for p in inner if not isinstance(p, Media))
-        )
-    return part
+def _texts(parts: tuple[Part, ...], left_out: _LeftOut) -> tuple[Part, ...]:
+    kept: list[Part] = []
+    for part in parts:
+        if isinstance(part, Media):
+            left_out.add(part.kind)
+        elif isinstance(part, ToolResult):
+            media = [p.kind for p in part.parts if isinstance(p, Media)]
+            for kind in media:
+                left_out.add(kind)
+            texts = tuple(p for p in part.parts if not isinstance(p, Media))
+            kept.append(msgspec.structs.replace(part, parts=texts))
+        else:
+            kept.append(part)
+    return tuple(kept)

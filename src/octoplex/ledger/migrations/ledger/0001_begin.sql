@@ -12,29 +12,30 @@ create table terms (
     unique (key_id, key_name, route, provider, model, price_version)
 ) strict;
 
--- One row per attempt on a provider. Sorted by request: ids begin with their time,
--- so rows are appended, not scattered.
-create table attempts (
-    request_id text not null,
-    attempt integer not null,
-    at_ms integer not null,
-    terms integer not null references terms (id),
-    reserved_nano integer not null,
-    state integer not null,          -- 0 reserved, 1 settled, 2 released
-    nano integer not null,
-    input_tokens integer not null,
-    output_tokens integer not null,
-    cached_tokens integer not null,
-    cache_write_tokens integer not null,
-    cache_write_1h_tokens integer not null,
-    reasoning_tokens integer not null,
-    estimated integer not null,      -- 1: the provider did not say, or we were killed first
-    outcome text not null,
-    exceeded integer generated always as (nano > reserved_nano) virtual,
-    primary key (request_id, attempt)
+-- Attempts that have ended, one row per commit; never changed. `attempts` is a JSON array
+-- of rows: see the view `ended` for what stands where.
+create table batches (
+    seq integer not null primary key,
+    first_id text not null,
+    last_id text not null,
+    attempts text not null
+) strict;
+
+-- What a batch is found by: 'id ' || the first 12 characters of the request ids in it.
+create table marks (
+    mark text not null,
+    seq integer not null references batches (seq),
+    primary key (mark, seq)
 ) strict, without rowid;
 
-create index attempts_open on attempts (state) where state = 0;
+-- Reservations that had to be written before their attempt had ended. A row is removed
+-- some hundred commits later; what is still open then has been written again.
+-- `batch` is the greatest seq of `batches` at that time: the ends of these are above it.
+create table opened (
+    seq integer not null primary key,
+    batch integer not null,
+    attempts text not null
+) strict;
 
 -- The sums of settled attempts per UTC day of the reservation, kept in the same
 -- transaction. `day` counts from 1970-01-01.
@@ -49,11 +50,50 @@ create table days (
     primary key (day, terms)
 ) strict, without rowid;
 
+-- One row per attempt. state: 0 reserved, 1 settled, 2 released; estimated 1: the provider
+-- did not say, or we were killed first.
+create view ended as
+select seq,
+    json_extract(value, '$[0]') as request_id,
+    json_extract(value, '$[1]') as attempt,
+    json_extract(value, '$[2]') as at_ms,
+    json_extract(value, '$[3]') as terms,
+    json_extract(value, '$[4]') as reserved_nano,
+    json_extract(value, '$[5]') as state,
+    json_extract(value, '$[6]') as nano,
+    json_extract(value, '$[7]') as input_tokens,
+    json_extract(value, '$[8]') as output_tokens,
+    json_extract(value, '$[9]') as cached_tokens,
+    json_extract(value, '$[10]') as cache_write_tokens,
+    json_extract(value, '$[11]') as cache_write_1h_tokens,
+    json_extract(value, '$[12]') as reasoning_tokens,
+    json_extract(value, '$[13]') as estimated,
+    json_extract(value, '$[14]') as outcome
+from batches, json_each(batches.attempts);
+
+create view still_open as
+select distinct
+    json_extract(value, '$[0]') as request_id,
+    json_extract(value, '$[1]') as attempt,
+    json_extract(value, '$[2]') as at_ms,
+    json_extract(value, '$[3]') as terms,
+    json_extract(value, '$[4]') as reserved_nano
+from opened, json_each(opened.attempts)
+where (json_extract(value, '$[0]'), json_extract(value, '$[1]')) not in (
+    select request_id, attempt from ended where seq > (select min(batch) from opened)
+);
+
+create view attempts as
+select * from ended
+union all
+select null, request_id, attempt, at_ms, terms, reserved_nano, 0, 0, 0, 0, 0, 0, 0, 0, 0, ''
+from still_open;
+
 -- For people with a SQLite shell.
 create view ledger as
 select request_id, attempt, strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch') as at,
     key_name, route, provider, model, price_version, reserved_nano,
     case state when 0 then 'reserved' when 1 then 'settled' else 'released' end as state,
     nano, input_tokens, output_tokens, cached_tokens, cache_write_tokens, cache_write_1h_tokens,
-    reasoning_tokens, estimated, exceeded, outcome
+    reasoning_tokens, estimated, nano > reserved_nano as exceeded, outcome
 from attempts join terms on terms.id = attempts.terms;

@@ -1,30 +1,38 @@
--- One row per request, as `octoplex logs` shows it. Bodies are not here.
--- `record` is a JSON array, in the order of ledger/rows.py's Record: three values to
--- bind instead of twenty-six, and half the size of an object.
-create table requests (
+-- Requests, as `octoplex logs` shows them. Bodies are not here.
+-- One row per batch: `records` is a JSON array of up to 512 records in the order in which
+-- they ended, each an array in the order of ledger/rows.py's Record.
+create table batches (
     seq integer not null primary key,
-    id text not null unique,
-    key_id text not null,
-    record text not null
+    first_id text not null,
+    last_id text not null,
+    count integer not null,
+    records text not null
 ) strict;
 
-create index requests_by_key on requests (key_id, seq);
+-- What a batch is found by: 'key ' || the id of a key in it, and 'id ' || the first 12
+-- characters of the ids in it (4 seconds share them).
+create table marks (
+    mark text not null,
+    seq integer not null references batches (seq),
+    primary key (mark, seq)
+) strict, without rowid;
 
 -- For people with a SQLite shell.
 create view records as
-select seq, id,
-    strftime('%Y-%m-%dT%H:%M:%fZ', json_extract(record, '$[1]') / 1000.0, 'unixepoch') as at,
-    json_extract(record, '$[3]') as key,
-    json_extract(record, '$[4]') as face,
-    json_extract(record, '$[5]') as op,
-    json_extract(record, '$[6]') as route,
-    json_extract(record, '$[7]') as model,
-    json_extract(record, '$[8]') as target,
-    json_extract(record, '$[9]') as status,
-    json_extract(record, '$[10]') as outcome,
-    json_extract(record, '$[12]') as total_s,
-    json_extract(record, '$[15]') as input_tokens,
-    json_extract(record, '$[16]') as output_tokens,
-    json_extract(record, '$[18]') as nano,
-    json_extract(record, '$[21]') as error_code
-from requests;
+select seq, key as place,
+    json_extract(value, '$[0]') as id,
+    strftime('%Y-%m-%dT%H:%M:%fZ', json_extract(value, '$[1]') / 1000.0, 'unixepoch') as at,
+    json_extract(value, '$[3]') as key,
+    json_extract(value, '$[4]') as face,
+    json_extract(value, '$[5]') as op,
+    json_extract(value, '$[6]') as route,
+    json_extract(value, '$[7]') as model,
+    json_extract(value, '$[8]') as target,
+    json_extract(value, '$[9]') as status,
+    json_extract(value, '$[10]') as outcome,
+    json_extract(value, '$[12]') as total_s,
+    json_extract(value, '$[15]') as input_tokens,
+    json_extract(value, '$[16]') as output_tokens,
+    json_extract(value, '$[18]') as nano,
+    json_extract(value, '$[21]') as error_code
+from batches, json_each(batches.records);

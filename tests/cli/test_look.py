@@ -1,0 +1,189 @@
+"""Commands that look and change nothing: check, explain, models, providers, doctor, help."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from octoplex.cli import main
+from octoplex.cli.main import COMMANDS
+from tests.shell import Home, command, run, serving
+
+SECRET = "sk-proj-never-to-be-printed"
+
+
+def test_help_is_quick_and_tells_the_truth() -> None:
+    shown = CliRunner().invoke(main, ["--help"])
+    assert shown.exit_code == 0
+    for name, (_, says) in COMMANDS.items():
+        assert f"{name} " in shown.output
+        inner = main.get_command(None, name)  # type: ignore[arg-type]
+        assert inner is not None
+        assert (inner.help or "").partition("\n")[0] == says
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        subprocess.run(command("--help"), capture_output=True, check=True, timeout=20)
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.4
+    program = (
+        "import octoplex.cli, sys; print([m for m in ('rich', 'asyncio') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"[]\n"
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_help(name: str) -> None:
+    shown = CliRunner().invoke(main, [name, "--help"])
+    assert shown.exit_code == 0, shown.output
+    if name not in ("mock", "keys"):
+        assert "--config" in shown.output
+
+
+def test_a_missing_file_is_a_sentence(bare: Home) -> None:
+    for words in (["check"], ["models"], ["providers"], ["spend"], ["logs"], ["keys", "list"],
+                  ["explain", "x"], ["chat", "x"]):  # fmt: skip
+        said = run(bare, *words, "--config", "nowhere.toml").failed_with_a_sentence()
+        assert "nowhere.toml" in said
+
+
+def test_check_says_what_is_fine_and_what_is_not(home: Home) -> None:
+    text = (home.path / "octoplex.toml").read_text()
+    home.more["APP_KEY"] = "a-long-enough-secret-1"
+    home.config(
+        text.replace('["mock/m"]', '["mock/m", "openai/gpt-5-mini", "mock/unpriced"]')
+        + '[keys.app]\nsecret = "env:APP_KEY"\nlimits = "$5/month"\n'
+    )
+    done = run(home, "check", status=0)
+    assert "fine     keys: app" in done.out
+    assert "cannot ask openai/gpt-5-mini (set OPENAI_API_KEY)" in done.out
+    assert "mock/unpriced has no price" in done.out
+    shown = json.loads(run(home, "check", "--json", status=0).out)
+    assert len(shown["warnings"]) == 2
+    home.config('[models.main]\ntry = ["openai/gpt-5-mini"]\n')
+    assert "OPENAI_API_KEY" in run(home, "check").failed_with_a_sentence()
+    home.config('[keys.app]\nsecret = "env:APP_KEY"\nlimits = "5 dogs/day"\n')
+    assert "dogs" in run(home, "check").failed_with_a_sentence()
+    assert not home.data.exists()
+
+
+def test_explain_names_every_origin(home: Home) -> None:
+    home.more["OPENAI_API_KEY"] = SECRET
+    text = (home.path / "octoplex.toml").read_text()
+    home.config(
+        text.replace('["mock/m"]', '["mock/m", "openai/gpt-5-mini"]\npick = "cheapest"')
+        + "[models.main.timeouts]\nheader_s = 7.0\n[models.main.retry]\nattempts = 2\n"
+    )
+    way = json.loads(run(home, "explain", "main", "--json", status=0).out)
+    assert way["means"] == "the route [models.main]"
+    route = {v["what"]: (v["value"], v["origin"]) for v in way["route"]}
+    assert route["pick"] == ("cheapest", "octoplex.toml [models.main]")
+    assert route["retry.attempts"] == (2, "octoplex.toml [models.main.retry]")
+    assert route["retry.backoff_s"] == (0.5, "default")
+    mock, openai = ({v["what"]: (v["value"], v["origin"]) for v in t["values"]}
+                    for t in way["targets"])  # fmt: skip
+    assert mock["input $/M"] == ("1", "octoplex.toml [prices]")
+    assert mock["base_url"][1] == "octoplex.toml [providers.mock]"
+    assert mock["timeouts.header_s"] == (7.0, "octoplex.toml [models.main.timeouts]")
+    assert openai["keys"] == (["OPENAI_API_KEY"], "OPENAI_API_KEY")
+    assert openai["base_url"][1] == "catalogue providers/openai.toml"
+    assert openai["context"][1].startswith("catalogue families.toml")
+    assert "genai-prices" in openai["input $/M"][1]
+    human = run(home, "explain", "main", status=0).out
+    assert SECRET not in human
+    assert "1. mock/m" in human
+
+
+def test_explain_says_why_not(bare: Home) -> None:
+    said = run(bare, "explain", "openai/gpt-5-mini").failed_with_a_sentence()
+    assert "set OPENAI_API_KEY" in said
+    assert "nowhere" in run(bare, "explain", "nowhere").failed_with_a_sentence()
+    assert "on this machine" in run(bare, "explain", "octoplex/smollm2", status=0).out
+
+
+def test_providers_show_names_of_keys_never_keys(home: Home) -> None:
+    home.more |= {"OPENAI_API_KEY": SECRET, "GROQ_API_KEY": SECRET}
+    done = run(home, "providers", "--json", status=0)
+    rows = {row["id"]: row for row in json.loads(done.out)}
+    needed = {"id", "dialects", "modalities", "regions", "key", "usable", "evidence"}
+    assert all(needed <= set(row) for row in rows.values())
+    assert (rows["openai"]["key"], rows["openai"]["usable"]) == ("OPENAI_API_KEY", True)
+    assert (rows["anthropic"]["key"], rows["anthropic"]["usable"]) == ("ANTHROPIC_API_KEY", False)
+    assert rows["mock"]["evidence"] == "octoplex.toml [providers.mock]"
+    table = run(home, "providers", status=0).out
+    assert SECRET not in done.out + table
+    assert len(table.splitlines()) == len(rows) + 1
+    assert "set ANTHROPIC_API_KEY" in table
+    usable = run(home, "providers", "--usable", "--json", status=0).out
+    assert {row["id"] for row in json.loads(usable)} >= {"openai", "groq", "mock", "anthro"}
+
+
+def test_models_show_what_can_be_asked(home: Home) -> None:
+    rows = json.loads(run(home, "models", "--json", status=0).out)
+    assert rows[0]["id"] == "main"
+    assert rows[0]["targets"] == ["mock/m"]
+    named = {row["id"]: row for row in rows}
+    assert named["mock/m"]["input_per_million"] == "1"
+    built_in = named["octoplex/smollm2"]
+    assert built_in["available"] or "octoplex models add smollm2" in built_in["why"]
+    assert "main" in run(home, "models", status=0).out
+    assert "nope" in run(home, "models", "add", "nope").failed_with_a_sentence()
+
+
+def test_doctor_finds_nothing_wrong(home: Home) -> None:
+    done = run(home, "doctor", status=0)
+    for what in ("python", "sqlite", "clock", "config", "disk", "engine", "providers"):
+        assert what in done.out
+    assert not home.data.exists()
+
+
+def test_doctor_sees_a_server_and_its_refused_reload(home: Home) -> None:
+    with serving(home) as (process, url):
+        rows = json.loads(run(home, "doctor", "--json", status=0).out)
+        says = {row["what"]: row["says"] for row in rows}
+        assert says["server"] == f"process {process.process.pid} at {url}"
+        assert says["health"].startswith("ready")
+
+
+def test_doctor_fails_when_something_is_broken(home: Home) -> None:
+    home.config("[serverr]\n")
+    done = run(home, "doctor", status=1)
+    assert "broken  config" in done.out
+    (home.path / "file").write_text("")
+    home.config(f'[server]\ndata = "{home.path}/file"\n')
+    assert "broken  data" in run(home, "doctor", status=1).out
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(home: Home) -> None:
+    home.data.mkdir(parents=True, mode=0o500)
+    assert str(home.data) in run(home, "keys", "new", "app").failed_with_a_sentence()
+
+
+def test_damaged_state_is_a_sentence(home: Home) -> None:
+    home.data.mkdir(parents=True, mode=0o700)
+    for name in ("ledger.db", "control.db"):
+        (home.data / name).write_bytes(b"no database" * 1000)
+    for words in (["spend"], ["keys", "list"], ["keys", "new", "app"], ["serve", "--port", "0"]):
+        run(home, *words).failed_with_a_sentence()
+    assert "broken  ledger" in run(home, "doctor", status=1).out
+
+
+def test_a_bug_is_a_sentence_unless_asked(home: Home, tmp_path: Path) -> None:
+    program = (
+        "import octoplex.cli.main as m, sys\n"
+        "m.COMMANDS = {'boom': ('nowhere:boom', '')}\n"
+        "m.main(sys.argv[1:])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "boom"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "--debug" in done.stderr

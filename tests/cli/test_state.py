@@ -1,0 +1,143 @@
+"""Keys, spend and logs: written by a server or offline, read beside either."""
+
+import json
+import re
+import signal
+import urllib.error
+import urllib.request
+
+from octoplex.server.mock import Script, Turn
+from tests.shell import Home, Mocked, run, serving, started, until
+
+PRICED = Script((Turn(text="Hi there.", input_tokens=100, output_tokens=50),))
+
+
+def ask(url: str, secret: str, model: str = "main") -> int:
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "x"}]}).encode()
+    request = urllib.request.Request(
+        f"{url}/v1/chat/completions", body, {"authorization": f"Bearer {secret}"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            status: int = reply.status
+            return status
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def test_keys_while_a_server_runs(home: Home) -> None:
+    with serving(home) as (_, url):
+        assert ask(url, "") == 200
+        made = run(home, "keys", "new", "app", "--models", "main", "--limits", "$5/month", status=0)
+        secret = made.out.strip()
+        assert secret.startswith("oct-")
+        assert (ask(url, ""), ask(url, secret), ask(url, secret, "mock/x")) == (401, 200, 403)
+        assert "app" in run(home, "keys", "new", "app").failed_with_a_sentence()
+        listed = run(home, "keys", "list", status=0)
+        assert secret not in listed.out
+        assert "$5/month" in listed.out
+        assert "app" in run(home, "keys", "revoke", "app", status=0).out
+        assert "no key" in run(home, "keys", "revoke", "app").failed_with_a_sentence()
+        again = json.loads(run(home, "keys", "new", "app", "--json", status=0).out)
+        assert (ask(url, secret), ask(url, again["secret"])) == (401, 200)
+
+
+def test_keys_without_a_server(home: Home) -> None:
+    secret = run(home, "keys", "new", "app", status=0).out.strip()
+    assert "fortnight" in run(home, "keys", "new", "b", "--limits", "1 req/fortnight"
+                              ).failed_with_a_sentence()  # fmt: skip
+    rows = json.loads(run(home, "keys", "list", "--json", status=0).out)
+    assert [(row["name"], row["revoked_at"]) for row in rows] == [("app", None)]
+    with serving(home) as (_, url):
+        assert (ask(url, ""), ask(url, secret)) == (401, 200)
+    run(home, "keys", "revoke", "app", status=0)
+    rows = json.loads(run(home, "keys", "list", "--json", status=0).out)
+    assert rows[0]["revoked_at"]
+
+
+def test_a_key_of_the_file_is_changed_there(home: Home) -> None:
+    home.more["APP_KEY"] = "a-long-enough-secret-1"
+    text = (home.path / "octoplex.toml").read_text()
+    home.config(text + '[keys.app]\nsecret = "env:APP_KEY"\n')
+    assert "octoplex.toml" in run(home, "keys", "new", "app").failed_with_a_sentence()
+    assert "[keys.app]" in run(home, "keys", "revoke", "app").failed_with_a_sentence()
+    row = json.loads(run(home, "keys", "list", "--json", status=0).out)[0]
+    assert row["key"] == "env:APP_KEY"
+
+
+def test_spend_and_logs_after_real_requests(home: Home, mock: Mocked) -> None:
+    assert "octoplex chat" in run(home, "spend", status=0).out
+    assert "octoplex chat" in run(home, "logs", status=0).out
+    assert json.loads(run(home, "spend", "--json", status=0).out) == {"total_nano": 0, "rows": []}
+    mock.app.play(PRICED)
+    with serving(home) as (_, url):
+        secret = run(home, "keys", "new", "app", status=0).out.strip()
+        assert [ask(url, secret) for _ in range(3)] == [200] * 3
+        until(lambda: spent(home)["total_nano"] == 3 * 200_000, "the settlement")
+        row = spent(home)["rows"][0]
+        day = row.pop("day")
+        assert row == {
+            "key": "app",
+            "model": "m",
+            "provider": "mock",
+            "requests": 3,
+            "input_tokens": 300,
+            "output_tokens": 150,
+            "nano": 600_000,
+            "estimated": 0,
+        }
+        assert spent(home, "--since", day, "--until", "today", "--key", "app")["rows"]
+        assert not spent(home, "--until", "2020-01-01")["rows"]
+        assert not spent(home, "--key", "other")["rows"]
+        assert "$0.0006" in run(home, "spend", "--since", "7d", status=0).out
+        until(lambda: len(records(home)) == 3, "the records")
+        one = records(home)[-1]
+        assert (one["key"], one["target"], one["status"]) == ("app", "mock/m", 200)
+        whole = run(home, "logs", one["id"], status=0).out
+        assert "attempt 1 mock/m" in whole
+        assert json.loads(run(home, "logs", one["id"], "--json", status=0).out)["attempts"]
+        assert len(records(home, "-n", "2")) == 2
+    assert "xyz" in run(home, "logs", "xyz").failed_with_a_sentence()
+    assert "2020-13" in run(home, "spend", "--since", "2020-13").failed_with_a_sentence()
+
+
+def spent(home: Home, *words: str) -> dict[str, list[dict[str, object]]]:
+    found: dict[str, list[dict[str, object]]] = json.loads(
+        run(home, "spend", "--json", *words, status=0).out
+    )
+    return found
+
+
+def records(home: Home, *words: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(run(home, "logs", "--json", *words, status=0).out)
+    return found
+
+
+def test_following_the_log(home: Home) -> None:
+    with serving(home) as (_, url), started(home, "logs", "-f") as follow:
+        assert ask(url, "") == 200
+        follow.wait_for(r"main  mock/m  200")
+        assert ask(url, "") == 200
+        until(lambda: len(re.findall("mock/m", follow.out)) == 2, "the second line")
+        assert follow.end(signal.SIGINT) == 130
+        assert "Traceback" not in follow.out
+
+
+def test_a_reader_that_leaves_is_no_failure(home: Home) -> None:
+    import subprocess
+
+    from tests.shell import command
+
+    home.more["OPENAI_API_KEY"] = "x"
+    words = " ".join(command("models"))
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{words} | head -1"],
+        env=home.env,
+        cwd=home.path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stderr == ""

@@ -1,0 +1,127 @@
+"""A running gateway between real SDKs and scripted vendors, all on loopback."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.upstream_server import Entry, Play, Upstream, says
+
+START_S = 20.0
+SPARE = 28
+"""Providers of each dialect that a test can have to itself: breakers and keys rest."""
+
+KEYS = {"app": "sk-app-4f6d0c", "few": "sk-few-77aa01", "poor": "sk-poor-90b2", "narrow": "sk-nar-1"}
+
+
+class Vendor:
+    """A scripted upstream in a thread of its own, told by the test what to answer."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.upstream = Upstream(says(b"{}", 500))
+        self._wait(self.upstream.__aenter__())
+
+    def _wait(self, doing: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(doing, self._loop).result(10)
+
+    @property
+    def port(self) -> int:
+        return self.upstream.port
+
+    def plays(self, *plays: Play) -> "Vendor":
+        """Answer the next requests like this, the last one for ever; forget what was."""
+        self.upstream.plays = deque(plays)
+        self.upstream.book.clear()
+        return self
+
+    @property
+    def book(self) -> list[Entry]:
+        return self.upstream.book
+
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        """The bodies of the requests so far."""
+        return [json.loads(entry.body) for entry in self.book]
+
+    def close(self) -> None:
+        self._wait(self.upstream.__aexit__())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+
+def configured(folder: Path, openai: Vendor, claude: Vendor, more: str = "") -> str:
+    """The file: each vendor under many names, so that no test meets another's breaker."""
+    tables = [f'[server]\ndata = "{folder}/data"\ndrain_s = 1.0\n']
+    dialects = (("oai", "openai-chat", openai), ("claude", "anthropic", claude))
+    for prefix, dialect, vendor in dialects:
+        for name in (prefix, *(f"{prefix}{n}" for n in range(SPARE))):
+            tables.append(
+                f'[providers.{name}]\ndialect = "{dialect}"\napi_key = "env:VENDOR_KEY"\n'
+                f'base_url = "http://127.0.0.1:{vendor.port}/v1"\n'
+                f'[models.once-{name}]\ntry = ["{name}/gpt-or-claude"]\n'
+                f"retry = {{ attempts = 1 }}\n"
+            )
+    tables.append(
+        '[prices]\n"oai/gpt-priced" = { input = 1.0, output = 1.0 }\n'
+        '[keys.app]\nsecret = "env:KEY_APP"\nlimits = "6000 req/min, 90M tok/min"\n'
+        '[keys.few]\nsecret = "env:KEY_FEW"\nlimits = "2 req/min"\n'
+        '[keys.poor]\nsecret = "env:KEY_POOR"\nlimits = "$0.000001/month"\n'
+        '[keys.narrow]\nsecret = "env:KEY_NARROW"\nmodels = ["oai/gpt-5-mini"]\n'
+    )
+    return "\n".join(tables) + more
+
+
+@contextlib.contextmanager
+def running(folder: Path, config: str, *launcher: str, keyed: bool = True) -> Iterator[str]:
+    """A gateway process on a free port; gives its base URL."""
+    file = folder / "octoplex.toml"
+    file.write_text(config)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "VENDOR_KEY": "sk-vendor-1"}
+    if keyed:
+        env |= {f"KEY_{name.upper()}": value for name, value in KEYS.items()}
+    start = launcher or (sys.executable, "-m", "octoplex")
+    line = [*start, "serve", "--config", str(file), "--port", str(port)]
+    log = folder / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(line, env=env, stdout=out, stderr=out)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _await_ready(process, url, log)
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    assert process.returncode == 0, log.read_text()
+
+
+def _await_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health/ready") as ready:
+            if ready.status == 200:
+                return
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
