@@ -8,6 +8,7 @@
 Everything has a deadline, and only what was started here is ended.
 """
 
+import asyncio
 import contextlib
 import os
 import re
@@ -34,6 +35,13 @@ def until(true: Callable[[], object], what: str = "it", limit_s: float = DEADLIN
     while not true():
         assert time.monotonic() < end, f"{what} did not happen within {limit_s:g} s"
         time.sleep(0.01)
+
+
+async def soon(true: Callable[[], object], limit_s: float = DEADLINE_S) -> None:
+    """Look until it is so, in an event loop."""
+    async with asyncio.timeout(limit_s):
+        while not true():  # noqa: ASYNC110  # the provider lives in another thread
+            await asyncio.sleep(0.01)
 
 
 @dataclass

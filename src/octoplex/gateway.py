@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from octoplex.assembly.arrival import Patience
 from octoplex.assembly.callers import file_keys
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.works import Works
@@ -59,6 +60,8 @@ class Gateway:
         self.settings, self.works, self.found = settings, works, found
         self.plan = Plan(settings, works, found)
         self.answer = compose(self.plan, works)
+        total_s = settings.server.timeouts.total_s
+        self.patience = Patience(total_s or PLAIN_S, total_s or STREAM_S)
         self.max_body = settings.server.max_body_bytes
         self.metrics, self.store = works.metrics, works.store
         self.needs_key = True
@@ -94,16 +97,6 @@ class Gateway:
         key = self.key_of(caller)
         names = [n for n in self.plan.routes if "*" not in n] + self.plan.listed()
         return [n for n in dict.fromkeys(names) if key is None or key.allows(n)]
-
-    def patience_s(self, stream: bool, client_limit: bytes | None) -> float:
-        """How long a request may take in all: our limit, or the caller's own if shorter."""
-        given = self.settings.server.timeouts.total_s
-        limit_s = given or (STREAM_S if stream else PLAIN_S)
-        try:
-            asked_s = float(client_limit) if client_limit else limit_s
-        except ValueError:
-            return limit_s
-        return min(limit_s, asked_s) if asked_s > 0 else limit_s
 
     def limit_lines(self, caller: Caller, face: str) -> str:
         """Rate-limit header lines as the SDKs of this face look for them; none without limits."""

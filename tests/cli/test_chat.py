@@ -22,8 +22,7 @@ def test_once_from_arguments_and_from_stdin(home: Home, mock: Mocked) -> None:
     run(home, "chat", "-m", "anthro/c", "--system", "Be kind.", "Hi", status=0)
     entry = mock.app.book[-1]
     assert (entry.dialect, entry.model) == ("anthropic", "c")
-    assert json.loads(bytes(entry.body))["system"] in ("Be kind.", [{"type": "text",
-                                                                     "text": "Be kind."}])  # fmt: skip
+    assert b"Be kind." in bytes(entry.body)
 
 
 def test_json_is_one_object(home: Home, mock: Mocked) -> None:

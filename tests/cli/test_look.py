@@ -177,7 +177,8 @@ def test_damaged_state_is_a_sentence(home: Home) -> None:
 
 def test_a_bug_is_a_sentence_unless_asked(home: Home, tmp_path: Path) -> None:
     program = (
-        "import octoplex.cli.main as m, sys\n"
+        "import octoplex.cli, sys\n"
+        "m = sys.modules['octoplex.cli.main']\n"
         "m.COMMANDS = {'boom': ('nowhere:boom', '')}\n"
         "m.main(sys.argv[1:])\n"
     )

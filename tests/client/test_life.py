@@ -22,7 +22,7 @@ from octoplex.wire.error import (
     UpstreamUnreachable,
 )
 from octoplex.wire.event import TextDelta
-from tests.shell import Home, Mocked, mocked, providers, serving, until
+from tests.shell import Home, Mocked, mocked, providers, serving, soon, until
 from tests.upstream_server import closed_port
 
 ENDLESS = Script((Turn(text="one two three four", gap_s=0.02, end="stall"),))
@@ -102,9 +102,7 @@ def test_leaving_a_loop_closes_the_upstream(home: Home, mock: Mocked, asynchrono
             async for event in await client.chat("mock/m", "Hello", stream=True):
                 if isinstance(event, TextDelta):
                     break
-            async with asyncio.timeout(5):
-                while not left():
-                    await asyncio.sleep(0.01)
+            await soon(left)
         assert len(asyncio.all_tasks()) == 1
 
     if asynchronous:
@@ -125,12 +123,9 @@ def test_a_cancelled_call_closes_the_upstream(home: Home, mock: Mocked) -> None:
             config=str(home.path / "octoplex.toml"), data=str(home.data), env=home.env
         ) as client:
             asked = asyncio.create_task(client.chat("mock/m", "Hello"))
-            async with asyncio.timeout(5):
-                while not mock.app.book:
-                    await asyncio.sleep(0.01)
-                asked.cancel()
-                while mock.app.book[0].outcome != "left":
-                    await asyncio.sleep(0.01)
+            await soon(lambda: mock.app.book)
+            asked.cancel()
+            await soon(lambda: mock.app.book[0].outcome == "left")
             with pytest.raises(asyncio.CancelledError):
                 await asked
 

@@ -1,7 +1,6 @@
 """Thinking over three turns: signatures and redacted blocks survive byte for byte where
 the upstream is Anthropic, also through the OpenAI SDK; they go cleanly when it is not."""
 
-import json
 from typing import Any
 
 import anthropic
@@ -92,11 +91,31 @@ def test_openai_sdk_three_turns(
     assert claude.asked[0]["thinking"]["type"] == "enabled"
     assert thoughts(claude.asked[1]) == [FIRST[:2]]
     assert thoughts(claude.asked[2]) == [FIRST[:2], SECOND[:1]]
-    # Another provider of the caller's own dialect: verbatim, its verdict. Another caller
-    # who crosses loses them by name.
+    # The same conversation moves to a provider that does not know what we wrote into it.
     oai.plays(v.chat({"content": "ok"}))
-    gpt.chat.completions.create(model=MODELS["oai"], messages=messages)
-    assert json.loads(oai.book[0].body)["messages"] == messages
+    raw = gpt.chat.completions.with_raw_response.create(model=MODELS["oai"], messages=messages)
+    assert raw.headers["x-octoplex-dropped"] == "thinking"
+    ours = ("reasoning_content", "reasoning_details")
+    plain = [{k: x for k, x in m.items() if k not in ours} for m in messages]
+    assert plain != messages
+    assert oai.asked[0]["messages"] == plain
+
+
+def test_thinking_that_nobody_signed_does_not_reach_anthropic(
+    sonnet: anthropic.Anthropic, oai: Vendor, claude: Vendor
+) -> None:
+    oai.plays(v.chat({"content": "ok", "reasoning_content": "Hm."}))
+    messages: list[Any] = [{"role": "user", "content": "Hi"}]
+    said = claude_says(sonnet, False, model=MODELS["oai"], messages=messages)
+    assert [b.type for b in said.content] == ["thinking", "text"]
+    messages += [{"role": "assistant", "content": said.content}, {"role": "user", "content": "?"}]
+    claude.plays(v.message([v.text("ok")]))
+    raw = sonnet.messages.with_raw_response.create(
+        model=MODELS["claude"], messages=messages, max_tokens=9
+    )
+    assert raw.headers["x-octoplex-dropped"] == "thinking"
+    (turn,) = [m["content"] for m in claude.asked[0]["messages"] if m["role"] == "assistant"]
+    assert [b["type"] for b in turn] == ["text"]
 
 
 @both_targets

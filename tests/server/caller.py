@@ -196,7 +196,8 @@ def canonical(wire: bytes) -> bytes:
     """The same events in the plain form that the grammar checkers read."""
     pairs = events(wire)
     return b"".join(
-        (f"event: {name}\n" if name else "").encode() + b"data: %b\n\n" % data.replace("\n", " ").encode()
+        (f"event: {name}\n" if name else "").encode()
+        + b"data: %b\n\n" % data.replace("\n", " ").encode()
         for name, data in pairs
     )
 

@@ -117,6 +117,7 @@ class Gate:
         env = {
             "HOME": str(self.folder),
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "UP_KEY": UP_KEY,
             "APP_KEY": APP_KEY,
             "OTHER_KEY": "oct-other-0f1e2d3c4b5a6978",

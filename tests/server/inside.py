@@ -51,9 +51,7 @@ class Inside:
 
 
 @contextlib.asynccontextmanager
-async def inside(
-    folder: Path, text: str, quiet: Quiet | None = None
-) -> AsyncIterator[Inside]:
+async def inside(folder: Path, text: str, quiet: Quiet | None = None) -> AsyncIterator[Inside]:
     loop = asyncio.get_running_loop()
     strays: list[str] = []
     loop.set_exception_handler(lambda _, context: strays.append(repr(context)))

@@ -158,7 +158,9 @@ def streamed(dialect: str, words: Sequence[str] = WORDS, bill: tuple[int, int] =
     return streams(made, billed=bill)
 
 
-def broken_after(dialect: str, count: int, end: str, seen: asyncio.Event, tail: bytes = b"") -> Play:
+def broken_after(
+    dialect: str, count: int, end: str, seen: asyncio.Event, tail: bytes = b""
+) -> Play:
     """A stream of which the first `count` events come; once they were `seen`, `tail` and `end`."""
 
     async def play(exchange: Exchange) -> None:

@@ -44,9 +44,7 @@ async def scene(
     server: str = "",
     early: bool = False,
 ) -> AsyncIterator[Scene]:
-    a, claude = (
-        Upstream(*plays(dialect), early=early) for dialect in ("openai-chat", "anthropic")
-    )
+    a, claude = (Upstream(*plays(dialect), early=early) for dialect in ("openai-chat", "anthropic"))
     async with a, claude:
         text = file(more, server, each=each, a=a, claude=claude)
         async with Gate(folder, text) as gate:

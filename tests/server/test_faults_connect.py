@@ -34,10 +34,10 @@ def test_f01_refused_falls_over_and_fails_as_502(tmp_path: Path, run: Run) -> No
             records = await at.gate.records(4)
             assert [r["status"] for r in records] == [502, 502, 200, 200]
             assert all(r["nano"] == 0 for r in records[:2])
-            rows = [r for r in await at.gate.rows(sum(len(r["attempts"]) for r in records))]
+            rows = await at.gate.rows(sum(len(r["attempts"]) for r in records))
             assert [r["nano"] for r in rows if r["provider"] == "dead"] == [0] * (len(rows) - 2)
             breakers = (await at.gate.get("/metrics")).body.decode()
-            assert 'octoplex_upstream_errors' in breakers
+            assert "octoplex_upstream_errors" in breakers
 
     run(main())
 

@@ -126,9 +126,7 @@ def test_f21_honest_compression_is_read(tmp_path: Path, run: Run) -> None:
         pairs = [("content-type", "application/json"), ("content-encoding", "gzip")]
 
         def plays(dialect: str) -> list[Play]:
-            body = (
-                provider.chat_body() if dialect == "openai-chat" else provider.message_body()
-            )
+            body = provider.chat_body() if dialect == "openai-chat" else provider.message_body()
             return [says(gzip.compress(body), headers=pairs)]
 
         async with scene(tmp_path, plays) as at:
@@ -184,9 +182,7 @@ def test_f29_hostile_headers_stay_outside(tmp_path: Path, run: Run) -> None:
 
     async def main() -> None:
         def plays(dialect: str) -> list[Play]:
-            body = (
-                provider.chat_body() if dialect == "openai-chat" else provider.message_body()
-            )
+            body = provider.chat_body() if dialect == "openai-chat" else provider.message_body()
             many = [("content-type", "application/json"), *((f"x-{i}", "y") for i in range(1000))]
             large = [("content-type", "application/json"), ("x-large", "y" * 65_536)]
             split = head(200, [("content-length", "2"), ("x", "a\rset-cookie: b=c")]) + b"{}"

@@ -50,9 +50,7 @@ VARIANTS: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("size", [1 << 20, 7])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_f24_every_spelling_of_a_stream(
-    tmp_path: Path, run: Run, variant: str, size: int
-) -> None:
+def test_f24_every_spelling_of_a_stream(tmp_path: Path, run: Run, variant: str, size: int) -> None:
     async def main() -> None:
         def plays(dialect: str) -> list[Play]:
             wire = VARIANTS[variant](b"".join(provider.stream_of(dialect)))
@@ -170,9 +168,7 @@ CLAUDE_TOOLS = sorted(
 
 
 @pytest.mark.parametrize("case", TOOLS)
-def test_f26_irregular_tool_deltas_of_a_chat_provider(
-    tmp_path: Path, run: Run, case: str
-) -> None:
+def test_f26_irregular_tool_deltas_of_a_chat_provider(tmp_path: Path, run: Run, case: str) -> None:
     wire = (TRANSCRIPTS / "openai_chat" / case / "stream.sse").read_bytes()
     broken = (TRANSCRIPTS / "openai_chat" / case / "error.json").exists()
 

@@ -16,7 +16,6 @@ from tests.server.scene import CROSSINGS, scene
 from tests.upstream_server import Upstream, says
 
 
-
 def later(seconds: int) -> datetime:
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
@@ -73,14 +72,15 @@ def test_f30_a_long_wait_is_told_and_not_waited(tmp_path: Path, run: Run, form: 
 
 
 @pytest.mark.parametrize("form", AT_ONCE)
-def test_f30_a_short_or_unreadable_wait_is_waited_out(
-    tmp_path: Path, run: Run, form: str
-) -> None:
+def test_f30_a_short_or_unreadable_wait_is_waited_out(tmp_path: Path, run: Run, form: str) -> None:
     async def main() -> None:
-        async with Upstream(
-            provider.fails("openai-chat", 429, AT_ONCE[form].items()),
-            provider.whole("openai-chat"),
-        ) as up, Gate(tmp_path, file(a=up)) as gate:
+        async with (
+            Upstream(
+                provider.fails("openai-chat", 429, AT_ONCE[form].items()),
+                provider.whole("openai-chat"),
+            ) as up,
+            Gate(tmp_path, file(a=up)) as gate,
+        ):
             reply = await gate.chat("a/m")
             assert plain_text(reply, "openai-chat") == "Hello, world!"
             assert len(up.book) == 2

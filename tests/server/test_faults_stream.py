@@ -8,17 +8,14 @@ from pathlib import Path
 import pytest
 
 from octoplex.server.out import Quiet
-
 from tests.server import provider
-from tests.server.check import error_of, failed, finished, text_of
 from tests.server.caller import Reply, comments
+from tests.server.check import error_of, failed, finished, text_of
 from tests.server.conftest import Run
 from tests.server.gate import QUICK, file, route, until
 from tests.server.inside import inside
 from tests.server.scene import CROSSINGS, Scene, scene
 from tests.upstream_server import Exchange, Play, Upstream, head, streams
-
-
 
 COUNT = {"openai-chat": 3, "anthropic": 4}
 """Events up to the second word."""
@@ -61,9 +58,7 @@ async def _cut(at: Scene, seen: asyncio.Event, code: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["reset", "close", "done"])
-def test_f07_a_stream_cut_after_content_fails_in_band(
-    tmp_path: Path, run: Run, end: str
-) -> None:
+def test_f07_a_stream_cut_after_content_fails_in_band(tmp_path: Path, run: Run, end: str) -> None:
     """`done`: the connection ends politely, but nobody said why the model stopped."""
 
     async def main() -> None:

@@ -19,7 +19,7 @@ audio or image tokens that it counts among the others but prices apart.
 """
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from octoplex.wire.event import Usage
 
@@ -60,6 +60,11 @@ class Price(Struct, frozen=True, kw_only=True, gc=False):
     request_nano: int = 0
     tiers: tuple[Tier, ...] = ()
     version: str = ""
+    dearest_pico: tuple[int, int] = (0, 0)
+    """The most that a token in and a token out can cost below every tier; worked out here."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "dearest_pico", (_most(self, 1, 0), _most(self, 0, 1)))
 
     def cost_nano(self, usage: Usage) -> int:
         """Return the cost of an attempt in nano-dollars, rounded half up, once."""
@@ -73,7 +78,8 @@ class Price(Struct, frozen=True, kw_only=True, gc=False):
 
     def reserve_nano(self, input_tokens: int, output_tokens: int) -> int:
         """Return the most an attempt within these bounds can cost, in nano-dollars."""
-        pico = _most(self, input_tokens, output_tokens)
+        dearest_in, dearest_out = self.dearest_pico
+        pico = max(input_tokens, 0) * dearest_in + max(output_tokens, 0) * dearest_out
         for tier in self.tiers:
             if tier.above_tokens < input_tokens:
                 pico = max(pico, _most(tier, input_tokens, output_tokens))
@@ -93,10 +99,6 @@ class Price(Struct, frozen=True, kw_only=True, gc=False):
             if input_tokens > tier.above_tokens:
                 return tier
         return self
-
-
-FREE = Price(input_pico=0, output_pico=0, version="free")
-"""For what runs on the operator's own machine."""
 
 
 def _sum(f: Price | Tier, usage: Usage) -> int:
@@ -146,3 +148,7 @@ def _scaled(f: Price | Tier, percent: int) -> dict[str, int]:
     """Scale the figures that are there."""
     found = {name: getattr(f, name) for name in FIGURES}
     return {n: (x * percent + 50) // 100 for n, x in found.items() if x is not None}
+
+
+FREE = Price(input_pico=0, output_pico=0, version="free")
+"""For what runs on the operator's own machine."""

@@ -232,6 +232,7 @@ def cost_line(reply: ChatReply, took_s: float) -> str:
     """`openai/gpt-5-mini, 12 in + 30 out tokens, $0.0001, 1.2 s`."""
     usage = reply.usage
     cost = "cost unknown" if reply.cost_nano is None else dollars(reply.cost_nano)
+    cost = f"~{cost}" if reply.receipt.estimated else cost
     name = reply.receipt.target or reply.model
     tokens = f"{usage.input_tokens} in + {usage.output_tokens} out tokens"
     return f"{name}, {tokens}, {cost}, {took_s:.1f} s"

@@ -32,7 +32,10 @@ AT_ONCE = 500
 def logs(
     request_id: str | None, follow: bool, number: int, config: str | None, as_json: bool
 ) -> None:
-    """Show the last requests, or one of them whole."""
+    """Show requests as they were answered.
+
+    The last ones, or one of them whole by its ID.
+    """
     place = place_of(config)
     reader = Reader(place.data)
     try:

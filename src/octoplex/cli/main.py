@@ -73,6 +73,8 @@ class Shell(click.Group):
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
+            if type(error).__module__ == "sqlite3":  # importing it to name it costs 5 ms
+                fail(f"The data folder cannot be used: {error}; `octoplex doctor` says more.")
             fail(f"{type(error).__name__}: {error}. (octoplex --debug shows where.)")
 
 

@@ -105,7 +105,7 @@ class Inside:
             id=self._new_id(),
             face=self._face,
             started_at=asyncio.get_running_loop().time(),
-            wait_s=lambda stream: self._gateway.patience_s(stream, limit),
+            patience=self._gateway.patience.within(limit),
             caller=self._caller,
         )
         try:
@@ -197,6 +197,7 @@ def _receipt(call: Call, answer: Answer) -> Receipt:
         attempts=len(trail.attempts) or 1,
         dropped=tuple(dict.fromkeys(trail.dropped)),
         cost_nano=trail.nano,
+        estimated=trail.estimated,
     )
 
 

@@ -28,7 +28,7 @@ from octoplex.wire.error import UpstreamBroken, UpstreamError
 PLAIN_S, STREAM_S = 600.0, 3_600.0
 FIRST_S, IDLE_S = 310.0, 130.0
 LAST_WORDS_S = 2.0
-_COST = re.compile(rb"^: x-octoplex-cost-nano: (\d+)", re.MULTILINE)
+_COST = re.compile(rb"^: x-octoplex-cost-nano: (\d+)( estimated)?", re.MULTILINE)
 _ATTEMPTS = re.compile(rb"^: x-octoplex-attempts: (\d+)", re.MULTILINE)
 
 
@@ -158,6 +158,7 @@ class _Outer:
         self.receipt = msgspec.structs.replace(
             self.receipt,
             cost_nano=int(cost[1]) if cost else self.receipt.cost_nano,
+            estimated=bool(cost and cost[2]),
             attempts=int(attempts[1]) if attempts else self.receipt.attempts,
         )
 
@@ -179,4 +180,5 @@ def _receipt(headers: Mapping[str, str]) -> Receipt:
         attempts=int(attempts) if attempts.isdigit() else 1,
         dropped=tuple(d.strip() for d in dropped.split(",")) if dropped else (),
         cost_nano=int(cost) if cost.isdigit() else None,
+        estimated=headers.get("x-octoplex-estimated") == "true",
     )

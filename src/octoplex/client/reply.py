@@ -14,7 +14,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
     """What the gateway says of an answer. Empty where the URL is not an Octoplex.
 
     `target` is `provider/model` as it was asked, `cost_nano` whole nano-dollars, None when
-    nobody said. `dropped` names hints the target has no words for.
+    nobody said, `estimated` that it is a guess. `dropped` names hints the target has no words for.
     """
 
     request_id: str = ""
@@ -24,6 +24,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
     attempts: int = 1
     dropped: tuple[str, ...] = ()
     cost_nano: int | None = None
+    estimated: bool = False
 
 
 class ChatReply(Reply, frozen=True, kw_only=True):

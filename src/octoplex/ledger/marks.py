@@ -7,29 +7,24 @@ and a mark few batches: those written within the 4 s, and those in which a longe
 of that moment ended. Ids of another kind are found too, only with more to look through.
 """
 
-import sqlite3
 from collections.abc import Iterable, Sequence
-
-from octoplex.ledger.bulk import Bulk
 
 PREFIX = 12
 """`req_` and 8 of 11 hexadecimal digits of milliseconds: 4.096 s."""
-
-MARKS = Bulk("marks", ("mark", "seq"))
 
 WITH_ID = """from batches where seq in (select seq from marks where mark = :mark)
     and first_id <= :id and last_id >= :id"""
 """Batches that may hold an id; bind `sought(id)`."""
 
 
-def mark_batch(db: sqlite3.Connection, seq: int, ids: Sequence[str], keys: Iterable[str]) -> None:
-    """Mark a batch with its ids and the ids of the keys in it."""
-    values: list[object] = []
-    for start in {id_[:PREFIX] for id_ in ids}:
-        values += (f"id {start}", seq)
-    for key in keys:
-        values += (f"key {key}", seq)
-    MARKS.run(db, values)
+def marks_of(ids: Sequence[str], first: str, last: str, keys: Iterable[str] = ()) -> list[str]:
+    """What to mark a batch with: the beginnings of its ids, and the ids of the keys in it.
+
+    `first` and `last` of the ids in the order of text; where they begin alike, all do.
+    """
+    start = first[:PREFIX]
+    starts = {start} if last[:PREFIX] == start else {id_[:PREFIX] for id_ in ids}
+    return [f"id {start}" for start in starts] + [f"key {key}" for key in keys]
 
 
 def sought(id_: str) -> dict[str, str]:

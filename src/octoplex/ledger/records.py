@@ -10,48 +10,42 @@ import sqlite3
 import msgspec
 
 from octoplex.ledger.bulk import cleaned
-from octoplex.ledger.marks import mark_batch
+from octoplex.ledger.marks import marks_of
 from octoplex.ledger.rows import NO_METADATA, Record
 
-MOST = 512
-"""Records in a row at most: a reader decodes whole rows, at about 1 us a record."""
-REFUSED = (OverflowError, ValueError, TypeError, sqlite3.IntegrityError)
+REFUSED = (OverflowError, ValueError, TypeError)
 
-_INSERT = "insert into batches (first_id, last_id, count, records) values (?, ?, ?, ?)"
+_LAST = "select coalesce(max(seq), 0) from batches"
+_INSERT = """insert into inbox (seq, first_id, last_id, count, records, marks)
+    values (?, ?, ?, ?, ?, ?)"""
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 
 
-def write_records(db: sqlite3.Connection, records: list[Record]) -> None:
-    """Write a batch in one transaction."""
-    db.execute("begin immediate")
-    try:
-        for start in range(0, len(records), MOST):
-            _write(db, records[start : start + MOST])
-        db.execute("commit")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("rollback")
-        raise
+class Records:
+    """One month's file, on its one write connection."""
 
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        (self._seq,) = db.execute(_LAST).fetchone()
 
-def _write(db: sqlite3.Connection, records: list[Record]) -> None:
-    try:
-        for record in records:
-            if record.metadata is not NO_METADATA:
-                _check(record.metadata)  # one that is not JSON would spoil its neighbours
-        _insert(db, records, _encode(records).decode())
-    except REFUSED:
-        clean = [_clean(record) for record in records]
-        _insert(db, clean, _encode(clean).decode())
-
-
-def _insert(db: sqlite3.Connection, records: list[Record], text: str) -> None:
-    ids = [record.id for record in records]
-    row = (min(ids), max(ids), len(ids), text)
-    seq = db.execute(_INSERT, row).lastrowid or 0
-    mark_batch(db, seq, ids, {record.key_id for record in records})
+    def write(self, records: list[Record]) -> None:
+        """Write a batch in one transaction."""
+        try:
+            for record in records:
+                if record.metadata is not NO_METADATA:
+                    _check(record.metadata)  # one that is not JSON would spoil its neighbours
+            text = _encode(records).decode()
+        except REFUSED:
+            records = [_clean(record) for record in records]
+            text = _encode(records).decode()
+        ids = [record.id for record in records]
+        first, last = min(ids), max(ids)
+        marks = marks_of(ids, first, last, {record.key_id for record in records})
+        row = (self._seq + 1, first, last, len(ids), text, _encode(marks).decode())
+        self._db.execute(_INSERT, row)
+        self._seq += 1
 
 
 def _clean(record: Record) -> Record:

@@ -32,7 +32,7 @@ from octoplex.ledger.folder import Folder
 from octoplex.ledger.migrate import migrate, steps
 from octoplex.ledger.period import DAY_MS, month_text
 from octoplex.ledger.queries import Reader
-from octoplex.ledger.records import write_records
+from octoplex.ledger.records import Records
 from octoplex.ledger.rows import (
     Balance,
     Condition,
@@ -62,6 +62,7 @@ class Files:
         self._accounts = Accounts(self._ledger)
         self.lost = self._accounts.settle_lost()
         self._logs: sqlite3.Connection | None = None
+        self._records: Records | None = None
         self._month = ""
         self._wrote = False
 
@@ -73,17 +74,17 @@ class Files:
     def records(self, rows: list[Record]) -> None:
         """Write records into the file of their month (of the last one's: a batch is short)."""
         month = month_text(rows[-1].at_ms)
-        if self._logs is None or month > self._month:
+        if self._records is None or month > self._month:
             self._turn(month)
-        assert self._logs is not None
+        assert self._records is not None
         try:
-            write_records(self._logs, rows)
+            self._records.write(rows)
         except sqlite3.DatabaseError as error:
             if not _corrupt(error):
                 raise
             self._put_aside(f"logs-{self._month}.db")
             self._turn(self._month)
-            write_records(self._logs, rows)
+            self._records.write(rows)
         self._wrote = True
 
     def add_key(self, row: KeyRow) -> None:
@@ -122,6 +123,7 @@ class Files:
             self._logs.close()
             self._logs = None
         self._logs = self._open(f"logs-{month}.db", "logs", "normal")
+        self._records = Records(self._logs)
         self._month = month
 
     def _open(self, name: str, kind: str, synchronous: str) -> sqlite3.Connection:

@@ -91,7 +91,7 @@ class App:
             if gateway.works.stopping:
                 await self._refuse(inbound, Stopping(LAST_WORDS))
             raise
-        except Exception as error:  # the last line: no traceback reaches a caller
+        except Exception as error:  # noqa: BLE001 - the last line: no traceback reaches a caller
             await self._refuse(inbound, defect(inbound, error))
 
     def _admitted(self, inbound: Inbound, gateway: Gateway) -> Route:

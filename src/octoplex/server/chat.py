@@ -10,8 +10,7 @@ stream's status line is out a failure is in-band, and looks like nothing but a f
 import asyncio
 from collections.abc import Sequence
 
-from octoplex.assembly.arrival import read_count_head
-from octoplex.dialects.verbatim import split
+from octoplex.assembly.arrival import Arrival, read_call
 from octoplex.gateway import Gateway
 from octoplex.server import out
 from octoplex.server.app import LAST_WORDS, defect
@@ -22,7 +21,7 @@ from octoplex.wire.ask import Call, Operation
 from octoplex.wire.error import GatewayError, Stopping
 from octoplex.wire.event import Event, Usage, fold, unfold
 
-TRAVELLING = (b"anthropic-beta", b"traceparent", b"tracestate")
+TRAVELLING = frozenset({b"anthropic-beta", b"traceparent", b"tracestate"})
 NO_HEADERS: dict[str, str] = {}
 ESTIMATED = b"x-octoplex-estimated: true\r\n"
 
@@ -48,34 +47,18 @@ async def count_tokens(inbound: Inbound, gateway: Gateway) -> None:
 
 async def _call(inbound: Inbound, gateway: Gateway, op: Operation) -> Call:
     body = await read_body(inbound, gateway.max_body)
-    fields = split(body)
-    face = inbound.face
-    head = face.read_head(fields) if op == "chat" else read_count_head(face, fields)
-    headers = inbound.line.headers
-    wait_s = gateway.patience_s(head.stream, headers.get(b"x-stainless-read-timeout"))
-    return Call(
-        id=inbound.id,
-        face=face.name,
-        model=head.model,
-        raw=body,
-        op=op,
-        started_at=inbound.started_at,
-        deadline_at=inbound.started_at + wait_s,
-        stream=head.stream,
-        caller=inbound.caller,
-        headers=_travelling(headers),
-        fields=fields,
-        understand=face.decode_chat,
-        max_tokens=head.max_tokens,
-        n=head.n,
-        may_hold_media=head.may_hold_media,
+    headers, patience = inbound.line.headers, gateway.patience
+    if b"x-stainless-read-timeout" in headers:
+        patience = patience.within(headers[b"x-stainless-read-timeout"])
+    travelling = NO_HEADERS if TRAVELLING.isdisjoint(headers) else _travelling(headers)
+    arrival = Arrival(
+        inbound.id, inbound.face, inbound.started_at, patience, inbound.caller, travelling
     )
+    return read_call(arrival, body, op)
 
 
 def _travelling(headers: dict[bytes, bytes]) -> dict[str, str]:
     """The inbound headers that may go on to a provider; everything else stays here."""
-    if headers.keys().isdisjoint(TRAVELLING):
-        return NO_HEADERS
     return {n.decode(): headers[n].decode("latin-1") for n in TRAVELLING if n in headers}
 
 
@@ -120,7 +103,7 @@ async def _stream(inbound: Inbound, gateway: Gateway, call: Call) -> None:
         if stream.started and gateway.works.stopping:
             await _fail(inbound, call, stream, Stopping(LAST_WORDS))
         raise
-    except Exception as error:
+    except Exception as error:  # told in-band; the log has the rest
         if not stream.started:
             raise
         await _fail(inbound, call, stream, defect(inbound, error))

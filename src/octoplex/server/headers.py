@@ -16,21 +16,25 @@ from octoplex.wire.error import GatewayError, UpstreamError
 def answer_headers(inbound: Inbound, call: Call, head: Head, gateway: Gateway) -> bytes:
     """Header lines of an opened answer (about 2 us)."""
     trail = call.trail
-    target = trail.attempts[-1].target if trail.attempts else head.model
-    lines = (
-        f"{inbound.id_lines()}{gateway.lines(trail.route, target)}"
-        f"x-octoplex-attempts: {len(trail.attempts) or 1}\r\n"
-    )
+    attempts = trail.attempts
+    count = len(attempts) or 1
+    who = gateway.lines(trail.route, attempts[-1].target if attempts else head.model)
+    if inbound.echo or call.face != "openai-chat":
+        lines = f"{inbound.id_lines()}{who}x-octoplex-attempts: {count}\r\n"
+    else:
+        spent_ms = int((monotonic() - call.started_at) * 1000)
+        lines = (
+            f"x-request-id: {inbound.id}\r\n{who}x-octoplex-attempts: {count}\r\n"
+            f"openai-processing-ms: {spent_ms}\r\n"
+        )
     if not call.stream:
         lines += f"x-octoplex-cost-nano: {trail.nano}\r\n"
     if trail.dropped:
         lines += f"x-octoplex-dropped: {', '.join(dict.fromkeys(trail.dropped))}\r\n"
     if trail.added:
         lines += f"x-octoplex-added: {', '.join(dict.fromkeys(trail.added))}\r\n"
-    if inbound.face.name == "openai-chat":
-        lines += f"openai-processing-ms: {int((monotonic() - inbound.started_at) * 1000)}\r\n"
-    limits = gateway.limit_lines(call.caller, call.face)
-    return (lines + limits).encode("latin-1", "replace") + inbound.cors
+    lines += gateway.limit_lines(call.caller, call.face)
+    return lines.encode("latin-1", "replace") + inbound.cors
 
 
 def trailing(call: Call) -> bytes:

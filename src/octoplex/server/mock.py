@@ -28,7 +28,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from octoplex.assembly.arrival import Arrival, read_call
+from octoplex.assembly.arrival import Arrival, Patience, read_call
 from octoplex.dialects.anthropic import AnthropicFace
 from octoplex.dialects.dialect import Face
 from octoplex.dialects.openai_chat import OpenAIChatFace
@@ -165,9 +165,7 @@ class Mock:
         body = await door.body()
         loop = asyncio.get_running_loop()
         number = next(self._numbers)
-        arrival = Arrival(
-            id=f"mock-{number}", face=face, started_at=loop.time(), wait_s=lambda _: LONG_S
-        )
+        arrival = Arrival(f"mock-{number}", face, loop.time(), Patience(LONG_S, LONG_S))
         call = read_call(arrival, body)
         turn = self._turns[min(number, len(self._turns) - 1)]
         entry = Entry(

@@ -93,11 +93,10 @@ class Metered:
         except BaseException:
             hold.release("failed")
             raise
-        bill, head = _Bill(ask, hold, price, worst), answer.head
         if type(answer) is Whole:  # it has ended: no need to be told
-            bill.settle(head, "done", answer.usage)
+            _charge(ask, hold, price, answer.head, "done", answer.usage)
         else:
-            answer.on_end(partial(bill.settle, head))
+            answer.on_end(partial(_charge, ask, hold, price, answer.head))
         return answer
 
     def _order(self, ask: Ask, price: Price | None, worst: Worst) -> Order:
@@ -112,7 +111,7 @@ class Metered:
         return Order(
             ask.id,
             trail.orders,
-            int(time.time() * 1000),
+            time.time_ns() // 1_000_000,
             caller.id,
             caller.name,
             trail.route,
@@ -139,23 +138,17 @@ def _settle(ask: Ask, hold: Hold, nano: int, usage: Usage, outcome: Outcome) -> 
     ask.trail.estimated = True
 
 
-class _Bill(Struct, gc=False):
-    """An attempt under way: what it was priced and reserved at."""
-
-    ask: Ask
-    hold: Hold
-    price: Price | None
-    worst: Worst
-
-    def settle(self, head: Head, outcome: Outcome, usage: Usage) -> None:
-        """Charge what the provider reported, or an estimate, flagged."""
-        trail, price, hold = self.ask.trail, self.price, self.hold
-        if usage.estimated:
-            usage = Usage(self.worst.input_tokens, usage.output_tokens, estimated=True)
-            nano = _bounded(price, usage, hold.order)
-            trail.estimated = head.estimated = True
-        else:
-            nano = 0 if price is None else price.cost_nano(usage)
-        hold.settle(nano, usage, outcome, usage.estimated)
-        head.nano, head.usage = nano, usage
-        trail.nano += nano
+def _charge(
+    ask: Ask, hold: Hold, price: Price | None, head: Head, outcome: Outcome, usage: Usage
+) -> None:
+    """Charge what the provider reported, or an estimate, flagged."""
+    trail = ask.trail
+    if usage.estimated:
+        usage = Usage(ask.worst_case().input_tokens, usage.output_tokens, estimated=True)
+        nano = _bounded(price, usage, hold.order)
+        trail.estimated = head.estimated = True
+    else:
+        nano = 0 if price is None else price.cost_nano(usage)
+    hold.settle(nano, usage, outcome, usage.estimated)
+    head.nano, head.usage = nano, usage
+    trail.nano += nano

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.dialect import Dialect, Traits
+from octoplex.dialects.foreign import without_foreign
 from octoplex.dialects.verbatim import join
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
@@ -69,6 +70,14 @@ class Spec(Struct, frozen=True, kw_only=True):
     """Whether the provider understands `stream_options.include_usage`."""
 
 
+class Sending(Struct, frozen=True, gc=False):
+    """A request as it goes out. `hidden`: we asked for usage, the caller did not."""
+
+    wire: Wire
+    request: Request
+    hidden: bool
+
+
 class Upstream:
     """The Answerer of one target and one key."""
 
@@ -86,58 +95,88 @@ class Upstream:
         """
         if not isinstance(ask, Call):
             raise InvalidCall(f"The provider {self._spec.provider} does not take {ask.op}.")
-        spec = self._spec
-        wire = spec.wires.get(ask.face) or self._preferred
-        verbatim = wire.dialect.name == ask.face
-        headers: tuple[tuple[str, str], ...] = ()
-        if verbatim:
-            body, hidden = self._verbatim(ask)
-        else:
-            encoded = wire.dialect.encode_chat(self._with_limit(ask), spec.traits)
-            body, hidden, headers = encoded.body, False, encoded.headers
-            ask.trail.dropped.extend(encoded.dropped)
-        wait = spec.wait
-        now = self._now()
-        limits = Limits(
-            connect_s=wait.connect_s,
-            first_s=wait.first_s if ask.stream else wait.plain_s,
-            idle_s=wait.idle_s,
-            deadline_at=min(ask.deadline_at, now + (wait.stream_s if ask.stream else wait.plain_s)),
-        )
-        request = self._request(wire, ask, body, headers)
+        sending = self._sending(ask)
+        request = sending.request
         try:
-            return await self._ask(wire, request, limits, hidden)
+            response = await self._client.send(request, self._limits(ask))
+            return self._whole(sending, response) or await self._opened(sending, response)
         except asyncio.CancelledError as left:
             # Whoever settles this attempt must know whether the provider may bill it.
             left.reached = request.reached  # type: ignore[attr-defined]
             raise
         except DeadlinePassed as late:
             if self._now() < ask.deadline_at:  # the target's own limit: another may be quicker
-                slow = UpstreamSlow(f"{spec.provider} did not finish within its limit.")
+                slow = UpstreamSlow(f"{self._spec.provider} did not finish within its limit.")
                 slow.reached = request.reached
                 raise slow from None
             late.reached = request.reached
             raise
 
-    async def _ask(self, wire: Wire, request: Request, limits: Limits, hidden: bool) -> Answer:
+    def _sending(self, call: Call) -> "Sending":
+        """What goes out: verbatim where the provider speaks the caller's dialect."""
         spec = self._spec
-        response = await self._client.send(request, limits)
+        wire = spec.wires.get(call.face)
+        if wire is not None:
+            body, hidden = self._verbatim(call)
+            if not call.headers:
+                return Sending(wire, Request(origin=spec.origin, head=wire.head, body=body), hidden)
+            headers: tuple[tuple[str, str], ...] = ()
+        else:
+            wire, hidden = self._preferred, False
+            encoded = wire.dialect.encode_chat(self._with_limit(call), spec.traits)
+            body, headers = encoded.body, encoded.headers
+            call.trail.dropped.extend(encoded.dropped)
+        return Sending(wire, self._request(wire, call, body, headers), hidden)
+
+    def _limits(self, ask: Ask) -> Limits:
+        wait = self._spec.wait
+        first_s, total_s = wait.plain_s, wait.plain_s
+        if ask.stream:
+            first_s, total_s = wait.first_s, wait.stream_s
+        until_at = self._now() + total_s
+        if ask.deadline_at < until_at:
+            until_at = ask.deadline_at
+        return Limits(wait.connect_s, first_s, wait.idle_s, until_at)
+
+    def _whole(self, sending: "Sending", response: Response) -> Whole | None:
+        """The answer of a reply that is complete; None for a stream that has opened.
+
+        Raises:
+            UpstreamError: a refusal, or a reply that is none.
+        """
+        spec, wire, body = self._spec, sending.wire, response.body
         if response.status != 200:
             raise self._refused(wire, response)
+        if body is None:
+            return None
+        try:
+            seen = wire.dialect.read_whole(body)
+        except UpstreamError as error:
+            # It said 200: what cannot be read may be billed. An error of its own words is not.
+            error.reached = isinstance(error, UpstreamBroken)
+            raise
+        head = Head(provider=spec.provider, model=seen.model or spec.traits.model)
+        usage = seen.usage or Usage(output_tokens=-(-len(body) // BYTES_PER_TOKEN), estimated=True)
+        return Whole(head, wire.dialect.name, body, usage, wire.dialect.decode_reply)
+
+    async def _opened(self, sending: "Sending", response: Response) -> Streamed:
+        spec, dialect = self._spec, sending.wire.dialect
         head = Head(provider=spec.provider, model=spec.traits.model)
-        if response.body is not None:
-            return _whole(wire, head, response.body)
-        scanner = wire.dialect.scanner(hide_usage=hidden)
+        scanner = dialect.scanner(hide_usage=sending.hidden)
         patience = Patience(self._now, spec.wait.idle_s)
-        answer = Streamed(head, wire.dialect, response, scanner, patience)
+        answer = Streamed(head, dialect, response, scanner, patience)
         await answer.open()
         return answer
 
     def _verbatim(self, call: Call) -> tuple[bytes, bool]:
         """The body with only `model` replaced, and whether we added a request for usage."""
         spec = self._spec
-        fields: dict[str, Raw] = {**spec.defaults, **call.fields, "model": self._model}
-        fields.pop("models", None)  # ours: routing has read the fallbacks in it
+        fields = {**spec.defaults, **call.fields} if spec.defaults else call.fields.copy()
+        fields["model"] = self._model
+        if "models" in fields:
+            del fields["models"]  # ours: routing has read the fallbacks in it
+        if call.may_hold_media:
+            self._drop_foreign(call, fields)
         hide = False
         if call.stream and spec.usage_on_request and call.face == "openai-chat":
             asked = fields.get("stream_options")
@@ -154,6 +193,13 @@ class Upstream:
             fields[name] = Raw(b"%d" % OUTPUT_WHEN_UNKNOWN)
             call.trail.added.append(name)
         return join(fields), hide
+
+    def _drop_foreign(self, call: Call, fields: dict[str, Raw]) -> None:
+        """Take out another provider's thinking, which this one would answer with a 400."""
+        messages = without_foreign(call.face, fields["messages"], self._spec.traits.quirks)
+        if messages is not None:
+            fields["messages"] = messages
+            call.trail.dropped.append("thinking")
 
     def _with_limit(self, call: Call) -> Any:
         """The typed view, with the output limit a budget needs where nobody knows the model's."""
@@ -189,16 +235,3 @@ class Upstream:
         error = wire.dialect.decode_error(response.status, response.headers, body)
         error.target = f"{self._spec.provider}/{self._spec.traits.model}"
         return error
-
-
-def _whole(wire: Wire, head: Head, body: bytes) -> Whole:
-    try:
-        seen = wire.dialect.read_whole(body)
-    except UpstreamError as error:
-        # It said 200: what cannot be read may be billed. An error in words of its own is not.
-        error.reached = isinstance(error, UpstreamBroken)
-        raise
-    if seen.model:
-        head.model = seen.model
-    usage = seen.usage or Usage(output_tokens=-(-len(body) // BYTES_PER_TOKEN), estimated=True)
-    return Whole(head, wire.dialect.name, body, usage, wire.dialect.decode_reply)

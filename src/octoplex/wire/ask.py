@@ -76,7 +76,7 @@ class Trail(Struct, kw_only=True):
     estimated: bool = False
 
 
-class Ask(Struct, kw_only=True):
+class Ask(Struct):
     """One operation for one caller.
 
     `face` names the dialect the caller speaks, `started_at` and `deadline_at` are on the
@@ -100,11 +100,15 @@ class Ask(Struct, kw_only=True):
         return Worst(_tokens(len(self.raw)), 0)
 
 
-class Call(Ask, kw_only=True):
+def _nobody(call: "Call") -> Chat:
+    raise InvalidCall(f"Nobody here understands the {call.face} dialect.")
+
+
+class Call(Ask):
     """A chat request. `fields` are the body's top-level members, byte for byte."""
 
-    fields: dict[str, Raw]
-    understand: Callable[["Call"], Chat]
+    fields: dict[str, Raw] = {}
+    understand: Callable[["Call"], Chat] = _nobody
     max_tokens: int | None = None
     n: int = 1
     may_hold_media: bool = False

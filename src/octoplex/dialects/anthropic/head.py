@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from octoplex.dialects.anthropic.shapes import UNREADABLE
 from octoplex.dialects.dialect import HeadFields
+from octoplex.dialects.foreign import ANTHROPIC_MARKS
 from octoplex.wire.error import InvalidCall
 
 _any = msgspec.json.Decoder().decode
@@ -56,7 +57,10 @@ def _stream(fields: Mapping[str, Raw]) -> bool:
 
 
 def _messages(fields: Mapping[str, Raw]) -> bool:
-    """Check that `messages` is a list with something in it; say whether it may hold media."""
+    """Check that `messages` is a list with something in it.
+
+    Returns whether it may hold media, or thinking that must be looked at (`foreign.py`).
+    """
     raw = fields.get("messages")
     if not raw:
         raise _wrong("messages", None, "a list of messages")
@@ -65,7 +69,9 @@ def _messages(fields: Mapping[str, Raw]) -> bool:
         raise _wrong("messages", _value(fields, "messages"), "a list of messages")
     if text[1:64].lstrip()[:1] == b"]":
         raise _wrong("messages", [], "at least one message")
-    return b'"image"' in text or b'"document"' in text
+    return (
+        b'"image"' in text or b'"document"' in text or any(mark in text for mark in ANTHROPIC_MARKS)
+    )
 
 
 def _value(fields: Mapping[str, Raw], name: str) -> object:

@@ -13,11 +13,13 @@ import msgspec
 from msgspec import Raw
 
 from octoplex.dialects.dialect import HeadFields
+from octoplex.dialects.foreign import CHAT_MARK
 from octoplex.dialects.openai_chat.shapes import UNREADABLE
 from octoplex.wire.error import InvalidCall
 
 _any = msgspec.json.Decoder().decode
-_MEDIA = (b'"image_url"', b'"input_audio"', b'"file"', b'"video_url"')
+_MEDIA = (b'"image_url"', b'"input_audio"', b'"file"', b'"video_url"', CHAT_MARK)
+"""Media, and thinking that must be looked at (`dialects/foreign.py`)."""
 _TYPE = b'"type"'
 
 

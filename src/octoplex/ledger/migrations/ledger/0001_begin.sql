@@ -12,7 +12,7 @@ create table terms (
     unique (key_id, key_name, route, provider, model, price_version)
 ) strict;
 
--- Attempts that have ended, one row per commit; never changed. `attempts` is a JSON array
+-- Attempts that have ended, one row per commit (which may hold none); never changed. `attempts` is a JSON array
 -- of rows: see the view `ended` for what stands where.
 create table batches (
     seq integer not null primary key,
@@ -30,10 +30,9 @@ create table marks (
 
 -- Reservations that had to be written before their attempt had ended. A row is removed
 -- some hundred commits later; what is still open then has been written again.
--- `batch` is the greatest seq of `batches` at that time: the ends of these are above it.
+-- `seq` is that of the batch written with it: the ends of these are in later ones.
 create table opened (
     seq integer not null primary key,
-    batch integer not null,
     attempts text not null
 ) strict;
 
@@ -49,6 +48,31 @@ create table days (
     estimated integer not null,
     primary key (day, terms)
 ) strict, without rowid;
+
+-- How the writer writes: one statement is one commit, and one wait for the interpreter.
+-- `opened` may be null; `marks` and `days` are JSON arrays; `forget` removes older `opened`.
+create view inbox as
+select seq, first_id, last_id, attempts, '' as marks, '' as days, '' as opened, 0 as forget
+from batches;
+
+create trigger inbox_in instead of insert on inbox begin
+    insert into batches (seq, first_id, last_id, attempts)
+    select new.seq, new.first_id, new.last_id, new.attempts;
+    insert into marks (mark, seq) select value, new.seq from json_each(new.marks);
+    insert into days (day, terms, requests, input_tokens, output_tokens, nano, estimated)
+    select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+        json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+        json_extract(value, '$[6]')
+    from json_each(new.days) where true
+    on conflict (day, terms) do update set
+        requests = requests + excluded.requests,
+        input_tokens = min(input_tokens + excluded.input_tokens, 1 << 62),  -- never a float
+        output_tokens = min(output_tokens + excluded.output_tokens, 1 << 62),
+        nano = min(nano + excluded.nano, 1 << 62),
+        estimated = estimated + excluded.estimated;
+    delete from opened where new.forget;
+    insert into opened (seq, attempts) select new.seq, new.opened where new.opened is not null;
+end;
 
 -- One row per attempt. state: 0 reserved, 1 settled, 2 released; estimated 1: the provider
 -- did not say, or we were killed first.
@@ -80,7 +104,7 @@ select distinct
     json_extract(value, '$[4]') as reserved_nano
 from opened, json_each(opened.attempts)
 where (json_extract(value, '$[0]'), json_extract(value, '$[1]')) not in (
-    select request_id, attempt from ended where seq > (select min(batch) from opened)
+    select request_id, attempt from ended where seq > (select min(seq) from opened)
 );
 
 create view attempts as

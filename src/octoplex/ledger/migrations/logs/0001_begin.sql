@@ -17,6 +17,16 @@ create table marks (
     primary key (mark, seq)
 ) strict, without rowid;
 
+-- How the writer writes: one statement is one transaction, and one wait for the interpreter.
+create view inbox as
+select seq, first_id, last_id, count, records, '' as marks from batches;
+
+create trigger inbox_in instead of insert on inbox begin
+    insert into batches (seq, first_id, last_id, count, records)
+    values (new.seq, new.first_id, new.last_id, new.count, new.records);
+    insert into marks (mark, seq) select value, new.seq from json_each(new.marks);
+end;
+
 -- For people with a SQLite shell.
 create view records as
 select seq, key as place,
