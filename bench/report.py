@@ -193,7 +193,7 @@ def noise(results: Results) -> str:
         return ""
     return (
         f"Other programs used {100 * median(shares):.0f} % of a core (median; worst "
-        f"run {100 * max(shares):.0f} %). CPU per request bears that; tails (p99) do not."
+        f"run {100 * max(shares):.0f} %). Ratios to Go suffer least from it, tails most."
     )
 
 

@@ -121,20 +121,19 @@ class Started:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
         )
-        self._lines: list[str] = []
+        self._pieces: list[bytes] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.append(line)
+        while piece := os.read(self.process.stdout.fileno(), 65536):
+            self._pieces.append(piece)
 
     @property
     def out(self) -> str:
-        return "".join(self._lines)
+        return b"".join(self._pieces).decode(errors="replace")
 
     def wait_for(self, pattern: str) -> re.Match[str]:
         def found() -> re.Match[str] | None:

@@ -59,7 +59,7 @@ def test_ctrl_c_stops_an_answer(home: Home, mock: Mocked) -> None:
         process.process.send_signal(signal.SIGINT)
         until(lambda: process.process.poll() is not None, "the end")
         assert process.end() == 130
-        assert process.out.splitlines() == ["one", "(stopped)"]
+        assert process.out.splitlines() == ["one ", "(stopped)"]
     until(lambda: mock.app.book[0].outcome == "left", "the upstream's end")
 
 

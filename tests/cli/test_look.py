@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 
 from octoplex.cli import main
 from octoplex.cli.main import COMMANDS
-from tests.shell import Home, command, run, serving
+from tests.shell import Home, command, run, serving, until
 
 SECRET = "sk-proj-never-to-be-printed"
 
@@ -149,6 +150,12 @@ def test_doctor_sees_a_server_and_its_refused_reload(home: Home) -> None:
         says = {row["what"]: row["says"] for row in rows}
         assert says["server"] == f"process {process.process.pid} at {url}"
         assert says["health"].startswith("ready")
+        text = (home.path / "octoplex.toml").read_text()
+        home.config(text.replace('["mock/m"]', '["mokc/m"]'))
+        process.process.send_signal(signal.SIGHUP)
+        until(lambda: "broken  reload" in run(home, "doctor", status=1).out, "the refused reload")
+        said = run(home, "doctor").out
+        assert said.count('there is no provider "mokc"; did you mean "mock"?') == 2
 
 
 def test_doctor_fails_when_something_is_broken(home: Home) -> None:

@@ -124,7 +124,7 @@ def test_ctrl_c_lets_a_stream_end(home: Home, mock: Mocked) -> None:
             process.process.send_signal(signal.SIGINT)
             rest = curl.stdout.read()
         assert b"[DONE]" in rest
-        assert process.end() == 0
+        assert process.process.wait(20) == 0
 
 
 def test_nothing_of_the_users_own_is_touched(bare: Home) -> None:

@@ -124,6 +124,15 @@ def test_following_the_log(home: Home) -> None:
         assert "Traceback" not in follow.out
 
 
+def test_other_peoples_text_cannot_command_a_terminal(home: Home) -> None:
+    with serving(home) as (_, url):
+        assert ask(url, "", "mock/\x1b[2Jx") == 200
+        until(lambda: records(home), "the record")
+        one = records(home)[0]["id"]
+        for words in (["logs"], ["logs", one], ["spend"]):
+            assert "\x1b" not in run(home, *words, status=0).out
+
+
 def test_a_reader_that_leaves_is_no_failure(home: Home) -> None:
     import subprocess
 

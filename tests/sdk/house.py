@@ -22,7 +22,13 @@ START_S = 20.0
 SPARE = 28
 """Providers of each dialect that a test can have to itself: breakers and keys rest."""
 
-KEYS = {"app": "sk-app-4f6d0c", "few": "sk-few-77aa01", "poor": "sk-poor-90b2", "narrow": "sk-nar-1"}
+KEYS = {
+    "app": "sk-app-4f6d0c",
+    "few": "sk-few-77aa01",
+    "counter": "sk-counter-5150",
+    "poor": "sk-poor-90b2",
+    "narrow": "sk-nar-1",
+}
 
 
 class Vendor:
@@ -69,17 +75,18 @@ def configured(folder: Path, openai: Vendor, claude: Vendor, more: str = "") -> 
     tables = [f'[server]\ndata = "{folder}/data"\ndrain_s = 1.0\n']
     dialects = (("oai", "openai-chat", openai), ("claude", "anthropic", claude))
     for prefix, dialect, vendor in dialects:
-        for name in (prefix, *(f"{prefix}{n}" for n in range(SPARE))):
-            tables.append(
-                f'[providers.{name}]\ndialect = "{dialect}"\napi_key = "env:VENDOR_KEY"\n'
-                f'base_url = "http://127.0.0.1:{vendor.port}/v1"\n'
-                f'[models.once-{name}]\ntry = ["{name}/gpt-or-claude"]\n'
-                f"retry = {{ attempts = 1 }}\n"
-            )
+        tables += [
+            f'[providers.{name}]\ndialect = "{dialect}"\napi_key = "env:VENDOR_KEY"\n'
+            f'base_url = "http://127.0.0.1:{vendor.port}/v1"\n'
+            f'[models.once-{name}]\ntry = ["{name}/gpt-or-claude"]\n'
+            f"retry = {{ attempts = 1 }}\n"
+            for name in (prefix, *(f"{prefix}{n}" for n in range(SPARE)))
+        ]
     tables.append(
         '[prices]\n"oai/gpt-priced" = { input = 1.0, output = 1.0 }\n'
         '[keys.app]\nsecret = "env:KEY_APP"\nlimits = "6000 req/min, 90M tok/min"\n'
         '[keys.few]\nsecret = "env:KEY_FEW"\nlimits = "2 req/min"\n'
+        '[keys.counter]\nsecret = "env:KEY_COUNTER"\nlimits = "1 req/min, 100 tok/min"\n'
         '[keys.poor]\nsecret = "env:KEY_POOR"\nlimits = "$0.000001/month"\n'
         '[keys.narrow]\nsecret = "env:KEY_NARROW"\nmodels = ["oai/gpt-5-mini"]\n'
     )

@@ -167,16 +167,13 @@ def test_a_stream_that_breaks_off(
     assert raised.value.body["error"]["details"]["error_code"] == wanted  # type: ignore[index]
 
 
-
 def test_an_unknown_key(gpt_sdk: OpenAIFor, claude_sdk: ClaudeFor) -> None:
     with pytest.raises(openai.AuthenticationError) as said:
         gpt_sdk("sk-nobody").chat.completions.create(model=MODELS["oai"], messages=HI)
     assert (said.value.status_code, said.value.code) == (401, "invalid_api_key")
     assert said.value.request_id
     with pytest.raises(anthropic.AuthenticationError) as raised:
-        claude_sdk("sk-nobody").messages.create(
-            model=MODELS["oai"], messages=HI, max_tokens=9
-        )
+        claude_sdk("sk-nobody").messages.create(model=MODELS["oai"], messages=HI, max_tokens=9)
     assert (raised.value.status_code, raised.value.type) == (401, "authentication_error")
     assert "sk-nobody" not in str(raised.value)
 
@@ -197,9 +194,7 @@ def test_a_spent_budget(gpt_sdk: OpenAIFor, claude_sdk: ClaudeFor, oai: Vendor) 
         gpt_sdk(KEYS["poor"]).chat.completions.create(model="oai/gpt-priced", messages=HI)
     assert (said.value.status_code, said.value.code) == (402, "insufficient_quota")
     with pytest.raises(anthropic.APIStatusError) as raised:
-        claude_sdk(KEYS["poor"]).messages.create(
-            model="oai/gpt-priced", messages=HI, max_tokens=9
-        )
+        claude_sdk(KEYS["poor"]).messages.create(model="oai/gpt-priced", messages=HI, max_tokens=9)
     assert (raised.value.status_code, raised.value.type) == (402, "billing_error")
     assert oai.book == []
 

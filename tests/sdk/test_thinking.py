@@ -84,8 +84,8 @@ def test_openai_sdk_three_turns(
         said = gpt_says(gpt, stream, model=MODELS["claude"], messages=messages, **asked)
         message = said.choices[0].message
         messages.append(message.model_dump(exclude_none=True))
-        for call in message.tool_calls or ():
-            messages.append({"role": "tool", "tool_call_id": call.id, "content": "18"})
+        calls = message.tool_calls or ()
+        messages += [{"role": "tool", "tool_call_id": c.id, "content": "18"} for c in calls]
     assert message.content == "Mild in both."
     assert messages[1]["reasoning_content"] == "Paris first.\nThen ü."
     assert claude.asked[0]["thinking"]["type"] == "enabled"

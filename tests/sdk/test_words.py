@@ -10,7 +10,10 @@ from tests.sdk import vendors as v
 from tests.sdk.house import Vendor
 from tests.sdk.sides import MODELS, answer, both_targets, streamed_or_not, vendor
 
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
+    "rkJggg=="
+)
 SAID = "Hello! How can I assist you today?"
 
 
@@ -71,9 +74,7 @@ def test_anthropic_text_system_and_image(
     source = {"type": "base64", "media_type": "image/png", "data": PNG}
     content = [{"type": "text", "text": "What is this?"}, {"type": "image", "source": source}]
     messages = [{"role": "user", "content": content}]
-    said = claude_says(
-        sonnet, stream, model=MODELS[target], system="Be brief.", messages=messages
-    )
+    said = claude_says(sonnet, stream, model=MODELS[target], system="Be brief.", messages=messages)
     assert said.content[0].text == SAID
     assert said.stop_reason == "end_turn"
     assert (said.usage.input_tokens, said.usage.output_tokens) == (19, 10)
@@ -195,9 +196,7 @@ def test_iterating_over_raw_chunks_and_events(
     hi: Any = [{"role": "user", "content": "Hi"}]
     for target, behind in (("oai", oai), ("claude", claude)):
         behind.plays(answer(target, v.text(SAID), stream=True))
-        chunks = list(
-            gpt.chat.completions.create(model=MODELS[target], messages=hi, stream=True)
-        )
+        chunks = list(gpt.chat.completions.create(model=MODELS[target], messages=hi, stream=True))
         assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == SAID
         assert all(c.usage is None for c in chunks), "usage was not asked for"
         events = list(

@@ -73,9 +73,7 @@ def chat_stream(deltas: list[Json], finish: str | None = "stop", usage: Json = C
             "model": GPT,
             "service_tier": "default",
             "system_fingerprint": FINGERPRINT,
-            "choices": [
-                {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
-            ],
+            "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}],
             "usage": None,
             **more,
         }
@@ -167,9 +165,7 @@ def _block(block: Json) -> tuple[Json, list[Json]]:
             deltas = [{"type": "text_delta", "text": t} for t in halves(block["text"])]
             return {"type": "text", "text": ""}, deltas
         case "thinking":
-            deltas = [
-                {"type": "thinking_delta", "thinking": t} for t in halves(block["thinking"])
-            ]
+            deltas = [{"type": "thinking_delta", "thinking": t} for t in halves(block["thinking"])]
             deltas.append({"type": "signature_delta", "signature": block["signature"]})
             return {"type": "thinking", "thinking": "", "signature": ""}, deltas
         case "tool_use":
@@ -212,10 +208,10 @@ def called_deltas(*calls: tuple[str, str, Json]) -> list[Json]:
         first = {"index": index, "id": id_, "type": "function", "function": function}
         deltas.append({"tool_calls": [first]})
         written = json.dumps(given)
-        for piece in (written[:4], written[4:]):
-            deltas.append(
-                {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
-            )
+        deltas += [
+            {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
+            for piece in (written[:4], written[4:])
+        ]
     return deltas
 
 

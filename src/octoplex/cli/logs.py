@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from octoplex.cli.place import config_option, json_option, place_of
-from octoplex.cli.show import print_json, print_table
+from octoplex.cli.show import clean, print_json, print_table
 from octoplex.ledger import Page, Reader, Record, dollars
 from octoplex.wire.ask import Attempt
 from octoplex.wire.error import NotFound
@@ -85,7 +85,7 @@ def _print(rows: list[Record], as_json: bool, line_by_line: bool) -> None:
             click.echo(msgspec.json.encode(row.shown()).decode())
     elif line_by_line:
         for row in rows:
-            click.echo("  ".join(cell for cell in _cells(row) if cell))
+            click.echo(clean("  ".join(cell for cell in _cells(row) if cell)))
     else:
         print_table(COLUMNS, [_cells(row) for row in rows], FIGURES)
 
@@ -128,9 +128,9 @@ def _whole(row: Record) -> None:
     ]
     for name, value in shown:
         if value:
-            click.echo(f"{name:<10}{value}")
+            click.echo(clean(f"{name:<10}{value}"))
     for number, attempt in enumerate(row.attempts, 1):
-        click.echo(f"attempt {number} {_attempt(attempt)}")
+        click.echo(clean(f"attempt {number} {_attempt(attempt)}"))
 
 
 def _tokens(row: Record) -> str:

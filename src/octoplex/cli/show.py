@@ -2,9 +2,11 @@
 
 On a terminal a listing is a table as wide as the terminal (and plain under NO_COLOR);
 in a pipe it is whole lines in columns, nothing cut and nothing coloured. JSON is one value,
-indented, with a line end.
+indented, with a line end. Model names and errors are other people's text: what could
+command a terminal is taken out of them.
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 Row = Sequence[str]
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """The text without control characters, on one line."""
+    return _CONTROL.sub(" ", text)
 
 
 def print_json(value: Any) -> None:
@@ -26,6 +34,7 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Row], right: frozenset[str]) -> None:
     """Print rows under column names; columns in `right` are figures."""
+    rows = [[clean(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _on_terminal(columns, rows, right)
     else:
@@ -33,13 +42,15 @@ def print_table(columns: Sequence[str], rows: Sequence[Row], right: frozenset[st
 
 
 def _on_terminal(columns: Sequence[str], rows: Sequence[Row], right: frozenset[str]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    console = Console()
+    style = "" if console.no_color else "bold"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style=style)
     for name in columns:
         justify: Any = "right" if name in right else "left"
         table.add_column(name, justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    console.print(table)
 
 
 def _in_pipe(columns: Sequence[str], rows: Sequence[Row], right: frozenset[str]) -> None:

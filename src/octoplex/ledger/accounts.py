@@ -12,21 +12,22 @@ matches no open order is looked for among the ended ones and counted when it is 
 """
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import suppress
 from typing import cast
 
 import msgspec
 from msgspec.structs import replace
 
-from octoplex.ledger.bulk import cleaned
-from octoplex.ledger.marks import WITH_ID, mark_batch, sought
+from octoplex.ledger.clean import cleaned
+from octoplex.ledger.marks import WITH_ID, marks_of, sought
 from octoplex.ledger.period import DAY_MS
 from octoplex.ledger.rows import SETTLED, Order, Settlement
 from octoplex.wire.event import Usage
 
 Terms = tuple[str, str, str, str, str, str]
-Sums = list[int]
+Days = dict[tuple[int, int], list[int]]
+"""Sums of each day and terms: requests, input and output tokens, nano, estimated."""
+Matched = tuple[dict[int, Order], list[Settlement], set[int], int]
+"""Orders that stay open, settlements to write, open orders they end, how many were double."""
 
 Row = tuple[str | int, ...]
 
@@ -38,7 +39,8 @@ TERMS = ("key_id", "key_name", "route", "provider", "model", "price_version")
 
 _KNOWN = f"select {', '.join(TERMS)}, id from terms"
 _LEARN = f"insert into terms ({', '.join(TERMS)}) values (?, ?, ?, ?, ?, ?)"
-_LAST = "select coalesce(max(seq), 0) from batches"
+_LAST = """select max(coalesce((select max(seq) from batches), 0),
+    coalesce((select max(seq) from opened), 0))"""
 _WRITE = """insert into inbox (seq, first_id, last_id, attempts, marks, days, opened, forget)
     values (?, ?, ?, ?, ?, ?, ?, ?)"""
 _LOST = "select request_id, attempt, at_ms, terms, reserved_nano from still_open"
@@ -59,28 +61,22 @@ class Accounts:
         self._open: dict[int, Order] = {}
         """Orders in `opened` that have not ended, by identity; kept, so that it stays theirs."""
         self._since_carry = 0
-        self._terms: dict[Terms, int] = {}
-        self._recall()
+        (self._seq,) = db.execute(_LAST).fetchone()
+        self._terms: dict[Terms, int] = {row[:6]: row[6] for row in db.execute(_KNOWN)}
 
     def settle_lost(self) -> int:
         """Settle reservations a kill left open at what was reserved, flagged (F46); how many."""
-
-        def work() -> int:
-            lost = self._db.execute(_LOST).fetchall()
-            days: dict[tuple[int, int], Sums] = {}
-            rows: list[Row] = []
-            for id_, attempt, at_ms, terms, nano in lost:
-                rows.append(
-                    (id_, attempt, at_ms, terms, nano, SETTLED, nano, 0, 0, 0, 0, 0, 0, 1, "lost")
-                )
-                sums = days.setdefault((at_ms // DAY_MS, terms), [0, 0, 0, 0, 0])
-                for place, amount in enumerate((1, 0, 0, nano, 1)):
-                    sums[place] += amount
-            self._end(rows, days)
-            self._db.execute(_FORGET, (1 << 62,))
-            return len(lost)
-
-        return self._whole(work)
+        lost = self._db.execute(_LOST).fetchall()
+        days: Days = {}
+        rows: list[Row] = []
+        for id_, attempt, at_ms, terms, nano in lost:
+            sums = days.setdefault((at_ms // DAY_MS, terms), [0, 0, 0, 0, 0])
+            sums[:] = sums[0] + 1, 0, 0, sums[3] + nano, sums[4] + 1
+            rows.append(
+                (id_, attempt, at_ms, terms, nano, SETTLED, nano, 0, 0, 0, 0, 0, 0, 1, "lost")
+            )
+        self._insert(rows, days, None, True)
+        return len(lost)
 
     def write(self, rows: list[Order | Settlement]) -> int:
         """Write a batch in one transaction; how many rows an earlier one had settled already.
@@ -88,30 +84,31 @@ class Accounts:
         Raises:
             sqlite3.Error: nothing of it was written.
         """
-        fresh, done, taken = self._match(rows)
-        conflicts = sum(type(row) is Settlement for row in rows) - len(done)
+        fresh, done, taken, conflicts = self._match(rows)
         carry = self._since_carry >= CARRY
-        waiting = fresh
         if carry:
-            waiting = {k: o for k, o in self._open.items() if k not in taken} | fresh
+            still = {key: order for key, order in self._open.items() if key not in taken}
+            opened = [*still.values(), *fresh.values()]
+        else:
+            opened = [*fresh.values()]
         try:
-            self._whole(lambda: self._fast(list(waiting.values()), done, carry))
+            self._write(opened, done, carry)
         except REFUSED:
-            clean = [_clean_order(order) for order in waiting.values()]
-            self._whole(lambda: self._fast(clean, [_clean(one) for one in done], carry))
+            clean = [_clean_order(order) for order in opened]
+            self._write(clean, [_clean(one) for one in done], carry)
         self._since_carry = 0 if carry else self._since_carry + 1
         for key in taken:
             del self._open[key]
         self._open |= fresh
         return conflicts
 
-    def _match(
-        self, rows: list[Order | Settlement]
-    ) -> tuple[dict[int, Order], list[Settlement], set[int]]:
-        """Orders that stay open, settlements to write, and which open orders those end."""
+    def _match(self, rows: list[Order | Settlement]) -> Matched:
+        """Find for each settlement the reservation it ends."""
         fresh: dict[int, Order] = {}
         done: list[Settlement] = []
         taken: set[int] = set()
+        conflicts = 0
+        open_ = self._open
         for row in rows:
             if type(row) is Order:
                 fresh[id(row)] = row
@@ -119,12 +116,13 @@ class Accounts:
                 key = id(row.order)
                 if key in fresh:
                     del fresh[key]
-                elif key in self._open and key not in taken:
+                elif key in open_ and key not in taken:
                     taken.add(key)
                 elif self._has_ended(row.order, done):
+                    conflicts += 1
                     continue
                 done.append(row)
-        return fresh, done, taken
+        return fresh, done, taken, conflicts
 
     def _has_ended(self, order: Order, done: list[Settlement]) -> bool:
         """Whether an attempt that is not open has ended before; asked for odd ones only."""
@@ -138,20 +136,18 @@ class Accounts:
             return False
         return any(row[:2] == [id_, attempt] for (text,) in found for row in _decode(text))
 
-    def _fast(self, opened: list[Order], done: list[Settlement], carry: bool) -> int:
-        days: dict[tuple[int, int], Sums] = {}
-        self._end([self._row(one, days) for one in done], days)
-        if opened or carry:
-            text = _encode(
-                [(o.request_id, o.attempt, o.at_ms, self._of(o), o.nano) for o in opened]
-            )
-            seq = self._db.execute(_OPENED, (text.decode(),)).lastrowid
-            if carry:
-                self._db.execute(_FORGET, (seq,))
-        return 0
+    def _write(self, opened: list[Order], done: list[Settlement], forget: bool) -> None:
+        days: Days = {}
+        rows = [self._row(one, days) for one in done]
+        text = None
+        if opened:
+            of = self._of
+            waiting = [(o.request_id, o.attempt, o.at_ms, of(o), o.nano) for o in opened]
+            text = _encode(waiting).decode()
+        self._insert(rows, days, text, forget)
 
-    def _row(self, done: Settlement, days: dict[tuple[int, int], Sums]) -> Row:
-        """What is stored of a settlement, its amounts added to the sums of its day."""
+    def _row(self, done: Settlement, days: Days) -> Row:
+        """What is stored of a settlement; its amounts are added to the sums of its day."""
         order, usage, nano, state = done.order, done.usage, done.nano, done.state
         estimated = 1 if done.estimated else 0
         at_ms, terms = order.at_ms, self._of(order)
@@ -184,19 +180,17 @@ class Accounts:
             done.outcome,
         )
 
-    def _end(self, rows: list[Row], days: dict[tuple[int, int], Sums]) -> None:
-        if not rows:
-            return
+    def _insert(self, rows: list[Row], days: Days, opened: str | None, forget: bool) -> None:
+        first = last = marks = ""
+        if rows:
+            ids = [str(row[0]) for row in rows]
+            first, last = min(ids), max(ids)
+            marks = _encode(marks_of(ids, first, last)).decode()
+        sums = _encode([(*key, *map(cleaned, amounts)) for key, amounts in days.items()]).decode()
         text = _encode(rows).decode()
-        ids = [str(row[0]) for row in rows]
-        seq = self._db.execute(_ENDED, (min(ids), max(ids), text)).lastrowid or 0
-        mark_batch(self._db, seq, ids, ())
-        if days:
-            values: list[object] = []
-            for key, sums in days.items():
-                values += key
-                values += [cleaned(value) for value in sums]
-            DAYS.run(self._db, values)
+        values = (self._seq + 1, first, last, text, marks or "[]", sums, opened, forget)
+        self._db.execute(_WRITE, values)
+        self._seq += 1
 
     def _of(self, order: Order) -> int:
         terms = (
@@ -218,23 +212,6 @@ class Accounts:
             number = self._db.execute(_LEARN, clean).lastrowid or 0
         self._terms[terms] = number
         return number
-
-    def _recall(self) -> None:
-        self._terms = {row[:6]: row[6] for row in self._db.execute(_KNOWN)}
-
-    def _whole(self, work: Callable[[], int]) -> int:
-        """Do `work` whole or not at all."""
-        self._db.execute("begin immediate")
-        try:
-            result = work()
-            self._db.execute("commit")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("rollback")
-            with suppress(sqlite3.Error):
-                self._recall()  # terms learned in it are gone with it
-            raise
-        return result
 
 
 def _text(value: str) -> str:

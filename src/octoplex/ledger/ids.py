@@ -18,7 +18,13 @@ def request_ids(
 ) -> Callable[[], str]:
     """Make a maker of ids: `req_`, 11 hex digits of milliseconds, 16 of randomness."""
 
+    last_ms, head = -1, ""
+
     def new_id() -> str:
-        return f"req_{now_ns() // 1_000_000:011x}{bits(64):016x}"
+        nonlocal last_ms, head
+        now_ms = now_ns() // 1_000_000
+        if now_ms != last_ms:
+            last_ms, head = now_ms, f"req_{now_ms:011x}"
+        return f"{head}{bits(64):016x}"
 
     return new_id

@@ -35,8 +35,21 @@ _DAYS = """select key_id, day, sum(nano) from days join terms on terms.id = days
     where day >= ? group by key_id, day"""
 _TOTALS = """select key_id, sum(nano) from days join terms on terms.id = days.terms
     group by key_id"""
-_ATTEMPTS = "select * from ledger where request_id = ? order by attempt"
-_ALL_ATTEMPTS = "select * from ledger order by request_id, attempt"
+_ATTEMPTS = "select * from ledger order by request_id, attempt"
+_ENDED_OF = f"""select * from ended where request_id = :id
+    and seq in (select seq {WITH_ID} and instr(attempts, :text))"""
+_OPEN_OF = """select distinct null, request_id, attempt, json_extract(value, '$[2]'),
+    json_extract(value, '$[3]'), json_extract(value, '$[4]'), 0, 0, 0, 0, 0, 0, 0, 0, 0, ''
+    from (select value, json_extract(value, '$[0]') as request_id,
+        json_extract(value, '$[1]') as attempt
+        from opened, json_each(opened.attempts) where instr(opened.attempts, :text))
+    where request_id = :id and attempt not in (select attempt from mine)"""
+_ATTEMPTS_OF = f"""with mine as ({_ENDED_OF}), open_ as ({_OPEN_OF}),
+    attempts as (select * from mine union all select * from open_)
+    SHOWN from attempts join terms on terms.id = attempts.terms order by attempt"""
+"""What the view `ledger` shows, out of the few batches that may hold a request.
+`SHOWN` is that view's own list of columns."""
+_SHOWN = "select sql from sqlite_schema where name = 'ledger'"
 _KEYS = """select id, name, hash, prefix, last4, tenant, models, limits, created_at_ms,
     expires_at_ms, revoked_at_ms from keys order by created_at_ms, id"""
 _FIND = f"select seq, records {WITH_ID} and instr(records, :text)"
@@ -87,8 +100,13 @@ class Reader:
     def attempts(self, request_id: str | None = None) -> list[dict[str, Any]]:
         """The ledger's rows of one request, or all, by the names of the view `ledger`."""
         with self._borrowed(self._folder / "ledger.db") as db:
-            text = _ALL_ATTEMPTS if request_id is None else _ATTEMPTS
-            found = db.execute(text, () if request_id is None else (request_id,))
+            if request_id is None:
+                found = db.execute(_ATTEMPTS)
+            else:
+                (view,) = db.execute(_SHOWN).fetchone()
+                shown = view[view.index("select") : view.rindex("from")]
+                values = {**sought(request_id), "text": _encode(request_id).decode()}
+                found = db.execute(_ATTEMPTS_OF.replace("SHOWN", shown), values)
             names = [column[0] for column in found.description]
             return [dict(zip(names, row, strict=True)) for row in found]
 
@@ -189,9 +207,15 @@ class Reader:
             )
         try:
             yield db
+        except GeneratorExit:  # whoever read had enough
+            self._give_back(path, db)
+            raise
         except BaseException:
             db.close()
             raise
+        self._give_back(path, db)
+
+    def _give_back(self, path: Path, db: sqlite3.Connection) -> None:
         with self._guard:
             free = self._free.setdefault(path, [])
             if len(free) < KEPT:

@@ -9,7 +9,7 @@ import sqlite3
 
 import msgspec
 
-from octoplex.ledger.bulk import cleaned
+from octoplex.ledger.clean import cleaned
 from octoplex.ledger.marks import marks_of
 from octoplex.ledger.rows import NO_METADATA, Record
 

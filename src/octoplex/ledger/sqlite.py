@@ -46,7 +46,7 @@ from octoplex.ledger.writer import Money, Tempo, Writer
 from octoplex.wire.error import BadConfig, InvalidCall, StoreFailed
 
 T = TypeVar("T")
-WAL_PAGES = 4_000
+WAL_PAGES = 1_000
 """Checkpoint at 16 MB of log at the latest; sooner when nothing is waiting."""
 
 

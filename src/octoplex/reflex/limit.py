@@ -236,11 +236,11 @@ class Buckets:
         """
         rows: list[tuple[str, int, int, float]] = []
         for buckets in self._by_unit:
-            bucket = buckets[0]
-            if len(buckets) > 1:
-                bucket = min(buckets, key=_remaining)
-            full_s = (bucket.full - bucket.level) / bucket.count / 1e9
-            rows.append((bucket.rate.unit, bucket.count, _remaining(bucket), full_s))
+            bucket = buckets[0] if len(buckets) == 1 else min(buckets, key=_remaining)
+            level, count = bucket.level, bucket.count
+            # Floats are near enough for a header, and a tenth of the cost of these integers.
+            remaining = int(level / bucket.period_ns) if level > 0 else 0
+            rows.append((bucket.rate.unit, count, remaining, (bucket.full - level) / count / 1e9))
         return rows
 
     def adopt(self, old: "Buckets") -> None:

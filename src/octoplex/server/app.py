@@ -127,7 +127,9 @@ class App:
             if route.method == method and rest and rest != path:
                 inbound.rest = rest
                 return route
-        allowed = sorted({r.method for r in self._exact.values() if r.path == path})
+        rows = [r for r in self._exact.values() if r.path == path]
+        rows += [r for r in self._open if path.startswith(r.path) and path != r.path]
+        allowed = sorted({r.method for r in rows})
         if allowed:
             raise WrongMethod(
                 f"{path} takes {' or '.join(allowed)}, not {line.method}.",

@@ -6,7 +6,7 @@ Reference for the names: `contracts.md` (Shapes), OpenAI's and Anthropic's API r
 import math
 from time import monotonic
 
-from octoplex.gateway import Gateway
+from octoplex.gateway import Gateway, header_safe
 from octoplex.server.inbound import Inbound
 from octoplex.wire.answer import Head
 from octoplex.wire.ask import Call
@@ -19,22 +19,27 @@ def answer_headers(inbound: Inbound, call: Call, head: Head, gateway: Gateway) -
     attempts = trail.attempts
     count = len(attempts) or 1
     who = gateway.lines(trail.route, attempts[-1].target if attempts else head.model)
-    if inbound.echo or call.face != "openai-chat":
+    if call.face != "openai-chat":
         lines = f"{inbound.id_lines()}{who}x-octoplex-attempts: {count}\r\n"
     else:
         spent_ms = int((monotonic() - call.started_at) * 1000)
+        ids = inbound.id_lines() if inbound.echo else f"x-request-id: {inbound.id}\r\n"
         lines = (
-            f"x-request-id: {inbound.id}\r\n{who}x-octoplex-attempts: {count}\r\n"
-            f"openai-processing-ms: {spent_ms}\r\n"
+            f"{ids}{who}x-octoplex-attempts: {count}\r\nopenai-processing-ms: {spent_ms}\r\n"
         )
     if not call.stream:
         lines += f"x-octoplex-cost-nano: {trail.nano}\r\n"
     if trail.dropped:
-        lines += f"x-octoplex-dropped: {', '.join(dict.fromkeys(trail.dropped))}\r\n"
+        lines += f"x-octoplex-dropped: {_names(trail.dropped)}\r\n"
     if trail.added:
-        lines += f"x-octoplex-added: {', '.join(dict.fromkeys(trail.added))}\r\n"
+        lines += f"x-octoplex-added: {_names(trail.added)}\r\n"
     lines += gateway.limit_lines(call.caller, call.face)
     return lines.encode("latin-1", "replace") + inbound.cors
+
+
+def _names(names: list[str]) -> str:
+    """Member names in a header: the caller chose them, so they may hold anything."""
+    return header_safe(", ".join(dict.fromkeys(names)))[:2_000]
 
 
 def trailing(call: Call) -> bytes:

@@ -26,6 +26,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from octoplex.server.line import UPLOAD_GAP_S, left, merged, too_large, too_slow
 
 HEAD_CAP = 64 * 1024
+LINGER_S = 2.0
+"""How long a caller that still sends is listened to after its answer (RFC 9112, 9.6)."""
+OFFERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 METHODS = {b"POST": "POST", b"GET": "GET"}
 NOT_HTTP = (
     b'{"error":{"message":"This is not a valid HTTP/1.1 request.",'
@@ -57,6 +60,7 @@ class Direct:
         "_protocol",
         "_size",
         "_waiter",
+        "begun",
         "client",
         "gone",
         "headers",
@@ -74,7 +78,7 @@ class Direct:
         self.headers = merged(pairs)
         self.method = self.path = ""
         self.query = b""
-        self.gone = False
+        self.gone = self.begun = False
         self._body: list[bytes] = []
         self._size = 0
         self._complete = self._continue = self._keep = self._old = self._over = False
@@ -149,6 +153,7 @@ class Direct:
         keep = self._keep and self._complete and not self._old
         pieces = [data] if self._old else [b"%x\r\n%b\r\n" % (len(data), data)] if data else []
         if block is not None:
+            self.begun = True
             pieces.insert(0, self._head(block, keep))
         if last and not self._old:
             pieces.append(b"0\r\n\r\n")
@@ -206,9 +211,9 @@ class Direct:
             self.task.cancel()
 
     @property
-    def over(self) -> bool:
-        """Whether its response is complete."""
-        return self._over
+    def heard(self) -> bool:
+        """Whether the request has come to its end."""
+        return self._complete
 
     def hang_up(self) -> None:
         """No keep-alive after this response."""
@@ -238,6 +243,7 @@ class DoorProtocol(HttpToolsProtocol):
         self.waiting: deque[Direct] = deque()
         self.idle_at = self.loop.time()
         self._head_size = 0
+        self._deaf = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the requests in progress that nobody waits for them."""
@@ -250,17 +256,15 @@ class DoorProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse; then start what has been parsed, its body usually with it."""
+        if self._deaf:
+            return
         before = self.line
         try:
             self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._decline(data[offer.args[0] :])
         except httptools.HttpParserError:
             self._refuse()
-            return
-        except httptools.HttpParserUpgrade:
-            # We stay with HTTP/1.1, as a server may; what follows the request is not ours.
-            if self.line is not None:
-                self.line.hang_up()
-                self.line.complete()
         line = self.line
         if line is not None and line is not before:
             self._start(line)
@@ -279,7 +283,7 @@ class DoorProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
         self.headers.append((name.lower(), value))
-        self._bounded(len(name) + len(value))
+        self._bounded(len(name) + len(value) + 4)
 
     def _bounded(self, size: int) -> None:
         self._head_size += size
@@ -303,8 +307,10 @@ class DoorProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
-        """The newest request is complete."""
+        """The newest request is complete. Reading goes on: that is how a leaving is noticed."""
         self._newest.complete()
+        if not self.waiting:
+            self.flow.resume_reading()
 
     def _start(self, line: Direct) -> None:
         task = line.task = self.loop.create_task(self.app.serve(line))
@@ -314,10 +320,10 @@ class DoorProtocol(HttpToolsProtocol):
 
     def responded(self, keep: bool) -> None:
         """A response is complete: the next request may start."""
-        self.line = None
+        line, self.line = self.line, None
         self.server_state.total_requests += 1
         if not keep:
-            self.transport.close()
+            self._hang_up(line is None or line.heard)
             return
         self.idle_at = self.loop.time()
         if self.waiting:
@@ -338,11 +344,52 @@ class DoorProtocol(HttpToolsProtocol):
         else:
             self.line.hang_up()
 
+    def _decline(self, rest: bytes) -> None:
+        """Parse a request again without its offer to switch protocols (RFC 9110, 7.8).
+
+        The parser takes the offer for the end of HTTP and skips the body.
+        """
+        line = self._newest
+        if line.method == "CONNECT":
+            self._refuse()
+            return
+        if self.line is line:
+            self.line = None
+        else:
+            self.waiting.pop()
+        kept = [pair for pair in self.headers if pair[0] not in OFFERS]
+        lines = b"".join([b"%b: %b\r\n" % pair for pair in kept])
+        version = self.parser.get_http_version().encode()
+        head = b"%b %b HTTP/%b\r\n%b\r\n" % (line.method.encode(), self.url, version, lines)
+        self.parser = httptools.HttpRequestParser(self)
+        try:
+            self.parser.feed_data(head + rest)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._refuse()
+
     def _refuse(self) -> None:
-        if self.line is not None:
-            # A response may be half written; anything more would corrupt it.
-            self.transport.close()
+        """What came is no HTTP. Say so, unless an earlier request is still being answered."""
+        self._deaf = True
+        line = self.line
+        if line is not None and (line.heard or line.begun):
+            if self.waiting and not self.waiting[-1].heard:
+                self.waiting.pop()
+            (self.waiting[-1] if self.waiting else line).hang_up()
             return
         head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
         self.transport.write(STATUS[400] + head % len(NOT_HTTP) + NOT_HTTP)
-        self.transport.close()
+        if line is not None:
+            self.line = None
+            line.leave()
+        self._hang_up(False)
+
+    def _hang_up(self, heard: bool) -> None:
+        """Close. To close on a caller that still sends would be a reset, and cost it our answer."""
+        transport = self.transport
+        if heard or transport.is_closing() or not transport.can_write_eof():
+            transport.close()
+            return
+        self._deaf = True
+        self.flow.resume_reading()
+        transport.write_eof()
+        self.loop.call_later(LINGER_S, transport.close)

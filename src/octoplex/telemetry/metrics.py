@@ -69,9 +69,16 @@ class Cell:
         self.cached += usage.cached_tokens
         self.output += usage.output_tokens
         self.nano += nano
-        self.duration.add(total_s)
+        duration, first = self.duration, self.first
+        at = bisect_left(SECONDS, total_s)
+        duration.counts[at] += 1
+        duration.total += total_s
         if first_s:
-            self.first.add(first_s)
+            # A whole answer opens as it ends: nearly always the same bucket.
+            if at and first_s <= SECONDS[at - 1]:
+                at = bisect_left(SECONDS, first_s)
+            first.counts[at] += 1
+            first.total += first_s
 
 
 class Gauge:

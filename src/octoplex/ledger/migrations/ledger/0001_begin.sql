@@ -12,7 +12,7 @@ create table terms (
     unique (key_id, key_name, route, provider, model, price_version)
 ) strict;
 
--- Attempts that have ended, one row per commit (which may hold none); never changed. `attempts` is a JSON array
+-- Attempts that have ended, one row per commit; never changed. `attempts` is a JSON array
 -- of rows: see the view `ended` for what stands where.
 create table batches (
     seq integer not null primary key,
@@ -57,7 +57,7 @@ from batches;
 
 create trigger inbox_in instead of insert on inbox begin
     insert into batches (seq, first_id, last_id, attempts)
-    select new.seq, new.first_id, new.last_id, new.attempts;
+    select new.seq, new.first_id, new.last_id, new.attempts where new.attempts <> '[]';
     insert into marks (mark, seq) select value, new.seq from json_each(new.marks);
     insert into days (day, terms, requests, input_tokens, output_tokens, nano, estimated)
     select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
@@ -119,5 +119,5 @@ select request_id, attempt, strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unix
     key_name, route, provider, model, price_version, reserved_nano,
     case state when 0 then 'reserved' when 1 then 'settled' else 'released' end as state,
     nano, input_tokens, output_tokens, cached_tokens, cache_write_tokens, cache_write_1h_tokens,
-    reasoning_tokens, estimated, nano > reserved_nano as exceeded, outcome
+    reasoning_tokens, estimated, nano > reserved_nano as exceeded, outcome, seq
 from attempts join terms on terms.id = attempts.terms;
