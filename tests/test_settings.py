@@ -23,11 +23,11 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("text, says", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("text", "says"), WRONG.values(), ids=WRONG)
 def test_a_mistake_is_named(text: str, says: str) -> None:
     with pytest.raises(BadConfig, match=says) as caught:
         parse(text, "here.toml")
-    assert "here.toml" in str(caught.value) or "no size" in str(caught.value) or "size" in says
+    assert str(caught.value).startswith("here.toml: ")
 
 
 def test_prices_are_exact() -> None:
@@ -43,7 +43,7 @@ def test_a_tree_cannot_be_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text, expected", [("32 MB", 32_000_000), ("512KiB", 524_288), ("7", 7), ("1 gb", 10**9)]
+    ("text", "expected"), [("32 MB", 32_000_000), ("512KiB", 524_288), ("7", 7), ("1 gb", 10**9)]
 )
 def test_sizes(text: str, expected: int) -> None:
     assert size(text) == expected

@@ -160,7 +160,10 @@ def parse(text: str, origin: str = "octoplex.toml") -> Settings:
     tables.pop("origin")
     parts = {name: _table(value, tables[name], origin, name) for name, value in tree.items()}
     settings = Settings(origin=origin, **parts)
-    size(settings.server.max_body)
+    try:
+        size(settings.server.max_body)
+    except BadConfig as error:
+        raise BadConfig(f"{origin}: [server] max_body: {error}") from None
     return settings
 
 
