@@ -225,7 +225,7 @@ def test_a_call_that_waited_in_vain_is_refused_with_what_is_left() -> None:
             "window_ends_at": "2026-03-01T00:00:00Z",
         }
         assert str(refused.value) == (
-            "the budget of $1.50 per month has $0.50 left ($1.00 is held by calls in flight), and "
+            "The budget of $1.50 per month has $0.50 left ($1.00 is held by calls in flight), and "
             "this call may cost up to $0.75; it renews at 2026-03-01T00:00:00Z"
         )
         assert book.open_nano == 10**9

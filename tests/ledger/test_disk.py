@@ -200,6 +200,6 @@ def test_a_reader_needs_no_server_and_leaves_nothing_writable(tmp_path: Path) ->
     reader = Reader(tmp_path)
     assert reader.spend(SpendQuery()).total_nano == 9
     with reader._borrowed(tmp_path / "ledger.db") as db, pytest.raises(sqlite3.OperationalError):
-        db.execute("delete from attempts")
+        db.execute("delete from batches")
     reader.close()
     assert Reader(tmp_path / "nowhere").spend(SpendQuery()).rows == []

@@ -212,3 +212,41 @@ def test_keys_are_kept_and_revoked_by_name_or_id(store: Store) -> None:
         ("key_1", DAY2, ("main", "openai/*")),
         ("key_3", DAY2, ("main", "openai/*")),
     ]
+
+
+def test_one_bad_record_does_not_take_its_neighbours_along(store: Store) -> None:
+    good, labels = Record("r1", DAY1, user="u"), Raw(b'{"a":[1, 2]}')
+    for record in (
+        good,
+        Record("r2", DAY1, metadata=Raw(b'{"a":'), error="bad \ud800", why="w"),
+        Record("r3", DAY1, input_tokens=2**70),
+        Record("r4", DAY1, total_s=float("nan")),
+        Record("r5", DAY1, metadata=labels),
+    ):
+        store.record(record)
+    found = {r.id: r for r in asyncio.run(store.requests(Page()))}
+    assert set(found) >= {"r1", "r2", "r3", "r5"}
+    assert found["r1"].user == "u"
+    assert (found["r2"].why, bytes(found["r2"].metadata)) == ("w", b"null")
+    assert bytes(found["r5"].metadata) == bytes(labels)
+
+
+def test_a_key_is_found_among_the_records_of_many(store: Store) -> None:
+    ids = [f"req_{number * 50:011x}{number:016x}" for number in range(3_000)]
+    for number, id_ in enumerate(ids):
+        store.record(Record(id_, DAY1, key_id="rare" if number % 1_000 == 7 else f"k{number % 3}"))
+
+    def page(**how: object) -> list[str]:
+        return [r.id for r in asyncio.run(store.requests(Page(**how)))]  # type: ignore[arg-type]
+
+    assert page(key_id="rare") == [ids[2_007], ids[1_007], ids[7]]
+    assert page(key_id="rare", before=ids[2_007], limit=1) == [ids[1_007]]
+    assert page(key_id="rare", after=ids[5], limit=2) == [ids[1_007], ids[7]]
+    assert page(key_id="rar") == []
+    assert page(limit=5_000) == ids[::-1]
+    assert page(limit=0) == []
+    for number in (0, 511, 512, 1_700, 2_999):
+        record = asyncio.run(store.request(ids[number]))
+        assert record is not None
+        assert record.id == ids[number]
+    assert asyncio.run(store.request(ids[5] + "x")) is None

@@ -102,6 +102,7 @@ def running(folder: Path, config: str, *launcher: str, keyed: bool = True) -> It
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "VENDOR_KEY": "sk-vendor-1"}
+    env |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     if keyed:
         env |= {f"KEY_{name.upper()}": value for name, value in KEYS.items()}
     start = launcher or (sys.executable, "-m", "octoplex")

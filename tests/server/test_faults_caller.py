@@ -196,9 +196,7 @@ def test_f41_a_body_that_stops_coming(
     run(main())
 
 
-def test_f39_a_caller_that_only_stops_sending_is_still_answered(
-    tmp_path: Path, run: Run
-) -> None:
+def test_f39_a_caller_that_only_stops_sending_is_still_answered(tmp_path: Path, run: Run) -> None:
     """Half-closing after the request is legal (RFC 9112 9.6); it must not corrupt anything."""
 
     async def slow(exchange: Exchange) -> None:

@@ -57,6 +57,16 @@ class Seen(Struct, frozen=True):
 class Decoder(Protocol):
     """Provider's stream -> events. Raises UpstreamError for an in-band failure event."""
 
+    @property
+    def stop(self) -> StopReason | None:
+        """Why the stream stopped, as soon as the provider has said so."""
+        ...
+
+    @property
+    def read(self) -> Sequence[Event]:
+        """The events of the last `feed`, also of one that raised: what came before the error."""
+        ...
+
     def feed(self, wire: bytes) -> Sequence[Event]:
         """Decode the wire bytes of one or more whole SSE events."""
         ...
@@ -76,7 +86,12 @@ class Scanner(Protocol):
 
     content: bool
     """A content event (text, thinking, tool call, refusal) or the stop reason has been seen."""
-    stop: StopReason | None
+
+    @property
+    def stop(self) -> StopReason | None:
+        """Why the stream stopped, as soon as the provider has said so."""
+        ...
+
     model: str
     error: UpstreamError | None
     ended: bool

@@ -20,6 +20,7 @@ from octoplex.wire.error import InvalidCall
 
 _split = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.Encoder().encode
+_SPACE = frozenset({b" ", b"\t", b"\n", b"\r"})
 
 
 def split(body: bytes) -> dict[str, Raw]:
@@ -32,10 +33,35 @@ def split(body: bytes) -> dict[str, Raw]:
         fields = _split(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidCall(f"The body is not a JSON object: {error}.") from None
-    # A key may also be spelt with escapes ("mod\u0065l"), which no byte search finds.
-    if body.count(b'"model"') > 1 or b"\\u006" in body:
+    # Every member was kept if they add up to the body; searching 36 kB for names costs 40 us.
+    if len(_encode(fields)) != len(body) and not _adds_up(body, fields):
         _refuse_two_models(body)
     return fields
+
+
+def _adds_up(body: bytes, fields: Mapping[str, Raw]) -> bool:
+    """Whether the body is these members and white space, and so holds none twice.
+
+    False also for a name spelt with escapes, which is only a reason to look closely.
+    """
+    at = _skip(body, 0)
+    for name, value in fields.items():
+        key = b'"%b"' % name.encode()
+        at = _skip(body, at + 1)  # after `{` or `,`
+        if not body.startswith(key, at):
+            return False
+        at = _skip(body, at + len(key))
+        if not body.startswith(b":", at):
+            return False
+        at = _skip(body, _skip(body, at + 1) + len(memoryview(value)))
+    return body[at:].strip() == b"}"
+
+
+def _skip(body: bytes, at: int) -> int:
+    """The next place that is not white space."""
+    while body[at : at + 1] in _SPACE:
+        at += 1
+    return at
 
 
 def _refuse_two_models(body: bytes) -> None:

@@ -2,6 +2,9 @@
 
 from msgspec import Struct
 
+from octoplex.catalog.provider import DialectName
+from octoplex.catalog.quirk import Quirk
+
 
 class Timeouts(Struct, frozen=True, kw_only=True):
     """Seconds; None means the contract's default for the kind of call."""
@@ -15,15 +18,15 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 class Provider(Struct, frozen=True, kw_only=True):
     """`[providers.NAME]`: a row of the catalogue, or anything that speaks a known dialect."""
 
-    dialect: str | None = None
-    dialects: dict[str, str] = {}
+    dialect: DialectName | None = None
+    dialects: dict[DialectName, str] = {}
     base_url: str | None = None
     api_key: str | tuple[str, ...] | None = None
     region: str | None = None
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
     models: tuple[str, ...] = ()
-    quirks: tuple[str, ...] = ()
+    quirks: tuple[Quirk, ...] = ()
     timeouts: Timeouts = Timeouts()
 
 

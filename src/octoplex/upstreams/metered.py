@@ -21,7 +21,7 @@ from msgspec import Struct
 from octoplex.catalog.prices import Price
 from octoplex.ledger.book import Book, Hold
 from octoplex.ledger.rows import Order
-from octoplex.wire.answer import Answer, Answerer, Head, Outcome, Whole
+from octoplex.wire.answer import Answer, Answerer, Head, Outcome, Whole, why_cancelled
 from octoplex.wire.ask import Ask, Worst
 from octoplex.wire.error import DeadlinePassed, Forbidden, UpstreamError
 from octoplex.wire.event import Usage
@@ -73,22 +73,24 @@ class Metered:
         price = self._tariff.price()
         order = self._order(ask, price, worst)
         hold = self._book.hold(order) or await self._book.wait(order, self._wait_s)
+        outcome: Outcome
         try:
             answer = await self._inner(ask)
         except (UpstreamError, DeadlinePassed) as error:
             if error.reached:
                 usage = Usage(worst.input_tokens, (worst.output_tokens or 0) * worst.n)
-                outcome: Outcome = "late" if isinstance(error, DeadlinePassed) else "cut"
+                outcome = "late" if isinstance(error, DeadlinePassed) else "cut"
                 _settle(ask, hold, order.nano, _estimated(usage), outcome)
             else:
                 hold.release(error.code)
             raise
         except asyncio.CancelledError as left:
+            outcome = why_cancelled(left)
             if getattr(left, "reached", False):
                 usage = Usage(worst.input_tokens, estimated=True)
-                _settle(ask, hold, _bounded(price, usage, order), usage, "left")
+                _settle(ask, hold, _bounded(price, usage, order), usage, outcome)
             else:
-                hold.release("left")
+                hold.release(outcome)
             raise
         except BaseException:
             hold.release("failed")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from octoplex.catalog.families import Family, family
 from octoplex.catalog.provider import Provider as Row
@@ -100,8 +100,7 @@ class Source(Struct, frozen=True, kw_only=True):
             origin=origin,
             wires=wires,
             traits=traits,
-            wait=self._wait(kind, make.timeouts),
-            defaults={k: Raw(msgspec.json.encode(v)) for k, v in make.defaults.items()},
+            wait=self._wait(kind, make),
             usage_on_request="no_stream_options" not in traits.quirks,
         )
 
@@ -113,7 +112,7 @@ class Source(Struct, frozen=True, kw_only=True):
             return None
         kind = family(self.id, model)
         origin = Origin.parse(self.base_url, make.proxies)
-        wait = self._wait(kind, make.timeouts)
+        wait = self._wait(kind, make)
         return Counting(
             provider=self.id,
             origin=origin,
@@ -152,11 +151,11 @@ class Source(Struct, frozen=True, kw_only=True):
                 headers[self.auth] = key.value
         return origin.head("POST", path, {**headers, **self.headers}.items())
 
-    def _wait(self, kind: Family, route: Timeouts) -> Wait:
-        """The contract's defaults, then the provider's own, then the route's."""
+    def _wait(self, kind: Family, make: "Making") -> Wait:
+        """The contract's defaults, then the server's, the provider's own, the route's."""
         slow = kind.reasons_silently or self.private
         wait = Wait(first_s=SILENT_FIRST_S, idle_s=SILENT_IDLE_S) if slow else Wait()
-        for given in (self.timeouts, route):
+        for given in (make.usual, self.timeouts, make.timeouts):
             changes = {
                 "connect_s": given.connect_s,
                 "first_s": given.header_s,
@@ -170,12 +169,12 @@ class Source(Struct, frozen=True, kw_only=True):
 
 
 class Making(Struct, frozen=True, kw_only=True):
-    """What a route says of the targets it makes."""
+    """What a route says of the targets it makes; `usual` are the timeouts of every provider."""
 
     dialects: Mapping[str, Dialect]
     proxies: Proxies
+    usual: Timeouts = Timeouts()
     timeouts: Timeouts = Timeouts()
-    defaults: Mapping[str, object] = {}
     drop_unsupported: bool = False
 
 
@@ -286,14 +285,7 @@ def from_file(
 def _paths(where: str, table: Provider) -> dict[str, str]:
     if table.dialect and table.dialects:
         raise BadConfig(f"{where}: write dialect or dialects, not both.")
-    paths = {table.dialect: ""} if table.dialect else dict(table.dialects)
-    for name in paths:
-        if name not in DIALECTS:
-            raise BadConfig(f'{where}: "{name}" is not a dialect; known: {", ".join(DIALECTS)}.')
-    return paths
-
-
-DIALECTS = ("openai-chat", "anthropic")
+    return {table.dialect: ""} if table.dialect else {str(n): p for n, p in table.dialects.items()}
 
 
 def _keys(where: str, table: Provider, lookup: Lookup) -> tuple[Secret, ...]:

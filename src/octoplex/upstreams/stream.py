@@ -18,6 +18,7 @@ from msgspec import Struct
 from octoplex.dialects.dialect import Decoder, Dialect, Scanner
 from octoplex.transport.http import Response
 from octoplex.transport.sse import Splitter
+from octoplex.upstreams.reading import BYTES_PER_TOKEN, Reading
 from octoplex.wire.answer import Ended, Ending, Frame, Head, Outcome
 from octoplex.wire.error import DeadlinePassed, UpstreamBroken, UpstreamError
 from octoplex.wire.event import Event, Reply, Usage
@@ -28,7 +29,6 @@ END_MARKERS = {
     "openai-chat": b"data: [DONE]\n\n",
     "anthropic": b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
 }
-BYTES_PER_TOKEN = 3
 
 
 class Patience(Struct, frozen=True):
@@ -81,10 +81,14 @@ class Streamed:
             while not scanner.content:
                 self._held += await self._more()
                 if scanner.error is not None:
-                    scanner.error.reached = scanner.content
                     raise scanner.error
                 if self._ending.outcome is not None and not scanner.content:
                     raise UpstreamBroken("The provider's stream ended without any content.")
+        except UpstreamError as error:
+            # Only what the provider refused, in its own words and before any content, is free.
+            error.reached = error is not scanner.error or scanner.content
+            self._response.close()
+            raise
         except BaseException:
             self._response.close()
             raise
@@ -152,13 +156,17 @@ class Streamed:
             raise scanner.error
         if scanner.stop is None:
             raise UpstreamBroken("The provider closed the stream before it said why it stopped.")
-        if not scanner.ended:
+        if isinstance(scanner, Reading):
+            out += scanner.close()
+        elif not scanner.ended:
             out += END_MARKERS.get(self.dialect, b"")
         self._response.close()
         self._end()
         return out
 
     def _decode(self, wire: bytes) -> Sequence[Event]:
+        if isinstance(self._scanner, Reading):
+            return self._scanner.take()
         if self._decoder is None:
             self._decoder = self._dialect.decoder()
         events = self._decoder.feed(wire)

@@ -17,11 +17,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from octoplex.dialects.dialect import Dialect, Traits
+from octoplex.dialects.dialect import Dialect, Scanner, Traits
 from octoplex.dialects.foreign import without_foreign
 from octoplex.dialects.verbatim import join
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
+from octoplex.upstreams.reading import Reading
 from octoplex.upstreams.stream import Patience, Streamed
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import BYTES_PER_TOKEN, Ask, Call
@@ -65,7 +66,6 @@ class Spec(Struct, frozen=True, kw_only=True):
     wires: Mapping[str, Wire]
     traits: Traits
     wait: Wait = Wait()
-    defaults: Mapping[str, Raw] = {}
     usage_on_request: bool = True
     """Whether the provider understands `stream_options.include_usage`."""
 
@@ -75,7 +75,8 @@ class Sending(Struct, frozen=True, gc=False):
 
     wire: Wire
     request: Request
-    hidden: bool
+    verbatim: bool
+    hidden: bool = False
 
 
 class Upstream:
@@ -119,14 +120,16 @@ class Upstream:
         if wire is not None:
             body, hidden = self._verbatim(call)
             if not call.headers:
-                return Sending(wire, Request(origin=spec.origin, head=wire.head, body=body), hidden)
+                request = Request(origin=spec.origin, head=wire.head, body=body)
+                return Sending(wire, request, True, hidden)
             headers: tuple[tuple[str, str], ...] = ()
         else:
             wire, hidden = self._preferred, False
             encoded = wire.dialect.encode_chat(self._with_limit(call), spec.traits)
             body, headers = encoded.body, encoded.headers
             call.trail.dropped.extend(encoded.dropped)
-        return Sending(wire, self._request(wire, call, body, headers), hidden)
+        request = self._request(wire, call, body, headers)
+        return Sending(wire, request, wire.dialect.name == call.face, hidden)
 
     def _limits(self, ask: Ask) -> Limits:
         wait = self._spec.wait
@@ -162,7 +165,9 @@ class Upstream:
     async def _opened(self, sending: "Sending", response: Response) -> Streamed:
         spec, dialect = self._spec, sending.wire.dialect
         head = Head(provider=spec.provider, model=spec.traits.model)
-        scanner = dialect.scanner(hide_usage=sending.hidden)
+        scanner: Scanner = Reading(dialect.decoder())
+        if sending.verbatim:
+            scanner = dialect.scanner(hide_usage=sending.hidden)
         patience = Patience(self._now, spec.wait.idle_s)
         answer = Streamed(head, dialect, response, scanner, patience)
         await answer.open()
@@ -171,7 +176,7 @@ class Upstream:
     def _verbatim(self, call: Call) -> tuple[bytes, bool]:
         """The body with only `model` replaced, and whether we added a request for usage."""
         spec = self._spec
-        fields = {**spec.defaults, **call.fields} if spec.defaults else call.fields.copy()
+        fields = call.fields.copy()
         fields["model"] = self._model
         if "models" in fields:
             del fields["models"]  # ours: routing has read the fallbacks in it

@@ -21,6 +21,8 @@ SMALL = models.BuiltIn(
     package="octoplex_no_such_package",
     file="small.gguf",
     sha256=hashlib.sha256(CONTENT).hexdigest(),
+    temperature=0.2,
+    top_p=0.9,
 )
 
 

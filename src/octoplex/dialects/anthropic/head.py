@@ -18,6 +18,7 @@ from octoplex.dialects.dialect import HeadFields
 from octoplex.dialects.foreign import ANTHROPIC_MARKS
 from octoplex.wire.error import InvalidCall
 
+MARKS = (b'"image"', b'"document"', *ANTHROPIC_MARKS)
 _any = msgspec.json.Decoder().decode
 
 
@@ -69,9 +70,9 @@ def _messages(fields: Mapping[str, Raw]) -> bool:
         raise _wrong("messages", _value(fields, "messages"), "a list of messages")
     if text[1:64].lstrip()[:1] == b"]":
         raise _wrong("messages", [], "at least one message")
-    return (
-        b'"image"' in text or b'"document"' in text or any(mark in text for mark in ANTHROPIC_MARKS)
-    )
+    # Parts are lists: without a second one there are only strings. Looking for one character
+    # costs a tenth of looking for a word (20 us for 36 kB).
+    return text.count(b"[") > 1 and any(mark in text for mark in MARKS)
 
 
 def _value(fields: Mapping[str, Raw], name: str) -> object:

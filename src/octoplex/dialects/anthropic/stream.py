@@ -52,11 +52,12 @@ from octoplex.wire.event import (
 class AnthropicDecoder:
     """One stream. `feed` wire bytes of whole events, then `end`."""
 
-    __slots__ = ("_counts", "_done", "_stop", "_stop_sequence", "_tools", "skipped")
+    __slots__ = ("_counts", "_done", "_stop", "_stop_sequence", "_tools", "read", "skipped")
 
     def __init__(self) -> None:
         self.skipped = 0
         """Events that were not valid JSON."""
+        self.read: list[Event] = []
         self._done = False
         self._counts = Counts()
         self._stop: StopReason | None = None
@@ -64,13 +65,18 @@ class AnthropicDecoder:
         self._tools: dict[int, str | None] = {}
         """Open tool calls -> the arguments to give where no delta comes; None once one came."""
 
+    @property
+    def stop(self) -> StopReason | None:
+        """Why it stopped, as soon as the provider has said so."""
+        return self._stop
+
     def feed(self, wire: bytes) -> Sequence[Event]:
         """Decode the wire bytes of one or more whole SSE events.
 
         Raises:
             UpstreamError: an in-band error event.
         """
-        events: list[Event] = []
+        events = self.read = []
         if is_one_delta(wire):
             found = [("content_block_delta", wire[JSON_AT:-2])]
         else:

@@ -25,6 +25,7 @@ from octoplex.dialects.openai_chat.shapes import (
     Groq,
     WireError,
     WireUsage,
+    counts_of,
     stop_of,
     usage_of,
 )
@@ -66,7 +67,7 @@ class _Odd(Struct):
     """A chunk with content in a shape that the short path does not read."""
 
     choices: list[_OddChoice] | None = None
-    usage: WireUsage | None = None
+    usage: object = None
 
 
 class _Named(Struct):
@@ -188,7 +189,9 @@ class ChatScanner:
         except msgspec.ValidationError:
             return True
         if chunk.usage:
-            self.usage = usage_of(chunk.usage) or self.usage
+            self.usage = counts_of(chunk.usage) or self.usage
+            if not chunk.choices and self._hide_usage:
+                return False
         for choice in chunk.choices or ():
             if any(value for name, value in (choice.delta or {}).items() if name != "role"):
                 self.received += len(data) // 2

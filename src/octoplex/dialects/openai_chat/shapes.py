@@ -13,6 +13,9 @@ Not promised: choices other than the first, log probabilities and audio in repli
 they pass verbatim only.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -115,6 +118,7 @@ class Wire(Struct):
     x_groq: Groq | None = None
 
 
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _NO_DETAILS = TokenDetails()
 
 read_wire = msgspec.json.Decoder(Wire).decode
@@ -138,6 +142,33 @@ BROKEN_STOPS = frozenset({"error", "insufficient_system_resource", "network_erro
 def stop_of(reason: str) -> StopReason:
     """Our word for a finish reason; one that nobody documents is a plain end."""
     return _STOPS.get(reason, "end")
+
+
+T = TypeVar("T")
+
+
+def read_leniently(read: Callable[[bytes], T], data: bytes) -> T:
+    """Read a reply; a count that is none costs the count, never the reply it came with.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: not for its usage.
+    """
+    try:
+        return read(data)
+    except UNREADABLE:
+        members = _members(data)
+        if "usage" not in members:
+            raise
+        del members["usage"]
+        return read(msgspec.json.encode(members))
+
+
+def counts_of(usage: object) -> Usage | None:
+    """Usage of whatever shape; None when it holds no counts."""
+    try:
+        return usage_of(msgspec.convert(usage, WireUsage))
+    except msgspec.ValidationError:
+        return None
 
 
 def usage_of(said: WireUsage) -> Usage | None:

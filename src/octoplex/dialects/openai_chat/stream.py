@@ -62,12 +62,13 @@ class ChatDecoder:
 
     __slots__ = (
         "_block", "_calls", "_done", "_id", "_index", "_plain", "_refused", "_started", "_stop",
-        "_usage", "skipped",
+        "_usage", "read", "skipped",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.skipped = 0
         """Events that were not valid JSON."""
+        self.read: list[Event] = []
         self._started = self._done = self._refused = self._plain = False
         self._id = self._block = ""
         self._index = -1
@@ -75,13 +76,18 @@ class ChatDecoder:
         self._stop: StopReason | None = None
         self._usage: Usage | None = None
 
+    @property
+    def stop(self) -> StopReason | None:
+        """Why it stopped, as soon as the provider has said so."""
+        return self._stop
+
     def feed(self, wire: bytes) -> Sequence[Event]:
         """Decode the wire bytes of one or more whole SSE events.
 
         Raises:
             UpstreamError: an in-band error, or choices that cannot be read.
         """
-        events: list[Event] = []
+        events = self.read = []
         for _, data in sse.events(wire):
             if self._done:
                 break

@@ -24,6 +24,7 @@ from octoplex.dialects.openai_chat.shapes import (
     Said,
     WireError,
     WireUsage,
+    read_leniently,
     read_wire,
     stop_of,
     usage_of,
@@ -68,7 +69,7 @@ def read_whole(body: bytes) -> Seen:
         UpstreamError: it is not a reply of this dialect, or an error dressed as one.
     """
     try:
-        light = _read_light(body)
+        light = read_leniently(_read_light, body)
     except UNREADABLE:
         raise _unreadable(body) from None
     if not light.choices or light.error:
@@ -88,7 +89,7 @@ def decode_reply(body: bytes) -> Reply:
         UpstreamError: it is not a reply of this dialect, or an error dressed as one.
     """
     try:
-        wire = read_wire(body)
+        wire = read_leniently(read_wire, body)
     except UNREADABLE:
         raise _unreadable(body) from None
     if not wire.choices or wire.error:

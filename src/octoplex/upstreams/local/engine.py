@@ -5,7 +5,8 @@ a leak or a blocked interpreter in here costs one model and not the front door.
 
 The conversation with the owner is three lines long:
 
-    owner  -> stdin   one JSON line: path, id, context, slots, threads, template, idle_s
+    owner  -> stdin   one JSON line: path, id, context, slots, threads, template,
+                      idle_s, temperature, top_p (null: as llama.cpp has them)
     engine -> stdout  one JSON line: type "ready", host, port, api_key, context, tools, images
                       or: type "refused", cause ("model" | "engine" | "load"), message
     owner  -> stdin   end of file, whenever the owner closes it or dies: the engine ends
@@ -121,6 +122,10 @@ def params(values: Any, order: dict[str, Any], api_key: str) -> Any:
         cpu.n_threads = order["threads"]
     values.cache_ram_mib = PROMPT_CACHE_MIB
     values.sleep_idle_seconds = order["idle_s"] or -1
+    if order["temperature"] is not None:
+        values.sampling.temp = order["temperature"]
+    if order["top_p"] is not None:
+        values.sampling.top_p = order["top_p"]
     if order["template"]:
         values.chat_template = order["template"]
     values.hostnames, values.port = ["127.0.0.1"], 0

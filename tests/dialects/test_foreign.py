@@ -1,0 +1,54 @@
+"""Another provider's thinking in a history that passes verbatim."""
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from octoplex.dialects.foreign import without_foreign
+
+NONE = frozenset[str]()
+DETAILS = [{"type": "reasoning.text", "text": "Hm.", "signature": "c2ln", "index": 0}]
+SAID = {"role": "assistant", "content": "ok", "odd": 1.50}
+THOUGHT = {**SAID, "reasoning_content": "Hm.", "reasoning_details": DETAILS}
+USER = {"role": "user", "content": 'He said "reasoning_details" and "signature":"".'}
+SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+UNSIGNED = {"type": "thinking", "thinking": "Hm.", "signature": ""}
+TEXT = {"type": "text", "text": "ok"}
+
+
+def left(face: str, messages: list[Any], quirks: frozenset[str] = NONE) -> Any:
+    found = without_foreign(face, Raw(json.dumps(messages).encode()), quirks)
+    return None if found is None else json.loads(bytes(found))
+
+
+def test_chat() -> None:
+    assert left("openai-chat", [USER, SAID]) is None
+    assert left("openai-chat", [USER, THOUGHT]) == [USER, SAID]
+    echo = left("openai-chat", [USER, THOUGHT], frozenset({"echo_reasoning"}))
+    assert echo == [USER, {**SAID, "reasoning_content": "Hm."}]
+    assert left("openai-chat", [THOUGHT], frozenset({"echo_reasoning_details"})) is None
+    alone = {**SAID, "reasoning_content": "another gateway's own"}
+    assert left("openai-chat", [USER, alone]) is None
+
+
+def test_other_values_keep_their_bytes() -> None:
+    raw = b'[{"role":"user","content":"\\u00fc  x","n":[1, 2.50]},{"reasoning_details":[]}]'
+    found = without_foreign("openai-chat", Raw(raw), NONE)
+    assert found is not None
+    assert bytes(found) == b'[{"role":"user","content":"\\u00fc  x","n":[1, 2.50]},{}]'
+
+
+def test_anthropic() -> None:
+    signed = {"role": "assistant", "content": [SIGNED, TEXT]}
+    assert left("anthropic", [USER, signed]) is None
+    mixed = {"role": "assistant", "content": [UNSIGNED, SIGNED, TEXT]}
+    assert left("anthropic", [USER, mixed, USER]) == [USER, signed, USER]
+    assert left("anthropic", [{"role": "assistant", "content": [UNSIGNED]}, USER]) == [USER]
+
+
+@pytest.mark.parametrize("face", ["openai-chat", "anthropic"])
+def test_what_is_malformed_is_the_providers_to_judge(face: str) -> None:
+    for odd in ([1, "reasoning_details"], [{"content": [3, UNSIGNED]}], ["x", UNSIGNED, THOUGHT]):
+        assert left(face, odd) is None
