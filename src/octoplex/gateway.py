@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from octoplex.assembly.arrival import Patience
-from octoplex.assembly.callers import file_keys
+from octoplex.assembly.callers import check_exposed, file_keys
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.works import Works
 from octoplex.ledger.rows import KeyRow
 from octoplex.reflex.gate import admitted
-from octoplex.reflex.keys import Key, in_force
+from octoplex.reflex.keys import Entry, Key, in_force
 from octoplex.reflex.record import Recorded
 from octoplex.routing import Chain, Counted
 from octoplex.settings import Settings
@@ -59,23 +59,37 @@ class Gateway:
         """
         self.settings, self.works, self.found = settings, works, found
         self.plan = Plan(settings, works, found)
+        rows = list(run_time_keys)
+        entries = self._entries(rows)
         self.answer = compose(self.plan, works)
         total_s = settings.server.timeouts.total_s
         self.patience = Patience(total_s or PLAIN_S, total_s or STREAM_S)
         self.max_body = settings.server.max_body_bytes
         self.metrics, self.store = works.metrics, works.store
         self.needs_key = True
-        """Whether any key is configured: then every route needs one."""
+        """Whether every route needs a key: there is one, was one, or others can reach us."""
         self._lines: dict[tuple[str, str], str] = {}
-        self.put_keys(run_time_keys)
+        if works.exposed:
+            check_exposed(settings, works.env, works.exposed, made=bool(in_force(rows)))
+        works.fleet.check(settings.local)
+        self._put(entries, rows)  # the first to change anything, and the last that can refuse
+        works.fleet.configure(settings.local)
 
     def put_keys(self, rows: Iterable[KeyRow]) -> None:
         """Put the file's keys and those made at run time in force, and nobody else's."""
+        made = list(rows)
+        self._put(self._entries(made), made)
+
+    def _entries(self, rows: list[KeyRow]) -> list[Entry]:
         works = self.works
-        entries = file_keys(self.settings, works.env, works.hasher)
-        works.keyring.replace([*entries, *in_force(rows)])
+        return [*file_keys(self.settings, works.env, works.hasher), *in_force(rows)]
+
+    def _put(self, entries: list[Entry], rows: list[KeyRow]) -> None:
+        works = self.works
+        works.keyring.replace(entries)
         keys = list(works.keyring)
-        self.needs_key = bool(keys)
+        # Revoking the last key must not open the doors to the one it was taken from.
+        self.needs_key = bool(works.exposed or keys or rows)
         works.desk.update(keys)
         for key in keys:
             works.book.limit(key.id, key.limits.caps)
@@ -123,15 +137,18 @@ def open_gateway(
     data: Path,
     *,
     address: str = "",
+    exposed: str = "",
     found: frozenset[str] = frozenset(),
 ) -> Gateway:
     """Open everything and put a configuration in force. Close it with `await works.close()`.
+
+    `exposed` is the listener's host where others than this machine can reach it.
 
     Raises:
         BadConfig: the configuration is wrong.
         StoreFailed: the data folder is held by another server or cannot be written.
     """
-    works = Works.open(data, env, address)
+    works = Works.open(data, env, address, exposed)
     try:
         return Gateway(settings, works, works.keys_now(), found)
     except BaseException:

@@ -13,12 +13,13 @@ file and the environment it is handed: reload builds a new tree and swaps it who
 """
 
 import difflib
+import ipaddress
 import os
 import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -27,12 +28,20 @@ import msgspec
 from msgspec import Struct
 
 from octoplex.catalog.own_price import TOKENS
+from octoplex.catalog.provider import DialectName
 from octoplex.routing.config import Model
 from octoplex.upstreams.config import Local, Provider, Timeouts
 from octoplex.wire.error import BadConfig
 
 Environment = Mapping[str, str]
 DEFAULT_LISTEN = "127.0.0.1:8080"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LATER = {
+    "workers": "more than one worker process is not available in this version; write 1",
+    "database": "not available in this version, which keeps its state in SQLite; leave it out",
+    "redis": "not available in this version, which serves from one host; leave it out",
+}
+"""Keys of `[server]` that are announced, and what is said to whoever writes one."""
 SIZES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3}
 SIZES |= {"kib": 1024, "mib": 1024**2, "gib": 1024**3}
 
@@ -45,10 +54,10 @@ class Tls(Struct, frozen=True, kw_only=True):
 
 
 class Server(Struct, frozen=True, kw_only=True):
-    """`[server]`."""
+    """`[server]`. Without `listen` it is 127.0.0.1:8080, or the next free port."""
 
-    listen: str = DEFAULT_LISTEN
-    workers: int | Literal["auto"] = 1
+    listen: str | None = None
+    workers: Literal[1] = 1
     data: str = ""
     max_body: str = "32 MB"
     log: Literal["text", "json"] = "text"
@@ -96,6 +105,14 @@ def size(text: str) -> int:
     if not match or match[2].lower() not in SIZES:
         raise BadConfig(f'"{text}" is not a size; write it like "32 MB" or "512 KiB".')
     return int(match[1]) * SIZES[match[2].lower()]
+
+
+def loopback(host: str) -> bool:
+    """Whether this address or name can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def environment() -> Environment:
@@ -154,6 +171,7 @@ def parse(text: str, origin: str = "octoplex.toml") -> Settings:
         exact = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise BadConfig(f"{origin}: not valid TOML: {error}.") from None
+    _refuse_later(tree.get("server"), origin)
     _refuse_unknown(tree, Settings, origin, "")
     tree["prices"] = exact.get("prices", {})
     tables = {f.encode_name: f.type for f in msgspec.structs.fields(Settings)}
@@ -164,7 +182,30 @@ def parse(text: str, origin: str = "octoplex.toml") -> Settings:
         size(settings.server.max_body)
     except BadConfig as error:
         raise BadConfig(f"{origin}: [server] max_body: {error}") from None
+    try:
+        networks(settings.server.trusted_proxies)
+    except ValueError as error:
+        raise BadConfig(
+            f"{origin}: [server] trusted_proxies: {error}; "
+            'write addresses or networks, such as "10.0.0.0/8".'
+        ) from None
     return settings
+
+
+def networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """Addresses and networks, as `trusted_proxies` lists them.
+
+    Raises:
+        ValueError: one is neither.
+    """
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
+
+def _refuse_later(server: object, origin: str) -> None:
+    """Say of a key that is announced that it is not there yet, rather than unknown."""
+    for key, says in LATER.items():
+        if isinstance(server, dict) and key in server and server[key] != 1:
+            raise BadConfig(f"{origin}: [server] {key}: {says}.")
 
 
 def _table(tree: Any, kind: Any, origin: str, table: str) -> Any:
@@ -175,10 +216,37 @@ def _table(tree: Any, kind: Any, origin: str, table: str) -> Any:
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$")
-        key = where.rstrip("`").lstrip(".")
+        what, _, where = str(error).partition(" - at `")
+        key = where.rstrip("`").removeprefix("key` in `").lstrip("$.")
         place = f"[{table}] {key}".rstrip()
-        raise BadConfig(f"{origin}: {place}: {what[0].lower()}{what[1:]}.") from None
+        wrong = re.fullmatch("Invalid enum value '?(.*?)'?", what)
+        if wrong:
+            what = f'"{wrong[1]}" is not valid; {_nearest(wrong[1], _words(kind, key))}'
+        end = "" if what.endswith("?") else "."
+        raise BadConfig(f"{origin}: {place}: {what[0].lower()}{what[1:]}{end}") from None
+
+
+def _words(kind: Any, key: str) -> list[str]:
+    """Every word that a field may hold; `key` is its path as errors write it."""
+    for name in key.replace("[...]", "").split("."):
+        kind = _struct_in(kind)
+        if isinstance(kind, type) and issubclass(kind, Struct):
+            fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
+            kind = fields[name.partition("[")[0]]
+    return _literals(kind)
+
+
+def _literals(kind: Any) -> list[str]:
+    parts = typing.get_args(kind)
+    if typing.get_origin(kind) is Literal:
+        return [str(word) for word in parts]
+    return [word for part in parts for word in _literals(part)]
+
+
+def _nearest(given: str, valid: Iterable[str]) -> str:
+    """What to write instead."""
+    near = difflib.get_close_matches(given, valid, 1)
+    return f'did you mean "{near[0]}"?' if near else f"valid: {', '.join(valid)}"
 
 
 def _refuse_unknown(tree: object, kind: Any, origin: str, table: str) -> None:
@@ -189,9 +257,10 @@ def _refuse_unknown(tree: object, kind: Any, origin: str, table: str) -> None:
         fields.pop("origin", None)
         for key, value in tree.items():
             if key not in fields:
-                near = difflib.get_close_matches(key, fields, 1)
-                advice = f'did you mean "{near[0]}"?' if near else f"valid: {', '.join(fields)}"
-                raise BadConfig(f'{origin}: [{table or "top level"}] has no key "{key}"; {advice}')
+                raise BadConfig(
+                    f'{origin}: [{table or "top level"}] has no key "{key}"; '
+                    f"{_nearest(key, fields)}"
+                )
             _refuse_unknown(value, fields[key], origin, f"{table}.{key}".lstrip("."))
     elif isinstance(tree, dict) and typing.get_origin(kind) is dict:
         for key, value in tree.items():
@@ -217,8 +286,11 @@ def secret(reference: str, env: Environment, where: str) -> str:
         problem = f"the environment variable {rest} is not set"
     elif scheme == "file" and rest:
         path = Path(rest).expanduser()
-        value = path.read_text().strip() if path.is_file() else ""
-        problem = f"the file {path} is not there or is empty"
+        try:
+            value = path.read_text().strip() if path.is_file() else ""
+        except (OSError, UnicodeDecodeError):
+            value = ""
+        problem = f"the file {path} is not there, cannot be read or is empty"
     else:
         raise BadConfig(
             f'{where}: write "env:NAME" or "file:PATH"; a secret itself does not belong here.'
@@ -239,6 +311,9 @@ def schema() -> dict[str, Any]:
         "properties": dict.fromkeys((*TOKENS, "request"), dollars),
         "required": ["input", "output"],
     }
+    # msgspec says nothing of a table's keys.
+    words = {"enum": sorted(typing.get_args(DialectName))}
+    tables["Provider"]["properties"]["dialects"]["propertyNames"] = words
     whole = tables.pop("Settings")
     whole["properties"].pop("origin")
     whole["properties"]["prices"]["additionalProperties"] = {"$ref": "#/$defs/Price"}

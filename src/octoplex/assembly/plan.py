@@ -16,7 +16,7 @@ import msgspec
 from octoplex.catalog.families import family
 from octoplex.catalog.prices import Price, Prices
 from octoplex.catalog.provider import providers
-from octoplex.dialects.dialect import Dialect
+from octoplex.dialects.dialect import Dialect, Face
 from octoplex.ledger.book import Book
 from octoplex.routing import Candidate, Lane, Policy, Resolver, Route, Target
 from octoplex.routing.config import Model
@@ -24,6 +24,7 @@ from octoplex.settings import Settings, secret
 from octoplex.transport.http import Sender
 from octoplex.transport.origin import Proxies
 from octoplex.upstreams.count import CountUpstream
+from octoplex.upstreams.defaults import Defaulted, check_defaults
 from octoplex.upstreams.local.fleet import LOCAL, Fleet
 from octoplex.upstreams.metered import Metered, Tariff, no_price
 from octoplex.upstreams.source import Making, Source, from_file, from_row
@@ -49,6 +50,8 @@ class Parts(Protocol):
     @property
     def dialects(self) -> Mapping[str, Dialect]: ...
     @property
+    def faces(self) -> Mapping[str, Face]: ...
+    @property
     def fleet(self) -> Fleet: ...
 
 
@@ -62,6 +65,8 @@ class Plan:
             BadConfig: a route, a provider, a key or a price is wrong.
         """
         self.settings, self._works = settings, works
+        # The server's own total bounds the whole request, not one attempt.
+        self._usual = msgspec.structs.replace(settings.server.timeouts, total_s=None)
         self.prices = Prices.load().with_own(settings.prices)
         self.sources = self._sources(found)
         self.routes = {name: self._route(name, model) for name, model in settings.models.items()}
@@ -72,7 +77,6 @@ class Plan:
         }
         makers[LOCAL] = partial(self._direct, LOCAL)
         self.resolver = Resolver(self.routes, makers, self.offers, self.listed)
-        works.fleet.configure(settings.local)  # last: a broken file must change nothing
 
     def _sources(self, found: frozenset[str]) -> dict[str, Source]:
         env, tables = self._works.env, self.settings.providers
@@ -137,6 +141,7 @@ class Plan:
         weights = model.weights or (1.0,) * len(model.try_)
         if min(weights) < 0 or not sum(weights):
             raise BadConfig(f"{where} weights: none may be negative, and not all may be 0.")
+        check_defaults(model.defaults, where)
         candidates = tuple(
             self._candidate(target, model, weight, where)
             for target, weight in zip(model.try_, weights, strict=True)
@@ -189,26 +194,28 @@ class Plan:
             slow_start=source.private,
             cost=partial(_cost, tariff),
         )
+        if source.missing:
+            return Candidate(target, (), weight, missing=source.missing)
         making = self._making(route)
-        lanes = self._lanes(source, model, making, tariff)
+        lanes = self._lanes(source, route, making, tariff)
         return Candidate(target, lanes, weight, self._counters(source, model, making))
 
     def _making(self, route: Model) -> Making:
         return Making(
             dialects=self._works.dialects,
             proxies=self._works.proxies,
+            usual=self._usual,
             timeouts=route.timeouts,
-            defaults=route.defaults,
             drop_unsupported=route.drop_unsupported,
         )
 
     def _lanes(
-        self, source: Source, model: str, making: Making, tariff: Tariff
+        self, source: Source, route: Model, making: Making, tariff: Tariff
     ) -> tuple[Lane, ...]:
         lanes = []
         for key in source.keys or (None,):
-            upstream = Upstream(source.spec(model, key, making), self._works.client)
-            lanes.append(Lane(key.label if key else "", self._paid(upstream, tariff)))
+            upstream = Upstream(source.spec(tariff.model, key, making), self._works.client)
+            lanes.append(Lane(key.label if key else "", self._paid(upstream, tariff, route)))
         return tuple(lanes)
 
     def _counters(self, source: Source, model: str, making: Making) -> tuple[Lane, ...]:
@@ -237,11 +244,12 @@ class Plan:
         tariff = Tariff(provider=LOCAL, model=model, price=no_price, output_cap=None, free=True)
         target = Target(name=name, provider=LOCAL, model=model, slow_start=True)
         engine, counter = self._works.fleet.answerers(model, self._making(route))
-        lanes = (Lane("", self._paid(engine, tariff)),)
+        lanes = (Lane("", self._paid(engine, tariff, route)),)
         return Candidate(target, lanes, weight, (Lane("", counter),))
 
-    def _paid(self, inner: Answerer, tariff: Tariff) -> Answerer:
-        return Metered(inner, tariff, self._works.book, self.settings.server.budget_wait_s)
+    def _paid(self, inner: Answerer, tariff: Tariff, route: Model) -> Answerer:
+        paid = Metered(inner, tariff, self._works.book, self.settings.server.budget_wait_s)
+        return Defaulted(paid, route.defaults, self._works.faces) if route.defaults else paid
 
 
 def _cost(tariff: Tariff, worst: Worst) -> int | None:

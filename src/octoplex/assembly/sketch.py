@@ -10,9 +10,9 @@ from pathlib import Path
 
 from octoplex.assembly.callers import file_keys
 from octoplex.assembly.plan import Plan
-from octoplex.dialects.anthropic import Anthropic
-from octoplex.dialects.dialect import Dialect
-from octoplex.dialects.openai_chat import OpenAIChat
+from octoplex.dialects.anthropic import Anthropic, AnthropicFace
+from octoplex.dialects.dialect import Dialect, Face
+from octoplex.dialects.openai_chat import OpenAIChat, OpenAIChatFace
 from octoplex.ledger.book import Book
 from octoplex.ledger.rows import Order, Settlement
 from octoplex.reflex.keys import Hasher, Key, Keyring
@@ -41,6 +41,7 @@ class Sketch:
         self.client: Sender = Fake()
         self.book = Book(_Nowhere())
         self.dialects: dict[str, Dialect] = {d.name: d for d in (OpenAIChat(), Anthropic())}
+        self.faces: dict[str, Face] = {f.name: f for f in (OpenAIChatFace(), AnthropicFace())}
         self.fleet = Fleet(data, self.client, self.dialects)
 
     def plan(self, settings: Settings, found: frozenset[str] = frozenset()) -> Plan:
@@ -49,7 +50,10 @@ class Sketch:
         Raises:
             BadConfig: as a start would.
         """
-        return Plan(settings, self, found)
+        plan = Plan(settings, self, found)
+        self.fleet.check(settings.local)
+        self.fleet.configure(settings.local)
+        return plan
 
     def keys(self, settings: Settings) -> list[Key]:
         """Compile the file's keys, secrets read and thrown away.

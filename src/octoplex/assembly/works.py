@@ -29,8 +29,10 @@ Environment = Mapping[str, str]
 class Works:
     """Opened once, inside the event loop that will serve."""
 
-    def __init__(self, data: Path, env: Environment, store: SqliteStore) -> None:
+    def __init__(self, data: Path, env: Environment, store: SqliteStore, exposed: str = "") -> None:
         self.data, self.env, self.store = data, env, store
+        self.exposed = exposed
+        """The listener's address where others can reach it: then nobody is served keyless."""
         self.client = Client(_trust(env))
         self.proxies = Proxies.of(env)
         self.book = Book(store, store.balances_now())
@@ -49,13 +51,13 @@ class Works:
         self.faces: dict[str, Face] = {f.name: f for f in (OpenAIChatFace(), AnthropicFace())}
 
     @classmethod
-    def open(cls, data: Path, env: Environment, address: str = "") -> "Works":
+    def open(cls, data: Path, env: Environment, address: str = "", exposed: str = "") -> "Works":
         """Open the data folder (locked against a second server) and everything over it.
 
         Raises:
             StoreFailed: another server holds the folder, or it cannot be written.
         """
-        return cls(data, env, open_store(data, address))
+        return cls(data, env, open_store(data, address), exposed)
 
     def keys_now(self) -> list[KeyRow]:
         """The keys made at run time, read at once (before anything is served)."""

@@ -62,7 +62,9 @@ def request(gateway: Gateway, place: Place) -> Sequence[str]:
     auth = f' -H "Authorization: Bearer {_expression(gateway, key)}"' if key else ""
     trust = f" --cacert {gateway.settings.server.tls.cert}" if gateway.settings.server.tls else ""
     messages = '"messages":[{"role":"user","content":"Say hello."}]'
-    body = f'{{"model":"{model}",{messages}}}'
+    # A small model may ramble on for minutes: the first answer is to come at once.
+    short = ',"max_tokens":60' if model.startswith(f"{LOCAL}/") else ""
+    body = f'{{"model":"{model}",{messages}{short}}}'
     curl = f"curl{trust} {place.url}/v1/chat/completions{auth} -d '{body}'"
     return ["Try:", curl]
 

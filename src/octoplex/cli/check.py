@@ -4,20 +4,20 @@ The file is read, secrets are looked up, prices, keys and routes compiled, all a
 does it; nothing is opened or asked. An error is the sentence a start would fail with.
 """
 
-import ipaddress
 from pathlib import Path
 
 import click
 from msgspec import Struct
 
+from octoplex.assembly.callers import check_exposed
 from octoplex.assembly.plan import Plan
 from octoplex.cli.look import keys_of, look
-from octoplex.cli.place import Place, config_option, json_option, place_of
+from octoplex.cli.place import Place, config_option, json_option, named, place_of
 from octoplex.cli.show import print_json
 from octoplex.ledger import Reader
 from octoplex.reflex.keys import Key, weak
 from octoplex.routing import Route
-from octoplex.settings import secret
+from octoplex.settings import DEFAULT_LISTEN, loopback, secret
 from octoplex.upstreams.local.fleet import LOCAL
 from octoplex.wire.error import BadConfig
 
@@ -73,25 +73,19 @@ def _keys(place: Place, keys: list[Key], findings: Findings) -> None:
 
 def _server(place: Place, findings: Findings) -> None:
     server = place.settings.server
-    host, colon, port = server.listen.rpartition(":")
+    listen = server.listen or DEFAULT_LISTEN
+    host, colon, port = listen.rpartition(":")
     if not colon or not port.isdigit() or int(port) > 65_535:
-        raise BadConfig(f'{place.origin}: [server] listen: "{server.listen}" must be "host:port".')
-    if not _is_loopback(host.strip("[]")) and not place.settings.keys and not _has_keys(place):
-        raise BadConfig(
-            f"{place.origin}: [server] listen: {host} can be reached by others, and no key is "
-            "configured. Add a [keys.NAME] table, or listen on 127.0.0.1."
-        )
+        raise BadConfig(f'{place.origin}: [server] listen: "{listen}" must be "host:port".')
+    if not loopback(host.strip("[]")):
+        try:
+            check_exposed(place.settings, place.env, host, made=_has_keys(place))
+        except BadConfig as error:
+            raise named(error, place.path) from None
     for name in (server.tls.cert, server.tls.key) if server.tls else ():
         if not Path(name).is_file():
             raise BadConfig(f"{place.origin}: [server] tls: there is no file {name}.")
-    findings.fine.append(f"listens on {server.listen}, data in {place.data}")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    findings.fine.append(f"listens on {listen}, data in {place.data}")
 
 
 def _has_keys(place: Place) -> bool:

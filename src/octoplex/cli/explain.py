@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
+import msgspec
 from msgspec import Struct
 
 from octoplex.assembly.plan import Plan
@@ -216,7 +217,8 @@ class Explainer:
         model = self._plan.settings.models.get(route.name)
         timeouts = model.timeouts if model else Timeouts()
         dialects = {d.name: d for d in (OpenAIChat(), Anthropic())}
-        making = Making(dialects=dialects, proxies=NO_PROXIES, timeouts=timeouts)
+        usual = msgspec.structs.replace(self._plan.settings.server.timeouts, total_s=None)
+        making = Making(dialects=dialects, proxies=NO_PROXIES, usual=usual, timeouts=timeouts)
         wait = source.spec(target.model, None, making).wait
         table = self._plan.settings.providers.get(source.id, Provider())
         slow = "silent reasoning" if target.reasons_silently else "a private address"
@@ -224,6 +226,8 @@ class Explainer:
             origin = slow if target.reasons_silently or target.slow_start else DEFAULT
             if name in ("connect_s", "plain_s"):
                 origin = DEFAULT
+            if getattr(usual, key) is not None:
+                origin = self._origin("server", "timeouts", key)
             if getattr(table.timeouts, key) is not None:
                 origin = self._origin("providers", source.id, "timeouts", key)
             if getattr(timeouts, key) is not None:

@@ -318,7 +318,7 @@ def _over(account: _Account, order: Order) -> OverBudget:
     held = f" ({dollars(window.held)} is held by calls in flight)" if window.held else ""
     until = "it does not renew" if ends == "never" else f"it renews at {ends}"
     return OverBudget(
-        f"the budget of {dollars(window.cap.nano)} {kind} has {dollars(left)} left{held}, and this "
+        f"The budget of {dollars(window.cap.nano)} {kind} has {dollars(left)} left{held}, and this "
         f"call may cost up to {dollars(order.nano)}; {until}",
         left_nano=left,
         window_ends_at=ends,

@@ -162,7 +162,7 @@ def _check_models(models: Models, ask: Ask, other_names: OtherNames | None) -> N
         names = other_names(model) if other_names is not None else ()
         if not any(models.allows(name) for name in names):
             raise Forbidden(
-                f"this key may not use the model {model!r}; it may use {models}", param="model"
+                f"This key may not use the model {model!r}; it may use {models}", param="model"
             )
 
 

@@ -131,7 +131,7 @@ class Keyring:
             Unauthorized: none given, unknown, revoked or expired.
         """
         if not secret:
-            raise Unauthorized(f"a key is needed here; {HOW}")
+            raise Unauthorized(f"A key is needed here; {HOW}")
         if len(secret) <= LONGEST:
             digest = self._hash(secret)
             entry = self._entries.get(digest)
@@ -139,7 +139,7 @@ class Keyring:
                 key = entry.key
                 if key.expires_at is None or self._now() < key.expires_at:
                     return key
-        raise Unauthorized(f"this key is not known here, or no longer valid; {HOW}")
+        raise Unauthorized(f"This key is not known here, or no longer valid; {HOW}")
 
 
 def credentials(headers: Iterable[tuple[bytes, bytes]], query: bytes = b"") -> bytes | None:
@@ -179,7 +179,7 @@ def _bare(value: bytes) -> bytes:
 
 def _two() -> InvalidCall:
     return InvalidCall(
-        "the request carries two different keys (Authorization, x-api-key, x-goog-api-key, "
+        "The request carries two different keys (Authorization, x-api-key, x-goog-api-key, "
         "api-key or ?key=); send one",
         param="authorization",
     )

@@ -288,7 +288,7 @@ def _bucket(rate: Rate, now_ns: int) -> _Bucket:
 def _too_fast(rate: Rate, wait_ns: int) -> TooFast:
     wait_s = wait_ns / 1e9
     return TooFast(
-        f"this key's limit of {rate} is reached; try again in {wait_s:.3g} s",
+        f"This key's limit of {rate} is reached; try again in {wait_s:.3g} s",
         retry_after_s=wait_s,
         limit=str(rate),
     )
@@ -296,7 +296,7 @@ def _too_fast(rate: Rate, wait_ns: int) -> TooFast:
 
 def _too_large(rate: Rate, input_tokens: int) -> TooLarge:
     return TooLarge(
-        f"this call may hold {input_tokens:,} input tokens, and this key's limit is {rate}: it "
+        f"This call may hold {input_tokens:,} input tokens, and this key's limit is {rate}: it "
         "can never pass; send less, or raise the limit",
         limit=str(rate),
     )

@@ -16,12 +16,11 @@ from msgspec import Raw
 from octoplex.ledger.rows import NO_METADATA, Record
 from octoplex.ledger.store import Store
 from octoplex.telemetry.metrics import Metrics
-from octoplex.wire.answer import Answer, Answerer, Head, Outcome, Whole
+from octoplex.wire.answer import Answer, Answerer, Head, Outcome, Whole, why_cancelled
 from octoplex.wire.ask import Ask, Attempt, Call
-from octoplex.wire.error import CallerLeft, GatewayError
+from octoplex.wire.error import CallerLeft, GatewayError, Stopping
 from octoplex.wire.event import NO_USAGE, Usage
 
-LEFT_STATUS = CallerLeft.status
 NO_FIELDS: dict[str, Raw] = {}
 Ended = Outcome | Literal["failed"]
 
@@ -41,8 +40,10 @@ class Recorded:
         except GatewayError as error:
             self._write(ask, error.status, "failed", NO_USAGE, error=error)
             raise
-        except asyncio.CancelledError:
-            self._write(ask, LEFT_STATUS, "left", NO_USAGE)
+        except asyncio.CancelledError as error:
+            why = why_cancelled(error)
+            status = CallerLeft.status if why == "left" else Stopping.status
+            self._write(ask, status, why, NO_USAGE)
             raise
         except Exception:
             self._write(ask, GatewayError.status, "failed", NO_USAGE)

@@ -1,7 +1,7 @@
 """Asks that count tokens: which target counts, and what is done when none can.
 
-The first target of a route decides: it is the one that a call would most likely meet,
-and tokenizers differ. Where its provider counts, those targets of the route that count
+The first target of a route that can be asked decides: it is the one that a call would most
+likely meet, and tokenizers differ. Where its provider counts, those targets of the route that count
 are asked like for any call, but with a health of their own: a token count has its own
 rate limits at the provider, is faster than any reply, and must neither open the breaker
 of a chat nor close it. Otherwise the count is estimated here and nobody is asked.
@@ -37,7 +37,7 @@ class Counted:
 
     async def _count(self, ask: Ask) -> Answer:
         route = self._route_of(ask)
-        first = route.candidates[0]
+        first = next((c for c in route.candidates if c.lanes), route.candidates[0])
         if first.counters:
             return await self._chain.open(ask, _counting(route))
         target = first.target

@@ -367,11 +367,13 @@ class Plan(Struct, eq=False):
         """Seconds until anything of this route may be asked again, None when that is now."""
         waits = [self._wait_for(candidate)[0] for candidate in self.order]
         soonest_s = min(waits, default=0.0)
-        return soonest_s if soonest_s > 0 else None
+        return soonest_s if 0 < soonest_s < float("inf") else None
 
     def _wait_for(self, candidate: Candidate) -> tuple[float, str]:
         """Seconds until a candidate may be asked, and what keeps it from being asked."""
         target, health = candidate.target, self.health
+        if not candidate.lanes:
+            return float("inf"), f": {candidate.missing}" if candidate.missing else " has no key"
         now, breaker = health.now(), health.of(target).breaker
         rests = [health.rest(target, lane, now) for lane in candidate.lanes]
         until_at, why = now, ""
@@ -391,8 +393,15 @@ class Plan(Struct, eq=False):
     def _nobody(self) -> GatewayError:
         """Why no target was asked at all."""
         waits = [(c.target.name, *self._wait_for(c)) for c in self.order]
-        each = "; ".join(f"{name} {why or 'has no key'} ({s:.0f} s)" for name, s, why in waits)
-        return NoTarget(
-            f"No target of {self.route.name!r} can be asked now: {each}.",
-            retry_after_s=min((s for _, s, _ in waits if s > 0), default=1.0),
+        never = float("inf")
+        each = "; ".join(
+            f"{name}{why}" if s == never else f"{name} {why or 'is busy'} ({s:.0f} s)"
+            for name, s, why in waits
         )
+        soonest_s = min((s for _, s, _ in waits if s > 0), default=1.0)
+        error = NoTarget(
+            f"No target of {self.route.name!r} can be asked now: {each}.",
+            retry_after_s=None if soonest_s == never else soonest_s,
+        )
+        error.retryable = soonest_s != never
+        return error

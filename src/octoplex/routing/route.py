@@ -55,6 +55,8 @@ class Candidate(Struct, frozen=True):
     weight: float = 1.0
     counters: tuple[Lane, ...] = ()
     """The same keys at the provider's token count; empty where it has none."""
+    missing: str = ""
+    """What keeps it from being asked at all, such as "set OPENAI_API_KEY"; it has no lanes then."""
 
 
 class Route(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,6 @@ are taken from the decoded `scope["path"]` alone, never rebuilt from a header.
 """
 
 import asyncio
-import ipaddress
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -20,9 +19,11 @@ from octoplex.gateway import Gateway
 from octoplex.ledger.ids import request_ids
 from octoplex.reflex.keys import credentials
 from octoplex.server import out
+from octoplex.server.forwarded import caller_address
 from octoplex.server.headers import error_headers
 from octoplex.server.inbound import JSON, Inbound
 from octoplex.server.line import Asgi, Line
+from octoplex.settings import Server, loopback
 from octoplex.wire.error import (
     CallerLeft,
     Forbidden,
@@ -144,13 +145,13 @@ class App:
         return route.face
 
     def _admit(self, route: Route, inbound: Inbound, gateway: Gateway) -> None:
-        line = inbound.line
-        if route.who == "loopback" and _is_loopback(line):
-            return
-        if gateway.needs_key:
+        line, server = inbound.line, gateway.settings.server
+        if gateway.needs_key and not (route.who == "loopback" and _is_here(line, server)):
             inbound.caller = gateway.key(credentials(line.pairs, line.query)).caller
-        else:
-            _refuse_foreign(line.headers, gateway.settings.server.cors)
+            return
+        strange = _strange(line.headers, server.cors)
+        if strange:
+            raise Forbidden(strange)
 
     async def _refuse(self, inbound: Inbound, error: GatewayError) -> None:
         face = inbound.face
@@ -194,34 +195,28 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
-def _is_loopback(line: Line) -> bool:
-    """Whether the caller is on this machine itself, not behind a proxy on it."""
-    headers = line.headers
-    if b"x-forwarded-for" in headers or b"forwarded" in headers:
-        return False
-    try:
-        return ipaddress.ip_address(line.client).is_loopback
-    except ValueError:
-        return False
+def _is_here(line: Line, server: Server) -> bool:
+    """Whether the caller is on this machine itself, not behind a proxy on it nor lured here."""
+    address = caller_address(line.client, line.headers, server.trusted_proxies)
+    return loopback(address) and not _strange(line.headers, server.cors)
 
 
-def _refuse_foreign(headers: dict[bytes, bytes], cors: tuple[str, ...]) -> None:
-    """Without keys only this machine is served: not a page that a browser was lured to.
+def _strange(headers: dict[bytes, bytes], cors: tuple[str, ...]) -> str:
+    """Why a request is not this machine's own: "" when it is.
 
-    Raises:
-        Forbidden: a Host that is not loopback (DNS rebinding), or a foreign Origin.
+    Without a key only this machine is served: not a page that a browser was lured to, which
+    shows by a Host that is not loopback (DNS rebinding), or by its Origin.
     """
     host = headers.get(b"host", b"").decode("latin-1")
     if _bare(host) not in LOCAL_NAMES:
-        raise Forbidden(
+        return (
             f'Without keys this server answers only to localhost, not to "{host[:100]}"; '
             "add a [keys.NAME] table or run `octoplex keys new NAME`."
         )
     origin = headers.get(b"origin", b"").decode("latin-1")
     if origin and origin not in cors and _bare(origin.partition("://")[2]) not in LOCAL_NAMES:
-        raise Forbidden(
-            f'Without keys requests from the web page "{origin[:100]}" are refused; add a key.'
-        )
+        return f'Without keys requests from the web page "{origin[:100]}" are refused; add a key.'
+    return ""
 
 
 def _bare(host: str) -> str:

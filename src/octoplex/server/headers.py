@@ -24,9 +24,7 @@ def answer_headers(inbound: Inbound, call: Call, head: Head, gateway: Gateway) -
     else:
         spent_ms = int((monotonic() - call.started_at) * 1000)
         ids = inbound.id_lines() if inbound.echo else f"x-request-id: {inbound.id}\r\n"
-        lines = (
-            f"{ids}{who}x-octoplex-attempts: {count}\r\nopenai-processing-ms: {spent_ms}\r\n"
-        )
+        lines = f"{ids}{who}x-octoplex-attempts: {count}\r\nopenai-processing-ms: {spent_ms}\r\n"
     if not call.stream:
         lines += f"x-octoplex-cost-nano: {trail.nano}\r\n"
     if trail.dropped:

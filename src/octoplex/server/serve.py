@@ -10,7 +10,6 @@ forces. SIGHUP reads the file again; a broken file changes nothing and is shown 
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import logging
 import os
 import signal
@@ -22,14 +21,14 @@ import uvicorn
 from msgspec import Struct
 
 from octoplex.gateway import Gateway, open_gateway
-from octoplex.reflex.keys import weak
 from octoplex.server.app import App
 from octoplex.server.control import Control
 from octoplex.server.protocol import DoorProtocol
 from octoplex.server.table import routes
-from octoplex.settings import DEFAULT_LISTEN, Settings, data_folder, load, secret
+from octoplex.settings import DEFAULT_LISTEN, Settings, data_folder, load, loopback
 from octoplex.upstreams.detect import detect
 from octoplex.wire.error import BadConfig, GatewayError
+from octoplex.wire.redact import redact
 
 log = logging.getLogger("octoplex.server")
 PORTS_TRIED = 20
@@ -56,6 +55,11 @@ class Place(Struct, frozen=True):
     asked: str = ""
 
     @property
+    def exposed(self) -> str:
+        """The host where others than this machine can reach it, else ""."""
+        return "" if loopback(self.host) else self.host or "every address"
+
+    @property
     def url(self) -> str:
         """The base URL a client on this machine uses."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
@@ -73,8 +77,7 @@ def serve(options: Options, ready: Ready) -> None:
     """
     settings = load(options.config)
     place = bind(settings, options)
-    _check_exposed(settings, place, options.env)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with place.socket, asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, options, place, ready))
 
 
@@ -92,7 +95,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 async def _serve(settings: Settings, options: Options, place: Place, ready: Ready) -> None:
     found = await detect()
     data = data_folder(settings, options.env)
-    gateway = open_gateway(settings, options.env, data, address=place.url, found=found)
+    gateway = open_gateway(
+        settings, options.env, data, address=place.url, exposed=place.exposed, found=found
+    )
     works = gateway.works
     try:
         app = App(gateway, routes(), works.faces)
@@ -135,10 +140,9 @@ def reload(app: App, options: Options) -> str:
     except GatewayError as error:
         works.config_error = str(error)
         log.error("configuration not reloaded, the old one stays in force: %s", error)
-        # The failed attempt may have put some of its keys and local models in force.
-        old.put_keys(works.keys_now())
-        with contextlib.suppress(BadConfig):
-            works.fleet.configure(old.settings.local)
+    except Exception as error:  # a defect of ours must not end a server that works
+        works.config_error = redact(f"{type(error).__name__}: {error}")
+        log.exception("configuration not reloaded, the old one stays in force")
     return works.config_error
 
 
@@ -206,7 +210,7 @@ class DoorServer(uvicorn.Server):
             await asyncio.wait(list(state.tasks), timeout=0.1)  # looks for a second signal
         tasks = list(state.tasks)
         for task in tasks:
-            task.cancel()
+            task.cancel("stopped")
         if tasks:
             await asyncio.wait(tasks, timeout=LAST_WORDS_S)
         for connection in list(state.connections):
@@ -219,13 +223,13 @@ def bind(settings: Settings, options: Options) -> Place:
     Raises:
         BadConfig: the address cannot be had.
     """
-    listen = settings.server.listen
+    listen = settings.server.listen or DEFAULT_LISTEN
     host, colon, port_text = listen.rpartition(":")
     if not colon or not port_text.isdigit() or int(port_text) > 65_535:
         raise BadConfig(f'[server] listen: "{listen}" must be "host:port".')
     host = (options.host or host).strip("[]")
     wanted = int(port_text) if options.port is None else options.port
-    given = listen != DEFAULT_LISTEN or options.port is not None
+    given = settings.server.listen is not None or options.port is not None
     scheme = "https" if settings.server.tls else "http"
     tries = range(wanted, wanted + 1 if given else wanted + PORTS_TRIED)
     problem: OSError | None = None
@@ -256,28 +260,3 @@ def _listen(host: str, port: int) -> socket.socket:
         bound.close()
         raise
     return bound
-
-
-def _check_exposed(settings: Settings, place: Place, env: Mapping[str, str]) -> None:
-    """An address that others can reach needs a key that cannot be guessed.
-
-    Raises:
-        BadConfig: there is none.
-    """
-    try:
-        local = ipaddress.ip_address(place.host).is_loopback
-    except ValueError:
-        local = place.host == "localhost"
-    if local:
-        return
-    if not settings.keys:
-        place.socket.close()
-        raise BadConfig(
-            f"[server] listen: {place.host} can be reached by others, and no key is configured. "
-            "Add a [keys.NAME] table, or listen on 127.0.0.1."
-        )
-    for name, table in settings.keys.items():
-        why = weak(secret(table.secret, env, f"[keys.{name}] secret"))
-        if why:
-            place.socket.close()
-            raise BadConfig(f"[keys.{name}] secret: {why}; use a random one: octoplex keys new.")

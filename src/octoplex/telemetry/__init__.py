@@ -1,1 +1,1 @@
-"""What the gateway tells about itself: metrics and redaction. Never on the request path."""
+"""What the gateway tells about itself: counters, histograms and their Prometheus face."""

@@ -166,13 +166,13 @@ class Connection(asyncio.Protocol):
                 return
             self._keep = False  # bytes after the end
             if "content-length" in response.headers and not response.streaming:
-                self._broken(UpstreamBroken("bytes follow a reply that should have ended"))
+                self._broken(UpstreamBroken("Bytes follow a reply that should have ended"))
                 return
         if self._done:
             self._finish(response)
         elif response.phase == "head":
             if self._received - self._head > self._home.caps.head_bytes:
-                self._broken(UpstreamBroken("the reply's headers are above their cap"))
+                self._broken(UpstreamBroken("The reply's headers are above their cap"))
         elif response.streaming:
             if response.unread > self._home.caps.unread_bytes and not self._paused:
                 self._pause()
@@ -196,7 +196,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A message starts; a second one after the reply was not asked for."""
         if self._done:
-            raise UpstreamBroken("bytes follow a reply that should have ended")
+            raise UpstreamBroken("Bytes follow a reply that should have ended")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; repeated ones are joined."""
@@ -253,7 +253,7 @@ class Connection(asyncio.Protocol):
                 return
         self._size += len(data)
         if self._size > caps.body_bytes and not response.streaming:
-            raise UpstreamBroken(f"the reply is above the cap of {caps.body_bytes} bytes")
+            raise UpstreamBroken(f"The reply is above the cap of {caps.body_bytes} bytes")
         response.put(data)
 
     def on_message_complete(self) -> None:
@@ -278,34 +278,34 @@ class Connection(asyncio.Protocol):
     def _check_head(self, headers: dict[str, str]) -> None:
         caps = self._home.caps
         if len(headers) + self._repeats > caps.headers:
-            raise UpstreamBroken(f"the reply has more than {caps.headers} headers")
+            raise UpstreamBroken(f"The reply has more than {caps.headers} headers")
         if self._received - self._head > caps.head_bytes:
             size = sum(len(n) + len(v) + 4 for n, v in headers.items())
             if size > caps.head_bytes:
-                raise UpstreamBroken("the reply's headers are above their cap")
+                raise UpstreamBroken("The reply's headers are above their cap")
 
     def _frame(self, status: int, headers: dict[str, str]) -> None:
         """Refuse doubtful framing; note a body that only the closing ends."""
         coding, length = headers.get("transfer-encoding"), headers.get("content-length")
         if coding is not None:
             if length is not None or coding.lower() != "chunked":
-                raise UpstreamBroken(f"the reply is framed by transfer-encoding {coding[:40]!r}")
+                raise UpstreamBroken(f"The reply is framed by transfer-encoding {coding[:40]!r}")
         elif length is None:
             self._until_close = status not in (204, 304) and not self._bodyless
         elif len(length) > 18 or int(length) > self._home.caps.body_bytes:
-            raise UpstreamBroken(f"a reply of {length[:40]} bytes is above the cap")
+            raise UpstreamBroken(f"A reply of {length[:40]} bytes is above the cap")
 
     def _skip_interim(self, status: int) -> None:
         """100 and 103 announce the reply; 101 would be another protocol."""
         if status == 101:
-            raise UpstreamBroken("the provider switched protocols although nobody asked")
+            raise UpstreamBroken("The provider switched protocols although nobody asked")
         self._interim = True
 
     def _skip_trailer(self) -> None:
         """Fields after the body are not headers and are not kept."""
         self._repeats += 1
         if self._repeats > self._home.caps.headers:
-            raise UpstreamBroken("the reply has too many trailers")
+            raise UpstreamBroken("The reply has too many trailers")
 
     def _learn(self, name: bytes) -> str:
         """Decode a header name; remember it while there is room."""

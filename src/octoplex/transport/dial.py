@@ -175,7 +175,7 @@ async def _stop(tasks: set[asyncio.Task[Connection]]) -> None:
 
 
 def _unreachable(origin: Origin, why: str, then: Next | None = None) -> UpstreamUnreachable:
-    error = UpstreamUnreachable(f"cannot reach {origin.authority}: {why}")
+    error = UpstreamUnreachable(f"Cannot reach {origin.authority}: {why}")
     if then is not None:
         error.next = then
     return error

@@ -56,7 +56,7 @@ class Request(Struct, kw_only=True):
         """
         extra, body = self.extra, self.body
         if extra and (extra[-2:] != b"\r\n" or b"\r\n\r\n" in extra or extra[:1] == b"\r"):
-            raise InvalidCall("extra headers must be made by header_block")
+            raise InvalidCall("Extra headers must be made by header_block")
         if body or not self.head.startswith(_BODILESS):
             return b"%b%bcontent-length: %d\r\n\r\n%b" % (self.head, extra, len(body), body)
         return b"%b%b\r\n" % (self.head, extra)
@@ -105,7 +105,7 @@ class Client:
         """
         wire = request.wire()
         if limits.deadline_at <= self._loop.time():
-            raise DeadlinePassed("the request's deadline had run out before it was sent")
+            raise DeadlinePassed("The request's deadline had run out before it was sent")
         pool = self._pools.get(request.origin.key)
         if pool is None:
             pool = self._pools[request.origin.key] = Pool(self._shared)
@@ -123,7 +123,7 @@ class Client:
     def close(self) -> None:
         """Abort everything; what is under way ends with `Stopping`."""
         self._closed = True
-        fault = Fault(Stopping, "the client was closed")
+        fault = Fault(Stopping, "The client was closed")
         for pool in self._pools.values():
             for connection in list(pool.connections):
                 connection.fail(fault)
@@ -155,7 +155,7 @@ class Client:
         """A connection within the limits."""
         loop = self._loop
         if self._closed:
-            raise Stopping("the client was closed")
+            raise Stopping("The client was closed")
         until_at = min(loop.time() + limits.connect_s, limits.deadline_at)
 
         def make() -> Connection:
@@ -167,16 +167,16 @@ class Client:
         except TimeoutError:
             # Not by the clock: uvloop's runs in whole milliseconds and may lag its timers.
             if until_at == limits.deadline_at:
-                raise DeadlinePassed("the request's deadline ran out") from None
+                raise DeadlinePassed("The request's deadline ran out") from None
             full = pool.places >= self._shared.bounds.connections
             why = "all connections are in use" if full else "no connection"
             error = UpstreamUnreachable(
-                f"cannot reach {origin.authority}: {why} within {limits.connect_s:g} s"
+                f"Cannot reach {origin.authority}: {why} within {limits.connect_s:g} s"
             )
             error.next = "target"
             raise error from None
         except OSError as error:
-            raise UpstreamUnreachable(f"cannot reach {origin.authority}: {error}") from None
+            raise UpstreamUnreachable(f"Cannot reach {origin.authority}: {error}") from None
 
 
 def default_context() -> ssl.SSLContext:

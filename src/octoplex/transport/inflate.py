@@ -41,7 +41,7 @@ class Inflater:
         """
         self._coding = coding.strip().lower()
         if self._coding not in ("gzip", "x-gzip", "deflate"):
-            raise UpstreamBroken(f"the reply came as content-encoding {coding[:40]!r}")
+            raise UpstreamBroken(f"The reply came as content-encoding {coding[:40]!r}")
         self._machine: _Machine | None = None
 
     def feed(self, data: bytes, room: int) -> bytes:
@@ -56,10 +56,10 @@ class Inflater:
             try:
                 plain = machine.decompress(data, room + 1)
             except zlib.error as error:
-                raise UpstreamBroken(f"the reply is not {self._coding}: {error}") from None
+                raise UpstreamBroken(f"The reply is not {self._coding}: {error}") from None
             room -= len(plain)
             if room < 0 or machine.unconsumed_tail:
-                raise UpstreamBroken("the reply inflates to more than is allowed")
+                raise UpstreamBroken("The reply inflates to more than is allowed")
             out.append(plain)
             data = machine.unused_data
             if machine.eof:
@@ -73,7 +73,7 @@ class Inflater:
             UpstreamBroken: the compressed data did not.
         """
         if self._machine is not None:
-            raise UpstreamBroken(f"the reply's {self._coding} data ended early")
+            raise UpstreamBroken(f"The reply's {self._coding} data ended early")
 
     def _start(self, data: bytes) -> _Machine:
         if self._coding != "deflate":

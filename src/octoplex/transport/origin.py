@@ -51,10 +51,10 @@ def header_block(headers: Iterable[tuple[str, str]]) -> bytes:
     lines = []
     for name, value in headers:
         if not _TOKEN.fullmatch(name) or name.lower() in _OURS:
-            raise InvalidCall(f"the header {name!r} cannot be sent; remove it")
+            raise InvalidCall(f"The header {name!r} cannot be sent; remove it")
         if not _VALUE.fullmatch(value):
             raise InvalidCall(
-                f"the value of header {name!r} holds a line break or another character "
+                f"The value of header {name!r} holds a line break or another character "
                 "that a header cannot carry; remove it"
             )
         lines.append(f"{name}: {value.strip()}\r\n")

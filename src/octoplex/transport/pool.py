@@ -83,7 +83,7 @@ class Pool:
             self.places += 1
         try:
             if self.closed:
-                raise Stopping("the client was closed")
+                raise Stopping("The client was closed")
             connection = await dial()
             if not connection.usable or self.closed:
                 connection.abort()

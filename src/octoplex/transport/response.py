@@ -144,7 +144,7 @@ class Response:
     def close(self) -> None:
         """Stop caring. Aborts the connection at once when the reply is incomplete."""
         if self.line is not None:
-            self.line.fail(Fault(UpstreamError, "the reply was closed before its end"))
+            self.line.fail(Fault(UpstreamError, "The reply was closed before its end"))
         self._chunks = []
 
     def release(self, grace_s: float) -> None:
@@ -205,7 +205,7 @@ class Response:
         if line is None:
             return
         if self.deadline_at <= now:
-            line.fail(Fault(DeadlinePassed, "the request's deadline ran out"))
+            line.fail(Fault(DeadlinePassed, "The request's deadline ran out"))
         elif self._chunks and self.streaming:
             self.expires_at = now + self.idle_s
         else:

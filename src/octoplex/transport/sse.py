@@ -104,7 +104,7 @@ class Splitter:
         for piece in _LINE.split(data):
             line += len(piece)
             if line > self._max_line:
-                raise UpstreamBroken(f"an event line is above its cap of {self._max_line} bytes")
+                raise UpstreamBroken(f"An event line is above its cap of {self._max_line} bytes")
             line = 0
         if self._size + len(data) <= self._max_event:
             return
@@ -114,7 +114,7 @@ class Splitter:
                 break
             start = match.end()
         if len(data) - start > self._max_event:
-            raise UpstreamBroken(f"an event is above its cap of {self._max_event} bytes")
+            raise UpstreamBroken(f"An event is above its cap of {self._max_event} bytes")
 
 
 def parse(wire: bytes) -> list[tuple[str, bytes]]:

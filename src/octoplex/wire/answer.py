@@ -62,6 +62,11 @@ class Frame:
 Ended = Callable[[Outcome, Usage], None]
 
 
+def why_cancelled(error: BaseException) -> Outcome:
+    """What a cancellation means: a shutdown says `task.cancel("stopped")`, a caller nothing."""
+    return "stopped" if "stopped" in error.args else "left"
+
+
 class Answer(Protocol):
     """An opened reply."""
 

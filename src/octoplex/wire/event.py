@@ -180,7 +180,7 @@ def fold(events: Iterable[Event]) -> Reply:
         else:
             open_blocks.setdefault(event.index, _Block()).add(event)
     if end is None:
-        raise UpstreamBroken("the stream ended without saying why it stopped")
+        raise UpstreamBroken("The stream ended without saying why it stopped")
     return Reply(
         id=started.id,
         model=started.model,

@@ -10,16 +10,25 @@ Not promised: anything about the other members; verbatim, they are the provider'
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from octoplex.dialects.dialect import HeadFields
-from octoplex.dialects.foreign import CHAT_MARK
 from octoplex.dialects.openai_chat.shapes import UNREADABLE
 from octoplex.wire.error import InvalidCall
 
 _any = msgspec.json.Decoder().decode
-_MEDIA = (b'"image_url"', b'"input_audio"', b'"file"', b'"video_url"', CHAT_MARK)
-"""Media, and thinking that must be looked at (`dialects/foreign.py`)."""
+NOTHING = Raw(b"")
+_MEDIA = (b'"image_url"', b'"input_audio"', b'"file"', b'"video_url"')
+
+
+class _Turn(Struct, gc=False):
+    """What may hold media, or thinking that must be looked at (`dialects/foreign.py`)."""
+
+    content: Raw = NOTHING
+    reasoning_details: Raw = NOTHING
+
+
+_peek = msgspec.json.Decoder(list[_Turn]).decode
 
 
 def read_head(fields: Mapping[str, Raw]) -> HeadFields:
@@ -72,7 +81,7 @@ def _count(fields: Mapping[str, Raw], name: str) -> int | None:
 def _messages(fields: Mapping[str, Raw]) -> bool:
     """Check that `messages` is a list with something in it; say whether it may hold media.
 
-    Media is found by a byte search: 2 us for 36 kB, where a decode takes 100.
+    Only content that is a list is searched: 15 us for 36 kB, where a decode takes 100.
     """
     raw = fields.get("messages")
     if not raw:
@@ -82,9 +91,23 @@ def _messages(fields: Mapping[str, Raw]) -> bool:
         raise _wrong("messages", _any(raw), "a list of messages")
     if text[1:64].lstrip()[:1] == b"]":
         raise _wrong("messages", [], "at least one message")
-    # Parts are lists. Where there is no second one there are only strings; looking for one
-    # character costs a tenth of looking for a word.
-    return text.count(b"[") > 1 and any(mark in text for mark in _MEDIA)
+    # Parts are lists: without a second one there are only strings.
+    return text.count(b"[") > 1 and _may_hold_media(text)
+
+
+def _may_hold_media(text: bytes) -> bool:
+    """Look into those messages that have parts; a word is dear to find in long text."""
+    try:
+        turns = _peek(text)
+    except UNREADABLE:
+        return True
+    for turn in turns:
+        if turn.reasoning_details is not NOTHING:
+            return True
+        parts = bytes(turn.content)
+        if parts[:1] == b"[" and any(mark in parts for mark in _MEDIA):
+            return True
+    return False
 
 
 def _value(fields: Mapping[str, Raw], name: str) -> object:
