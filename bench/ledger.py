@@ -99,7 +99,7 @@ class Load:
 
 
 def spin(ns: int) -> None:
-    """Be busy in Python, as a request is; by the thread's own clock, so others do not shorten it."""
+    """Be busy in Python, as a request is; by the thread's own clock, so none is lost to others."""
     until = time.thread_time_ns() + ns
     while time.thread_time_ns() < until:
         pass

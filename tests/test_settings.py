@@ -1,85 +1,94 @@
-"""What the file may say: words that are checked, keys that do nothing yet, defaults."""
+"""One file in, one frozen tree out; every mistake named with what to write instead."""
 
-import socket
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from octoplex.server.serve import Options, bind
-from octoplex.settings import DEFAULT_LISTEN, parse, schema
+from octoplex.settings import data_folder, find, load, parse, secret, size
 from octoplex.wire.error import BadConfig
 
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ('dialect = "openai-chatt"', ["dialect", '"openai-chatt"', 'did you mean "openai-chat"?']),
-        ('dialects = { anthropc = "/" }', ["dialects", 'did you mean "anthropic"?']),
-        ('quirks = ["top_k", "devloper_role"]', ["quirks[1]", 'did you mean "developer_role"?']),
-        ('quirks = ["zzz"]', ['"zzz"', "valid: ", "no_json_schema"]),
-    ],
-)
-def test_words_of_a_provider_are_known(text: str, words: list[str]) -> None:
-    with pytest.raises(BadConfig) as caught:
-        parse(f"[providers.x]\n{text}\n", "own.toml")
-    for word in ["own.toml: [providers.x] ", *words]:
-        assert word in str(caught.value)
+WRONG = {
+    "unknown key with a near one": ('[server]\nlisen = "x"', r'\[server\].*"lisen".*"listen"'),
+    "unknown table": ("[sever]\nx = 1", r'"sever".*"server"'),
+    "nested unknown key": (
+        '[models.m]\ntry = ["a/b"]\n[models.m.retry]\nattempt = 3',
+        r'\[models\.m\.retry\].*"attempts"',
+    ),
+    "wrong type": ("[server]\ndrain_s = true", r"\[server\] drain_s"),
+    "missing key": ('[models.m]\npick = "cheapest"', r"\[models\.m\].*try"),
+    "not TOML": ("[server", "not valid TOML"),
+    "no size": ('[server]\nmax_body = "big"', r'"big".*32 MB'),
+    "wrong word": ('[models.m]\ntry = ["a/b"]\npick = "best"', r"\[models\.m\] pick"),
+}
 
 
-def test_the_schema_knows_them_too() -> None:
-    table = schema()["$defs"]["Provider"]["properties"]
-    assert table["dialect"]["enum"] == ["anthropic", "openai-chat"]
-    assert table["dialects"]["propertyNames"]["enum"] == ["anthropic", "openai-chat"]
-    assert "developer_role" in table["quirks"]["items"]["enum"]
+@pytest.mark.parametrize(("text", "says"), WRONG.values(), ids=WRONG)
+def test_a_mistake_is_named(text: str, says: str) -> None:
+    with pytest.raises(BadConfig, match=says) as caught:
+        parse(text, "here.toml")
+    assert str(caught.value).startswith("here.toml: ")
 
 
-@pytest.mark.parametrize(
-    ("text", "word"),
-    [
-        ("workers = 2", "workers"),
-        ('workers = "auto"', "workers"),
-        ('database = "postgresql://x"', "database"),
-        ('redis = "redis://x"', "redis"),
-    ],
-)
-def test_what_is_not_there_yet_says_so(text: str, word: str) -> None:
-    with pytest.raises(BadConfig, match=rf"\[server\] {word}: .*not available in this version"):
-        parse(f"[server]\n{text}\n")
+def test_prices_are_exact() -> None:
+    settings = parse('[prices]\n"a/b" = { input = 0.1, output = 0.30 }')
+
+    assert settings.prices["a/b"] == {"input": Decimal("0.1"), "output": Decimal("0.30")}
 
 
-def test_one_worker_is_what_there_is() -> None:
-    assert parse("[server]\nworkers = 1\n").server.workers == 1
-
-
-def test_trusted_proxies_are_addresses() -> None:
-    assert parse('[server]\ntrusted_proxies = ["10.0.0.0/8", "::1"]\n')
-    with pytest.raises(BadConfig, match=r"trusted_proxies: 'proxy' .*10\.0\.0\.0/8"):
-        parse('[server]\ntrusted_proxies = ["proxy"]\n')
-
-
-def test_only_a_default_that_nobody_wrote_moves_on(tmp_path: Path) -> None:
-    options = Options(config=None, env={})
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind(("127.0.0.1", 8080))
-        except OSError:
-            pass  # somebody has it already, which is as good
-        else:
-            taken.listen()
-        with pytest.raises(BadConfig, match=r"127\.0\.0\.1:8080"):
-            bind(parse(f'[server]\nlisten = "{DEFAULT_LISTEN}"\n'), options)
-        place = bind(parse(""), options)
-        place.socket.close()
-        assert place.port != 8080
-        assert place.asked == DEFAULT_LISTEN
+def test_a_tree_cannot_be_changed() -> None:
+    settings = parse("")
+    with pytest.raises(AttributeError):
+        settings.server.drain_s = 1.0  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
-    ("host", "exposed"),
-    [("127.0.0.1", ""), ("localhost", ""), ("[::1]", ""), ("0.0.0.0", "0.0.0.0")],
+    ("text", "expected"), [("32 MB", 32_000_000), ("512KiB", 524_288), ("7", 7), ("1 gb", 10**9)]
 )
-def test_a_listener_knows_whether_others_can_reach_it(host: str, exposed: str) -> None:
-    place = bind(parse(f'[server]\nlisten = "{host}:0"\n'), Options(config=None, env={}))
-    place.socket.close()
-    assert place.exposed == exposed
+def test_sizes(text: str, expected: int) -> None:
+    assert size(text) == expected
+
+
+def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    env = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "xdg")}
+    assert find(env) is None
+
+    place = tmp_path / "xdg" / "octoplex" / "octoplex.toml"
+    place.parent.mkdir(parents=True)
+    place.write_text("")
+    assert find(env) == place
+
+    (tmp_path / "octoplex.toml").write_text("")
+    assert find(env) == Path("octoplex.toml"), "the one beside us comes first"
+
+    with pytest.raises(BadConfig, match=r"nowhere\.toml"):
+        find(env, str(tmp_path / "nowhere.toml"))
+
+
+def test_no_file_means_the_defaults(tmp_path: Path) -> None:
+    settings = load(None)
+    assert settings.origin == ""
+    assert data_folder(settings, {"HOME": str(tmp_path)}) == tmp_path / ".local/share/octoplex"
+    assert data_folder(settings, {"XDG_DATA_HOME": "/x"}) == Path("/x/octoplex")
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "octoplex.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadConfig, match="cannot be read"):
+        load(path)
+
+
+def test_secrets_are_references(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("canary-file\n")
+
+    assert secret("env:K", {"K": "canary-env"}, "[x]") == "canary-env"
+    assert secret(f"file:{file}", {}, "[x]") == "canary-file"
+    for wrong in ("env:MISSING", f"file:{tmp_path}/none", "env:"):
+        with pytest.raises(BadConfig, match=r"^\[x\]"):
+            secret(wrong, {}, "[x]")
+    with pytest.raises(BadConfig, match="does not belong here") as caught:
+        secret("canary-literal", {}, "[x]")
+    assert "canary-literal" not in str(caught.value)

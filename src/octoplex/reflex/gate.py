@@ -13,7 +13,6 @@ price is known (`ledger/book.py`).
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from math import ceil
 
 from msgspec import Struct
 
@@ -69,26 +68,9 @@ class Desk:
         guest = self._guests.get(caller_id)
         if guest is None or guest.buckets is None:
             return ""
-        write = _anthropic_lines if face == "anthropic" else _openai_lines
-        lines = ""
-        for unit, limit, remaining, reset_s in guest.buckets.tightest():
-            lines += write(unit, limit, remaining, reset_s)
-        return lines
-
-
-def _openai_lines(unit: str, limit: int, remaining: int, reset_s: float) -> str:
-    reset = f"{ceil(reset_s * 1000)}ms" if reset_s < 1 else _span(reset_s)
-    if unit == "req":
-        return (
-            f"x-ratelimit-limit-requests: {limit}\r\n"
-            f"x-ratelimit-remaining-requests: {remaining}\r\n"
-            f"x-ratelimit-reset-requests: {reset}\r\n"
-        )
-    return (
-        f"x-ratelimit-limit-tokens: {limit}\r\n"
-        f"x-ratelimit-remaining-tokens: {remaining}\r\n"
-        f"x-ratelimit-reset-tokens: {reset}\r\n"
-    )
+        if face != "anthropic":
+            return guest.buckets.openai_lines()
+        return "".join([_anthropic_lines(*row) for row in guest.buckets.tightest()])
 
 
 def _anthropic_lines(unit: str, limit: int, remaining: int, reset_s: float) -> str:
@@ -164,11 +146,3 @@ def _check_models(models: Models, ask: Ask, other_names: OtherNames | None) -> N
             raise Forbidden(
                 f"This key may not use the model {model!r}; it may use {models}", param="model"
             )
-
-
-def _span(seconds: float) -> str:
-    """A duration of a second or more as OpenAI writes it: 6s, 1m30s."""
-    minutes, rest = divmod(ceil(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
-    return "".join([f"{n}{u}" for n, u in parts if n])

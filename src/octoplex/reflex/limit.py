@@ -22,6 +22,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from math import ceil
 from typing import Literal
 
 from msgspec import Struct
@@ -157,6 +158,9 @@ class _Bucket(Struct, gc=False):
     at_ns: int
     each: bool
     """Counts requests; otherwise tokens."""
+    before: str
+    between: str
+    """What stands before the two figures of its header lines."""
 
     def fill(self, now_ns: int) -> int:
         """Add what has flowed in since; a clock that steps back adds nothing."""
@@ -196,7 +200,13 @@ class Buckets:
         now = self._now_ns()
         fits = True
         for bucket in self._all:
-            level = bucket.fill(now)
+            level = bucket.level
+            passed = now - bucket.at_ns
+            if passed > 0:  # `fill`, without the call: this is on every request's path
+                bucket.at_ns = now
+                level += passed * bucket.count
+                if level > bucket.full:
+                    level = bucket.full
             level -= bucket.period_ns if bucket.each else input_tokens * bucket.period_ns
             bucket.level = level
             if level < 0:
@@ -237,11 +247,22 @@ class Buckets:
         rows: list[tuple[str, int, int, float]] = []
         for buckets in self._by_unit:
             bucket = buckets[0] if len(buckets) == 1 else min(buckets, key=_remaining)
-            level, count = bucket.level, bucket.count
+            full_s = (bucket.full - bucket.level) / bucket.count / 1e9
+            rows.append((bucket.rate.unit, bucket.count, _remaining(bucket), full_s))
+        return rows
+
+    def openai_lines(self) -> str:
+        """`tightest` as header lines for OpenAI's SDKs."""
+        lines = ""
+        for buckets in self._by_unit:
+            bucket = buckets[0] if len(buckets) == 1 else min(buckets, key=_remaining)
+            level = bucket.level
             # Floats are near enough for a header, and a tenth of the cost of these integers.
             remaining = int(level / bucket.period_ns) if level > 0 else 0
-            rows.append((bucket.rate.unit, count, remaining, (bucket.full - level) / count / 1e9))
-        return rows
+            reset_ms = ceil((bucket.full - level) / bucket.count / 1e6)
+            reset = f"{reset_ms}ms" if reset_ms < 1000 else span(reset_ms / 1000)
+            lines += f"{bucket.before}{remaining}{bucket.between}{reset}\r\n"
+        return lines
 
     def adopt(self, old: "Buckets") -> None:
         """Share the limits that stay as they were: what is left, and debts still to come."""
@@ -282,7 +303,19 @@ def _remaining(bucket: _Bucket) -> int:
 def _bucket(rate: Rate, now_ns: int) -> _Bucket:
     period_ns = rate.period_s * 1_000_000_000
     full = rate.count * period_ns
-    return _Bucket(rate, rate.count, period_ns, full, full, now_ns, rate.unit == "req")
+    each = rate.unit == "req"
+    name = "requests" if each else "tokens"
+    before = f"x-ratelimit-limit-{name}: {rate.count}\r\nx-ratelimit-remaining-{name}: "
+    between = f"\r\nx-ratelimit-reset-{name}: "
+    return _Bucket(rate, rate.count, period_ns, full, full, now_ns, each, before, between)
+
+
+def span(seconds: float) -> str:
+    """A duration of a second or more as OpenAI writes it: 6s, 1m30s."""
+    minutes, rest = divmod(ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
+    return "".join([f"{n}{u}" for n, u in parts if n])
 
 
 def _too_fast(rate: Rate, wait_ns: int) -> TooFast:

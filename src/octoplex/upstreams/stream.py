@@ -86,7 +86,8 @@ class Streamed:
                     raise UpstreamBroken("The provider's stream ended without any content.")
         except UpstreamError as error:
             # Only what the provider refused, in its own words and before any content, is free.
-            error.reached = error is not scanner.error or scanner.content
+            refused = error is scanner.error and not isinstance(error, UpstreamBroken)
+            error.reached = scanner.content or not refused
             self._response.close()
             raise
         except BaseException:
