@@ -85,7 +85,7 @@ class Line:
 
     def leave(self, hard: bool = False) -> None:
         """Hang up; `hard`: with a reset."""
-        if hard:
+        if hard and not self.writer.transport.is_closing():
             sock = self.writer.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()

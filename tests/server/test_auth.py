@@ -78,8 +78,8 @@ def test_every_row_asks_for_a_key(tmp_path: Path, run: Run, row: Route) -> None:
 
     async def main() -> None:
         async with (
-            Upstream(provider.whole(face_of(row))) as up,
-            Gate(tmp_path, file(KEYS, **{"a": up}), key=APP_KEY) as gate,
+            Upstream(provider.whole("openai-chat")) as up,
+            Gate(tmp_path, file(KEYS, a=up), key=APP_KEY) as gate,
         ):
             for headers, query in refused:
                 reply = await asked(gate, row, headers, query)

@@ -10,9 +10,9 @@ import pytest
 from tests.dialects.grammar import anthropic as anthropic_grammar
 from tests.server import provider
 from tests.server.caller import canonical, events
-from tests.server.check import failed, finished, plain_text, text_of
+from tests.server.check import error_of, failed, finished, plain_text, text_of
 from tests.server.conftest import Run
-from tests.server.gate import Gate, file, until
+from tests.server.gate import Gate, file, route, until
 from tests.server.inside import inside
 from tests.server.scene import CROSSINGS, scene
 from tests.upstream_server import Play, Upstream, says, streams
@@ -309,13 +309,15 @@ def test_f28_finish_reasons_are_mapped(tmp_path: Path, run: Run, finish: str) ->
 def test_f28_no_choices_at_all(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
         body = json.loads(provider.chat_body()) | {"choices": []}
+        once = route("one", "a/m", more="retry = { attempts = 1 }")
         async with (
             Upstream(says(json.dumps(body).encode(), billed=provider.BILL)) as up,
-            Gate(tmp_path, file(a=up)) as gate,
+            Gate(tmp_path, file(once, a=up)) as gate,
         ):
             for face in ("openai-chat", "anthropic"):
-                reply = await gate.chat("a/m", face)
-                assert reply.status in (200, 502)
+                reply = await gate.chat("one", face)
+                assert reply.status == 502
+                assert error_of(reply, face)["code"] == "bad_upstream_response"
             assert all(r["nano"] for r in await gate.rows(len(up.book)))
 
     run(main())
@@ -350,5 +352,30 @@ def test_an_internal_error_in_a_stream_is_told_in_band(tmp_path: Path, run: Run)
             assert b"defect" not in reply.body
             await until(lambda: up.book[0].done)
             await gate.rows(1)
+
+    run(main())
+
+
+def test_a_reply_that_cannot_be_translated_is_a_failed_attempt(tmp_path: Path, run: Run) -> None:
+    """Another target is asked, and the record says what the caller was told."""
+
+    async def main() -> None:
+        body = json.loads(provider.chat_body())
+        body["choices"][0]["message"]["content"] = 5
+        more = route("main", "a/m", "claude/m", more="retry = { attempts = 1 }")
+        more += route("one", "a/m", more="retry = { attempts = 1 }")
+        async with (
+            Upstream(says(json.dumps(body).encode(), billed=provider.BILL)) as a,
+            Upstream(provider.whole("anthropic")) as claude,
+            Gate(tmp_path, file(more, a=a, claude=claude)) as gate,
+        ):
+            assert plain_text(await gate.chat("main", "anthropic"), "anthropic") == "Hello, world!"
+            reply = await gate.chat("one", "anthropic")
+            assert reply.status == 502
+            last, first = await gate.records(2)
+            assert (last["status"], last["outcome"]) == (502, "failed")
+            assert [x["target"] for x in first["attempts"]] == ["a/m", "claude/m"]
+            rows = await gate.rows(3)
+            assert [bool(r["estimated"]) for r in rows] == [True, False, True]
 
     run(main())

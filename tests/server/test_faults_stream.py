@@ -50,6 +50,8 @@ async def _cut(at: Scene, seen: asyncio.Event, code: str) -> None:
         assert row["estimated"]
         assert 0 < row["nano"] <= row["reserved_nano"]
         assert row["output_tokens"] >= 2
+        if row["provider"] == "claude":  # the head of its stream had said so
+            assert row["input_tokens"] == provider.BILL[0]
     for record in await at.gate.records(4):
         assert record["outcome"] == "cut"
         assert record["estimated"]

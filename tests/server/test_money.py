@@ -1,6 +1,7 @@
 """Money over real sockets: F45-F48, budgets, and what a budget refuses."""
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from pathlib import Path
@@ -53,6 +54,8 @@ def test_f45_every_billed_attempt_is_settled_once(tmp_path: Path, run: Run) -> N
                 for record in await gate.records(4):
                     rows = [r for r in gate.ledger() if r["request_id"] == record["id"]]
                     assert sum(r["nano"] for r in rows) == record["nano"]
+                    told = [(x["nano"], x["estimated"]) for x in record["attempts"]]
+                    assert told == [(r["nano"], bool(r["estimated"])) for r in rows]
                     good = [r for r in rows if not r["estimated"] and r["state"] == "settled"]
                     assert [r["nano"] for r in good] == [PAID]
                     names = [x["target"] for x in record["attempts"]]
@@ -94,37 +97,44 @@ def test_f46_a_kill_between_reserve_and_settle(tmp_path: Path, run: Run) -> None
     run(main())
 
 
+async def _ask_on(gate: Gate, told: list[tuple[str, float]]) -> None:
+    """Ask until the gateway is gone; note what was answered, and when."""
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        while True:
+            reply = await gate.chat("a/m")
+            told.append((reply.headers["x-request-id"], time.monotonic()))
+
+
 def test_f47_a_kill_while_the_ledger_commits(tmp_path: Path, run: Run) -> None:
-    """Whatever was answered 20 ms before the kill is there, once; the file is whole."""
+    """What was answered a while before the kill is there, once; the file is whole.
+
+    20 ms are promised on an idle disk (tests/ledger); here a loaded one is given a second.
+    """
 
     async def main() -> None:
-        async with Upstream(provider.whole("openai-chat")) as up:
-            async with Gate(tmp_path, file(a=up)) as gate:
-                for life in range(3):
-                    answered: list[tuple[str, float]] = []
-
-                    async def ask(told: list[tuple[str, float]] = answered) -> None:
-                        while True:
-                            reply = await gate.chat("a/m")
-                            told.append((reply.headers["x-request-id"], time.monotonic()))
-
-                    tasks = [asyncio.create_task(ask()) for _ in range(6)]
-                    while len([1 for _, at in answered if at < time.monotonic() - 0.2]) < 30:
-                        await asyncio.sleep(0.01 + 0.003 * life)
-                    killed_at = time.monotonic()
-                    gate.kill()
-                    await asyncio.gather(*tasks, return_exceptions=True)
-                    db = sqlite3.connect(f"file:{gate.data}/ledger.db?mode=ro", uri=True)
-                    assert db.execute("pragma integrity_check").fetchone() == ("ok",)
-                    db.close()
-                    rows = {r["request_id"]: r for r in gate.ledger()}
-                    sure = [i for i, at in answered if at < killed_at - 0.2]
-                    assert sure
-                    assert {rows[i]["nano"] for i in sure} == {PAID}
-                    await gate.start()
-                total = sum(r["nano"] for r in gate.ledger())
-                assert gate.spent() == total
-                assert len(gate.ledger()) <= len(up.book)
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Gate(tmp_path, file(a=up)) as gate,
+        ):
+            for life in range(3):
+                told: list[tuple[str, float]] = []
+                tasks = [asyncio.create_task(_ask_on(gate, told)) for _ in range(6)]
+                await until(lambda told=told: len(told) > 20)  # type: ignore[misc]
+                await asyncio.sleep(1.0 + 0.003 * life)
+                killed_at = time.monotonic()
+                gate.kill()
+                await asyncio.gather(*tasks)
+                db = sqlite3.connect(f"file:{gate.data}/ledger.db?mode=ro", uri=True)
+                assert db.execute("pragma integrity_check").fetchone() == ("ok",)
+                db.close()
+                rows = {r["request_id"]: r for r in gate.ledger()}
+                sure = [i for i, at in told if at < killed_at - 1.0]
+                assert sure
+                assert {rows[i]["nano"] for i in sure} == {PAID}
+                await gate.start()
+            total = sum(r["nano"] for r in gate.ledger())
+            assert gate.spent() == total
+            assert len(gate.ledger()) <= len(up.book)
 
     run(main())
 

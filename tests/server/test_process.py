@@ -1,6 +1,7 @@
 """The life of the process: F60 reload, F62 drain, F77 one server per folder."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -70,20 +71,24 @@ def test_f60_calls_in_flight_keep_what_they_met(tmp_path: Path, run: Run) -> Non
         seen = asyncio.Event()
         tail = b"".join(provider.chat_events()[3:])
         play = provider.broken_after("openai-chat", 3, "done", seen, tail)
-        async with Upstream(play) as up, Upstream(provider.whole("openai-chat")) as other:
-            async with Gate(tmp_path, file(route("main", "a/m"), a=up)) as gate:
-                async with gate.line() as line:
-                    line.send(gate.question("main", stream=True))
-                    await line.head()
-                    await line.until(b"Hello")
-                    gate.write(file(route("main", "b/m"), b=other))
-                    assert await gate.control({"do": "reload"}) == {"ok": "reloaded"}
-                    assert (await gate.chat("main")).headers["x-octoplex-model"] == "b/m"
-                    assert (await gate.chat("a/m")).status in (400, 404)
-                    seen.set()
-                    await line.until(b"[DONE]")
-                rows = await gate.rows(2)
-                assert {r["nano"] for r in rows} == {provider.nano(provider.BILL)}
+        other = Upstream(provider.whole("openai-chat"))
+        async with (
+            Upstream(play) as up,
+            other,
+            Gate(tmp_path, file(route("main", "a/m"), a=up)) as gate,
+        ):
+            async with gate.line() as line:
+                line.send(gate.question("main", stream=True))
+                await line.head()
+                await line.until(b"Hello")
+                gate.write(file(route("main", "b/m"), b=other))
+                assert await gate.control({"do": "reload"}) == {"ok": "reloaded"}
+                assert (await gate.chat("main")).headers["x-octoplex-model"] == "b/m"
+                assert (await gate.chat("a/m")).status in (400, 404)
+                seen.set()
+                await line.until(b"[DONE]")
+            rows = await gate.rows(2)
+            assert {r["nano"] for r in rows} == {provider.nano(provider.BILL)}
 
     run(main())
 
@@ -163,10 +168,7 @@ def test_f62_drain_then_tell_then_end(tmp_path: Path, run: Run, sent: signal.Sig
                 await until(lambda: len(began) == 3 and len(b.book) == 2)
                 gate.process.send_signal(sent)
                 assert await idle.ended() == b""
-                with pytest.raises(OSError):  # noqa: PT011 - refused, or reset
-                    for _ in range(100):
-                        assert (await gate.get("/health/ready")).status == 503
-                        await asyncio.sleep(0.01)
+                await _refuses(gate)
             for face, task in zip(FACES, quick, strict=True):
                 finished(task.result(), face)
             assert failed(slow.result(), "anthropic")["code"] == "stopping"
@@ -206,6 +208,15 @@ def test_f62_a_second_signal_forces(tmp_path: Path, run: Run) -> None:
                 assert gate.process.returncode == 0
 
     run(main())
+
+
+async def _refuses(gate: Gate) -> None:
+    """Until the listener closes, readiness says 503; then nothing is accepted any more."""
+    end_at = time.monotonic() + 5
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        while time.monotonic() < end_at:
+            assert (await gate.get("/health/ready")).status == 503
+    assert not _accepts(gate.port)
 
 
 def _accepts(port: int) -> bool:

@@ -83,7 +83,7 @@ def said(face: str, number: int) -> bytes:
             b'{"role":"assistant","content":[{"type":"thinking","thinking":"h\\u006d","signature":'
             b'"%b"},{"type":"redacted_thinking","data":"%b"},{"type":"text","text":"turn %d"}]}'
         ) % (SIGNATURE, SIGNATURE, number)
-    return b'{"role":"assistant","content":"turn %d","reasoning_details":[{"data":"%b"}]}' % (
+    return b'{"role":"assistant","content":"turn %d","x_signed":[{"data":"%b"}]}' % (
         number,
         SIGNATURE,
     )

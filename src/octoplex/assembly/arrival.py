@@ -24,14 +24,18 @@ class Patience(Struct, frozen=True, gc=False):
     stream_s: float
 
     def within(self, asked: bytes | None) -> "Patience":
-        """The same, or what the caller itself allows (`x-stainless-read-timeout`) if shorter."""
+        """The same, or what the caller itself allows (`x-stainless-read-timeout`) if shorter.
+
+        Of a stream that header bounds the gaps, which keep-alives fill, not the whole: the
+        SDKs' 600 s would end a long answer that nobody gave up on.
+        """
         try:
             asked_s = float(asked) if asked else 0.0
         except ValueError:
             return self
         if not asked_s > 0:
             return self
-        return Patience(min(self.plain_s, asked_s), min(self.stream_s, asked_s))
+        return Patience(min(self.plain_s, asked_s), self.stream_s)
 
 
 class Arrival(Struct, frozen=True, gc=False):

@@ -16,8 +16,8 @@ final (F55): the kernel may have thrown the pages away, and a second fsync that
 succeeds would prove nothing. Records may be dropped above their bound, counted.
 
 Measured with the SQLite store, CPU in this thread per request (an attempt and a
-record): 5 to 7 us at 20,000 a second, with the loop's thread always busy; 10 when the
-reservation was written before its settlement came. `reserve` costs the loop 0.09 us.
+record): 6.4 to 7.6 us at 10,000 a second beside a busy loop, 5 alone with warm caches
+(`python -m bench.ledger`; `bench/notes.md`). `reserve` costs the loop 0.09 us.
 
 Not promised: that a row is on disk when `reserve` or `settle` returns (`drain` waits).
 """

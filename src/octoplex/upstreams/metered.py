@@ -22,7 +22,7 @@ from octoplex.catalog.prices import Price
 from octoplex.ledger.book import Book, Hold
 from octoplex.ledger.rows import Order
 from octoplex.wire.answer import Answer, Answerer, Head, Outcome, Whole, why_cancelled
-from octoplex.wire.ask import Ask, Worst
+from octoplex.wire.ask import Ask, Trail, Worst
 from octoplex.wire.error import DeadlinePassed, Forbidden, UpstreamError
 from octoplex.wire.event import Usage
 
@@ -109,7 +109,8 @@ class Metered:
                 "it; give it one under [prices], or set allow_unpriced = true on its route."
             )
         trail = ask.trail
-        trail.orders += 1
+        # The number of its row in the trail, so that both can be told by one number.
+        trail.orders = max(trail.orders + 1, len(trail.attempts))
         return Order(
             ask.id,
             trail.orders,
@@ -136,8 +137,10 @@ def _bounded(price: Price | None, usage: Usage, order: Order) -> int:
 def _settle(ask: Ask, hold: Hold, nano: int, usage: Usage, outcome: Outcome) -> None:
     """Settle an attempt whose usage never came, flagged."""
     hold.settle(nano, usage, outcome, estimated=True)
-    ask.trail.nano += nano
-    ask.trail.estimated = True
+    trail = ask.trail
+    trail.nano += nano
+    trail.estimated = True
+    _enter(trail, hold, nano, True)
 
 
 def _charge(
@@ -146,7 +149,8 @@ def _charge(
     """Charge what the provider reported, or an estimate, flagged."""
     trail = ask.trail
     if usage.estimated:
-        usage = Usage(ask.worst_case().input_tokens, usage.output_tokens, estimated=True)
+        if not usage.input_tokens:  # not even the head of a stream said
+            usage = Usage(ask.worst_case().input_tokens, usage.output_tokens, estimated=True)
         nano = _bounded(price, usage, hold.order)
         trail.estimated = head.estimated = True
     else:
@@ -154,3 +158,12 @@ def _charge(
     hold.settle(nano, usage, outcome, usage.estimated)
     head.nano, head.usage = nano, usage
     trail.nano += nano
+    _enter(trail, hold, nano, usage.estimated)
+
+
+def _enter(trail: Trail, hold: Hold, nano: int, estimated: bool) -> None:
+    """Write an attempt's cost into its row of the trail."""
+    number = hold.order.attempt
+    if number <= len(trail.attempts):
+        row = trail.attempts[number - 1]
+        row.nano, row.estimated = nano, estimated

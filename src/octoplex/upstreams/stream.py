@@ -127,7 +127,7 @@ class Streamed:
         scanner, response = self._scanner, self._response
         try:
             data = await response.read()
-        except UpstreamError:
+        except (UpstreamError, DeadlinePassed):
             if scanner.stop is None or scanner.error is not None:
                 raise
             return self._finish()

@@ -11,7 +11,7 @@ output limit is added where the model's own is unknown.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -33,7 +33,7 @@ from octoplex.wire.error import (
     UpstreamError,
     UpstreamSlow,
 )
-from octoplex.wire.event import Usage
+from octoplex.wire.event import Reply, Usage
 
 OUTPUT_WHEN_UNKNOWN = 4_096
 ASK_FOR_USAGE = Raw(b'{"include_usage":true}')
@@ -152,15 +152,19 @@ class Upstream:
             raise self._refused(wire, response)
         if body is None:
             return None
+        decode: Callable[[bytes], Reply] = wire.dialect.decode_reply
         try:
             seen = wire.dialect.read_whole(body)
+            if not sending.verbatim:
+                # It will be written anew; if it cannot be, another target may be asked now.
+                decode = decoded(decode(body))
         except UpstreamError as error:
             # It said 200: what cannot be read may be billed. An error of its own words is not.
             error.reached = isinstance(error, UpstreamBroken)
             raise
         head = Head(provider=spec.provider, model=seen.model or spec.traits.model)
         usage = seen.usage or Usage(output_tokens=-(-len(body) // BYTES_PER_TOKEN), estimated=True)
-        return Whole(head, wire.dialect.name, body, usage, wire.dialect.decode_reply)
+        return Whole(head, wire.dialect.name, body, usage, decode)
 
     async def _opened(self, sending: "Sending", response: Response) -> Streamed:
         spec, dialect = self._spec, sending.wire.dialect
@@ -240,3 +244,8 @@ class Upstream:
         error = wire.dialect.decode_error(response.status, response.headers, body)
         error.target = f"{self._spec.provider}/{self._spec.traits.model}"
         return error
+
+
+def decoded(reply: Reply) -> Callable[[bytes], Reply]:
+    """A decoder of a body that was decoded already."""
+    return lambda _: reply

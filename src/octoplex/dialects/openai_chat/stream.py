@@ -1,9 +1,9 @@
 """A Chat stream -> events: a push machine.
 
 A stream is chunks with one `delta` each; the finish reason comes in one of the last,
-usage in the same, in a trailing chunk without choices, or never, then `[DONE]`. Here
-`Finished` is held until usage is there, `[DONE]` has come or the upstream has closed,
-because it is final. A block ends where another kind begins; tool calls are told apart
+usage in the same, in trailing chunks without choices, or never, then `[DONE]`. Here
+`Finished` is held until `[DONE]` has come or the upstream has closed, because it is
+final and the last word on usage counts. A block ends where another kind begins; tool calls are told apart
 by `index`, or by `id` where a server sends no index or the same one for all.
 
 Reference: https://platform.openai.com/docs/api-reference/chat-streaming
@@ -144,8 +144,6 @@ class ChatDecoder:
         usage = chunk.usage or (chunk.x_groq and chunk.x_groq.usage)
         if usage:
             self._usage = usage_of(usage) or self._usage
-        if self._stop is not None and self._usage is not None and not chunk.choices:
-            self._finish(events)
 
     def _choice(self, choice: Choice, data: bytes, events: list[Event]) -> None:
         said = choice.delta or choice.message
