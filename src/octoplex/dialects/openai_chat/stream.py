@@ -3,8 +3,9 @@
 A stream is chunks with one `delta` each; the finish reason comes in one of the last,
 usage in the same, in trailing chunks without choices, or never, then `[DONE]`. Here
 `Finished` is held until `[DONE]` has come or the upstream has closed, because it is
-final and the last word on usage counts. A block ends where another kind begins; tool calls are told apart
-by `index`, or by `id` where a server sends no index or the same one for all.
+final and the last word on usage counts. A block ends where another kind begins; tool
+calls are told apart by `index`, or by `id` where a server sends no index or the same one
+for all.
 
 Reference: https://platform.openai.com/docs/api-reference/chat-streaming
 
