@@ -89,7 +89,8 @@ def test_no_paths_of_one_machine(path: Path) -> None:
 def test_paths_in_code_quotes_exist(path: Path) -> None:
     tree = r"`((?:src|tests|docs|bench|tools|requirements)/[\w./-]+)`"
     for found in re.findall(tree, path.read_text()):
-        assert "NAME" in found or (ROOT / found).exists(), found
+        made = found.startswith(("bench/.work", "bench/results"))  # by a run, not by git
+        assert made or "NAME" in found or (ROOT / found).exists(), found
 
 
 def test_every_decision_is_listed() -> None:

@@ -247,7 +247,7 @@ def compare(book: list[tuple[str, Entry]], rows: Rows, killed_at: list[float]) -
     return found
 
 
-@pytest.mark.parametrize("seed", range(100, 180))
+@pytest.mark.parametrize("seed", range(4))
 def test_the_ledger_is_the_providers_book(tmp_path: Path, run: Run, seed: int) -> None:
     async def main() -> None:
         dice, serials = random.Random(seed), Counter[str]()
