@@ -175,16 +175,22 @@ def cors_lines(origin: bytes, allowed: tuple[str, ...]) -> bytes:
     return b"access-control-allow-origin: %b\r\nvary: origin\r\n" % origin
 
 
-PREFLIGHT_LINES = (
-    b"access-control-allow-methods: GET, POST\r\n"
-    b"access-control-allow-headers: authorization, content-type, x-api-key, anthropic-version, "
-    b"anthropic-beta, x-request-id\r\naccess-control-max-age: 600\r\n"
-)
+USUAL_HEADERS = b"authorization, content-type, x-api-key, anthropic-version, anthropic-beta"
+HEADER_NAMES = re.compile(rb"[A-Za-z0-9_-]+(, ?[A-Za-z0-9_-]+){0,63}")
 
 
 async def preflight(inbound: Inbound, gateway: Gateway) -> None:
-    """Tell a browser that a page of an allowed origin may ask."""
-    await inbound.line.whole(204, inbound.cors + PREFLIGHT_LINES, b"")
+    """Tell a browser that a page of an allowed origin may ask, with the headers it wants to send.
+
+    The SDKs send a dozen of their own; no header opens anything here without a key.
+    """
+    wanted = inbound.line.headers.get(b"access-control-request-headers", b"")
+    names = wanted if HEADER_NAMES.fullmatch(wanted) else USUAL_HEADERS
+    lines = (
+        b"access-control-allow-methods: GET, POST\r\naccess-control-max-age: 600\r\n"
+        b"access-control-allow-headers: %b\r\n" % names
+    )
+    await inbound.line.whole(204, inbound.cors + lines, b"")
 
 
 PREFLIGHT = Route(
