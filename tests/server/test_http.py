@@ -269,6 +269,9 @@ def test_browsers(tmp_path: Path, run: Run) -> None:
             assert reply.status == 204
             assert reply.headers["access-control-allow-origin"] == page
             assert "authorization" in reply.headers["access-control-allow-headers"]
+            asked.append(("access-control-request-headers", "authorization,x-stainless-lang"))
+            reply = await caller.ask(gate.port, "OPTIONS", CHAT, None, asked)
+            assert "x-stainless-lang" in reply.headers["access-control-allow-headers"]
             reply = await gate.post(CHAT, question("a/m"), ("origin", page))
             assert reply.headers["access-control-allow-origin"] == page
             up.plays[0] = provider.streamed("openai-chat")
