@@ -18,15 +18,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.anthropic.shapes import NOTHING, UNREADABLE
+from octoplex.dialects.by_status import by_status, denied
 from octoplex.dialects.retry_after import retry_after
 from octoplex.wire.error import (
     ModelGone,
     UpstreamBroken,
-    UpstreamBusy,
-    UpstreamDenied,
     UpstreamError,
-    UpstreamFailed,
-    UpstreamOverloaded,
     UpstreamQuota,
     UpstreamRejected,
 )
@@ -135,27 +132,13 @@ def _judge(status: int, problem: Problem, wait: float | None) -> UpstreamError:
             "The provider's account behind our key is out of credit.", retry_after_s=wait
         )
     if status in (401, 403) or problem.detail in _ACCOUNT:
-        return UpstreamDenied(
-            f"The provider does not accept our key (it answered {status}).",
-            provider_status=status,  # a 403 rests the key for this target only
-        )
+        return denied(status)
     if status == 404:
         return _quoting(ModelGone(said), problem)
-    if status == 429:
-        return UpstreamBusy(f"The provider limits our rate: {said}", retry_after_s=wait)
-    if status in (503, 529) or problem.type == "overloaded_error":
-        return UpstreamOverloaded(f"The provider is overloaded: {said}", retry_after_s=wait)
-    if status in (408, 409) or status >= 500:
-        failed = UpstreamFailed(f"The provider failed with {status}: {said}", retry_after_s=wait)
-        return _with_status(failed, status)
-    if 400 <= status < 500:
-        return _with_status(_quoting(UpstreamRejected(said), problem), status)
-    return UpstreamBroken(f"The provider answered with status {status}: {said}")
-
-
-def _with_status(error: UpstreamError, status: int) -> UpstreamError:
-    error.status = status
-    return error
+    if problem.type == "overloaded_error" and status != 429:
+        status = 529
+    error = by_status(status, said, wait)
+    return _quoting(error, problem) if isinstance(error, UpstreamRejected) else error
 
 
 def _quoting(error: UpstreamError, problem: Problem) -> UpstreamError:
