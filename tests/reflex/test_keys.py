@@ -21,6 +21,7 @@ from octoplex.reflex import (
     pepper,
     weak,
 )
+from octoplex.server.line import merged
 from octoplex.wire.error import BadConfig, InvalidCall, Unauthorized
 
 HASHER = Hasher(b"p" * 32)
@@ -29,6 +30,11 @@ SECRET = "oct-k3yk3yk3yk3yabcdefgh"
 
 def entry(name: str = "app", secret: str = SECRET, **how: object) -> Entry:
     return from_config(KeySpec(name=name, **how), secret, HASHER)  # type: ignore[arg-type]
+
+
+def carried(pairs: list[tuple[bytes, bytes]], query: bytes = b"") -> bytes | None:
+    headers, repeated = merged(pairs)
+    return credentials(headers, query, repeated)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +52,7 @@ def entry(name: str = "app", secret: str = SECRET, **how: object) -> Entry:
 )
 def test_every_carrier_is_one_policy(headers: list[tuple[bytes, bytes]], query: bytes) -> None:
     ring = Keyring(HASHER, [entry()])
-    assert ring.find(credentials([(b"host", b"x"), *headers], query)).name == "app"
+    assert ring.find(carried([(b"host", b"x"), *headers], query)).name == "app"
 
 
 @pytest.mark.parametrize(
@@ -61,12 +67,14 @@ def test_every_carrier_is_one_policy(headers: list[tuple[bytes, bytes]], query: 
 )
 def test_two_that_differ_are_refused(headers: list[tuple[bytes, bytes]], query: bytes) -> None:
     with pytest.raises(InvalidCall) as refused:
-        credentials(headers, query)
+        carried(headers, query)
     assert refused.value.status == 400
 
 
 def test_no_credentials_are_none() -> None:
-    assert credentials([(b"authorization", b"Bearer"), (b"x-api-key", b" ")], b"monkey=1") is None
+    assert carried([(b"authorization", b"Bearer"), (b"x-api-key", b" ")], b"monkey=1") is None
+    assert not carried([(b"authorization", b"Bearer ")])
+    assert carried([(b"host", b"x")]) is None
 
 
 def strange(dice: random.Random) -> list[bytes]:
@@ -243,4 +251,4 @@ def test_what_is_no_model_name_is_refused(pattern: str) -> None:
 def test_no_input_does_anything_but_fail(secret: bytes) -> None:
     ring = Keyring(HASHER, [entry()])
     with pytest.raises(Unauthorized):
-        ring.find(credentials([(b"authorization", b"Bearer " + secret)]))
+        ring.find(carried([(b"authorization", b"Bearer " + secret)]))

@@ -69,7 +69,7 @@ async def inside(folder: Path, text: str, quiet: Quiet | None = None) -> AsyncIt
         await listening.wait()
         yield Inside(app, place.port)
         await until(lambda: gateway.works.book.open_nano == 0)
-        await until(lambda: not server.server_state.tasks)
+        await until(lambda: not server.busy)
         assert not [s for s in gateway.works.health.targets.values() if s.open_calls]
     finally:
         server.should_exit = True

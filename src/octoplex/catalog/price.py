@@ -69,20 +69,31 @@ class Price(Struct, frozen=True, kw_only=True, gc=False):
     def cost_nano(self, usage: Usage) -> int:
         """Return the cost of an attempt in nano-dollars, rounded half up, once."""
         tokens, output = usage.input_tokens, usage.output_tokens
-        plain = not (usage.cached_tokens or usage.cache_write_tokens or usage.reasoning_tokens)
-        if plain and not self.tiers and tokens >= 0 and output >= 0:
-            pico = tokens * self.input_pico + output * self.output_pico
-        else:
+        if (
+            usage.cached_tokens
+            or usage.cache_write_tokens
+            or usage.reasoning_tokens
+            or self.tiers
+            or tokens < 0
+            or output < 0
+        ):
             pico = _sum(self._figures(tokens), usage)
+        else:
+            pico = tokens * self.input_pico + output * self.output_pico
         return (pico + 500) // 1000 + self.request_nano
 
     def reserve_nano(self, input_tokens: int, output_tokens: int) -> int:
         """Return the most an attempt within these bounds can cost, in nano-dollars."""
         dearest_in, dearest_out = self.dearest_pico
-        pico = max(input_tokens, 0) * dearest_in + max(output_tokens, 0) * dearest_out
-        for tier in self.tiers:
-            if tier.above_tokens < input_tokens:
-                pico = max(pico, _most(tier, input_tokens, output_tokens))
+        if input_tokens < 0:
+            input_tokens = 0
+        if output_tokens < 0:
+            output_tokens = 0
+        pico = input_tokens * dearest_in + output_tokens * dearest_out
+        if self.tiers:
+            for tier in self.tiers:
+                if tier.above_tokens < input_tokens:
+                    pico = max(pico, _most(tier, input_tokens, output_tokens))
         return (pico + 999) // 1000 + self.request_nano
 
     def scaled(self, percent: int) -> "Price":

@@ -6,7 +6,7 @@
 
     Book(journal, balances=())            balances: what the ledger says was spent
     book.limit(key_id, caps)              set or change a key's budgets, at any moment
-    book.hold(order) -> Hold | None       None: does not fit now; 0.3 us without a budget, 0.5 with
+    book.hold(order) -> Hold | None       None: does not fit now; 0.4 us with any number of budgets
     await book.wait(order, timeout_s=2.0) -> Hold, or raises OverBudget (402)
     book.left(key_id, at_ms) -> [Left]    for GET /v1/key
     hold.settle(nano, usage, outcome, estimated=False); hold.release(outcome)
@@ -34,6 +34,7 @@ from octoplex.ledger.period import DAY_MS, bounds, rfc3339
 from octoplex.ledger.rows import (
     MOST_NANO,
     RELEASED,
+    SETTLED,
     Balance,
     Order,
     Settlement,
@@ -43,6 +44,8 @@ from octoplex.ledger.store import Journal
 from octoplex.wire.error import OverBudget, StoreFailed
 from octoplex.wire.event import NO_USAGE, Usage
 
+UNLIMITED = 2**62
+"""Free for whoever has no budget: four billion dollars."""
 KEPT_DAYS = 70
 """Days an account remembers: more than the longest window but `total`."""
 PATIENCE_S = 2.0
@@ -75,41 +78,60 @@ class _Day(Struct, gc=False):
     held: int = 0
 
 
-class _Window(Struct, gc=False):
-    """A cap and the running sums of the period it stands in (`first` to `after`, in days)."""
+class _Window(Struct, frozen=True, gc=False):
+    """A cap and the sums of the period (`first` to `after`, in days) that a day is in."""
 
     cap: Cap
-    first: int = 0
-    after: int = 0
-    spent: int = 0
-    held: int = 0
+    after: int
+    spent: int
+    held: int
+
+    @property
+    def free(self) -> int:
+        """What a new call may reserve."""
+        return self.cap.nano - self.spent - self.held
 
 
 class _Account(Struct):
+    """`day` is that of `number`, the last one an order came for; `free` what it may reserve.
+
+    A reservation and its end move every window of their day by the same amount, so the
+    tightest stays the tightest and one figure stands for all of them.
+    """
+
     key_id: str
     days: dict[int, _Day]
+    day: _Day
+    number: int = -1
+    free: int = UNLIMITED
     older_nano: int = 0
     """Spent before the oldest of `days`."""
-    windows: tuple[_Window, ...] = ()
+    caps: tuple[Cap, ...] = ()
     waiting: "deque[tuple[Order, asyncio.Future[Hold]]] | None" = None
 
-    def day(self, number: int) -> _Day:
-        """A new day; forgets those that no window but `total` can reach any more."""
-        day = self.days[number] = _Day()
-        if len(self.days) > KEPT_DAYS:
-            oldest = max(self.days) - KEPT_DAYS
-            for old in [n for n, d in self.days.items() if n < oldest and not d.held]:
-                self.older_nano += self.days.pop(old).spent
-        return day
+    def turn(self, number: int) -> None:
+        """Move to a day; forgets those that no window but `total` can reach any more."""
+        day = self.days.get(number)
+        if day is None:
+            day = self.days[number] = _Day()
+            if len(self.days) > KEPT_DAYS:
+                oldest = max(self.days) - KEPT_DAYS
+                for old in [n for n, d in self.days.items() if n < oldest and not d.held]:
+                    self.older_nano += self.days.pop(old).spent
+        self.day, self.number = day, number
+        self.free = min((w.free for w in self.windows(number)), default=UNLIMITED)
 
-    def turn(self, window: _Window, day: int) -> None:
-        """Move a window to the period that `day` is in."""
-        window.first, window.after = bounds(window.cap.window, day)
-        inside = [d for n, d in self.days.items() if window.first <= n < window.after]
-        window.spent = sum(d.spent for d in inside)
-        window.held = sum(d.held for d in inside)
-        if window.cap.window == "total":
-            window.spent += self.older_nano
+    def windows(self, number: int) -> list[_Window]:
+        """Every window as it stands on a day."""
+        found = []
+        for cap in self.caps:
+            first, after = bounds(cap.window, number)
+            inside = [d for n, d in self.days.items() if first <= n < after]
+            spent = sum(d.spent for d in inside)
+            if cap.window == "total":
+                spent += self.older_nano
+            found.append(_Window(cap, after, spent, sum(d.held for d in inside)))
+        return found
 
     def spent(self) -> int:
         """All that was ever spent."""
@@ -118,24 +140,6 @@ class _Account(Struct):
     def held(self) -> int:
         """What open holds may still cost."""
         return sum(d.held for d in self.days.values())
-
-    def fits(self, nano: int, day: int) -> bool:
-        """Whether every window has room for this much more."""
-        for window in self.windows:
-            if not window.first <= day < window.after:
-                self.turn(window, day)
-            if window.spent + window.held + nano > window.cap.nano:
-                return False
-        return True
-
-    def lacks(self, nano: int, day: int) -> _Window | None:
-        """A window without room even when every open reservation is given back."""
-        for window in self.windows:
-            if not window.first <= day < window.after:
-                self.turn(window, day)
-            if window.spent + nano > window.cap.nano:
-                return window
-        return None
 
 
 class Hold(Struct, gc=False):
@@ -147,15 +151,15 @@ class Hold(Struct, gc=False):
     _day: _Day
     _open: bool = True
 
-    def settle(self, nano: int, usage: Usage, outcome: str, estimated: bool = False) -> None:
+    def settle(
+        self,
+        nano: int,
+        usage: Usage,
+        outcome: str,
+        estimated: bool = False,
+        state: int = SETTLED,
+    ) -> None:
         """Charge what it cost. Above the reservation, the excess is charged and flagged."""
-        self._end(nano, Settlement(self.order, nano, usage, outcome, estimated or usage.estimated))
-
-    def release(self, outcome: str) -> None:
-        """It cost nothing: the provider never took it, or does not bill it."""
-        self._end(0, Settlement(self.order, 0, NO_USAGE, outcome, False, RELEASED))
-
-    def _end(self, nano: int, settlement: Settlement) -> None:
         book = self._book
         if not self._open:
             book.resettled += 1
@@ -163,22 +167,24 @@ class Hold(Struct, gc=False):
         self._open = False
         order, account, day = self.order, self._account, self._day
         if not 0 <= nano <= MOST_NANO:
-            nano = min(max(nano, 0), MOST_NANO)
-            settlement = Settlement(order, nano, settlement.usage, settlement.outcome, True)
+            nano, estimated = min(max(nano, 0), MOST_NANO), True
         held = order.nano
         if nano > held:
             book.exceeded += 1
         day.held -= held
         day.spent += nano
-        if account.windows:
-            number = order.at_ms // DAY_MS
-            for window in account.windows:
-                if window.first <= number < window.after:
-                    window.held -= held
-                    window.spent += nano
-        book.write_down(settlement)
+        if day is account.day:
+            account.free += held - nano
+        else:
+            account.number = -1  # a day that is over: what is free is summed up again
+        estimated = estimated or usage.estimated
+        book.write_down(Settlement(order, nano, usage, outcome, estimated, state))
         if account.waiting:
             book.serve(account)
+
+    def release(self, outcome: str) -> None:
+        """It cost nothing: the provider never took it, or does not bill it."""
+        self.settle(0, NO_USAGE, outcome, state=RELEASED)
 
 
 class Book:
@@ -200,7 +206,7 @@ class Book:
     def limit(self, key_id: str, caps: Iterable[Cap]) -> None:
         """Set a key's budgets. What it has spent and holds is kept and counts at once."""
         account = self._accounts.get(key_id) or self._open(key_id)
-        account.windows = tuple(_Window(cap) for cap in caps)
+        account.caps, account.number = tuple(caps), -1
         if account.waiting:
             self.serve(account)
 
@@ -213,15 +219,14 @@ class Book:
         account = self._accounts.get(order.key_id) or self._open(order.key_id)
         nano = order.nano
         number = order.at_ms // DAY_MS
-        windows = account.windows
-        if windows and nano and not account.fits(nano, number):
+        if number != account.number:
+            account.turn(number)
+        if nano > account.free and nano:
             return None
         self._reserve(order)
-        day = account.days.get(number) or account.day(number)
+        day = account.day
         day.held += nano
-        for window in windows:
-            if window.first <= number < window.after:
-                window.held += nano
+        account.free -= nano
         return Hold(order, self, account, day)
 
     async def wait(self, order: Order, timeout_s: float = PATIENCE_S) -> Hold:
@@ -279,10 +284,9 @@ class Book:
         account = self._accounts.get(key_id)
         if account is None:
             return []
-        account.fits(0, at_ms // DAY_MS)
         return [
             Left(w.cap.window, w.cap.nano, w.spent, w.held, rfc3339(w.after))
-            for w in account.windows
+            for w in account.windows(at_ms // DAY_MS)
         ]
 
     def spent(self, key_id: str) -> int:
@@ -301,18 +305,20 @@ class Book:
         return sum(account.held() for account in self._accounts.values())
 
     def _open(self, key_id: str) -> _Account:
-        account = self._accounts[key_id] = _Account(key_id, {})
+        account = self._accounts[key_id] = _Account(key_id, {}, _Day())
         return account
 
     def _refuse_hopeless(self, account: _Account, order: Order) -> None:
-        if account.lacks(order.nano, order.at_ms // DAY_MS) is not None:
+        windows = account.windows(order.at_ms // DAY_MS)
+        if any(w.spent + order.nano > w.cap.nano for w in windows):
             raise _over(account, order)
 
 
 def _over(account: _Account, order: Order) -> OverBudget:
     """Name the tightest window: what is left of it, what this call may cost, when it ends."""
-    window = min(account.windows, key=lambda w: w.cap.nano - w.spent - w.held)
-    left = max(0, window.cap.nano - window.spent - window.held)
+    windows = account.windows(order.at_ms // DAY_MS)
+    window = min(windows, key=lambda w: w.free)
+    left = max(0, window.free)
     ends = rfc3339(window.after)
     kind = "in total" if window.cap.window == "total" else f"per {window.cap.window}"
     held = f" ({dollars(window.held)} is held by calls in flight)" if window.held else ""

@@ -23,7 +23,7 @@ import hmac
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -142,30 +142,39 @@ class Keyring:
         raise Unauthorized(f"This key is not known here, or no longer valid; {HOW}")
 
 
-def credentials(headers: Iterable[tuple[bytes, bytes]], query: bytes = b"") -> bytes | None:
+def credentials(
+    headers: Mapping[bytes, bytes],
+    query: bytes = b"",
+    repeated: Sequence[tuple[bytes, bytes]] = (),
+) -> bytes | None:
     """The secret a request carries, from whichever place; None if it carries none.
 
-    `headers` have lower-case names (ASGI); `query` is the raw query string.
+    `headers` have lower-case names; `repeated` holds every line of those that came more than
+    once; `query` is the raw query string.
 
     Raises:
         InvalidCall: two different ones; it is not ours to choose.
     """
-    found: bytes | None = None
-    for name, value in headers:
-        if name in CARRIERS:
-            secret = _bearer(value) if name == b"authorization" else value.strip()
-            if secret:
-                if found is not None and found != secret:
-                    raise _two()
-                found = secret
-    if query and b"key=" in query:
-        for name_text, text in parse_qsl(query.decode("latin-1")):
-            secret = text.encode("utf-8", "replace")
-            if name_text == "key" and secret:
-                if found is not None and found != secret:
-                    raise _two()
-                found = secret
-    return found
+    places = CARRIERS.intersection(headers)
+    if len(places) < 2 and not repeated and b"key=" not in query:
+        if not places:
+            return None
+        (name,) = places
+        return _secret(name, headers[name])
+    single = [(name, headers[name]) for name in places if name not in dict(repeated)]
+    found = {_secret(n, v) for n, v in (*single, *repeated) if n in CARRIERS}
+    if query:
+        pairs = parse_qsl(query.decode("latin-1"))
+        found |= {text.encode("utf-8", "replace") for name, text in pairs if name == "key"}
+    found.discard(b"")
+    if len(found) > 1:
+        raise _two()
+    return found.pop() if found else None
+
+
+def _secret(name: bytes, value: bytes) -> bytes:
+    """What one header carries; b"" when that is nothing."""
+    return _bearer(value) if name == b"authorization" else value.strip()
 
 
 def _bearer(value: bytes) -> bytes:

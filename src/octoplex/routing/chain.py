@@ -21,6 +21,7 @@ from octoplex.routing.plan import Plan, Step
 from octoplex.routing.route import Candidate, Route
 from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Ask, Attempt
+from octoplex.wire.eager import in_task
 from octoplex.wire.error import GatewayError
 
 
@@ -116,4 +117,5 @@ class Chain:
         if plan.is_first():
             policy = plan.route.policy_for(step.candidate.target)
             self.health.share(plan.route).earn(policy.hedge_share)
+        await in_task()
         return await Race(plan, step, self._walk, self._limits).open()

@@ -60,6 +60,8 @@ class App:
         self.quiet = out.Quiet()
         self._faces = faces
         self._exact = {(r.method, r.path): r for r in routes if not r.path.endswith("/")}
+        self.usual = {(m.encode(), p.encode()): (m, p, b"") for m, p in self._exact}
+        """Method, path and query of the request lines that have neither query nor argument."""
         self._open = [r for r in routes if r.path.endswith("/")]
         self._plain_face = faces["openai-chat"]
         self._next_id = request_ids()
@@ -106,7 +108,8 @@ class App:
             inbound.cors = cors_lines(headers[b"origin"], allowed)
             if inbound.line.method == "OPTIONS" and inbound.cors:
                 return PREFLIGHT
-        route = self._find(inbound)
+        line = inbound.line
+        route = self._exact.get((line.method, line.path)) or self._find(inbound)
         if route.face != "openai-chat":
             inbound.face = self._faces[self._face_of(route, headers)]
         if route.who != "anyone":
@@ -116,9 +119,6 @@ class App:
     def _find(self, inbound: Inbound) -> Route:
         line = inbound.line
         method, path = line.method, line.path
-        route = self._exact.get((method, path))
-        if route is not None:
-            return route
         method = "GET" if method == "HEAD" else method
         route = self._exact.get((method, path))
         if route is not None:
@@ -147,7 +147,8 @@ class App:
     def _admit(self, route: Route, inbound: Inbound, gateway: Gateway) -> None:
         line, server = inbound.line, gateway.settings.server
         if gateway.needs_key and not (route.who == "loopback" and _is_here(line, server)):
-            inbound.caller = gateway.key(credentials(line.pairs, line.query)).caller
+            given = credentials(line.headers, line.query, line.repeated)
+            inbound.caller = gateway.key(given).caller
             return
         strange = _strange(line.headers, server.cors)
         if strange:

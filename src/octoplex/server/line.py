@@ -10,6 +10,7 @@ can choose goes through `gateway.header_safe` first.
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from octoplex.wire.error import CallerLeft, CallerSlow, TooLarge
@@ -25,10 +26,8 @@ class Line(Protocol):
     query: bytes
     headers: dict[bytes, bytes]
     """Lower-case names; repeated ones joined by a comma."""
-    pairs: list[tuple[bytes, bytes]]
-    """The same as they came: two credentials that differ must be seen as two."""
-    client: str
-    """The address the connection comes from."""
+    repeated: Sequence[tuple[bytes, bytes]]
+    """Every line of the repeated ones: two credentials that differ must be seen as two."""
     gone: bool
     """The caller has closed the connection; the task that answers it was cancelled."""
 
@@ -58,6 +57,11 @@ class Line(Protocol):
         ...
 
     @property
+    def client(self) -> str:
+        """The address the connection comes from."""
+        ...
+
+    @property
     def paused(self) -> bool:
         """Whether the caller reads more slowly than we write."""
         ...
@@ -81,15 +85,28 @@ def left() -> CallerLeft:
     return CallerLeft("The caller closed the connection before the end of the body.")
 
 
-def merged(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Headers by lower-case name, repeated ones joined."""
-    headers = dict(pairs)
-    if len(headers) != len(pairs):
-        headers = {}
-        for name, value in pairs:
-            before = headers.get(name)
-            headers[name] = value if before is None else before + b", " + value
-    return headers
+Pairs = list[tuple[bytes, bytes]]
+
+
+def merged(pairs: Pairs) -> tuple[dict[bytes, bytes], Pairs]:
+    """Headers by lower-case name, repeated ones joined; and every line of those."""
+    headers: dict[bytes, bytes] = {}
+    repeated: Pairs = []
+    for name, value in pairs:
+        put(headers, repeated, name, value)
+    return headers, repeated
+
+
+def put(headers: dict[bytes, bytes], repeated: Pairs, name: bytes, value: bytes) -> None:
+    """Add one header line."""
+    before = headers.get(name)
+    if before is None:
+        headers[name] = value
+        return
+    if not any(other == name for other, _ in repeated):
+        repeated.append((name, before))
+    repeated.append((name, value))
+    headers[name] = before + b", " + value
 
 
 class Asgi:
@@ -97,8 +114,9 @@ class Asgi:
 
     def __init__(self, scope: Any, receive: Any, send: Any) -> None:
         self.method, self.path = scope["method"], scope["path"]
-        self.query, self.headers = scope["query_string"], merged(scope["headers"])
-        self.pairs = scope["headers"]
+        self.query = scope["query_string"]
+        self.repeated: Sequence[tuple[bytes, bytes]]
+        self.headers, self.repeated = merged(scope["headers"])
         self.client = (scope.get("client") or ("", 0))[0]
         self.gone = self.paused = False
         self._receive, self._send = receive, send

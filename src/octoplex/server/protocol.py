@@ -16,20 +16,22 @@ what refuses doubtful framing. HTTP/2 and websockets are not promised.
 import asyncio
 import http
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
 import httptools
+from msgspec import Struct
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from octoplex.server.line import UPLOAD_GAP_S, left, merged, too_large, too_slow
+from octoplex.server.line import UPLOAD_GAP_S, Pairs, left, merged, too_large, too_slow
+from octoplex.wire.eager import Eager, in_task
 
 HEAD_CAP = 64 * 1024
 LINGER_S = 2.0
 """How long a caller that still sends is listened to after its answer (RFC 9112, 9.6)."""
 OFFERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
-METHODS = {b"POST": "POST", b"GET": "GET"}
 NOT_HTTP = (
     b'{"error":{"message":"This is not a valid HTTP/1.1 request.",'
     b'"type":"invalid_request_error","param":null,"code":"invalid_http"}}'
@@ -47,43 +49,39 @@ def _status_line(status: int) -> bytes:
 STATUS = {status: _status_line(status) for status in range(100, 600)}
 
 
-class Direct:
-    """A line on our own protocol. Implements `Line`."""
+def _aim(verb: bytes, url: bytes) -> tuple[str, str, bytes]:
+    """Method, path and query of a request line."""
+    if not url.startswith(b"/"):  # absolute-form, as proxies send it
+        parsed = httptools.parse_url(url)
+        url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
+    raw, _, query = url.partition(b"?")
+    path = raw.decode("latin-1")
+    return verb.decode("ascii"), unquote(path) if "%" in path else path, query
 
-    __slots__ = (
-        "_body",
-        "_complete",
-        "_continue",
-        "_keep",
-        "_old",
-        "_over",
-        "_protocol",
-        "_size",
-        "_waiter",
-        "begun",
-        "client",
-        "gone",
-        "headers",
-        "method",
-        "pairs",
-        "path",
-        "query",
-        "task",
-    )
 
-    def __init__(self, protocol: "DoorProtocol", pairs: list[tuple[bytes, bytes]]) -> None:
-        self._protocol = protocol
-        self.client = protocol.address
-        self.pairs = pairs
-        self.headers = merged(pairs)
-        self.method = self.path = ""
-        self.query = b""
-        self.gone = self.begun = False
-        self._body: list[bytes] = []
-        self._size = 0
-        self._complete = self._continue = self._keep = self._old = self._over = False
-        self.task: asyncio.Task[None] | None = None
-        self._waiter: asyncio.Future[None] | None = None
+class Direct(Struct, eq=False):
+    """A line on our own protocol. Implements `Line`.
+
+    `_keep`: the caller wants the connection kept; `_old`: HTTP/1.0; `_over`: answered.
+    """
+
+    _protocol: "DoorProtocol"
+    method: str
+    path: str
+    query: bytes
+    headers: dict[bytes, bytes]
+    repeated: Sequence[tuple[bytes, bytes]]
+    _keep: bool
+    _old: bool
+    gone: bool = False
+    begun: bool = False
+    _complete: bool = False
+    _over: bool = False
+    _continued: bool = False
+    _size: int = 0
+    _body: list[bytes] = []
+    task: Eager | None = None
+    _waiter: asyncio.Future[None] | None = None
 
     # What doors use.
 
@@ -107,10 +105,11 @@ class Direct:
 
     async def _more(self) -> None:
         protocol = self._protocol
+        await in_task()
         if self.gone:
             raise left()
-        if self._continue:
-            self._continue = False
+        if not self._continued and self.headers.get(b"expect", b"").lower() == b"100-continue":
+            self._continued = True
             protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         protocol.flow.resume_reading()
         self._waiter = protocol.loop.create_future()
@@ -169,25 +168,16 @@ class Direct:
         return b"%bdate: %b\r\n%b%b%b\r\n" % (STATUS[200], stamp, block, framing, close)
 
     @property
+    def client(self) -> str:
+        """The address the connection comes from."""
+        return self._protocol.address
+
+    @property
     def paused(self) -> bool:
         """Whether the caller reads more slowly than we write."""
         return self._protocol.flow.write_paused
 
     # What the protocol uses.
-
-    def begin(self, parser: Any, url: bytes) -> None:
-        """The head has been parsed."""
-        method = parser.get_method()
-        self.method = METHODS.get(method) or method.decode("ascii")
-        self._old = parser.get_http_version() == "1.0"
-        self._keep = parser.should_keep_alive() and not self._old
-        if not url.startswith(b"/"):  # absolute-form, as proxies send it
-            parsed = httptools.parse_url(url)
-            url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
-        raw, _, self.query = url.partition(b"?")
-        path = raw.decode("latin-1")
-        self.path = unquote(path) if "%" in path else path
-        self._continue = self.headers.get(b"expect", b"").lower() == b"100-continue"
 
     def feed(self, data: bytes) -> bool:
         """Take body bytes; True when enough waits unread to pause reading."""
@@ -195,13 +185,15 @@ class Direct:
             return False
         self._body.append(data)
         self._size += len(data)
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
         return self._size > HIGH_WATER_LIMIT and self._waiter is None
 
     def complete(self) -> None:
         """The request has ended."""
         self._complete = True
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def leave(self) -> None:
         """The caller has closed the connection."""
@@ -242,6 +234,8 @@ class DoorProtocol(HttpToolsProtocol):
         self.address = self.client[0] if self.client else ""
         self.waiting: deque[Direct] = deque()
         self.idle_at = self.loop.time()
+        self.pairs: Pairs = []
+        self._in_head = True
         self._head_size = 0
         self._deaf = False
 
@@ -259,8 +253,12 @@ class DoorProtocol(HttpToolsProtocol):
         if self._deaf:
             return
         before = self.line
+        if self._in_head:
+            self._head_size += len(data)
         try:
             self.parser.feed_data(data)
+            if self._in_head and self._head_size > HEAD_CAP:
+                self._refuse()
         except httptools.HttpParserUpgrade as offer:
             self._decline(data[offer.args[0] :])
         except httptools.HttpParserError:
@@ -272,34 +270,42 @@ class DoorProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request starts."""
         self.url = b""
-        self.headers = []
-        self._head_size = 0
+        self.pairs = []
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
         self.url += url
-        self._bounded(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
-        self.headers.append((name.lower(), value))
-        self._bounded(len(name) + len(value) + 4)
-
-    def _bounded(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > HEAD_CAP:
-            raise ValueError("the head of the request is above its cap")
+        self.pairs.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is here: this is the next request to answer, or it waits for its turn."""
-        line = Direct(self, self.headers)
-        line.begin(self.parser, self.url)
+        self._in_head = False
+        pairs, parser = self.pairs, self.parser
+        if self._head_size > HEAD_CAP:
+            self._bound_head(pairs)
+        self._head_size = 0
+        headers = dict(pairs)
+        repeated: Sequence[tuple[bytes, bytes]] = ()
+        if len(headers) != len(pairs):
+            headers, repeated = merged(pairs)
+        verb, url = parser.get_method(), self.url
+        method, path, query = self.app.usual.get((verb, url)) or _aim(verb, url)
+        old = parser.get_http_version() == "1.0"
+        keep = parser.should_keep_alive() and not old
+        line = Direct(self, method, path, query, headers, repeated, keep, old)
         self._newest = line
         if self.line is None:
             self.line = line
         else:
             self.waiting.append(line)
             self.flow.pause_reading()
+
+    def _bound_head(self, pairs: Pairs) -> None:
+        if len(self.url) + sum(len(n) + len(v) + 4 for n, v in pairs) > HEAD_CAP:
+            raise ValueError("the head of the request is above its cap")
 
     def on_body(self, body: bytes) -> None:
         """Body bytes of the newest request."""
@@ -308,34 +314,38 @@ class DoorProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The newest request is complete. Reading goes on: that is how a leaving is noticed."""
+        self._in_head = True
         self._newest.complete()
-        if not self.waiting:
+        if self.flow.read_paused and not self.waiting:
             self.flow.resume_reading()
 
     def _start(self, line: Direct) -> None:
-        task = line.task = self.loop.create_task(self.app.serve(line))
-        tasks = self.tasks
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        if not line.gone:
+            line.task = Eager(self.app.serve(line), self.loop, self.tasks)
+            line.task.run()
 
     def responded(self, keep: bool) -> None:
         """A response is complete: the next request may start."""
         line, self.line = self.line, None
-        self.server_state.total_requests += 1
         if not keep:
             self._hang_up(line is None or line.heard)
             return
         self.idle_at = self.loop.time()
         if self.waiting:
             self.line = self.waiting.popleft()
-            self._start(self.line)
-        if not self.waiting:
+            self.loop.call_soon(self._start, self.line)  # not here: a thousand would be as deep
+        if self.flow.read_paused and not self.waiting:
             self.flow.resume_reading()
 
     def close_if_idle_since(self, before: float) -> None:
         """Close a connection without a request since then, also one that never sent a head."""
         if self.line is None and self.idle_at < before:
             self.transport.close()
+
+    def stop(self) -> None:
+        """Cancel what is being answered: the server stops."""
+        if self.line is not None and self.line.task is not None:
+            self.line.task.cancel("stopped")
 
     def shutdown(self) -> None:
         """The server stops: close when nothing is being answered, else after that."""
@@ -357,7 +367,7 @@ class DoorProtocol(HttpToolsProtocol):
             self.line = None
         else:
             self.waiting.pop()
-        kept = [pair for pair in self.headers if pair[0] not in OFFERS]
+        kept = [pair for pair in self.pairs if pair[0] not in OFFERS]
         lines = b"".join([b"%b: %b\r\n" % pair for pair in kept])
         version = self.parser.get_http_version().encode()
         head = b"%b %b HTTP/%b\r\n%b\r\n" % (line.method.encode(), self.url, version, lines)

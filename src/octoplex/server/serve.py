@@ -202,19 +202,35 @@ class DoorServer(uvicorn.Server):
         """Stop accepting, drain, tell those still open, close."""
         for server in self.servers:
             server.close()
-        state = self.server_state
-        for connection in list(state.connections):
+        connections, tasks = self.server_state.connections, self.server_state.tasks
+        for connection in list(connections):
             connection.shutdown()
-        until_s = asyncio.get_running_loop().time() + self._app.gateway.settings.server.drain_s
-        while state.tasks and not self.force_exit and asyncio.get_running_loop().time() < until_s:
-            await asyncio.wait(list(state.tasks), timeout=0.1)  # looks for a second signal
-        tasks = list(state.tasks)
-        for task in tasks:
-            task.cancel("stopped")
-        if tasks:
-            await asyncio.wait(tasks, timeout=LAST_WORDS_S)
-        for connection in list(state.connections):
+        drain_s = self._app.gateway.settings.server.drain_s
+        await _until(lambda: self.force_exit or not self.busy, drain_s)
+        for connection in list(connections):
+            if isinstance(connection, DoorProtocol):
+                connection.stop()
+        for task in list(tasks):  # whose connection is gone
+            if not task.cancelling():
+                task.cancel("stopped")
+        await _until(lambda: not self.busy, LAST_WORDS_S)
+        for connection in list(connections):
             connection.transport.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        state = self.server_state
+        lines = (c.line for c in state.connections if isinstance(c, DoorProtocol))
+        return bool(state.tasks) or any(line is not None for line in lines)
+
+
+async def _until(true: Callable[[], bool], within_s: float) -> None:
+    """Wait until it is, at most so long."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + within_s
+    while not true() and loop.time() < until_s:
+        await asyncio.sleep(0.02)
 
 
 def bind(settings: Settings, options: Options) -> Place:

@@ -68,6 +68,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_bodyless",
+        "_caps",
         "_done",
         "_head",
         "_headers",
@@ -76,6 +77,8 @@ class Connection(asyncio.Protocol):
         "_interim",
         "_keep",
         "_loop",
+        "_most_bytes",
+        "_names",
         "_parser",
         "_paused",
         "_received",
@@ -84,6 +87,7 @@ class Connection(asyncio.Protocol):
         "_size",
         "_transport",
         "_until_close",
+        "_wheel",
         "begun_at",
         "host",
         "idle_at",
@@ -92,6 +96,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, home: Home, host: str, loop: asyncio.AbstractEventLoop) -> None:
         self._home, self.host, self._loop = home, host, loop
+        self._names, self._wheel, self._caps = home.names, home.wheel, home.caps
+        self._most_bytes = home.caps.body_bytes
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._response: Response | None = None
@@ -105,7 +111,7 @@ class Connection(asyncio.Protocol):
 
     # For the client.
 
-    def begin(self, response: Response, wire: bytes, *, bodyless: bool = False) -> None:
+    def begin(self, response: Response, wire: bytes, now: float, bodyless: bool) -> None:
         """Send a request; its reply goes into `response`. `bodyless`: the method is HEAD."""
         transport = self._transport
         assert transport is not None
@@ -115,9 +121,9 @@ class Connection(asyncio.Protocol):
         self._bodyless = bodyless
         self._received = self._repeats = self._head = self._size = 0
         self._done = self._interim = self._keep = self._until_close = False
-        self.begun_at = self._loop.time()
+        self.begun_at = now
         self.uses += 1
-        self._home.wheel.add(response)
+        self._wheel.add(response)
         transport.write(wire)
 
     @property
@@ -171,10 +177,10 @@ class Connection(asyncio.Protocol):
         if self._done:
             self._finish(response)
         elif response.phase == "head":
-            if self._received - self._head > self._home.caps.head_bytes:
+            if self._received - self._head > self._caps.head_bytes:
                 self._broken(UpstreamBroken("The reply's headers are above their cap"))
         elif response.streaming:
-            if response.unread > self._home.caps.unread_bytes and not self._paused:
+            if response.unread > self._caps.unread_bytes and not self._paused:
                 self._pause()
             response.wake()
         else:
@@ -200,9 +206,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; repeated ones are joined."""
-        key = self._home.names.get(name)
-        if key is None:
-            key = self._learn(name)
+        key = self._names.get(name) or self._learn(name)
         headers = self._headers
         if headers is None:
             self._skip_trailer()
@@ -222,12 +226,16 @@ class Connection(asyncio.Protocol):
         if status < 200:
             self._skip_interim(status)
             return
-        self._check_head(headers)
+        caps = self._caps
+        size = self._received - self._head  # no smaller than the head, nearly always small enough
+        if size > caps.head_bytes or len(headers) + self._repeats > caps.headers:
+            self._check_head(headers)
         response.status = status
         self._frame(status, headers)
         self._headers = None
-        if "content-encoding" in headers and headers["content-encoding"] != "identity":
-            self._inflater = Inflater(headers["content-encoding"])
+        coding = headers.get("content-encoding")
+        if coding is not None and coding != "identity":
+            self._inflater = Inflater(coding)
         kind = headers.get("content-type", "")
         if kind != "application/json" and status < 300:
             response.streaming = kind.partition(";")[0].strip().lower() in STREAMS
@@ -237,7 +245,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Take body bytes within the caps."""
-        response, caps = self._response, self._home.caps
+        response = self._response
         if response is None or self._bodyless:
             return
         if response.phase == "first":
@@ -245,15 +253,16 @@ class Connection(asyncio.Protocol):
             if response.streaming:
                 response.expires_at = self._loop.time() + response.idle_s
         if self._inflater is not None:
+            caps = self._caps
             room = caps.body_bytes - self._size
             if response.streaming:
                 room = caps.inflated_bytes - response.unread
             data = self._inflater.feed(data, room)
             if not data:
                 return
-        self._size += len(data)
-        if self._size > caps.body_bytes and not response.streaming:
-            raise UpstreamBroken(f"The reply is above the cap of {caps.body_bytes} bytes")
+        self._size = size = self._size + len(data)
+        if size > self._most_bytes and not response.streaming:
+            raise UpstreamBroken(f"The reply is above the cap of {self._most_bytes} bytes")
         response.put(data)
 
     def on_message_complete(self) -> None:
@@ -276,13 +285,11 @@ class Connection(asyncio.Protocol):
     # Inner parts.
 
     def _check_head(self, headers: dict[str, str]) -> None:
-        caps = self._home.caps
+        caps = self._caps
         if len(headers) + self._repeats > caps.headers:
             raise UpstreamBroken(f"The reply has more than {caps.headers} headers")
-        if self._received - self._head > caps.head_bytes:
-            size = sum(len(n) + len(v) + 4 for n, v in headers.items())
-            if size > caps.head_bytes:
-                raise UpstreamBroken("The reply's headers are above their cap")
+        if sum(len(n) + len(v) + 4 for n, v in headers.items()) > caps.head_bytes:
+            raise UpstreamBroken("The reply's headers are above their cap")
 
     def _frame(self, status: int, headers: dict[str, str]) -> None:
         """Refuse doubtful framing; note a body that only the closing ends."""
@@ -292,7 +299,7 @@ class Connection(asyncio.Protocol):
                 raise UpstreamBroken(f"The reply is framed by transfer-encoding {coding[:40]!r}")
         elif length is None:
             self._until_close = status not in (204, 304) and not self._bodyless
-        elif len(length) > 18 or int(length) > self._home.caps.body_bytes:
+        elif len(length) > 18 or int(length) > self._caps.body_bytes:
             raise UpstreamBroken(f"A reply of {length[:40]} bytes is above the cap")
 
     def _skip_interim(self, status: int) -> None:
@@ -304,14 +311,14 @@ class Connection(asyncio.Protocol):
     def _skip_trailer(self) -> None:
         """Fields after the body are not headers and are not kept."""
         self._repeats += 1
-        if self._repeats > self._home.caps.headers:
+        if self._repeats > self._caps.headers:
             raise UpstreamBroken("The reply has too many trailers")
 
     def _learn(self, name: bytes) -> str:
         """Decode a header name; remember it while there is room."""
         key = name.decode("latin-1").lower()
-        if len(self._home.names) < 1024:
-            self._home.names[name] = key
+        if len(self._names) < 1024:
+            self._names[name] = key
         return key
 
     def _pause(self) -> None:
@@ -324,7 +331,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         self._response = None
         self._inflater = None
-        self._home.wheel.discard(response)
+        self._wheel.discard(response)
         response.finish()
         if self._keep and transport is not None and not transport.get_write_buffer_size():
             self.resume()
@@ -351,7 +358,7 @@ class Connection(asyncio.Protocol):
             return
         self._response = None
         self._inflater = None
-        self._home.wheel.discard(response)
+        self._wheel.discard(response)
         response.fail(fault)
         response.wake()
 

@@ -68,13 +68,21 @@ class Fake:
             raise script.error
         request.reached = True
         loop = asyncio.get_running_loop()
-        response = _Played(script, entry, limits, loop.time())
+        response = _Played(
+            request_host(request),
+            loop.time() + limits.first_s,
+            limits.deadline_at,
+            limits.idle_s,
+            _script=script,
+            _entry=entry,
+            _todo=deque(script.chunks or ()),
+        )
         entry.response = response
         if self._wheel is None:
             self._wheel = Wheel(loop)
         response.play(self._wheel)
         try:
-            await (response.wait(loop) if response.status == 0 else asyncio.sleep(0))
+            await (response if response.status == 0 else asyncio.sleep(0))
         except BaseException:
             response.close()
             raise
@@ -83,16 +91,13 @@ class Fake:
         return response
 
 
-class _Played(Response):
+class _Played(Response, kw_only=True, eq=False):
     """A response that a script fills; it is its own line."""
 
-    __slots__ = ("_entry", "_script", "_todo", "_wheel")
-
-    def __init__(self, script: Script, entry: Sent, limits: Limits, now: float) -> None:
-        super().__init__(request_host(entry.request), limits, now)
-        self._script, self._entry = script, entry
-        self._todo = deque(script.chunks or ())
-        self._wheel: Wheel | None = None
+    _script: Script
+    _entry: Sent
+    _todo: deque[bytes]
+    _wheel: Wheel | None = None
 
     def play(self, wheel: Wheel) -> None:
         """Do what happens before `send` returns."""

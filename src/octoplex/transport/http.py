@@ -26,6 +26,7 @@ from octoplex.transport.pool import Bounds, Pool, Shared
 from octoplex.transport.resolve import Resolver
 from octoplex.transport.response import Fault, Limits, Response
 from octoplex.transport.wheel import Wheel
+from octoplex.wire.eager import in_task
 from octoplex.wire.error import DeadlinePassed, InvalidCall, Stopping, UpstreamUnreachable
 
 __all__ = ["Bounds", "Caps", "Client", "Limits", "Request", "Response", "Sender"]
@@ -60,6 +61,11 @@ class Request(Struct, kw_only=True):
         if body or not self.head.startswith(_BODILESS):
             return b"%b%bcontent-length: %d\r\n\r\n%b" % (self.head, extra, len(body), body)
         return b"%b%b\r\n" % (self.head, extra)
+
+    @property
+    def bodyless(self) -> bool:
+        """Whether its reply has no body whatever its head says (RFC 9112, 6.3)."""
+        return not self.body and self.head.startswith(b"HEAD ")
 
 
 class Sender(Protocol):
@@ -104,21 +110,34 @@ class Client:
             Stopping: the client was closed.
         """
         wire = request.wire()
-        if limits.deadline_at <= self._loop.time():
+        now = self._loop.time()
+        if limits.deadline_at <= now:
             raise DeadlinePassed("The request's deadline had run out before it was sent")
         pool = self._pools.get(request.origin.key)
         if pool is None:
             pool = self._pools[request.origin.key] = Pool(self._shared)
-        connection = pool.take() or await self._open(pool, request.origin, limits)
-        response = await self._exchange(connection, request, wire, limits)
-        fault = response.fault
-        if fault is not None and response.stale and (request.idempotent or not fault.reached):
+        connection = pool.take()
+        again = connection is not None
+        while True:
+            if connection is None:
+                connection = await self._open(pool, request.origin, limits)
+                now = self._loop.time()
+            host, first_at = connection.host, now + limits.first_s
+            response = Response(host, first_at, limits.deadline_at, limits.idle_s)
+            request.reached = True
+            connection.begin(response, wire, now, request.bodyless)
+            try:
+                await response
+            except BaseException:
+                response.close()
+                raise
+            fault = response.fault
+            if fault is None:
+                return response
+            if not (again and response.stale and (request.idempotent or not fault.reached)):
+                raise fault.error()
             request.reached = request.idempotent
-            connection = await self._open(pool, request.origin, limits)
-            response = await self._exchange(connection, request, wire, limits)
-        if response.fault is not None:
-            raise response.fault.error()
-        return response
+            connection, again = None, False
 
     def close(self) -> None:
         """Abort everything; what is under way ends with `Stopping`."""
@@ -136,21 +155,6 @@ class Client:
         """Connections open or opening, over all origins."""
         return sum(pool.places for pool in self._pools.values())
 
-    async def _exchange(
-        self, connection: Connection, request: Request, wire: bytes, limits: Limits
-    ) -> Response:
-        loop = self._loop
-        response = Response(connection.host, limits, loop.time())
-        request.reached = True
-        waiter = response.wait(loop)
-        connection.begin(response, wire, bodyless=request.head.startswith(b"HEAD "))
-        try:
-            await waiter
-        except BaseException:
-            response.close()
-            raise
-        return response
-
     async def _open(self, pool: Pool, origin: Origin, limits: Limits) -> Connection:
         """A connection within the limits."""
         loop = self._loop
@@ -161,6 +165,7 @@ class Client:
         def make() -> Connection:
             return Connection(pool, origin.authority, loop)
 
+        await in_task()
         try:
             async with asyncio.timeout_at(until_at):
                 return await pool.open(lambda: self._dialer.dial(origin, make))

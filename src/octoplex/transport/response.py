@@ -11,10 +11,12 @@ exception would hold the frames that hold it, a cycle per failure for the collec
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from octoplex.wire.eager import Bell
 from octoplex.wire.error import (
     DeadlinePassed,
     GatewayError,
@@ -70,48 +72,32 @@ class Line(Protocol):
         ...
 
 
-class Response:
-    """One reply. `expires_at` is set on by whoever sees progress (whole events, not bytes)."""
+class Response(Struct, Bell, eq=False, weakref=True):
+    """One reply. `expires_at` is set on by whoever sees progress (whole events, not bytes).
 
-    __slots__ = (
-        "__weakref__",
-        "_chunks",
-        "_waiter",
-        "body",
-        "complete",
-        "deadline_at",
-        "drained",
-        "expires_at",
-        "fault",
-        "headers",
-        "host",
-        "idle_s",
-        "line",
-        "phase",
-        "stale",
-        "status",
-        "streaming",
-        "unread",
-    )
+    `stale`: it failed on a reused connection before a byte of a reply. `drained`: its reader
+    has all it wants. `unread`: bytes in `_chunks`.
+    """
 
-    def __init__(self, host: str, limits: Limits, now: float) -> None:
-        self.host = host
-        self.expires_at = now + limits.first_s
-        self.deadline_at = limits.deadline_at
-        self.idle_s = limits.idle_s
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self.body: bytes | None = None
-        self.streaming = self.complete = False
-        self.stale = False
-        """It failed on a reused connection before a byte of a reply."""
-        self.drained = False
-        self.phase: Phase = "head"
-        self.fault: Fault | None = None
-        self.line: Line | None = None
-        self.unread = 0
-        self._chunks: list[bytes] = []
-        self._waiter: asyncio.Future[None] | None = None
+    host: str
+    expires_at: float
+    deadline_at: float
+    idle_s: float
+    status: int = 0
+    headers: dict[str, str] = {}
+    body: bytes | None = None
+    streaming: bool = False
+    complete: bool = False
+    stale: bool = False
+    drained: bool = False
+    phase: Phase = "head"
+    fault: Fault | None = None
+    line: Line | None = None
+    unread: int = 0
+    _chunks: list[bytes] = []
+    told: Callable[[], object] | None = None
+    _asyncio_future_blocking: bool = False
+    _cancelled: tuple[object, ...] | None = None
 
     async def read(self) -> bytes:
         """Everything that came since the last read; waits if there is nothing, b"" at the end.
@@ -129,7 +115,7 @@ class Response:
             if self.complete:
                 return b""
             try:
-                await self.wait(asyncio.get_running_loop())
+                await self
             except asyncio.CancelledError:
                 self.close()
                 raise
@@ -162,20 +148,6 @@ class Response:
         line.resume()
 
     # What follows is for those who fill a response: the connection, the wheel, the fake.
-
-    def wait(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
-        """A future that is done at the next `wake`."""
-        waiter: asyncio.Future[None] = loop.create_future()
-        self._waiter = waiter
-        return waiter
-
-    def wake(self) -> None:
-        """Let who waits look again."""
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
 
     def put(self, chunk: bytes) -> None:
         """Add body bytes."""

@@ -11,11 +11,10 @@ reservation wraps the attempt, not the request. How an attempt is settled:
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial
+from time import time_ns
 
-import msgspec
 from msgspec import Struct
 
 from octoplex.catalog.prices import Price
@@ -69,31 +68,34 @@ class Metered:
         """
         if ask.op != "chat":
             return await self._inner(ask)
+        tariff, caller, trail = self._tariff, ask.caller, ask.trail
         worst = ask.worst_case()
-        price = self._tariff.price()
-        order = self._order(ask, price, worst)
+        price = tariff.price()
+        if price is None:
+            nano, version = 0, ""
+            if caller.budgeted and not (tariff.free or tariff.allow_unpriced):
+                raise _unpriced(tariff)
+        else:
+            nano, version = tariff.reserve_nano(price, worst), price.version
+        # The number of its row in the trail, so that both can be told by one number.
+        number = trail.orders = max(trail.orders + 1, len(trail.attempts))
+        order = Order(
+            ask.id,
+            number,
+            time_ns() // 1_000_000,
+            caller.id,
+            caller.name,
+            trail.route,
+            tariff.provider,
+            tariff.model,
+            version,
+            nano,
+        )
         hold = self._book.hold(order) or await self._book.wait(order, self._wait_s)
-        outcome: Outcome
         try:
             answer = await self._inner(ask)
-        except (UpstreamError, DeadlinePassed) as error:
-            if error.reached:
-                usage = Usage(worst.input_tokens, (worst.output_tokens or 0) * worst.n)
-                outcome = "late" if isinstance(error, DeadlinePassed) else "cut"
-                _settle(ask, hold, order.nano, _estimated(usage), outcome)
-            else:
-                hold.release(error.code)
-            raise
-        except asyncio.CancelledError as left:
-            outcome = why_cancelled(left)
-            if getattr(left, "reached", False):
-                usage = Usage(worst.input_tokens, estimated=True)
-                _settle(ask, hold, _bounded(price, usage, order), usage, outcome)
-            else:
-                hold.release(outcome)
-            raise
-        except BaseException:
-            hold.release("failed")
+        except BaseException as error:
+            _failed(ask, hold, price, error)
             raise
         if type(answer) is Whole:  # it has ended: no need to be told
             _charge(ask, hold, price, answer.head, "done", answer.usage)
@@ -101,32 +103,34 @@ class Metered:
             answer.on_end(partial(_charge, ask, hold, price, answer.head))
         return answer
 
-    def _order(self, ask: Ask, price: Price | None, worst: Worst) -> Order:
-        tariff, caller = self._tariff, ask.caller
-        if price is None and caller.budgeted and not (tariff.free or tariff.allow_unpriced):
-            raise Forbidden(
-                f"{tariff.provider}/{tariff.model} has no price, so a dollar budget cannot hold "
-                "it; give it one under [prices], or set allow_unpriced = true on its route."
-            )
-        trail = ask.trail
-        # The number of its row in the trail, so that both can be told by one number.
-        trail.orders = max(trail.orders + 1, len(trail.attempts))
-        return Order(
-            ask.id,
-            trail.orders,
-            time.time_ns() // 1_000_000,
-            caller.id,
-            caller.name,
-            trail.route,
-            tariff.provider,
-            tariff.model,
-            "" if price is None else price.version,
-            0 if price is None else tariff.reserve_nano(price, worst),
-        )
+
+def _unpriced(tariff: Tariff) -> Forbidden:
+    return Forbidden(
+        f"{tariff.provider}/{tariff.model} has no price, so a dollar budget cannot hold "
+        "it; give it one under [prices], or set allow_unpriced = true on its route."
+    )
 
 
-def _estimated(usage: Usage) -> Usage:
-    return msgspec.structs.replace(usage, estimated=True)
+def _failed(ask: Ask, hold: Hold, price: Price | None, error: BaseException) -> None:
+    """End the hold of an attempt that did not open."""
+    worst, order = ask.worst_case(), hold.order
+    outcome: Outcome
+    if isinstance(error, UpstreamError | DeadlinePassed):
+        if not error.reached:
+            hold.release(error.code)
+            return
+        usage = Usage(worst.input_tokens, (worst.output_tokens or 0) * worst.n, estimated=True)
+        outcome = "late" if isinstance(error, DeadlinePassed) else "cut"
+        _settle(ask.trail, hold, order.nano, usage, outcome)
+    elif isinstance(error, asyncio.CancelledError):
+        outcome = why_cancelled(error)
+        if not getattr(error, "reached", False):
+            hold.release(outcome)
+            return
+        usage = Usage(worst.input_tokens, estimated=True)
+        _settle(ask.trail, hold, _bounded(price, usage, order), usage, outcome)
+    else:
+        hold.release("failed")
 
 
 def _bounded(price: Price | None, usage: Usage, order: Order) -> int:
@@ -134,36 +138,30 @@ def _bounded(price: Price | None, usage: Usage, order: Order) -> int:
     return 0 if price is None else min(price.cost_nano(usage), order.nano)
 
 
-def _settle(ask: Ask, hold: Hold, nano: int, usage: Usage, outcome: Outcome) -> None:
-    """Settle an attempt whose usage never came, flagged."""
-    hold.settle(nano, usage, outcome, estimated=True)
-    trail = ask.trail
-    trail.nano += nano
-    trail.estimated = True
-    _enter(trail, hold, nano, True)
-
-
 def _charge(
     ask: Ask, hold: Hold, price: Price | None, head: Head, outcome: Outcome, usage: Usage
 ) -> None:
     """Charge what the provider reported, or an estimate, flagged."""
-    trail = ask.trail
     if usage.estimated:
         if not usage.input_tokens:  # not even the head of a stream said
             usage = Usage(ask.worst_case().input_tokens, usage.output_tokens, estimated=True)
         nano = _bounded(price, usage, hold.order)
-        trail.estimated = head.estimated = True
+        head.estimated = True
     else:
         nano = 0 if price is None else price.cost_nano(usage)
-    hold.settle(nano, usage, outcome, usage.estimated)
     head.nano, head.usage = nano, usage
+    _settle(ask.trail, hold, nano, usage, outcome)
+
+
+def _settle(trail: Trail, hold: Hold, nano: int, usage: Usage, outcome: Outcome) -> None:
+    """End the hold, and write the cost into the trail and the attempt's row of it."""
+    hold.settle(nano, usage, outcome)
     trail.nano += nano
-    _enter(trail, hold, nano, usage.estimated)
-
-
-def _enter(trail: Trail, hold: Hold, nano: int, estimated: bool) -> None:
-    """Write an attempt's cost into its row of the trail."""
-    number = hold.order.attempt
-    if number <= len(trail.attempts):
-        row = trail.attempts[number - 1]
-        row.nano, row.estimated = nano, estimated
+    attempts, number = trail.attempts, hold.order.attempt
+    row = attempts[number - 1] if number <= len(attempts) else None
+    if row is not None:
+        row.nano = nano
+    if usage.estimated:
+        trail.estimated = True
+        if row is not None:
+            row.estimated = True
