@@ -4,14 +4,18 @@ Each reader names the field, its value and what to send instead when it is wrong
 """
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from octoplex.wire.error import InvalidCall
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+MOST_TOKENS = 2**53
 _any = msgspec.json.Decoder().decode
+_text = msgspec.json.Decoder(str).decode
+_count = msgspec.json.Decoder(Annotated[int, Meta(gt=0, lt=MOST_TOKENS)] | None).decode
 
 
 def value_of(fields: Mapping[str, Raw], name: str) -> object:
@@ -27,10 +31,23 @@ def value_of(fields: Mapping[str, Raw], name: str) -> object:
 
 def model_of(fields: Mapping[str, Raw], example: str) -> str:
     """The model's name, which may not be blank."""
-    value = value_of(fields, "model")
-    if not isinstance(value, str) or not value.strip():
-        raise wrong("model", value, f"a model's name, such as `{example}`")
-    return value
+    try:
+        name = _text(fields["model"])
+    except (KeyError, *UNREADABLE):
+        name = ""
+    if name and not name.isspace():
+        return name
+    raise wrong("model", value_of(fields, "model"), f"a model's name, such as `{example}`")
+
+
+def count_of(fields: Mapping[str, Raw], name: str) -> int | None:
+    """A number of tokens or choices, above 0; None when it is absent or null."""
+    if name not in fields:
+        return None
+    try:
+        return _count(fields[name])
+    except UNREADABLE:
+        raise wrong(name, value_of(fields, name), "a whole number above 0") from None
 
 
 def stream_of(fields: Mapping[str, Raw]) -> bool:
@@ -44,9 +61,11 @@ def stream_of(fields: Mapping[str, Raw]) -> bool:
 def messages_of(fields: Mapping[str, Raw]) -> bytes:
     """The bytes of `messages`, a list with something in it, not looked into."""
     raw = fields.get("messages")
-    if not raw:
+    text = bytes(raw) if raw else b""
+    if text.startswith(b"[{"):  # nearly always
+        return text
+    if not text:
         raise wrong("messages", None, "a list of messages")
-    text = bytes(raw)
     if text[:1] != b"[":
         raise wrong("messages", value_of(fields, "messages"), "a list of messages")
     if text[1:64].lstrip()[:1] == b"]":

@@ -148,40 +148,48 @@ def _wrong(piece: str, why: str) -> ValueError:
 
 
 class _Bucket(Struct, gc=False):
-    """Scaled by `period_ns`: `level` gains `count` per nanosecond up to `full`."""
+    """One limit, in units of which `period_ns` make one request (or token).
+
+    `count` of them flow in per nanosecond, up to `full`. All that was taken will have
+    flowed back in at the moment `due_ns / count`: one figure, that taking moves on and
+    time passes by.
+    """
 
     rate: Rate
     count: int
     period_ns: int
     full: int
-    level: int
-    at_ns: int
     each: bool
     """Counts requests; otherwise tokens."""
     before: str
     between: str
     """What stands before the two figures of its header lines."""
+    due_ns: int = 0
 
-    def fill(self, now_ns: int) -> int:
-        """Add what has flowed in since; a clock that steps back adds nothing."""
-        if now_ns > self.at_ns:
-            level = self.level + (now_ns - self.at_ns) * self.count
-            self.level = level if level < self.full else self.full
-            self.at_ns = now_ns
-        return self.level
+    def debt(self, now_ns: int) -> int:
+        """What is missing until it is full."""
+        return max(0, self.due_ns - now_ns * self.count)
+
+    def left(self, now_ns: int) -> int:
+        """Whole requests (or tokens) left; when more than everything is owed, nothing is."""
+        return max(0, (self.full - self.debt(now_ns)) // self.period_ns)
+
+    def full_ns(self, now_ns: int) -> int:
+        """Nanoseconds until it is full."""
+        return -(-self.debt(now_ns) // self.count)
 
 
 class Buckets:
     """The rate limits of one key. Owned by the event loop."""
 
-    __slots__ = ("_all", "_by_unit", "_now_ns", "_tokens", "counts_tokens", "rates")
+    __slots__ = ("_all", "_at_ns", "_by_unit", "_now_ns", "_tokens", "counts_tokens", "rates")
 
     def __init__(
         self, rates: Sequence[Rate], now_ns: Callable[[], int] = time.monotonic_ns
     ) -> None:
         self._now_ns, self.rates = now_ns, tuple(rates)
-        now = now_ns()
-        self._all = tuple(_bucket(rate, now) for rate in rates)
+        self._at_ns = now_ns()
+        self._all = tuple(_bucket(rate) for rate in rates)
         self._sort()
         self.counts_tokens = bool(self._tokens)
 
@@ -197,71 +205,61 @@ class Buckets:
             TooFast: with `retry_after_s`, after which it passes if nobody else came first.
             TooLarge: the call alone is more than a bucket holds, so waiting cannot help.
         """
-        now = self._now_ns()
+        now = self._at_ns = self._now_ns()
         fits = True
         for bucket in self._all:
-            level = bucket.level
-            passed = now - bucket.at_ns
-            if passed > 0:  # `fill`, without the call: this is on every request's path
-                bucket.at_ns = now
-                level += passed * bucket.count
-                if level > bucket.full:
-                    level = bucket.full
-            level -= bucket.period_ns if bucket.each else input_tokens * bucket.period_ns
-            bucket.level = level
-            if level < 0:
+            full_at = now * bucket.count
+            due = bucket.due_ns
+            if due < full_at:
+                due = full_at
+            due += bucket.period_ns if bucket.each else input_tokens * bucket.period_ns
+            bucket.due_ns = due
+            if due - full_at > bucket.full:
                 fits = False
         if not fits:
             raise self._refuse(input_tokens)
 
     def settle(self, taken_tokens: int, input_tokens: int, output_tokens: int) -> None:
-        """Replace the estimate by what was used. Output is debt: the level may go below 0."""
-        self._move(taken_tokens - input_tokens - output_tokens)
+        """Replace the estimate by what was used. Output is debt: more than all may be owed."""
+        owed = input_tokens + output_tokens - taken_tokens
+        for bucket in self._tokens:
+            bucket.due_ns += owed * bucket.period_ns
 
     def give_back(self, taken_tokens: int) -> None:
         """The call used no tokens; the request itself stays counted."""
-        self._move(taken_tokens)
+        self.settle(taken_tokens, 0, 0)
 
     def figures(self) -> list[Figure]:
         """Every limit as it stands, in the order it was written."""
         now = self._now_ns()
-        figures = []
-        for bucket in self._all:
-            bucket.fill(now)
-            figures.append(
-                Figure(
-                    bucket.rate.unit,
-                    bucket.rate.count,
-                    max(0, bucket.level // bucket.period_ns),
-                    -((bucket.level - bucket.full) // bucket.count) / 1e9,
-                    bucket.rate.period_s,
-                )
-            )
-        return figures
+        return [
+            Figure(b.rate.unit, b.count, b.left(now), b.full_ns(now) / 1e9, b.rate.period_s)
+            for b in self._all
+        ]
 
     def tightest(self) -> list[tuple[str, int, int, float]]:
         """Per unit the limit with least left: (unit, limit, remaining, seconds until full).
 
-        As of the last `take` or `settle`: this is for the headers of a call that just did.
+        As of the last `take`: this is for the headers of a call that just did.
         """
-        rows: list[tuple[str, int, int, float]] = []
-        for buckets in self._by_unit:
-            bucket = buckets[0] if len(buckets) == 1 else min(buckets, key=_remaining)
-            full_s = (bucket.full - bucket.level) / bucket.count / 1e9
-            rows.append((bucket.rate.unit, bucket.count, _remaining(bucket), full_s))
-        return rows
+        now = self._at_ns
+        rows = [min(buckets, key=lambda b: b.left(now)) for buckets in self._by_unit]
+        return [(b.rate.unit, b.count, b.left(now), b.full_ns(now) / 1e9) for b in rows]
 
     def openai_lines(self) -> str:
         """`tightest` as header lines for OpenAI's SDKs."""
+        now = self._at_ns
         lines = ""
         for buckets in self._by_unit:
-            bucket = buckets[0] if len(buckets) == 1 else min(buckets, key=_remaining)
-            level = bucket.level
+            bucket = buckets[0] if len(buckets) == 1 else min(buckets, key=lambda b: b.left(now))
+            debt = bucket.due_ns - now * bucket.count
+            if debt < 0:
+                debt = 0
             # Floats are near enough for a header, and a tenth of the cost of these integers.
-            remaining = int(level / bucket.period_ns) if level > 0 else 0
-            reset_ms = ceil((bucket.full - level) / bucket.count / 1e6)
-            reset = f"{reset_ms}ms" if reset_ms < 1000 else span(reset_ms / 1000)
-            lines += f"{bucket.before}{remaining}{bucket.between}{reset}\r\n"
+            left = int((bucket.full - debt) / bucket.period_ns) if debt < bucket.full else 0
+            ms = ceil(debt / bucket.count / 1e6)
+            reset = f"{ms}ms" if ms < 1000 else span(ms / 1000)
+            lines += f"{bucket.before}{left}{bucket.between}{reset}\r\n"
         return lines
 
     def adopt(self, old: "Buckets") -> None:
@@ -275,8 +273,8 @@ class Buckets:
         wait, slowest = 0, self._all[0].rate
         for bucket in self._all:
             cost = bucket.period_ns if bucket.each else input_tokens * bucket.period_ns
-            short = -bucket.level
-            bucket.level += cost
+            short = bucket.debt(self._at_ns) - bucket.full
+            bucket.due_ns -= cost
             if cost > bucket.full:
                 wait, slowest = FOREVER_NS, bucket.rate
             elif short > 0 and wait < FOREVER_NS:
@@ -287,27 +285,14 @@ class Buckets:
             return _too_large(slowest, input_tokens)
         return _too_fast(slowest, wait)
 
-    def _move(self, tokens: int) -> None:
-        if tokens:
-            now = self._now_ns()
-            for bucket in self._tokens:
-                level = bucket.fill(now) + tokens * bucket.period_ns
-                bucket.level = level if level < bucket.full else bucket.full
 
-
-def _remaining(bucket: _Bucket) -> int:
-    """Whole units left; a debt is nothing left."""
-    return max(0, bucket.level // bucket.period_ns)
-
-
-def _bucket(rate: Rate, now_ns: int) -> _Bucket:
+def _bucket(rate: Rate) -> _Bucket:
     period_ns = rate.period_s * 1_000_000_000
-    full = rate.count * period_ns
     each = rate.unit == "req"
     name = "requests" if each else "tokens"
     before = f"x-ratelimit-limit-{name}: {rate.count}\r\nx-ratelimit-remaining-{name}: "
     between = f"\r\nx-ratelimit-reset-{name}: "
-    return _Bucket(rate, rate.count, period_ns, full, full, now_ns, each, before, between)
+    return _Bucket(rate, rate.count, period_ns, rate.count * period_ns, each, before, between)
 
 
 def span(seconds: float) -> str:

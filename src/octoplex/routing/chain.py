@@ -73,7 +73,7 @@ class Chain:
         if ask.stream and len(order) > 1:
             plan = self._plan(ask, route, order)
             return await self._walk(plan, plan.asked(first, lane))
-        call = OpenCall(state, Attempt(target=target.name, key=lane.key), now)
+        call = OpenCall(state, Attempt(target.name, lane.key), now)
         state.open_calls += 1
         trail.attempts.append(call.row)
         try:

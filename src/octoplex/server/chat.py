@@ -8,14 +8,14 @@ stream's status line is out a failure is in-band, and looks like nothing but a f
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from octoplex.assembly.arrival import Arrival, read_call
 from octoplex.gateway import Gateway
 from octoplex.server import out
 from octoplex.server.app import LAST_WORDS, defect
 from octoplex.server.headers import answer_headers, trailing
-from octoplex.server.inbound import JSON, Inbound, read_body
+from octoplex.server.inbound import JSON, Inbound, read_body, ready_body
 from octoplex.wire.answer import Answer, Frame, Outcome
 from octoplex.wire.ask import Call, Operation
 from octoplex.wire.error import GatewayError, Stopping
@@ -26,18 +26,27 @@ NO_HEADERS: dict[str, str] = {}
 ESTIMATED = b"x-octoplex-estimated: true\r\n"
 
 
-async def chat(inbound: Inbound, gateway: Gateway) -> None:
+def chat(inbound: Inbound, gateway: Gateway) -> Awaitable[None]:
     """Answer one chat request, streamed or whole."""
-    call = await _call(inbound, gateway, "chat")
-    if call.stream:
-        await _stream(inbound, gateway, call)
-    else:
-        await _whole(inbound, gateway, call)
+    body = ready_body(inbound, gateway.max_body)
+    if body is None:
+        return _chat_later(inbound, gateway)
+    return _chat(inbound, gateway, body)
+
+
+async def _chat_later(inbound: Inbound, gateway: Gateway) -> None:
+    await _chat(inbound, gateway, await read_body(inbound, gateway.max_body))
+
+
+def _chat(inbound: Inbound, gateway: Gateway, body: bytes) -> Awaitable[None]:
+    call = _call(inbound, gateway, body, "chat")
+    return (_stream if call.stream else _whole)(inbound, gateway, call)
 
 
 async def count_tokens(inbound: Inbound, gateway: Gateway) -> None:
     """Count the tokens of a request without running it; an estimate is marked as one."""
-    call = await _call(inbound, gateway, "count_tokens")
+    body = await read_body(inbound, gateway.max_body)
+    call = _call(inbound, gateway, body, "count_tokens")
     answer = await gateway.answer(call)
     block = JSON + answer_headers(inbound, call, answer.head, gateway)
     if answer.head.estimated:
@@ -45,8 +54,7 @@ async def count_tokens(inbound: Inbound, gateway: Gateway) -> None:
     await inbound.line.whole(200, block, answer.body or b"{}")
 
 
-async def _call(inbound: Inbound, gateway: Gateway, op: Operation) -> Call:
-    body = await read_body(inbound, gateway.max_body)
+def _call(inbound: Inbound, gateway: Gateway, body: bytes, op: Operation) -> Call:
     headers, patience = inbound.line.headers, gateway.patience
     if b"x-stainless-read-timeout" in headers:
         patience = patience.within(headers[b"x-stainless-read-timeout"])

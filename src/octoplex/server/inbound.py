@@ -50,6 +50,12 @@ class Inbound(Struct, gc=False):
         return dict(parse_qsl(self.line.query.decode("latin-1")))
 
 
+def ready_body(inbound: Inbound, cap: int) -> bytes | None:
+    """The whole body if it is here and may be taken as it is, else None."""
+    line = inbound.line
+    return None if b"content-encoding" in line.headers else line.ready(cap)
+
+
 async def read_body(inbound: Inbound, cap: int) -> bytes:
     """The whole body. It is refused by its declared size before a byte of it is kept.
 

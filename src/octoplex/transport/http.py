@@ -34,7 +34,7 @@ __all__ = ["Bounds", "Caps", "Client", "Limits", "Request", "Response", "Sender"
 _BODILESS = (b"GET ", b"HEAD ", b"DELETE ")
 
 
-class Request(Struct, kw_only=True):
+class Request(Struct):
     """One request, made for one call.
 
     `head` comes from `Origin.head` (once per target), `extra` from `header_block` (per

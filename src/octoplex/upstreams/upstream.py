@@ -120,7 +120,7 @@ class Upstream:
         if wire is not None:
             body, hidden = self._verbatim(call)
             if not call.headers:
-                request = Request(origin=spec.origin, head=wire.head, body=body)
+                request = Request(spec.origin, wire.head, body)
                 return Sending(wire, request, True, hidden)
             headers: tuple[tuple[str, str], ...] = ()
         else:
@@ -162,7 +162,7 @@ class Upstream:
             # It said 200: what cannot be read may be billed. An error of its own words is not.
             error.reached = isinstance(error, UpstreamBroken)
             raise
-        head = Head(provider=spec.provider, model=seen.model or spec.traits.model)
+        head = Head(spec.provider, seen.model or spec.traits.model)
         usage = seen.usage or Usage(output_tokens=-(-len(body) // BYTES_PER_TOKEN), estimated=True)
         return Whole(head, wire.dialect.name, body, usage, decode)
 

@@ -25,7 +25,7 @@ Outcome = Literal["done", "cut", "left", "late", "stopped"]
 """Ended properly; the upstream broke off; the caller went away; a deadline; a shutdown."""
 
 
-class Head(Struct, kw_only=True):
+class Head(Struct):
     """What is known when an answer opens. `nano`, `estimated`, `usage`: final after `on_end`."""
 
     provider: str

@@ -49,7 +49,7 @@ class Caller(Struct, frozen=True):
 ANYONE = Caller()
 
 
-class Attempt(Struct, kw_only=True):
+class Attempt(Struct):
     """One attempt on one target, as the record shows it. Times are durations in seconds."""
 
     target: str

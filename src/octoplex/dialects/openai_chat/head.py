@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.dialect import HeadFields
-from octoplex.dialects.members import UNREADABLE, messages_of, model_of, stream_of, value_of, wrong
+from octoplex.dialects.members import UNREADABLE, count_of, messages_of, model_of, stream_of
 
 NOTHING = Raw(b"")
 _MEDIA = (b'"image_url"', b'"input_audio"', b'"file"', b'"video_url"')
@@ -35,31 +35,15 @@ def read_head(fields: Mapping[str, Raw]) -> HeadFields:
     Raises:
         InvalidCall: naming the field, its value and what to send.
     """
-    # Positional: keywords cost a third of a microsecond here.
-    return HeadFields(
+    # The newer name of the limit wins, as at OpenAI.
+    limit = count_of(fields, "max_completion_tokens") or count_of(fields, "max_tokens")
+    return HeadFields(  # by position: keywords cost a third of a microsecond here
         model_of(fields, "openai/gpt-5-mini"),
         "stream" in fields and stream_of(fields),
-        _limit(fields),
-        (_count(fields, "n") or 1) if "n" in fields else 1,
+        limit,
+        count_of(fields, "n") or 1,
         _messages(fields),
     )
-
-
-def _limit(fields: Mapping[str, Raw]) -> int | None:
-    """The newer name wins, as at OpenAI."""
-    limit = _count(fields, "max_completion_tokens") if "max_completion_tokens" in fields else None
-    if limit is None and "max_tokens" in fields:
-        return _count(fields, "max_tokens")
-    return limit
-
-
-def _count(fields: Mapping[str, Raw], name: str) -> int | None:
-    value = value_of(fields, name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**53:
-        raise wrong(name, value, "a whole number above 0")
-    return value
 
 
 def _messages(fields: Mapping[str, Raw]) -> bool:

@@ -180,20 +180,26 @@ def usage_of(said: WireUsage) -> Usage | None:
     prompt, completion = said.prompt_tokens, said.completion_tokens
     if prompt is None and completion is None:
         return None
-    read, wrote = said.prompt_tokens_details or _NO_DETAILS, said.completion_tokens_details
+    read, wrote = said.prompt_tokens_details, said.completion_tokens_details
+    if (
+        type(prompt) is int
+        and type(completion) is int
+        and 0 <= prompt <= _MOST_TOKENS
+        and 0 <= completion <= _MOST_TOKENS
+        and not (
+            (read and (read.cached_tokens or read.cache_write_tokens))
+            or (wrote and wrote.reasoning_tokens)
+            or said.prompt_cache_hit_tokens
+            or said.cached_tokens
+        )
+    ):
+        return Usage(prompt, completion)  # nearly always: a third of the cost of what follows
+    read = read or _NO_DETAILS
     cached = read.cached_tokens or said.prompt_cache_hit_tokens or said.cached_tokens or 0
     written = read.cache_write_tokens or 0
     reasoning = (wrote.reasoning_tokens or 0) if wrote else 0
     if reasoning and said.total_tokens == (prompt or 0) + (completion or 0) + reasoning:
         completion = (completion or 0) + reasoning
-    # Nearly always all is in order; the check costs a quarter of the clamping.
-    if (
-        type(prompt) is type(completion) is type(cached) is type(written) is type(reasoning) is int
-        and 0 <= reasoning <= completion <= _MOST_TOKENS
-        and min(cached, written) >= 0
-        and cached + written <= prompt <= _MOST_TOKENS
-    ):
-        return Usage(prompt, completion, cached, written, 0, reasoning)
     return _clamped(prompt, completion, cached, written, reasoning)
 
 
