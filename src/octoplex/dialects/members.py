@@ -3,7 +3,7 @@
 Each reader names the field, its value and what to send instead when it is wrong.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import msgspec
@@ -15,7 +15,9 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 MOST_TOKENS = 2**53
 _any = msgspec.json.Decoder().decode
 _text = msgspec.json.Decoder(str).decode
-_count = msgspec.json.Decoder(Annotated[int, Meta(gt=0, lt=MOST_TOKENS)] | None).decode
+_count: Callable[[Raw], int | None] = msgspec.json.Decoder(
+    Annotated[int, Meta(gt=0, lt=MOST_TOKENS)] | None
+).decode
 
 
 def value_of(fields: Mapping[str, Raw], name: str) -> object:

@@ -182,7 +182,16 @@ class _Bucket(Struct, gc=False):
 class Buckets:
     """The rate limits of one key. Owned by the event loop."""
 
-    __slots__ = ("_all", "_at_ns", "_by_unit", "_now_ns", "_tokens", "counts_tokens", "rates")
+    __slots__ = (
+        "_all",
+        "_at_ns",
+        "_by_unit",
+        "_now_ns",
+        "_one_each",
+        "_tokens",
+        "counts_tokens",
+        "rates",
+    )
 
     def __init__(
         self, rates: Sequence[Rate], now_ns: Callable[[], int] = time.monotonic_ns
@@ -197,6 +206,8 @@ class Buckets:
         requests = tuple(b for b in self._all if b.each)
         self._tokens = tuple(b for b in self._all if not b.each)
         self._by_unit = tuple(group for group in (requests, self._tokens) if group)
+        several = any(len(group) > 1 for group in self._by_unit)
+        self._one_each = () if several else self._all
 
     def take(self, input_tokens: int = 0) -> None:
         """Take one request and its input from every bucket, or nothing from any.
@@ -243,15 +254,17 @@ class Buckets:
         As of the last `take`: this is for the headers of a call that just did.
         """
         now = self._at_ns
-        rows = [min(buckets, key=lambda b: b.left(now)) for buckets in self._by_unit]
+        rows = self._one_each or self._tightest(now)
         return [(b.rate.unit, b.count, b.left(now), b.full_ns(now) / 1e9) for b in rows]
+
+    def _tightest(self, now_ns: int) -> list[_Bucket]:
+        return [min(buckets, key=lambda b: b.left(now_ns)) for buckets in self._by_unit]
 
     def openai_lines(self) -> str:
         """`tightest` as header lines for OpenAI's SDKs."""
         now = self._at_ns
         lines = ""
-        for buckets in self._by_unit:
-            bucket = buckets[0] if len(buckets) == 1 else min(buckets, key=lambda b: b.left(now))
+        for bucket in self._one_each or self._tightest(now):
             debt = bucket.due_ns - now * bucket.count
             if debt < 0:
                 debt = 0

@@ -229,7 +229,7 @@ async def _until(true: Callable[[], bool], within_s: float) -> None:
     """Wait until it is, at most so long."""
     loop = asyncio.get_running_loop()
     until_s = loop.time() + within_s
-    while not true() and loop.time() < until_s:
+    while not true() and loop.time() < until_s:  # noqa: ASYNC110 - many things can make it true
         await asyncio.sleep(0.02)
 
 

@@ -100,7 +100,9 @@ class Upstream:
         request = sending.request
         try:
             response = await self._client.send(request, self._limits(ask))
-            return self._whole(sending, response) or await self._opened(sending, response)
+            if response.body is None and response.status == 200:
+                return await self._opened(sending, response)
+            return self._whole(sending, response)
         except asyncio.CancelledError as left:
             # Whoever settles this attempt must know whether the provider may bill it.
             left.reached = request.reached  # type: ignore[attr-defined]
@@ -141,17 +143,15 @@ class Upstream:
             until_at = ask.deadline_at
         return Limits(wait.connect_s, first_s, wait.idle_s, until_at)
 
-    def _whole(self, sending: "Sending", response: Response) -> Whole | None:
-        """The answer of a reply that is complete; None for a stream that has opened.
+    def _whole(self, sending: "Sending", response: Response) -> Whole:
+        """The answer of a reply that is complete.
 
         Raises:
             UpstreamError: a refusal, or a reply that is none.
         """
         spec, wire, body = self._spec, sending.wire, response.body
-        if response.status != 200:
+        if response.status != 200 or body is None:
             raise self._refused(wire, response)
-        if body is None:
-            return None
         decode: Callable[[bytes], Reply] = wire.dialect.decode_reply
         try:
             seen = wire.dialect.read_whole(body)

@@ -105,30 +105,22 @@ class Answerer(Protocol):
     def __call__(self, ask: Ask, /) -> Awaitable[Answer]: ...
 
 
-class Whole:
+class Whole(Struct, eq=False):
     """An answer that is already complete."""
 
-    __slots__ = ("_decode", "_reply", "body", "dialect", "head", "usage")
-
-    def __init__(
-        self,
-        head: Head,
-        dialect: str,
-        body: bytes,
-        usage: Usage = NO_USAGE,
-        decode: Callable[[bytes], Reply] | None = None,
-    ) -> None:
-        self.head, self.dialect, self.usage = head, dialect, usage
-        self.body: bytes | None = body
-        self._decode = decode
-        self._reply: Reply | None = None
+    head: Head
+    dialect: str
+    body: bytes | None
+    usage: Usage = NO_USAGE
+    decode: Callable[[bytes], Reply] | None = None
+    _reply: Reply | None = None
 
     def reply(self) -> Reply:
         """The typed view, decoded at the first call."""
         if self._reply is None:
             assert self.body is not None
-            assert self._decode is not None
-            self._reply = self._decode(self.body)
+            assert self.decode is not None
+            self._reply = self.decode(self.body)
         return self._reply
 
     def __aiter__(self) -> "Whole":

@@ -20,7 +20,6 @@ from contextvars import Context
 from functools import partial
 from typing import Any
 
-
 FIELDS_BELOW: tuple[str, ...] = ()
 
 
@@ -96,7 +95,7 @@ class Eager:
         self._bell = None
         try:
             waited = coro.send(None) if error is None else coro.throw(error)
-        except (StopIteration, asyncio.CancelledError):
+        except (StopIteration, asyncio.CancelledError):  # its own end, however it came
             self._coro = None
         except Exception as defect:  # noqa: BLE001 - as a task would: it has no other owner
             self._coro = None
