@@ -21,7 +21,6 @@ from octoplex.reflex.keys import Entry, Key, in_force
 from octoplex.reflex.record import Recorded
 from octoplex.routing import Chain, Counted
 from octoplex.settings import Settings
-from octoplex.wire.answer import Answerer
 from octoplex.wire.ask import Caller
 
 STREAM_S, PLAIN_S = 3_600.0, 600.0
@@ -34,12 +33,12 @@ def header_safe(value: str) -> str:
     return _UNSAFE.sub("?", value)
 
 
-def compose(plan: Plan, works: Works) -> Answerer:
+def compose(plan: Plan, works: Works) -> Recorded:
     """Reflex -> routing -> metered(target) -> upstream. The plan's lanes are metered upstreams."""
     route_of = plan.resolver.route_of
     routed = Counted(Chain(route_of, works.health), route_of, works.counting)
     guarded = admitted(routed, works.desk, plan.other_names)
-    return Recorded(guarded, works.store, works.metrics)
+    return Recorded(guarded, works.store, works.metrics, lambda f, e: works.faces[f].status(e))
 
 
 class Gateway:

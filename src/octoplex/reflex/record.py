@@ -6,7 +6,7 @@ to the store's queue and written behind the path.
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic, time
 from typing import Literal
@@ -24,22 +24,24 @@ from octoplex.wire.event import NO_USAGE, Usage
 
 LABELS = frozenset({"user", "metadata"})
 Ended = Outcome | Literal["failed"]
+Shown = Callable[[str, GatewayError], int]
 
 
 class Recorded:
     """An Answerer that remembers what became of every ask of the one inside."""
 
-    __slots__ = ("_inner", "_metrics", "_store")
+    __slots__ = ("_inner", "_metrics", "_shown", "_store")
 
-    def __init__(self, inner: Answerer, store: Store, metrics: Metrics) -> None:
-        self._inner, self._store, self._metrics = inner, store, metrics
+    def __init__(self, inner: Answerer, store: Store, metrics: Metrics, shown: Shown) -> None:
+        """`shown` gives the status that a face's caller is told for an error."""
+        self._inner, self._store, self._metrics, self._shown = inner, store, metrics, shown
 
     async def __call__(self, ask: Ask, /) -> Answer:
         """Ask inside, and write down how it ended."""
         try:
             answer = await self._inner(ask)
         except GatewayError as error:
-            self._write(ask, error.status, "failed", NO_USAGE, error=error)
+            self._write(ask, self._shown(ask.face, error), "failed", NO_USAGE, error=error)
             raise
         except asyncio.CancelledError as error:
             why = why_cancelled(error)
@@ -55,6 +57,17 @@ class Recorded:
         else:
             answer.on_end(partial(self._ended, ask, answer.head, first_s))
         return answer
+
+    def refused(self, ask: Ask, error: GatewayError, *, known: bool) -> None:
+        """Count what never became a call, and write it down if a caller is known for it.
+
+        Whoever has no key could fill the disk with records.
+        """
+        status, outcome = self._shown(ask.face, error), _ended(error)
+        if known:
+            self._write(ask, status, outcome, NO_USAGE, error=error)
+        else:
+            self._metrics.count(Record(ask.id, 0, status=status, outcome=outcome))
 
     def _ended(self, ask: Ask, head: Head, first_s: float, outcome: Outcome, usage: Usage) -> None:
         self._write(ask, head.status, outcome, head.usage, first_s)
@@ -110,6 +123,10 @@ class Recorded:
         self._metrics.count(record)
         if outcome == "cut" or len(attempts) != 1 or status >= 400:
             _count_failures(self._metrics, attempts)
+
+
+def _ended(error: GatewayError) -> Ended:
+    return "left" if isinstance(error, CallerLeft) else "failed"
 
 
 def _waited_s(attempts: Sequence[Attempt]) -> float:

@@ -22,8 +22,9 @@ from octoplex.server import out
 from octoplex.server.forwarded import caller_address
 from octoplex.server.headers import error_headers
 from octoplex.server.inbound import JSON, Inbound
-from octoplex.server.line import Asgi, Line
+from octoplex.server.line import Asgi, Line, left
 from octoplex.settings import Server, loopback
+from octoplex.wire.ask import Ask
 from octoplex.wire.error import (
     CallerLeft,
     Forbidden,
@@ -81,21 +82,31 @@ class App:
         """Answer one request, whatever happens."""
         gateway = self.gateway
         inbound = Inbound(self._next_id(), line, monotonic(), self._plain_face, self.quiet)
+        known = False
         try:
             route = self._admitted(inbound, gateway)
+            known = True
             await route.serve(inbound, gateway)
-        except CallerLeft:
-            return
         except GatewayError as error:
-            await self._refuse(inbound, error)
+            self._note(inbound, gateway, error, known)
+            if not isinstance(error, CallerLeft):
+                await self._refuse(inbound, error)
         except asyncio.CancelledError:
             if line.gone:
+                self._note(inbound, gateway, left(), known)
                 return  # its caller went away: everything below was cancelled, nobody waits
             if gateway.works.stopping:
                 await self._refuse(inbound, Stopping(LAST_WORDS))
             raise
         except Exception as error:  # noqa: BLE001 - the last line: no traceback reaches a caller
             await self._refuse(inbound, defect(inbound, error))
+
+    def _note(self, inbound: Inbound, gateway: Gateway, error: GatewayError, known: bool) -> None:
+        """Record a request for an answer that ended before it became a call."""
+        if not inbound.asked and inbound.line.method == "POST":
+            ask = Ask(inbound.id, inbound.face.name, "", b"", 0.0, inbound.started_at)
+            ask.caller = inbound.caller
+            gateway.answer.refused(ask, error, known=known)
 
     def _admitted(self, inbound: Inbound, gateway: Gateway) -> Route:
         """The route of a request whose caller may ask it."""

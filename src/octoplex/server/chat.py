@@ -62,7 +62,9 @@ def _call(inbound: Inbound, gateway: Gateway, body: bytes, op: Operation) -> Cal
     arrival = Arrival(
         inbound.id, inbound.face, inbound.started_at, patience, inbound.caller, travelling
     )
-    return read_call(arrival, body, op)
+    call = read_call(arrival, body, op)
+    inbound.asked = True
+    return call
 
 
 def _travelling(headers: dict[bytes, bytes]) -> dict[str, str]:

@@ -29,6 +29,8 @@ class Inbound(Struct, gc=False):
     echo: str = ""
     rest: str = ""
     cors: bytes = b""
+    asked: bool = False
+    """It became a call: from here on the gateway's record tells how it ended."""
 
     @property
     def shown_id(self) -> str:
