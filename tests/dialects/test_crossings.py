@@ -19,7 +19,10 @@ from hypothesis import strategies as st
 
 from octoplex.dialects.anthropic import Anthropic, AnthropicFace
 from octoplex.dialects.dialect import Dialect, Face, Traits
+from octoplex.dialects.expression import SPOKEN
+from octoplex.dialects.gemini import Gemini, GeminiFace
 from octoplex.dialects.openai_chat import OpenAIChat, OpenAIChatFace
+from octoplex.dialects.openai_responses import OpenAIResponses, OpenAIResponsesFace
 from octoplex.wire.chat import (
     Chat,
     Media,
@@ -50,14 +53,28 @@ from octoplex.wire.event import (
     unfold,
 )
 from tests.dialects.grammar import anthropic as anthropic_grammar
+from tests.dialects.grammar import gemini as gemini_grammar
 from tests.dialects.grammar import openai_chat as chat_grammar
+from tests.dialects.grammar import openai_responses as responses_grammar
 from tests.dialects.test_transcripts import call_of
 
-DIALECTS: dict[str, Dialect] = {"openai-chat": OpenAIChat(), "anthropic": Anthropic()}
-FACES: dict[str, Face] = {"openai-chat": OpenAIChatFace(), "anthropic": AnthropicFace()}
+DIALECTS: dict[str, Dialect] = {
+    "openai-chat": OpenAIChat(),
+    "anthropic": Anthropic(),
+    "openai-responses": OpenAIResponses(),
+    "gemini": Gemini(),
+}
+FACES: dict[str, Face] = {
+    "openai-chat": OpenAIChatFace(),
+    "anthropic": AnthropicFace(),
+    "openai-responses": OpenAIResponsesFace(),
+    "gemini": GeminiFace(),
+}
 CHECKS: dict[str, Any] = {
     "openai-chat": chat_grammar.check,
     "anthropic": anthropic_grammar.check,
+    "openai-responses": responses_grammar.check,
+    "gemini": gemini_grammar.check,
 }
 CROSSINGS = list(itertools.product(FACES, DIALECTS))
 crossings = pytest.mark.parametrize(("face", "dialect"), CROSSINGS)
@@ -68,6 +85,8 @@ ASKS = {
     b'"stream_options":{"include_usage":true}}',
     "anthropic": b'{"model":"m","max_tokens":100,"stream":true,'
     b'"messages":[{"role":"user","content":"x"}]}',
+    "openai-responses": b'{"model":"m","input":"x","stream":true}',
+    "gemini": b'{"contents":[{"parts":[{"text":"x"}]}]}',
 }
 
 words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=10).filter(
@@ -115,7 +134,7 @@ def chats(draw: st.DrawFn) -> Chat:
         model=MODEL,
         messages=draw(conversations()),
         stream=draw(st.booleans()),
-        max_tokens=draw(st.integers(1, 4_000)),
+        max_tokens=draw(st.integers(16, 4_000)),
         temperature=draw(st.none() | st.sampled_from([0.0, 0.5])),
         stop=tuple(draw(st.lists(words, max_size=4, unique=True))),
         tools=tools,
@@ -152,7 +171,7 @@ def essence_of(part: Any) -> Any:
         case ToolResult(id=id_, parts=parts):
             return (id_, [essence_of(p) for p in parts])
         case Media(url=url, data=data, media_type=kind):
-            return (url, data, kind)
+            return (url, data, kind if data else None)  # of a URL only its server knows it
     return part
 
 
@@ -160,11 +179,15 @@ def essence_of(part: Any) -> Any:
 @given(chat=chats())
 def test_a_request_crosses(face: str, dialect: str, chat: Chat) -> None:
     traits = Traits(model=MODEL)
+    if not all("stop" in SPOKEN[name] for name in (face, dialect)):
+        chat = msgspec.structs.replace(chat, stop=())
     body = DIALECTS[face].encode_chat(chat, traits).body
-    asked = call_of(FACES[face], body).chat()
+    path = DIALECTS[face].path_for(MODEL, stream=chat.stream)
+    asked = call_of(FACES[face], body, path).chat()
     sent = DIALECTS[dialect].encode_chat(asked, traits)
     assert sent.dropped == ()
-    understood = call_of(FACES[dialect], sent.body).chat()
+    path = DIALECTS[dialect].path_for(MODEL, stream=asked.stream)
+    understood = call_of(FACES[dialect], sent.body, path).chat()
     assert essence(understood) == essence(asked) == essence(chat)
 
 
@@ -284,7 +307,7 @@ KEPT = (Thinking("I should look.\n", SIGNATURE), Thinking(data=CIPHER))
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("face", ["openai-chat", "anthropic"])
 def test_signed_thinking_survives_a_client_that_echoes(face: str, streamed: bool) -> None:
     """Anthropic's signatures come back to Anthropic byte for byte, through both faces."""
     events = decoded("anthropic", stream_of("anthropic", SIGNED))

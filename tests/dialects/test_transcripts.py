@@ -3,21 +3,24 @@
 A case is a folder `transcripts/<dialect>/<case>/`. `doc.url` names the documentation
 that the bytes were typed from. The rest are pairs, each there or not:
 
-    request.json     -> chat.json         a caller's request, and what it means
+    request.json     -> chat.json         a caller's request, and what it means (path.txt: its
+                                          URL, where that names the model)
                      or refused.json      {"code", "param"}
     chat.json        -> upstream.json     what a provider is sent (traits.json: Traits;
                                           dropped.json: what is named as left out)
                      or unsupported.json  {"param"}
     reply.json       -> reply.typed.json  a provider's whole reply (reply.raw: not JSON)
                      or error.json
-    stream.sse       -> events.json       a provider's stream, and error.json if it then fails
+    stream.sse       -> events.json       a provider's stream, and error.json if it then fails;
+                                          stream.ndjson, stream.frames.json: other framings
     reply.typed.json -> answer.json       what a caller is given
     events.json      -> answer.sse        the same, streamed, for the caller of request.json
     errors.json                           a list of replies that are no 200: "status", "headers",
                                           "body", "now"; the rest, here and in error.json, are
                                           attributes and facts of the error: "code", ...
 
-Expected files are typed by hand from documentation, never written by the code.
+Expected files are typed by hand from documentation, never written by the code. A dialect
+that no caller speaks has no face; its events are then told through the Chat face.
 """
 
 import inspect
@@ -31,13 +34,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from octoplex.dialects.dialect import Dialect, Face, Traits
+from octoplex.dialects.dialect import Dialect, Face, PathFace, Place, Traits
+from octoplex.dialects.openai_chat import OpenAIChatFace
 from octoplex.dialects.verbatim import split
 from octoplex.wire import error as errors
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat
 from octoplex.wire.error import GatewayError, UpstreamBroken, UpstreamError
 from octoplex.wire.event import Event, Reply
+from tests.dialects import frames
 from tests.dialects.typed import build, plain
 
 HERE = Path(__file__).parent / "transcripts"
@@ -48,7 +53,7 @@ NOW = 1_741_569_952.0
 
 def having(*names: str) -> Any:
     """Run a test for each case that has all these files."""
-    cases = [case for case in CASES if all((case / name).exists() for name in names)]
+    cases = [case for case in CASES if all(list(case.glob(name)) for name in names)]
     return pytest.mark.parametrize("case", cases, ids=lambda c: f"{c.parent.name}/{c.name}")
 
 
@@ -60,7 +65,9 @@ def read(case: Path, name: str, default: Any = None) -> Any:
 def spoken(case: Path, now: float = NOW) -> tuple[Dialect, Face]:
     """The dialect and the face that a folder is named after."""
     module = import_module(f"octoplex.dialects.{case.parent.name}")
-    face = next(name for name in module.__all__ if name.endswith("Face"))
+    face = next((name for name in module.__all__ if name.endswith("Face")), None)
+    if face is None:
+        return made(module, module.__all__[0], now), OpenAIChatFace()
     return made(module, face.removesuffix("Face"), now), made(module, face, now)
 
 
@@ -69,20 +76,28 @@ def made(module: ModuleType, name: str, now: float) -> Any:
     return cls(now=lambda: now) if "now" in inspect.signature(cls).parameters else cls()
 
 
-def grammar(case: Path) -> Any:
-    return import_module(f"tests.dialects.grammar.{case.parent.name}").check
+def grammar(face: Face) -> Any:
+    return import_module(f"tests.dialects.grammar.{face.name.replace('-', '_')}").check
 
 
-def call_of(face: Face, body: bytes) -> Call:
+def path_of(case: Path) -> str:
+    path = case / "path.txt"
+    return path.read_text().strip() if path.exists() else ""
+
+
+def call_of(face: Face, body: bytes, path: str = "") -> Call:
     fields = split(body)
     head = face.read_head(fields)
+    place = Place(head.model, stream=head.stream)
+    if isinstance(face, PathFace):
+        place = face.read_path(*(path or "/models/m:streamGenerateContent?alt=sse").split("?"))
     return Call(
         id="req-1",
         face=face.name,
-        model=head.model,
+        model=place.model,
         raw=body,
         deadline_at=0.0,
-        stream=head.stream,
+        stream=place.stream,
         fields=fields,
         understand=face.decode_chat,
         max_tokens=head.max_tokens,
@@ -102,24 +117,25 @@ def test_the_source_is_named(case: Path) -> None:
 
 @having("request.json", "chat.json")
 def test_request_means_chat(case: Path) -> None:
-    call = call_of(spoken(case)[1], (case / "request.json").read_bytes())
+    call = call_of(spoken(case)[1], (case / "request.json").read_bytes(), path_of(case))
     assert plain(call.chat()) == plain(build(Chat, read(case, "chat.json")))
 
 
 @having("request.json", "refused.json")
 def test_request_is_refused(case: Path) -> None:
     with pytest.raises(GatewayError) as caught:
-        call_of(spoken(case)[1], (case / "request.json").read_bytes()).chat()
+        call_of(spoken(case)[1], (case / "request.json").read_bytes(), path_of(case)).chat()
     matches(caught.value, read(case, "refused.json"))
 
 
 @having("chat.json", "upstream.json")
 def test_chat_is_sent(case: Path) -> None:
     chat = build(Chat, read(case, "chat.json"))
-    traits = build_traits(case, read(case, "upstream.json")["model"])
+    traits = build_traits(case, read(case, "upstream.json").get("model", chat.model))
     sent = spoken(case)[0].encode_chat(chat, traits)
     same_json(sent.body, case, "upstream.json")
     assert list(sent.dropped) == read(case, "dropped.json", [])
+    assert path_of(case) in ("", spoken(case)[0].path_for(chat.model, stream=chat.stream))
 
 
 @having("chat.json", "unsupported.json")
@@ -192,31 +208,39 @@ def decode(dialect: Dialect, pieces: Sequence[bytes]) -> tuple[list[Any], Gatewa
     return events, None
 
 
-def ways(wire: bytes) -> list[list[bytes]]:
+def ways(case: Path) -> list[list[bytes]]:
     """How the bytes may arrive: event by event, and all at once."""
-    return [[wire]] if b"\r" in wire else [whole_events(wire), [wire]]
+    path = next(case.glob("stream.*"))
+    wire = path.read_bytes()
+    if path.suffix == ".ndjson":
+        pieces = wire.splitlines(keepends=True)
+    elif path.suffix == ".json":
+        pieces = [frames.told(message) for message in msgspec.json.decode(wire)]
+    else:
+        pieces = [wire] if b"\r" in wire else whole_events(wire)
+    return [pieces, [b"".join(pieces)]]
 
 
-@having("stream.sse", "events.json")
+@having("stream.*", "events.json")
 def test_stream_is_decoded(case: Path) -> None:
-    wire, dialect = (case / "stream.sse").read_bytes(), spoken(case)[0]
+    dialect = spoken(case)[0]
     expected = [plain(build(Event, e)) for e in read(case, "events.json")]
     if not (case / "error.json").exists():
-        for pieces in ways(wire):
+        for pieces in ways(case):
             assert decode(dialect, pieces) == (expected, None)
         return
     # Fed at once, the events before a failure in the same bytes are lost with it.
-    events, error = decode(dialect, ways(wire)[0])
+    events, error = decode(dialect, ways(case)[0])
     assert events == expected
     assert error is not None
     matches(error, read(case, "error.json"))
 
 
-@having("stream.sse")
+@having("stream.*")
 def test_stream_is_scanned(case: Path) -> None:
-    wire, dialect = (case / "stream.sse").read_bytes(), spoken(case)[0]
+    dialect = spoken(case)[0]
     events = [build(Event, e) for e in read(case, "events.json", [])]
-    for pieces in ways(wire):
+    for pieces in ways(case):
         scanner = dialect.scanner(hide_usage=False)
         passed = b"".join([scanner.feed(piece) for piece in pieces])
         if (case / "error.json").exists():
@@ -229,7 +253,7 @@ def test_stream_is_scanned(case: Path) -> None:
         if events and not events[-1].usage.estimated:
             assert scanner.usage == events[-1].usage
         if not scanner.skipped:
-            assert passed == wire
+            assert passed == b"".join(pieces)
 
 
 @having("reply.typed.json", "answer.json")
@@ -242,10 +266,10 @@ def test_reply_is_answered(case: Path) -> None:
 def test_stream_is_answered(case: Path) -> None:
     """The same events: names and JSON, whatever its white space and order of members."""
     _, face = spoken(case)
-    call = call_of(face, (case / "request.json").read_bytes())
+    call = call_of(face, (case / "request.json").read_bytes(), path_of(case))
     events = [build(Event, e) for e in read(case, "events.json")]
     written = face.encoder(call).feed(events)
-    grammar(case)(written)
+    grammar(face)(written)
     assert lines(written) == lines((case / "answer.sse").read_bytes())
 
 
@@ -261,12 +285,13 @@ def lines(wire: bytes) -> list[Any]:
 @having("events.json")
 def test_every_stream_is_grammatical(case: Path) -> None:
     _, face = spoken(case)
-    body = b'{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}'
+    body = b'{"model":"m","max_tokens":9,"stream":true,"input":"x",'
+    body += b'"messages":[{"role":"user","content":"x"}],"contents":[{"parts":[{"text":"x"}]}]}'
     encoder = face.encoder(call_of(face, body))
     written = b"".join([encoder.feed([build(Event, e)]) for e in read(case, "events.json")])
     if (case / "error.json").exists():
         written += encoder.fail(UpstreamBroken("it broke off"))
-    grammar(case)(written)
+    grammar(face)(written)
 
 
 @having("errors.json")

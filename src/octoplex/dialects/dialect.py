@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Raw, Struct
 
-from octoplex.wire.ask import Call
+from octoplex.wire.ask import Call, Operation
 from octoplex.wire.chat import Chat
 from octoplex.wire.error import GatewayError, UpstreamError
 from octoplex.wire.event import Event, Reply, StopReason, Usage
@@ -114,6 +114,12 @@ class Dialect(Protocol):
     name: str
     path: str
     """Path of the chat operation below the provider's base, such as `/chat/completions`."""
+    model_in_body: bool
+    """Whether the body names the model, in `model`; elsewhere the path does (`path_for`)."""
+
+    def path_for(self, model: str, *, stream: bool) -> str:
+        """Path and query of the chat operation for a model, below the provider's base."""
+        ...
 
     def encode_chat(self, chat: Chat, traits: Traits) -> Encoded:
         """Write the request.
@@ -147,8 +153,13 @@ class Counter(Protocol):
     """A provider's side that can also count the tokens of a request."""
 
     name: str
+    model_in_body: bool
     count_path: str
     """Path of the count below the provider's base."""
+
+    def count_path_for(self, model: str) -> str:
+        """The same for a model, where the path names it."""
+        ...
 
     def encode_count(self, chat: Chat, traits: Traits) -> Encoded:
         """Write the request that counts instead of answering."""
@@ -218,6 +229,40 @@ class Face(Protocol):
 
     def fail_event(self, error: GatewayError, request_id: str) -> bytes:
         """The in-band failure event of a stream that passed verbatim until now."""
+        ...
+
+
+@runtime_checkable
+class EchoFace(Protocol):
+    """A caller's side whose replies repeat what the request asked for."""
+
+    def encode_reply_to(self, call: Call, reply: Reply) -> bytes:
+        """What `encode_reply` writes, with the parameters of the call."""
+        ...
+
+
+class Place(Struct, frozen=True):
+    """What the URL of a request says, in a dialect whose bodies do not say it.
+
+    `array`: a stream is wanted as one JSON array (`JsonArray` of `gemini`), not as SSE.
+    """
+
+    model: str
+    op: Operation = "chat"
+    stream: bool = False
+    array: bool = False
+
+
+@runtime_checkable
+class PathFace(Protocol):
+    """A caller's side whose URL names the model and the operation; its heads name neither."""
+
+    def read_path(self, path: str, query: str = "") -> Place:
+        """Read what stands in the URL after the version; `path` is unquoted.
+
+        Raises:
+            InvalidCall, NotFound: it names no model, or an operation that is not here.
+        """
         ...
 
 

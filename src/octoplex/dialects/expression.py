@@ -48,6 +48,7 @@ WEIGHTS: dict[str, Weight] = {
     # tools
     "tools": "answer",
     "server_tools": "answer",
+    "native": "answer",  # such as `conversation` and `prompt` of openai-responses
     "tool_choice": "answer",
     "parallel_tool_calls": "answer",  # a caller that says false can take only one at a time
     # effort is advice to the model; a model that cannot think still answers
@@ -57,6 +58,7 @@ WEIGHTS: dict[str, Weight] = {
     "metadata": "hint",
     "service_tier": "hint",
     "extra": "hint",
+    "max_tokens": "hint",  # raised to the least that a dialect takes
     # inside messages and tools
     "image.url": "answer",
     "image.data": "answer",
@@ -136,6 +138,118 @@ SPOKEN: dict[str, frozenset[str]] = {
             "thinking_history",
         }
     ),
+    "openai-responses": frozenset(
+        {
+            "temperature",
+            "top_p",
+            "response_format",
+            "tools",
+            "tool_choice",
+            "parallel_tool_calls",
+            "thinking",
+            "user",
+            "metadata",
+            "service_tier",
+            "image.url",
+            "image.data",
+            "image.file_id",
+            "image.detail",
+            "document.url",
+            "document.data",
+            "document.file_id",
+            "document.title",
+            "tool.strict",
+            "thinking_history",
+        }
+    ),
+    "gemini": frozenset(
+        {
+            "temperature",
+            "top_p",
+            "top_k",
+            "presence_penalty",
+            "frequency_penalty",
+            "seed",
+            "stop",
+            "n",
+            "logprobs",
+            "top_logprobs",
+            "modalities",
+            "response_format",
+            "tools",
+            "tool_choice",
+            "thinking",
+            "service_tier",
+            "image.url",
+            "image.data",
+            "image.file_id",
+            "document.url",
+            "document.data",
+            "document.file_id",
+            "audio.url",
+            "audio.data",
+            "audio.file_id",
+            "thinking_history",
+        }
+    ),
+    "bedrock-converse": frozenset(
+        {
+            "temperature",
+            "top_p",
+            "top_k",
+            "stop",
+            "response_format",
+            "tools",
+            "tool_choice",
+            "thinking",
+            "service_tier",
+            "image.data",
+            "document.data",
+            "document.title",
+            "audio.data",
+            "tool.strict",
+            "cache_control",
+            "thinking_history",
+        }
+    ),
+    "cohere-v2": frozenset(
+        {
+            "temperature",
+            "top_p",
+            "top_k",
+            "presence_penalty",
+            "frequency_penalty",
+            "seed",
+            "stop",
+            "response_format",
+            "tools",
+            "tool_choice",
+            "thinking",
+            "image.url",
+            "image.data",
+            "image.detail",
+            "document.data",
+            "document.title",
+            "thinking_history",
+        }
+    ),
+    "ollama": frozenset(
+        {
+            "temperature",
+            "top_p",
+            "top_k",
+            "presence_penalty",
+            "frequency_penalty",
+            "seed",
+            "stop",
+            "response_format",
+            "tools",
+            "tool_choice",
+            "thinking",
+            "image.data",
+            "thinking_history",
+        }
+    ),
 }
 
 MEMBERS: dict[str, str] = {
@@ -154,6 +268,7 @@ MEMBERS: dict[str, str] = {
     "response_format": "format",
     "tools": "tools",
     "server_tools": "server_tools",
+    "native": "native",
     "tool_choice": "tool_choice",
     "parallel_tool_calls": "parallel_tools",
     "thinking": "thinking",
@@ -212,21 +327,26 @@ def express(chat: Chat, spoken: frozenset[str], omissions: Omissions) -> Chat:
     """Return `chat` without the members that `spoken` lacks.
 
     `spoken` is an entry of `SPOKEN`, plus or minus what a provider's quirks say. Members
-    and tools that only one dialect knows (`extra`, `server_tools`) stay when the call was
-    written in it, or by hand.
+    and tools that only one dialect knows (`extra`, `native`, `server_tools`) stay when the
+    call was written in it, or by hand.
 
     Raises:
         Unsupported: one of them changes the answer.
     """
     if chat.dialect in ("", omissions.dialect):
-        spoken |= {"extra", "server_tools"}
+        spoken |= {"extra", "native", "server_tools"}
     gone: dict[str, object] = {}
     for field, member in MEMBERS.items():
         value = getattr(chat, member)
         default = _DEFAULTS[member]
-        if value == default or field in spoken or (value == 0 and "penalty" in field):
+        if value == default or field in spoken or _says_nothing(field, value):
             continue
-        for name in value if field == "extra" else (field,):
+        for name in value if field in ("extra", "native") else (field,):
             omissions.leave_out(field, name)
         gone[member] = default
     return msgspec.structs.replace(chat, **gone) if gone else chat
+
+
+def _says_nothing(field: str, value: object) -> bool:
+    """Whether a value spells out what every provider does anyhow."""
+    return (value == 0 and "penalty" in field) or (value is True and field == "parallel_tool_calls")

@@ -135,5 +135,7 @@ class Chat(Struct, frozen=True, kw_only=True):
     """Top-level members outside this list, as the caller wrote them."""
     server_tools: tuple[Raw, ...] = ()
     """Tools that the provider runs itself (web search, code execution), in the caller's dialect."""
+    native: dict[str, Raw] = {}
+    """Members that only the caller's dialect has and that change the answer, as it wrote them."""
     dialect: str = ""
-    """The dialect whose words `extra` and `server_tools` are in; "" when built by hand."""
+    """Whose words `extra`, `native` and `server_tools` are in; "" when built by hand."""

@@ -73,11 +73,15 @@ class RedactedThinking(Struct, frozen=True, tag_field="type", tag="redacted_thin
 
 
 class ToolStart(Struct, frozen=True, tag_field="type", tag="tool_start"):
-    """A tool call begins; its arguments follow as `ToolDelta`s with the same index."""
+    """A tool call begins; its arguments follow as `ToolDelta`s with the same index.
+
+    `signature` is Gemini's proof of the thought behind the call (`dialects/signed_ids.py`).
+    """
 
     id: str
     name: str
     index: int = 0
+    signature: str = ""
 
 
 class ToolDelta(Struct, frozen=True, tag_field="type", tag="tool"):
@@ -128,11 +132,15 @@ class Thinking(Struct, frozen=True, tag_field="type", tag="thinking"):
 
 
 class ToolUse(Struct, frozen=True, tag_field="type", tag="tool_use"):
-    """A call of one of the caller's tools. `arguments` is JSON text as the model wrote it."""
+    """A call of one of the caller's tools. `arguments` is JSON text as the model wrote it.
+
+    `signature` is Gemini's proof of the thought behind the call (`dialects/signed_ids.py`).
+    """
 
     id: str
     name: str
     arguments: str
+    signature: str = ""
 
 
 Block = Text | Refusal | Thinking | ToolUse
@@ -219,8 +227,8 @@ class _Block:
     def close(self) -> Block:
         text = "".join(self.pieces)
         match self.first:
-            case ToolStart(id=id_, name=name):
-                return ToolUse(id_, name, text)
+            case ToolStart(id=id_, name=name, signature=signature):
+                return ToolUse(id_, name, text, signature)
             case ThinkingDelta():
                 return Thinking(text, self.signature)
             case RedactedThinking(data=data):
@@ -244,7 +252,7 @@ def unfold(reply: Reply) -> list[Event]:
                 events.append(ThinkingDelta(text, index, signature))
             case Thinking(data=data):
                 events.append(RedactedThinking(data, index))
-            case ToolUse(id=id_, name=name, arguments=arguments):
-                events += [ToolStart(id_, name, index), ToolDelta(arguments, index)]
+            case ToolUse(id=id_, name=name, arguments=arguments, signature=signature):
+                events += [ToolStart(id_, name, index, signature), ToolDelta(arguments, index)]
     events.append(Finished(stop=reply.stop, usage=reply.usage, stop_sequence=reply.stop_sequence))
     return events

@@ -22,7 +22,9 @@ import msgspec
 from octoplex.dialects.anthropic.failure import write_fail_event
 from octoplex.dialects.anthropic.tool_ids import ReplyIds
 from octoplex.dialects.anthropic.usage import write_usage
-from octoplex.dialects.anthropic.whole import is_object, settled_stop
+from octoplex.dialects.anthropic.whole import settled_stop
+from octoplex.dialects.arguments import is_object
+from octoplex.dialects.signed_ids import sign
 from octoplex.wire.error import GatewayError
 from octoplex.wire.event import (
     NO_USAGE,
@@ -200,9 +202,10 @@ class AnthropicEncoder:
                 return {"type": "thinking", "thinking": "", "signature": ""}
             case RedactedThinking(data=data):
                 return {"type": "redacted_thinking", "data": data}
-            case ToolStart(id=id_, name=name):
+            case ToolStart(id=id_, name=name, signature=signature):
                 self._tools = True
-                return {"type": "tool_use", "id": self._ids.give(id_), "name": name, "input": {}}
+                wire_id = sign(self._ids.give(id_), signature)
+                return {"type": "tool_use", "id": wire_id, "name": name, "input": {}}
             case _:
                 return None  # an empty piece, or arguments of a call that nobody began
 

@@ -20,7 +20,8 @@ from msgspec import Raw, Struct
 from octoplex.dialects.anthropic.complaint import missing, read, wrong
 from octoplex.dialects.anthropic.shapes import NOTHING, given
 from octoplex.dialects.anthropic.tool_ids import from_wire
-from octoplex.dialects.anthropic.whole import input_text
+from octoplex.dialects.arguments import input_text
+from octoplex.dialects.signed_ids import unsign
 from octoplex.wire.chat import Media, Message, Part, Role, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Thinking, ToolUse
 
@@ -185,7 +186,8 @@ def _need(value: str | None, path: str, wanted: str) -> str:
 
 def _use_part(raw: Raw, path: str) -> tuple[Part, ...]:
     block = read(_use, raw, path)
-    use = ToolUse(from_wire(block.id), block.name, input_text(block.input))
+    id_, signature = unsign(block.id)
+    use = ToolUse(from_wire(id_), block.name, input_text(block.input), signature)
     return (ToolCall(use, _cache(block.cache_control)),)
 
 
@@ -194,7 +196,7 @@ def _result_part(raw: Raw, path: str) -> tuple[Part, ...]:
     inner = _parts([] if block.content is None else block.content, f"{path}.content")
     return (
         ToolResult(
-            id=from_wire(block.tool_use_id),
+            id=from_wire(unsign(block.tool_use_id)[0]),
             parts=tuple(p for p in inner if isinstance(p, TextPart | Media)),
             failed=bool(block.is_error),
             cache=_cache(block.cache_control),

@@ -27,7 +27,7 @@ NAME = "anthropic"
 OUTPUT_WHEN_UNKNOWN = 4_096
 
 _NATIVE_ONLY = frozenset({"extra", "server_tools", "metadata"})
-_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
+SAMPLING = frozenset({"temperature", "top_p", "top_k"})
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _ANY_OBJECT = Raw(b'{"type":"object"}')
 
@@ -54,7 +54,7 @@ def _write(chat: Chat, traits: Traits, *, counting: bool) -> Encoded:
     omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
     native = chat.dialect == NAME
     family = family_of(traits.model, traits.thinking)
-    chat = express(_without_defaults(chat, family), _spoken(native, family), omissions)
+    chat = express(without_defaults(chat, family), _spoken(native, family), omissions)
     if chat.max_tokens is None:
         max_tokens = traits.output_cap or OUTPUT_WHEN_UNKNOWN
     else:
@@ -67,13 +67,13 @@ def _write(chat: Chat, traits: Traits, *, counting: bool) -> Encoded:
     _put_tools(body, chat)
     wanted = write_thinking(chat, family, max_tokens, omissions)
     _put_output(body, chat, wanted, omissions)
-    _put_extra(body, chat.extra)
+    put_extra(body, chat.extra)
     if chat.stream and not counting:
         body["stream"] = True
     return Encoded(_json(body), omissions.names())
 
 
-def _without_defaults(chat: Chat, family: Family) -> Chat:
+def without_defaults(chat: Chat, family: Family) -> Chat:
     """Leave out sampling fields that only say what is so anyhow: some models refuse even that."""
     if chat.dialect == NAME and family.sampling:
         return chat
@@ -83,7 +83,7 @@ def _without_defaults(chat: Chat, family: Family) -> Chat:
 
 def _spoken(native: bool, family: Family) -> frozenset[str]:
     spoken = SPOKEN[NAME] if native else SPOKEN[NAME] - _NATIVE_ONLY
-    return spoken if family.sampling else spoken - _SAMPLING
+    return spoken if family.sampling else spoken - SAMPLING
 
 
 def _put_plain(body: Body, chat: Chat, omissions: Omissions) -> None:
@@ -170,7 +170,7 @@ def _put_output(body: Body, chat: Chat, wanted: Wanted, omissions: Omissions) ->
         body["output_config"] = output
 
 
-def _put_extra(body: Body, extra: dict[str, Raw]) -> None:
+def put_extra(body: Body, extra: dict[str, Raw]) -> None:
     """Put opaque members back; the face splits `thinking` and `output_config` in two."""
     for name, value in extra.items():
         written = body.get(name)

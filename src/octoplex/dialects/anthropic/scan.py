@@ -17,12 +17,9 @@ Reference: https://platform.claude.com/docs/en/build-with-claude/streaming
 Not promised: exact bytes of content in `received`; it is the basis of an estimate.
 """
 
-import json
-
 import msgspec
 from msgspec import Raw, Struct
 
-from octoplex.dialects import sse
 from octoplex.dialects.anthropic.shapes import (
     DELTA,
     JSON_AT,
@@ -34,6 +31,7 @@ from octoplex.dialects.anthropic.shapes import (
 )
 from octoplex.dialects.anthropic.usage import Counts, read_counts
 from octoplex.dialects.anthropic.verdict import judge_in_band
+from octoplex.dialects.sieve import is_utf8, look_at_lines, parse_strictly, sift_slowly
 from octoplex.wire.error import UpstreamError
 from octoplex.wire.event import StopReason, Usage
 
@@ -110,13 +108,14 @@ class AnthropicScanner:
             return wire if self._look_at_delta(wire[JSON_AT:-2]) else b""
         blocks = wire.split(b"\n\n")
         if b"\r" in wire or blocks.pop():
-            return self._feed_unusual(wire)
+            return sift_slowly(wire, self._look)
+        # As `sieve.sift`, which would cost a call more for each event.
         kept: list[bytes] | None = None
         for number, block in enumerate(blocks):
             if block.startswith(DELTA) and block.find(b"\n", JSON_AT) < 0 and not self.ended:
                 passes = self._look_at_delta(block[JSON_AT:])
             else:
-                passes = self._look_unusual(block)
+                passes = look_at_lines(block, self._look)
             if not passes and kept is None:
                 kept = blocks[:number]
             elif passes and kept is not None:
@@ -133,7 +132,7 @@ class AnthropicScanner:
             piece = _read_delta(data).delta
         except UNREADABLE:
             return self._look_slowly(data)
-        if not data.isascii() and not _is_utf8(data):
+        if not data.isascii() and not is_utf8(data):
             self.skipped += 1
             return False
         if piece is not None:
@@ -147,6 +146,8 @@ class AnthropicScanner:
 
     def _look(self, name: bytes, data: bytes) -> bool:
         """Look at any event's JSON; False when it must not pass."""
+        if self.error is not None:
+            return False
         if self.ended:
             self.skipped += 1
             return False
@@ -154,7 +155,7 @@ class AnthropicScanner:
             event = _read(data)
         except UNREADABLE:
             return self._look_slowly(data)
-        if not data.isascii() and not _is_utf8(data):
+        if not data.isascii() and not is_utf8(data):
             self.skipped += 1
             return False
         kind = event.type or name.decode("latin-1")
@@ -189,7 +190,7 @@ class AnthropicScanner:
     def _look_slowly(self, data: bytes) -> bool:
         """Judge an event that the short path could not read: unusual shape, or no JSON."""
         try:
-            found = json.loads(data, parse_constant=_refuse)
+            found = parse_strictly(data)
         except (ValueError, RecursionError):
             self.skipped += 1
             return False
@@ -199,35 +200,3 @@ class AnthropicScanner:
         self.content = self.content or b'"content_block_delta"' in data
         self.received += len(data) // 2
         return True
-
-    def _look_unusual(self, block: bytes) -> bool:
-        """Look at an event whose lines are not just those of a delta."""
-        head, _, data = block.partition(b"\ndata: {")
-        if data and head.startswith(b"event: ") and block.count(b"\n") == 1:
-            return self._look(head[7:], b"{" + data)
-        return all(self._look(name.encode(), data) for name, data in sse.events(block))
-
-    def _feed_unusual(self, wire: bytes) -> bytes:
-        """Look at events with other line ends; they pass whole, or rewritten when some do not."""
-        found = sse.events(wire)
-        kept = [
-            (name, data)
-            for name, data in found
-            if self.error is None and self._look(name.encode(), data)
-        ]
-        if len(kept) == len(found):
-            return wire
-        lines = [(b"event: " + n.encode() + b"\n" if n else b"", d) for n, d in kept]
-        return b"".join([name + b"data: " + data + b"\n\n" for name, data in lines])
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")

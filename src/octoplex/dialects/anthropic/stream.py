@@ -34,8 +34,9 @@ from octoplex.dialects.anthropic.shapes import (
 )
 from octoplex.dialects.anthropic.usage import Counts, read_counts
 from octoplex.dialects.anthropic.verdict import judge_in_band
-from octoplex.dialects.anthropic.whole import UNKNOWN_USAGE, input_text
-from octoplex.wire.error import UpstreamBroken
+from octoplex.dialects.anthropic.whole import UNKNOWN_USAGE
+from octoplex.dialects.arguments import input_text
+from octoplex.dialects.broken import cut
 from octoplex.wire.event import (
     Event,
     Finished,
@@ -103,9 +104,7 @@ class AnthropicDecoder:
         if self._done:
             return ()
         if self._stop is None:
-            cut = UpstreamBroken("The provider's stream ended without a stop reason.")
-            cut.reached = True
-            raise cut
+            raise cut("The provider's stream ended without a stop reason.")
         events: list[Event] = []
         self._finish(events)
         return events

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from octoplex.dialects.anthropic.families import Family
 from octoplex.dialects.expression import Omissions
+from octoplex.dialects.foreign import made_by
 from octoplex.wire.chat import Chat, Effort, Message, ThinkingAsk, ToolCall, ToolResult
 from octoplex.wire.event import Thinking
 
@@ -127,4 +128,4 @@ def _loop_lacks_thinking(messages: tuple[Message, ...]) -> bool:
 
 def is_signed(thinking: Thinking) -> bool:
     """Whether Anthropic will take the thinking back."""
-    return bool(thinking.signature or thinking.data)
+    return made_by(thinking) == "anthropic"

@@ -23,16 +23,15 @@ from msgspec import Raw
 
 from octoplex.dialects.anthropic.thinking import is_signed
 from octoplex.dialects.anthropic.tool_ids import to_wire
-from octoplex.dialects.anthropic.whole import input_object
+from octoplex.dialects.arguments import input_object
 from octoplex.dialects.expression import Omissions
+from octoplex.dialects.media import source_of
+from octoplex.dialects.media_types import media_type_of
 from octoplex.wire.chat import Media, Message, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Refusal, Thinking
 
 Body = dict[str, object]
 Turns = list[tuple[str, list[Body]]]
-
-_MAGIC = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lG": "image/gif", "UklG": "image/webp"}
-"""How images begin in base64, for callers that do not say what they send."""
 
 
 def write_turns(
@@ -122,7 +121,7 @@ class _Parts:
             self._omissions.leave_out("image.detail")
         source = None if media.kind == "audio" else _source(media)
         if source is None or (media.file_id is not None and not self._native):
-            self._omissions.leave_out(f"{media.kind}.{_which(media)}")
+            self._omissions.leave_out(f"{media.kind}.{source_of(media)}")
             return None
         block: Body = {"type": media.kind, "source": source}
         if media.title is not None and media.kind == "document":
@@ -140,19 +139,13 @@ def _cached(block: Body | None, cache: Raw | None) -> Body | None:
     return block
 
 
-def _which(media: Media) -> str:
-    if media.url is not None:
-        return "url"
-    return "data" if media.data is not None else "file_id"
-
-
 def _source(media: Media) -> Body | None:
     if media.file_id is not None:
         return {"type": "file", "file_id": media.file_id}
     if media.url is not None:
         return {"type": "url", "url": media.url}
     data = media.data or ""
-    kind = media.media_type or _sniffed(data, media.kind)
+    kind = media_type_of(media)
     if media.kind == "document" and kind.startswith("text/"):
         return _plain_text(data)
     return {"type": "base64", "media_type": kind, "data": data}
@@ -165,9 +158,3 @@ def _plain_text(data: str) -> Body | None:
     except ValueError:
         return None
     return {"type": "text", "media_type": "text/plain", "data": text}
-
-
-def _sniffed(data: str, kind: str) -> str:
-    if kind == "document":
-        return "application/pdf"
-    return next((m for magic, m in _MAGIC.items() if data.startswith(magic)), "image/png")

@@ -8,26 +8,16 @@ Not promised: anything about one provider that imitates the dialect.
 import time
 from collections.abc import Callable, Mapping
 
-import msgspec
-from msgspec import Struct
-
 from octoplex.dialects.anthropic.request import NAME, write_count, write_request
 from octoplex.dialects.anthropic.scan import AnthropicScanner
-from octoplex.dialects.anthropic.shapes import UNREADABLE
 from octoplex.dialects.anthropic.stream import AnthropicDecoder
-from octoplex.dialects.anthropic.verdict import broken, judge_status
+from octoplex.dialects.anthropic.verdict import judge_status
 from octoplex.dialects.anthropic.whole import decode_reply, read_whole
+from octoplex.dialects.counted import read_counted
 from octoplex.dialects.dialect import Decoder, Encoded, Scanner, Seen, Traits
 from octoplex.wire.chat import Chat
 from octoplex.wire.error import UpstreamError
 from octoplex.wire.event import Reply
-
-
-class _Counted(Struct):
-    input_tokens: int
-
-
-_read_count = msgspec.json.Decoder(_Counted).decode
 
 
 class Anthropic:
@@ -39,27 +29,26 @@ class Anthropic:
     name = NAME
     path = "/messages"
     count_path = "/messages/count_tokens"
+    model_in_body = True
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
 
+    def path_for(self, model: str, *, stream: bool) -> str:
+        return self.path
+
     def encode_chat(self, chat: Chat, traits: Traits) -> Encoded:
         return write_request(chat, traits)
+
+    def count_path_for(self, model: str) -> str:
+        return self.count_path
 
     def encode_count(self, chat: Chat, traits: Traits) -> Encoded:
         """Write the body for `count_path`: the request without `max_tokens`, sampling, `stream`."""
         return write_count(chat, traits)
 
     def decode_count(self, body: bytes) -> int:
-        """The input tokens a provider counted.
-
-        Raises:
-            UpstreamBroken: the reply holds no count.
-        """
-        try:
-            return max(_read_count(body).input_tokens, 0)
-        except UNREADABLE:
-            raise broken(body) from None
+        return read_counted(body)
 
     def read_whole(self, body: bytes) -> Seen:
         return read_whole(body)

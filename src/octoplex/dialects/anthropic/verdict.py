@@ -118,13 +118,6 @@ def judge_in_band(body: bytes) -> UpstreamError:
     return error
 
 
-def broken(body: bytes) -> UpstreamError:
-    """The error for a 200 that is no reply: a page of HTML, half a JSON, another dialect."""
-    error = UpstreamBroken(f"The provider's reply cannot be read: {snippet(body)!r}.")
-    error.reached = body.lstrip()[:1] == b"{"  # a cut reply was made and may be billed
-    return error
-
-
 def _judge(status: int, problem: Problem, wait: float | None) -> UpstreamError:
     said = redact(problem.message or "no message")[:_LONGEST_MESSAGE]
     if status == 402 or problem.type == "billing_error" or problem.detail in _QUOTA:

@@ -1,11 +1,9 @@
 """Whole replies: read lightly, decoded, and written for a caller.
 
 Empty text blocks are left out both ways: the API refuses them when they come back as
-history. Arguments of a tool call that are not a JSON object are wrapped as
-`{"INVALID_JSON": "..."}`, which is Anthropic's own documented way to hand them on.
+history.
 
-Reference: https://platform.claude.com/docs/en/api/messages and
-https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
+Reference: https://platform.claude.com/docs/en/api/messages
 
 Not promised: server tool blocks and citations of a decoded reply.
 """
@@ -26,8 +24,11 @@ from octoplex.dialects.anthropic.shapes import (
 )
 from octoplex.dialects.anthropic.tool_ids import ReplyIds
 from octoplex.dialects.anthropic.usage import read_counts, write_usage
-from octoplex.dialects.anthropic.verdict import broken, judge_in_band
+from octoplex.dialects.anthropic.verdict import judge_in_band
+from octoplex.dialects.arguments import input_object, input_text
+from octoplex.dialects.broken import unreadable
 from octoplex.dialects.dialect import Seen
+from octoplex.dialects.signed_ids import sign
 from octoplex.wire.event import (
     Block,
     Refusal,
@@ -42,7 +43,6 @@ from octoplex.wire.event import (
 UNKNOWN_USAGE = Usage(estimated=True)
 
 _encode = msgspec.json.Encoder().encode
-_is_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class _Light(Struct):
@@ -68,11 +68,11 @@ def read_whole(body: bytes) -> Seen:
     try:
         light = _read_light(body)
     except UNREADABLE:
-        raise broken(body) from None
+        raise unreadable(body) from None
     if light.type == "error" or given(light.error):
         raise judge_in_band(body)
     if not light.content and light.stop_reason is None:
-        raise broken(body)
+        raise unreadable(body)
     counts = read_counts(light.usage)
     usage = None if counts is None else counts.usage()
     return Seen(light.model or "", usage, stop_of(light.stop_reason))
@@ -87,11 +87,11 @@ def decode_reply(body: bytes) -> Reply:
     try:
         wire = read_message(body)
     except UNREADABLE:
-        raise broken(body) from None
+        raise unreadable(body) from None
     if wire.type == "error" or given(wire.error):
         raise judge_in_band(body)
     if wire.content is None and wire.stop_reason is None:
-        raise broken(body)
+        raise unreadable(body)
     counts = read_counts(wire.usage)
     blocks = [_block(read_block(raw)) for raw in wire.content or ()]
     return Reply(
@@ -116,34 +116,6 @@ def _block(wire: BlockWire) -> Block | None:
             return ToolUse(wire.id or "", wire.name or "", input_text(wire.input))
         case _:
             return None
-
-
-def input_text(input_: Raw) -> str:
-    """A tool call's `input` as JSON text, as the provider wrote it."""
-    return bytes(input_).decode("utf-8", "replace") if given(input_) else "{}"
-
-
-def input_object(arguments: str) -> Raw:
-    """Arguments of a tool call as the JSON object that `input` must be."""
-    text = arguments.strip()
-    if not text or text == "null":
-        return Raw(b"{}")
-    try:
-        _is_object(text)
-    except (*UNREADABLE, UnicodeEncodeError):
-        return Raw(_encode({"INVALID_JSON": arguments.encode("utf-8", "replace").decode()}))
-    return Raw(text.encode())
-
-
-def is_object(arguments: str) -> bool:
-    """Whether arguments are one whole JSON object, so that nothing can follow."""
-    if not arguments.rstrip().endswith("}"):
-        return False
-    try:
-        _is_object(arguments)
-    except (*UNREADABLE, UnicodeEncodeError):
-        return False
-    return True
 
 
 def settled_stop(stop: StopReason, *, tools: bool) -> str:
@@ -176,10 +148,10 @@ def _write(block: Block, ids: ReplyIds) -> dict[str, object] | None:
             return {"type": "thinking", "thinking": text, "signature": signature}
         case Thinking(data=data):
             return {"type": "redacted_thinking", "data": data}
-        case ToolUse(id=id_, name=name, arguments=arguments):
+        case ToolUse(id=id_, name=name, arguments=arguments, signature=signature):
             return {
                 "type": "tool_use",
-                "id": ids.give(id_),
+                "id": sign(ids.give(id_), signature),
                 "name": name,
                 "input": input_object(arguments),
             }

@@ -16,6 +16,7 @@ import msgspec
 
 from octoplex.dialects.openai_chat.failure import write_fail_event
 from octoplex.dialects.openai_chat.reasoning import must_echo, write_detail, write_details
+from octoplex.dialects.signed_ids import sign
 from octoplex.wire.error import GatewayError
 from octoplex.wire.event import (
     Event,
@@ -87,7 +88,7 @@ def write_reply(reply: Reply, created: int) -> bytes:
     if calls:
         message["tool_calls"] = [
             {
-                "id": c.id,
+                "id": sign(c.id, c.signature),
                 "type": "function",
                 "function": {"name": c.name, "arguments": c.arguments or "{}"},
             }
@@ -218,7 +219,8 @@ class ChatEncoder:
         index = self._calls.setdefault(start.index, len(self._calls))
         self._unargued.add(start.index)
         function = {"name": start.name, "arguments": ""}
-        call = {"index": index, "id": start.id, "type": "function", "function": function}
+        id_ = sign(start.id, start.signature)
+        call = {"index": index, "id": id_, "type": "function", "function": function}
         return self._chunk(_json({"tool_calls": [call]}))
 
     def _arguments(self, block: int, arguments: str) -> bytes:

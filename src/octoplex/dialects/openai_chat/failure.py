@@ -49,21 +49,22 @@ def status_of(error: GatewayError) -> int:
 
 def write_error(error: GatewayError, request_id: str) -> bytes:
     """The body of an error reply."""
+    return _json({"error": error_members(error, request_id)})
+
+
+def error_members(error: GatewayError, request_id: str) -> dict[str, object]:
+    """The members of the `error` object."""
     kind, code = _words(error)
     facts = {k: v for k, v in error.facts.items() if k not in ("param", "type")}
     if error.retry_after_s is not None:
         facts["retry_after_ms"] = round(error.retry_after_s * 1000)
-    return _json(
-        {
-            "error": {
-                "message": str(error),
-                "type": kind,
-                "param": error.facts.get("param"),
-                "code": code,
-                "octoplex": {"code": error.code, "request_id": request_id, **facts},
-            }
-        }
-    )
+    return {
+        "message": str(error),
+        "type": kind,
+        "param": error.facts.get("param"),
+        "code": code,
+        "octoplex": {"code": error.code, "request_id": request_id, **facts},
+    }
 
 
 def write_fail_event(error: GatewayError, request_id: str) -> bytes:

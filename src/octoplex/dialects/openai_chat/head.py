@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 
 from octoplex.dialects.dialect import HeadFields
 from octoplex.dialects.members import UNREADABLE, count_of, messages_of, model_of, stream_of
+from octoplex.dialects.signed_ids import BYTES_MARK
 
 NOTHING = Raw(b"")
 _MEDIA = (b'"image_url"', b'"input_audio"', b'"file"', b'"video_url"')
@@ -24,6 +25,7 @@ class _Turn(Struct, gc=False):
 
     content: Raw = NOTHING
     reasoning_details: Raw = NOTHING
+    tool_calls: Raw = NOTHING
 
 
 _peek = msgspec.json.Decoder(list[_Turn]).decode
@@ -63,7 +65,7 @@ def _may_hold_media(text: bytes) -> bool:
     except UNREADABLE:
         return True
     for turn in turns:
-        if turn.reasoning_details is not NOTHING:
+        if turn.reasoning_details is not NOTHING or BYTES_MARK in bytes(turn.tool_calls):
             return True
         parts = bytes(turn.content)
         if parts[:1] == b"[" and any(mark in parts for mark in _MEDIA):

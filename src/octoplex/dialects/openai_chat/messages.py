@@ -21,12 +21,11 @@ from collections.abc import Iterable, Sequence
 from msgspec import Raw
 
 from octoplex.dialects.expression import Omissions
+from octoplex.dialects.foreign import made_by
+from octoplex.dialects.media import FAILED, file_of, image_url, source_of
 from octoplex.dialects.openai_chat.reasoning import write_details
 from octoplex.wire.chat import Media, Message, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Refusal, Thinking
-
-FAILED = "[tool failed] "
-"""Stands before the text of a tool result that its caller marked as an error."""
 
 _SHORT_ID = 9
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9]")
@@ -37,7 +36,6 @@ _AUDIO = {
     "audio/mpeg": "mp3",
     "audio/mp3": "mp3",
 }
-_TITLES = {"application/pdf": "document.pdf", "text/plain": "document.txt"}
 
 Body = dict[str, object]
 Quirks = frozenset[str]
@@ -118,17 +116,22 @@ class _Writer:
         self._echo([p for p in message.parts if isinstance(p, Thinking)], written)
         for part in message.parts:
             if isinstance(part, Media):
-                self._omissions.leave_out(f"{part.kind}.{_source(part)}", why="by the assistant")
+                self._omissions.leave_out(f"{part.kind}.{source_of(part)}", why="by the assistant")
 
     def _echo(self, thinking: Sequence[Thinking], written: Body) -> None:
         if not thinking:
             return
         if "echo_reasoning_details" in self._quirks:
-            written["reasoning_details"] = write_details(thinking)
+            # What OpenRouter gave stands as it is; what is pinned is another's.
+            own = [t for t in thinking if made_by(t) in ("", "anthropic")]
+            if own:
+                written["reasoning_details"] = write_details(own)
+            if len(own) == len(thinking):
+                return
         elif "echo_reasoning" in self._quirks:
             written["reasoning_content"] = "".join(t.text for t in thinking)
-        else:
-            self._omissions.leave_out("thinking_history", "thinking")
+            return
+        self._omissions.leave_out("thinking_history", "thinking")
 
     def _tool_call(self, call: ToolCall) -> Body:
         if call.cache is not None:
@@ -174,14 +177,11 @@ class _Writer:
         return written
 
     def _media(self, media: Media) -> Body | None:
-        source = _source(media)
+        source = source_of(media)
         if media.kind == "image" and source != "file_id":
             return self._image(media)
         if media.kind == "document" and source == "data":
-            kind = media.media_type or "application/pdf"
-            title = media.title or _TITLES.get(kind, "document")
-            url = f"data:{kind};base64,{media.data}"
-            return {"type": "file", "file": {"filename": title, "file_data": url}}
+            return {"type": "file", "file": file_of(media)}
         if media.kind == "document" and source == "file_id":
             return {"type": "file", "file": {"file_id": media.file_id}}
         form = _AUDIO.get(media.media_type or "")
@@ -191,14 +191,7 @@ class _Writer:
         return None
 
     def _image(self, media: Media) -> Body:
-        url = media.url or f"data:{media.media_type or 'image/png'};base64,{media.data}"
-        image: Body = {"url": url}
+        image: Body = {"url": image_url(media)}
         if media.detail is not None:
             image["detail"] = media.detail
         return {"type": "image_url", "image_url": image}
-
-
-def _source(media: Media) -> str:
-    if media.url is not None:
-        return "url"
-    return "data" if media.data is not None else "file_id"

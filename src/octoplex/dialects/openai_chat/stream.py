@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from octoplex.dialects import sse
+from octoplex.dialects.broken import cut
 from octoplex.dialects.openai_chat.reasoning import read_detail
 from octoplex.dialects.openai_chat.shapes import (
     BROKEN_STOPS,
@@ -35,7 +36,6 @@ from octoplex.dialects.openai_chat.shapes import (
 from octoplex.dialects.openai_chat.toolcalls import arguments_of, content_of, made_id
 from octoplex.dialects.openai_chat.verdict import judge_in_band
 from octoplex.dialects.openai_chat.whole import UNKNOWN_USAGE, settled_stop
-from octoplex.wire.error import UpstreamBroken
 from octoplex.wire.event import (
     Event,
     Finished,
@@ -130,7 +130,7 @@ class ChatDecoder:
             return Wire(choices=_read_choices(data).choices)
         except msgspec.ValidationError as error:
             if "$.choices" in str(error):
-                raise _cut(f"The provider sent a chunk that cannot be read: {error}.") from None
+                raise cut(f"The provider sent a chunk that cannot be read: {error}.") from None
         return None
 
     def _chunk(self, chunk: Wire, data: bytes, events: list[Event]) -> None:
@@ -213,7 +213,7 @@ class ChatDecoder:
 
     def _finish(self, events: list[Event]) -> None:
         if self._stop is None:
-            raise _cut("The provider's stream ended without saying why it stopped.")
+            raise cut("The provider's stream ended without saying why it stopped.")
         self._done = True
         if self._calls is not None:
             self._calls.close(events)
@@ -247,7 +247,7 @@ class _ToolCall:
 
     def close(self, events: list[Event]) -> None:
         if not self._started:
-            raise _cut("The provider's stream holds a tool call without a name.")
+            raise cut("The provider's stream holds a tool call without a name.")
         if not self._argued:
             events.append(ToolDelta("{}", self.block))
 
@@ -302,9 +302,3 @@ def _only_text(said: Said) -> bool:
         or said.refusal
         or said.function_call
     )
-
-
-def _cut(message: str) -> UpstreamBroken:
-    broken = UpstreamBroken(message)
-    broken.reached = True
-    return broken

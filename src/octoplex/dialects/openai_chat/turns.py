@@ -10,19 +10,20 @@ Reference: https://platform.openai.com/docs/api-reference/chat/create#chat-creat
 Not promised: references to an earlier reply's audio; they mean something to OpenAI only.
 """
 
-import re
 from collections.abc import Iterable
 
 import msgspec
 from msgspec import Raw, Struct
 
+from octoplex.dialects.media import read_file, read_image
 from octoplex.dialects.openai_chat.reasoning import read_detail
 from octoplex.dialects.openai_chat.shapes import UNREADABLE, ReasoningDetail
+from octoplex.dialects.readers import complaint
+from octoplex.dialects.signed_ids import unsign
 from octoplex.wire.chat import Media, Message, Part, Role, TextPart, ToolCall, ToolResult
 from octoplex.wire.error import InvalidCall
 from octoplex.wire.event import Refusal, Thinking, ToolUse
 
-_DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,]*)*?);base64,", re.IGNORECASE)
 _AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 
@@ -81,16 +82,6 @@ _encode = msgspec.json.Encoder().encode
 _SYSTEM: dict[str, Role] = {"system": "system", "developer": "developer"}
 
 
-def complaint(error: Exception, name: str) -> InvalidCall:
-    """msgspec's complaint about the member `name`, with the JSON path as `param`."""
-    if isinstance(error, UnicodeDecodeError | RecursionError):
-        why = "nested too deeply" if isinstance(error, RecursionError) else "not valid UTF-8"
-        return InvalidCall(f"`{name}` is {why}.", param=name)
-    said, _, where = str(error).partition(" - at `$")
-    path = name + where.rstrip("`").replace("[...]", "{}")
-    return InvalidCall(f"`{path}`: {said}.", param=path)
-
-
 def read_messages(raw: Raw) -> tuple[Message, ...]:
     """Read every turn.
 
@@ -134,7 +125,7 @@ def _result(message: _Message, path: str) -> ToolResult:
         raise _wrong(f"{path}.tool_call_id", "send the id of the tool call this answers")
     parts = _parts(message.content, path) if message.content else ()
     held = tuple(p for p in parts if isinstance(p, TextPart | Media))
-    return ToolResult(message.tool_call_id, held)
+    return ToolResult(unsign(message.tool_call_id)[0], held)
 
 
 def _said(message: _Message, path: str) -> Iterable[Part]:
@@ -161,7 +152,8 @@ def _call(call: _Call, path: str) -> ToolCall:
     arguments = call.function.arguments
     if isinstance(arguments, dict):
         arguments = _encode(arguments).decode()
-    return ToolCall(ToolUse(call.id, call.function.name, arguments or "{}"))
+    id_, signature = unsign(call.id)
+    return ToolCall(ToolUse(id_, call.function.name, arguments or "{}", signature))
 
 
 def _parts(content: str | list[_Part] | None, path: str) -> tuple[Part, ...]:
@@ -192,11 +184,7 @@ def _part(part: _Part, path: str) -> Part:
 
 def _image(image: _Image | str, cache: Raw | None) -> Media:
     url, detail = (image, None) if isinstance(image, str) else (image.url, image.detail)
-    found = _DATA_URL.match(url)
-    if found is None:
-        return Media(kind="image", url=url, detail=detail, cache=cache)
-    data, kind = url[found.end() :], found[1] or "image/png"
-    return Media(kind="image", data=data, media_type=kind, detail=detail, cache=cache)
+    return read_image(url, detail, cache)
 
 
 def _audio(audio: _Audio, path: str) -> Media:
@@ -210,14 +198,7 @@ def _file(file: _File, path: str, cache: Raw | None) -> Media:
         return Media(kind="document", file_id=file.file_id, title=file.filename, cache=cache)
     if file.file_data is None:
         raise _wrong(f"{path}.file", "send `file_data` or `file_id`")
-    found = _DATA_URL.match(file.file_data)
-    return Media(
-        kind="document",
-        data=file.file_data[found.end() :] if found else file.file_data,
-        media_type=(found and found[1]) or "application/pdf",
-        title=file.filename,
-        cache=cache,
-    )
+    return read_file(file.file_data, file.filename, cache)
 
 
 def _wrong(path: str, why: str) -> InvalidCall:

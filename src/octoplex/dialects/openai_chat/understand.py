@@ -11,26 +11,30 @@ Not promised: `functions` and `function_call`, which `tools` replaced in 2023: a
 says so.
 """
 
-from collections.abc import Callable
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.openai_chat.shapes import UNREADABLE
-from octoplex.dialects.openai_chat.turns import complaint, read_messages
+from octoplex.dialects.openai_chat.turns import read_messages
+from octoplex.dialects.readers import (
+    Found,
+    Reader,
+    complaint,
+    in_head,
+    kept,
+    kept_raw,
+    read_members,
+)
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat, Effort, Format, ThinkingAsk, Tool, ToolChoice
 from octoplex.wire.error import InvalidCall, Unsupported
 
-Found = dict[str, Any]
-"""What was understood so far: arguments of `Chat`."""
-Reader = Callable[[Raw, Found], None]
 
-_NULL = b"null"
+class Function(Struct):
+    """A function as it is declared."""
 
-
-class _Function(Struct):
     name: str
     description: str | None = None
     parameters: dict[str, Raw] | None = None
@@ -39,7 +43,7 @@ class _Function(Struct):
 
 class _Tool(Struct):
     type: str
-    function: _Function | None = None
+    function: Function | None = None
     cache_control: dict[str, Raw] | None = None
 
 
@@ -58,7 +62,9 @@ class _Choice(Struct):
     allowed_tools: _Allowed | None = None
 
 
-class _Schema(Struct):
+class Schema(Struct):
+    """A JSON Schema the text must follow."""
+
     name: str = "reply"
     schema: dict[str, Raw] | None = None
     description: str | None = None
@@ -67,7 +73,7 @@ class _Schema(Struct):
 
 class _Format(Struct):
     type: str
-    json_schema: _Schema | None = None
+    json_schema: Schema | None = None
 
 
 class _StreamOptions(Struct):
@@ -96,19 +102,7 @@ def read_chat(call: Call) -> Chat:
     Raises:
         InvalidCall: naming the path of what means nothing.
     """
-    found: Found = {}
-    extra: dict[str, Raw] = {}
-    for name, raw in call.fields.items():
-        reader = _READERS.get(name)
-        if memoryview(raw)[:5] == _NULL:
-            continue
-        if reader is None:
-            extra[name] = raw
-            continue
-        try:
-            reader(raw, found)
-        except UNREADABLE as error:
-            raise complaint(error, name) from None
+    found = read_members(call.fields, _READERS)
     allowed = found.pop("allowed", None)
     if allowed is not None:
         found["tools"] = tuple(t for t in found.get("tools", ()) if t.name in allowed)
@@ -117,7 +111,6 @@ def read_chat(call: Call) -> Chat:
         stream=call.stream,
         max_tokens=call.max_tokens,
         n=call.n,
-        extra=extra,
         dialect="openai-chat",
         **found,
     )
@@ -141,11 +134,12 @@ def _tools(raw: Raw, found: Found) -> None:
             path = f"tools[{number}].function"
             raise InvalidCall(f"`{path}`: send the function's name and parameters.", param=path)
         else:
-            tools.append(_tool(tool.function, tool.cache_control))
+            tools.append(tool_of(tool.function, tool.cache_control))
     found["tools"], found["server_tools"] = tuple(tools), tuple(others)
 
 
-def _tool(function: _Function, cache: dict[str, Raw] | None) -> Tool:
+def tool_of(function: Function, cache: dict[str, Raw] | None) -> Tool:
+    """The tool that is declared."""
     return Tool(
         name=function.name,
         description=function.description,
@@ -161,14 +155,14 @@ _read_choice = msgspec.json.Decoder(str | _Choice).decode
 def _tool_choice(raw: Raw, found: Found) -> None:
     choice = _read_choice(raw)
     if isinstance(choice, str):
-        found["tool_choice"] = _mode(choice)
+        found["tool_choice"] = mode_of(choice)
     elif choice.type == "function" and choice.function is not None:
         found["tool_choice"] = ToolChoice(mode="named", name=choice.function.name)
     elif choice.type == "allowed_tools" and choice.allowed_tools is not None:
         # To be allowed only some tools is the same as to be given only these.
         tools = [_read_tool(t).function for t in choice.allowed_tools.tools]
         found["allowed"] = {t.name for t in tools if t is not None}
-        found["tool_choice"] = _mode(choice.allowed_tools.mode)
+        found["tool_choice"] = mode_of(choice.allowed_tools.mode)
     else:
         raise Unsupported(
             f"`tool_choice` of type {choice.type!r} cannot be carried to this target; name a"
@@ -177,7 +171,8 @@ def _tool_choice(raw: Raw, found: Found) -> None:
         )
 
 
-def _mode(word: str) -> ToolChoice:
+def mode_of(word: str) -> ToolChoice:
+    """The choice that a word stands for."""
     if word in ("auto", "none"):
         return ToolChoice(mode="auto" if word == "auto" else "none")
     if word in ("required", "any"):
@@ -196,13 +191,7 @@ def _format(raw: Raw, found: Found) -> None:
     if form.type == "json_object":
         found["format"] = Format()
     elif form.type == "json_schema" and form.json_schema and form.json_schema.schema is not None:
-        schema = form.json_schema
-        found["format"] = Format(
-            schema=Raw(_json(schema.schema)),
-            name=schema.name,
-            description=schema.description,
-            strict=schema.strict,
-        )
+        found["format"] = format_of(form.json_schema)
     elif form.type == "json_schema":
         path = "response_format.json_schema.schema"
         raise InvalidCall(f"`{path}` is missing; send a JSON Schema.", param=path)
@@ -213,19 +202,31 @@ def _format(raw: Raw, found: Found) -> None:
         )
 
 
+def format_of(schema: Schema) -> Format:
+    """The form of text that follows a schema."""
+    return Format(
+        schema=Raw(_json(schema.schema)),
+        name=schema.name,
+        description=schema.description,
+        strict=schema.strict,
+    )
+
+
 _read_word = msgspec.json.Decoder(str).decode
 
 
 def _effort(raw: Raw, found: Found) -> None:
-    word = _read_word(raw)
+    found["thinking"] = effort_asked(_read_word(raw), "reasoning_effort")
+
+
+def effort_asked(word: str, path: str) -> ThinkingAsk:
+    """How much thinking an effort asks for."""
     if word not in get_args(Effort):
         raise InvalidCall(
-            f"`reasoning_effort` is {word!r}; send one of {', '.join(get_args(Effort))}.",
-            param="reasoning_effort",
+            f"`{path}` is {word!r}; send one of {', '.join(get_args(Effort))}.", param=path
         )
     effort: Effort = word  # type: ignore[assignment]  # it is one of them
-    enabled = False if word == "none" else None
-    found["thinking"] = ThinkingAsk(enabled=enabled, effort=effort)
+    return ThinkingAsk(enabled=False if word == "none" else None, effort=effort)
 
 
 _read_thinking = msgspec.json.Decoder(_Thinking).decode
@@ -266,27 +267,6 @@ def _stream_options(raw: Raw, found: Found) -> None:
     found["usage_in_stream"] = bool(_read_options(raw).include_usage)
 
 
-def _as(attribute: str, kind: Any) -> Reader:
-    """A reader that checks the type and keeps the value."""
-    read = msgspec.json.Decoder(kind).decode
-
-    def keep(raw: Raw, found: Found) -> None:
-        found[attribute] = read(raw)
-
-    return keep
-
-
-def _raw(attribute: str) -> Reader:
-    def keep(raw: Raw, found: Found) -> None:
-        found[attribute] = raw
-
-    return keep
-
-
-def _in_head(raw: Raw, found: Found) -> None:
-    """Read by `head.py`."""
-
-
 def _retired(name: str, instead: str) -> Reader:
     def refuse(raw: Raw, found: Found) -> None:
         raise InvalidCall(f"`{name}` is retired: send `{instead}`.", param=name)
@@ -295,34 +275,34 @@ def _retired(name: str, instead: str) -> Reader:
 
 
 _READERS: dict[str, Reader] = {
-    "model": _in_head,
-    "stream": _in_head,
-    "max_tokens": _in_head,
-    "max_completion_tokens": _in_head,
-    "n": _in_head,
+    "model": in_head,
+    "stream": in_head,
+    "max_tokens": in_head,
+    "max_completion_tokens": in_head,
+    "n": in_head,
     "messages": _messages,
     "stream_options": _stream_options,
-    "temperature": _as("temperature", float),
-    "top_p": _as("top_p", float),
-    "top_k": _as("top_k", int),
+    "temperature": kept("temperature", float),
+    "top_p": kept("top_p", float),
+    "top_k": kept("top_k", int),
     "stop": _stop,
     "tools": _tools,
     "tool_choice": _tool_choice,
-    "parallel_tool_calls": _as("parallel_tools", bool),
+    "parallel_tool_calls": kept("parallel_tools", bool),
     "response_format": _format,
     "reasoning_effort": _effort,
     "thinking": _thinking,
     "reasoning": _reasoning,
-    "seed": _as("seed", int),
-    "presence_penalty": _as("presence_penalty", float),
-    "frequency_penalty": _as("frequency_penalty", float),
-    "logit_bias": _raw("logit_bias"),
-    "logprobs": _as("logprobs", bool),
-    "top_logprobs": _as("top_logprobs", int),
+    "seed": kept("seed", int),
+    "presence_penalty": kept("presence_penalty", float),
+    "frequency_penalty": kept("frequency_penalty", float),
+    "logit_bias": kept_raw("logit_bias"),
+    "logprobs": kept("logprobs", bool),
+    "top_logprobs": kept("top_logprobs", int),
     "modalities": _modalities,
-    "user": _as("user", str),
-    "metadata": _raw("metadata"),
-    "service_tier": _as("service_tier", str),
+    "user": kept("user", str),
+    "metadata": kept_raw("metadata"),
+    "service_tier": kept("service_tier", str),
     "functions": _retired("functions", "tools"),
     "function_call": _retired("function_call", "tool_choice"),
 }

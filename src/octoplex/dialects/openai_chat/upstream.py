@@ -27,9 +27,13 @@ class OpenAIChat:
 
     name = NAME
     path = "/chat/completions"
+    model_in_body = True
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
+
+    def path_for(self, model: str, *, stream: bool) -> str:
+        return self.path
 
     def encode_chat(self, chat: Chat, traits: Traits) -> Encoded:
         return write_request(chat, traits)

@@ -37,10 +37,13 @@ _CONTEXT = frozenset(
 )
 _POLICY = frozenset(
     {
+        "bio_policy",
         "content_filter",
         "content_policy_violation",
         "data_inspection_failed",
+        "image_content_policy_violation",
         "invalid_prompt",
+        "misalignment_policy_violation",
         "moderation_blocked",
         "responsibleaipolicyviolation",
     }
@@ -68,7 +71,25 @@ _MODEL = frozenset(
 _BUSY = frozenset({"rate_limit_error", "rate_limit_exceeded", "rate_limit_reached_error"})
 _OVERLOADED = frozenset({"engine_overloaded_error", "overloaded", "overloaded_error"})
 _DENIED = frozenset({"authentication_error", "invalid_api_key", "invalid_authentication_error"})
-_REJECTED = frozenset({"invalid_request_error", "badrequesterror"})
+_REJECTED = frozenset(
+    {
+        "badrequesterror",
+        "empty_image_file",
+        "failed_to_download_image",
+        "image_file_not_found",
+        "image_file_too_large",
+        "image_parse_error",
+        "image_too_large",
+        "image_too_small",
+        "invalid_base64_image",
+        "invalid_image",
+        "invalid_image_format",
+        "invalid_image_mode",
+        "invalid_image_url",
+        "invalid_request_error",
+        "unsupported_image_media_type",
+    }
+)
 
 
 class Problem(Struct, frozen=True):

@@ -14,6 +14,7 @@ The order given is thinking, text, refusal, tool calls.
 import msgspec
 from msgspec import Struct
 
+from octoplex.dialects.broken import cut, unreadable
 from octoplex.dialects.dialect import Seen
 from octoplex.dialects.openai_chat.reasoning import read_detail
 from octoplex.dialects.openai_chat.shapes import (
@@ -31,7 +32,6 @@ from octoplex.dialects.openai_chat.shapes import (
 )
 from octoplex.dialects.openai_chat.toolcalls import arguments_of, content_of, made_id
 from octoplex.dialects.openai_chat.verdict import judge_in_band, read_problem
-from octoplex.wire.error import UpstreamBroken, UpstreamError
 from octoplex.wire.event import (
     Block,
     Refusal,
@@ -71,7 +71,7 @@ def read_whole(body: bytes) -> Seen:
     try:
         light = read_leniently(_read_light, body)
     except UNREADABLE:
-        raise _unreadable(body) from None
+        raise unreadable(body) from None
     if not light.choices or light.error:
         _refuse(body, light.error)
     reason = light.choices[0].finish_reason if light.choices else None
@@ -91,7 +91,7 @@ def decode_reply(body: bytes) -> Reply:
     try:
         wire = read_leniently(read_wire, body)
     except UNREADABLE:
-        raise _unreadable(body) from None
+        raise unreadable(body) from None
     if not wire.choices or wire.error:
         _refuse(body, wire.error)
     choice = _first(wire.choices or [Choice()])
@@ -159,12 +159,4 @@ def _refuse(body: bytes, error: WireError) -> None:
     problem = read_problem(body)
     if error or (problem is not None and (problem.message or problem.status)):
         raise judge_in_band(body)
-    broken = UpstreamBroken(f"The provider's reply holds no choice: {snippet(body)!r}.")
-    broken.reached = True
-    raise broken
-
-
-def _unreadable(body: bytes) -> UpstreamError:
-    broken = UpstreamBroken(f"The provider's reply cannot be read: {snippet(body)!r}.")
-    broken.reached = body.lstrip()[:1] == b"{"  # a cut reply was made and may be billed
-    return broken
+    raise cut(f"The provider's reply holds no choice: {snippet(body)!r}.")

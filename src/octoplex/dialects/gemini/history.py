@@ -1,0 +1,207 @@
+"""The `contents` of a caller's request -> our messages.
+
+Calls and results without an id, which older clients send, are matched by their order: a
+result answers the first call of its name, in the turn before it, that has no answer yet.
+A result is what stands under `output`, or failed with what stands under `error`; any other
+object is the result itself. Proofs of thoughts are read by `signatures.py`.
+
+Parts of a kind that is not known here (code that the provider ran, tools of its own) are left
+out of the typed view: no other provider could make sense of them. Video is refused, because
+nothing else in the view could stand for it.
+
+Reference: https://ai.google.dev/api/caching#Content
+
+Not promised: `videoMetadata`, `mediaResolution` and other members beside a part.
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from octoplex.dialects.arguments import input_text
+from octoplex.dialects.gemini import signatures
+from octoplex.dialects.gemini.names import items, members, plainly, read
+from octoplex.wire.chat import Media, Message, Part, Role, TextPart, ToolCall, ToolResult
+from octoplex.wire.error import InvalidCall, Unsupported
+from octoplex.wire.event import Thinking, ToolUse
+
+Kind = Literal["image", "document", "audio"]
+
+_ROLES: dict[str, Role] = {"user": "user", "function": "user", "model": "assistant"}
+_KINDS: dict[str, Kind] = {"image": "image", "audio": "audio"}
+_FILES = "https://generativelanguage.googleapis.com/"
+
+
+class _Blob(Struct):
+    mimeType: str = ""  # noqa: N815 - the wire's name
+    data: str = ""
+
+
+class _File(Struct):
+    fileUri: str  # noqa: N815
+    mimeType: str | None = None  # noqa: N815
+
+
+class _Call(Struct):
+    name: str
+    id: str | None = None
+    args: Raw = Raw()
+
+
+class _Response(Struct):
+    name: str = ""
+    id: str | None = None
+    response: Raw = Raw()
+    parts: Raw = Raw()
+
+
+_text = msgspec.json.Decoder(str).decode
+_flag = msgspec.json.Decoder(bool).decode
+_blob = msgspec.json.Decoder(_Blob).decode
+_file = msgspec.json.Decoder(_File).decode
+_call = msgspec.json.Decoder(_Call).decode
+_response = msgspec.json.Decoder(_Response).decode
+Parts = dict[str, Raw]
+
+
+def read_system(raw: Raw) -> list[Message]:
+    """The system turn, none when it is empty."""
+    path = "systemInstruction"
+    parts = _Reader().parts(members(raw, path), path)
+    return [Message("system", parts)] if parts else []
+
+
+def read_contents(raw: Raw) -> list[Message]:
+    """Every turn, in order.
+
+    Raises:
+        InvalidCall: naming the path of what means nothing.
+        Unsupported: a video.
+    """
+    reader = _Reader()
+    messages: list[Message] = []
+    for number, item in enumerate(items(raw, "contents")):
+        path = f"contents[{number}]"
+        content = members(item, path)
+        said = _string(content["role"], f"{path}.role") if "role" in content else "user"
+        role = _ROLES.get(said.lower())
+        if role is None:
+            raise InvalidCall(
+                f"`{path}.role` is {said!r}; send user or model.", param=f"{path}.role"
+            )
+        reader.turn = number
+        messages.append(Message(role, reader.parts(content, path)))
+    return messages
+
+
+class _Reader:
+    """Reads parts, and remembers which calls wait for their results."""
+
+    def __init__(self) -> None:
+        self.turn = 0
+        self._waiting: list[tuple[str, str]] = []
+        """Name and id of each call without an answer."""
+
+    def parts(self, content: Parts, path: str) -> tuple[Part, ...]:
+        """The parts of one content."""
+        found: list[Part] = []
+        raw = content.get("parts")
+        for number, item in enumerate(items(raw, f"{path}.parts") if raw else ()):
+            where = f"{path}.parts[{number}]"
+            part = members(item, where)
+            if "functionCall" in part:
+                found.append(self._call(part, where, number))
+            elif "functionResponse" in part:
+                found.append(self._result(part["functionResponse"], where))
+            elif "text" in part:
+                _add_text(part, where, found)
+            else:
+                found += _media(part, where)
+        return tuple(found)
+
+    def _call(self, part: Parts, path: str, number: int) -> ToolCall:
+        call = read(_call, part["functionCall"], f"{path}.functionCall")
+        id_ = call.id or f"call_{self.turn}_{number}"
+        self._waiting.append((call.name, id_))
+        signature = signatures.of_call(_signature(part, path))
+        return ToolCall(ToolUse(id_, call.name, input_text(call.args), signature))
+
+    def _result(self, raw: Raw, path: str) -> ToolResult:
+        path = f"{path}.functionResponse"
+        said = read(_response, raw, path)
+        id_ = said.id or next((i for name, i in self._waiting if name == said.name), said.name)
+        self._waiting = [call for call in self._waiting if call[1] != id_]
+        text, failed = _outcome(said.response, path)
+        parts: list[TextPart | Media] = [TextPart(text)] if text else []
+        for number, item in enumerate(items(said.parts, f"{path}.parts") if said.parts else ()):
+            where = f"{path}.parts[{number}]"
+            parts += _media(members(item, where), where)
+        return ToolResult(id_, tuple(parts), failed)
+
+
+def _outcome(response: Raw, path: str) -> tuple[str, bool]:
+    """The text of a result, and whether it is a failure."""
+    if not response:
+        return "", False
+    found = members(response, f"{path}.response")
+    if len(found) == 1:
+        for name in ("output", "error"):
+            if name in found:
+                return _plain(found[name]), name == "error"
+    return bytes(response).decode("utf-8", "replace"), False
+
+
+def _plain(raw: Raw) -> str:
+    text = bytes(raw)
+    return _text(raw) if text[:1] == b'"' else text.decode("utf-8", "replace")
+
+
+def _add_text(part: Parts, path: str, found: list[Part]) -> None:
+    text = _string(part["text"], f"{path}.text")
+    signature = _signature(part, path)
+    if "thought" in part and plainly(_flag, part["thought"], f"{path}.thought"):
+        thought = signatures.from_wire(signature, text) if signature else Thinking(text)
+        whole = signatures.joined(found[-1] if found else None, thought)
+        if whole is not None:
+            found[-1] = whole
+        else:
+            found.append(thought)
+        return
+    if text:
+        found.append(TextPart(text))
+    if signature:
+        found.append(signatures.from_wire(signature, ""))
+
+
+def _media(part: Parts, path: str) -> list[Media]:
+    if "inlineData" in part:
+        blob = read(_blob, part["inlineData"], f"{path}.inlineData")
+        kind = _kind(blob.mimeType, path)
+        return [Media(kind=kind, data=blob.data, media_type=blob.mimeType or None)]
+    if "fileData" in part:
+        file = read(_file, part["fileData"], f"{path}.fileData")
+        uri, kind = file.fileUri, _kind(file.mimeType or "", path)
+        if uri.startswith("https://") and not uri.startswith(_FILES):
+            return [Media(kind=kind, url=uri, media_type=file.mimeType)]
+        return [Media(kind=kind, file_id=uri, media_type=file.mimeType)]
+    return []
+
+
+def _kind(media_type: str, path: str) -> Kind:
+    family = media_type.partition("/")[0]
+    if family == "video":
+        raise Unsupported(
+            f"`{path}` is a video, which this target cannot be sent. Choose a Gemini model.",
+            param=path,
+        )
+    return _KINDS.get(family, "document")
+
+
+def _signature(part: Parts, path: str) -> str:
+    raw = part.get("thoughtSignature")
+    return _string(raw, f"{path}.thoughtSignature") if raw else ""
+
+
+def _string(raw: Raw, path: str) -> str:
+    return plainly(_text, raw, path)

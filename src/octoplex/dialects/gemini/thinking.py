@@ -1,0 +1,70 @@
+"""How much to think: our `ThinkingAsk` as `thinkingConfig`, in the family's own way.
+
+A caller of this dialect is taken at its word. For everybody else an effort or a budget
+becomes a budget within the family's bounds, or a level; thoughts are asked for, because a
+caller that asks to think wants to see them. A model that cannot stop thinking thinks as
+little as it can, and the wish is named as dropped.
+
+Reference: https://ai.google.dev/gemini-api/docs/thinking
+
+Not promised: that the model thinks as much as it may.
+"""
+
+from octoplex.dialects.expression import Omissions
+from octoplex.dialects.gemini.families import Family
+from octoplex.dialects.gemini.shapes import Body
+from octoplex.dialects.gemini.signatures import NAME
+from octoplex.dialects.openai_chat.request import effort_of
+from octoplex.wire.chat import Chat, Effort, ThinkingAsk
+
+DYNAMIC = -1
+_BUDGETS: dict[Effort, int] = {
+    "minimal": 128,
+    "low": 1_024,
+    "medium": 8_192,
+    "high": 24_576,
+    "xhigh": 32_768,
+    "max": 32_768,
+}
+
+
+def write_thinking(chat: Chat, family: Family, omissions: Omissions) -> Body | None:
+    """The `thinkingConfig`, or None: then the model does as it does."""
+    ask = chat.thinking
+    if ask is None:
+        return None
+    if family.style == "none":
+        omissions.leave_out("thinking")
+        return None
+    config: Body = {}
+    if ask.enabled is False or ask.effort == "none":
+        if not family.can_disable:
+            omissions.leave_out("thinking")
+        if family.style == "level":
+            config["thinkingLevel"] = family.levels["none"]
+        else:
+            config["thinkingBudget"] = 0 if family.can_disable else family.least
+        return config
+    if family.style == "level":
+        _put_level(config, ask, family)
+    else:
+        config["thinkingBudget"] = _budget(ask, family, literally=chat.dialect == NAME)
+    if ask.enabled or chat.dialect != NAME:
+        config["includeThoughts"] = True
+    return config
+
+
+def _put_level(config: Body, ask: ThinkingAsk, family: Family) -> None:
+    if ask.effort is not None:
+        config["thinkingLevel"] = family.levels[ask.effort]
+    elif ask.budget_tokens is not None:
+        config["thinkingLevel"] = family.levels[effort_of(ask.budget_tokens)]
+
+
+def _budget(ask: ThinkingAsk, family: Family, *, literally: bool) -> int:
+    budget = ask.budget_tokens
+    if budget is None and ask.effort is not None:
+        budget = _BUDGETS[ask.effort]
+    if budget is None:
+        return DYNAMIC
+    return budget if literally else min(max(budget, family.least), family.most)

@@ -1,0 +1,109 @@
+"""Tokens for Google Cloud from a service account's key."""
+
+import builtins
+import json
+from base64 import urlsafe_b64decode
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from octoplex.transport.google_token import (
+    ServiceAccount,
+    read_account,
+    read_token,
+    token_request,
+)
+from octoplex.wire.error import BadConfig, UpstreamBroken, UpstreamDenied
+
+NOW = 1_741_569_952.5
+
+
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+@pytest.fixture(scope="module")
+def account(key: rsa.RSAPrivateKey) -> ServiceAccount:
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    file = {"type": "service_account", "project_id": "p", "private_key_id": "k1"}
+    file |= {"private_key": pem.decode(), "client_email": "a@p.iam.gserviceaccount.com"}
+    return read_account(json.dumps(file).encode())
+
+
+def decoded(part: str) -> bytes:
+    return urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def test_the_assertion_is_the_documented_one(
+    account: ServiceAccount, key: rsa.RSAPrivateKey
+) -> None:
+    form = parse_qs(token_request(account, NOW).decode())
+    assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+    head, claims, signature = form["assertion"][0].split(".")
+    assert json.loads(decoded(head)) == {"alg": "RS256", "typ": "JWT", "kid": "k1"}
+    assert json.loads(decoded(claims)) == {
+        "iss": "a@p.iam.gserviceaccount.com",
+        "scope": "https://www.googleapis.com/auth/cloud-platform",
+        "aud": "https://oauth2.googleapis.com/token",
+        "iat": 1_741_569_952,
+        "exp": 1_741_573_552,
+    }
+    signed = f"{head}.{claims}".encode()
+    key.public_key().verify(decoded(signature), signed, padding.PKCS1v15(), hashes.SHA256())
+
+
+def test_a_token_is_read() -> None:
+    body = b'{"access_token":"ya29.x","expires_in":3599,"token_type":"Bearer"}'
+    token = read_token(body, NOW)
+    assert (token.value, token.expires_at) == ("ya29.x", NOW + 3599)
+    assert "ya29" not in repr(token)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"error":"invalid_grant","error_description":"Invalid JWT"}', UpstreamDenied),
+        (b"{}", UpstreamBroken),
+        (b"<html>", UpstreamBroken),
+        (b'{"access_token":1}', UpstreamBroken),
+    ],
+)
+def test_what_is_no_token_is_an_error(body: bytes, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        read_token(body, NOW)
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b'{"client_email":"a"}', b"\xff"])
+def test_what_is_no_key_file_is_refused(text: bytes) -> None:
+    with pytest.raises(BadConfig, match="key file"):
+        read_account(text)
+
+
+def test_a_key_that_cannot_sign_is_refused_and_not_shown() -> None:
+    with pytest.raises(BadConfig, match="RSA") as caught:
+        token_request(ServiceAccount("a", "not-a-key"), NOW)
+    assert "not-a-key" not in str(caught.value)
+    assert "not-a-key" not in repr(ServiceAccount("a", "not-a-key"))
+
+
+def test_without_the_package_it_says_what_to_install(
+    account: ServiceAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = builtins.__import__
+
+    def absent(name: str, *rest: Any, **named: Any) -> Any:
+        if name.startswith("cryptography"):
+            raise ImportError(name)
+        return real(name, *rest, **named)
+
+    monkeypatch.setattr(builtins, "__import__", absent)
+    with pytest.raises(BadConfig, match="pip install cryptography"):
+        token_request(account, NOW)
