@@ -1,12 +1,19 @@
 """Checks that every fault's test makes: errors and streams in the caller's own dialect."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
-from tests.dialects.grammar import anthropic, openai_chat
+from tests.dialects.grammar import anthropic, gemini, openai_chat, openai_responses
 from tests.server.caller import Reply, canonical, events
 
 FACES = ("openai-chat", "anthropic")
+GRAMMARS: dict[str, Callable[[bytes], None]] = {
+    "openai-chat": openai_chat.check,
+    "openai-responses": openai_responses.check,
+    "anthropic": anthropic.check,
+    "gemini": gemini.check,
+}
 
 
 def error_of(reply: Reply, face: str) -> dict[str, Any]:
@@ -17,9 +24,13 @@ def error_of(reply: Reply, face: str) -> dict[str, Any]:
 
 
 def _shape(body: dict[str, Any], face: str) -> dict[str, Any]:
-    error = body["error"]
+    error: dict[str, Any] = body["error"]
     assert isinstance(error["message"], str)
     assert error["message"]
+    if face == "gemini":
+        gemini.check_error(body)
+        reason = error["details"][0]["reason"].lower()
+        return {**error, "type": error["status"], "code": reason}
     assert isinstance(error["type"], str)
     if face == "anthropic":
         assert body["type"] == "error"
@@ -34,8 +45,7 @@ def stream_of(reply: Reply, face: str) -> list[dict[str, Any]]:
     assert reply.status == 200, reply.body
     assert reply.complete, "the stream was cut off"
     assert reply.headers["content-type"].startswith("text/event-stream")
-    grammar = anthropic if face == "anthropic" else openai_chat
-    grammar.check(canonical(reply.body))
+    GRAMMARS[face](canonical(reply.body))
     return [json.loads(data) for _, data in events(reply.body) if data != "[DONE]"]
 
 

@@ -146,7 +146,10 @@ def test_f41_a_body_cut_short_is_not_sent_on(tmp_path: Path, run: Run) -> None:
                         assert await line.ended() == b""
             assert at.book == []
             records = (await at.gate.get("/v1/requests")).json["data"]
-            assert {(r["outcome"], r["status"]) for r in records} == {("failed", 400), ("left", 499)}
+            assert {(r["outcome"], r["status"]) for r in records} == {
+                ("failed", 400),
+                ("left", 499),
+            }
 
     run(main())
 

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 
 from msgspec import Raw, Struct
 
-from octoplex.dialects.dialect import CountFace, Face, HeadFields
+from octoplex.dialects.dialect import CountFace, EchoFace, Face, HeadFields, Place
 from octoplex.dialects.verbatim import split
 from octoplex.wire.ask import ANYONE, Call, Caller, Operation, Trail
 from octoplex.wire.error import InvalidCall
+from octoplex.wire.event import Reply
 
 
 class Patience(Struct, frozen=True, gc=False):
@@ -39,7 +40,10 @@ class Patience(Struct, frozen=True, gc=False):
 
 
 class Arrival(Struct, frozen=True, gc=False):
-    """Who brings a request, and when. `headers` are those that may travel."""
+    """Who brings a request, and when. `headers` are those that may travel.
+
+    `place` is what the URL says where the body does not (`PathFace`).
+    """
 
     id: str
     face: Face
@@ -47,6 +51,7 @@ class Arrival(Struct, frozen=True, gc=False):
     patience: Patience
     caller: Caller = ANYONE
     headers: dict[str, str] = {}
+    place: Place | None = None
 
 
 def read_call(arrival: Arrival, body: bytes, op: Operation = "chat") -> Call:
@@ -58,11 +63,12 @@ def read_call(arrival: Arrival, body: bytes, op: Operation = "chat") -> Call:
     fields = split(body)
     face, patience = arrival.face, arrival.patience
     head = face.read_head(fields) if op == "chat" else read_count_head(face, fields)
-    stream = head.stream
+    place = arrival.place
+    model, stream = (head.model, head.stream) if place is None else (place.model, place.stream)
     return Call(  # by position: a third of what keywords cost
         arrival.id,
         face.name,
-        head.model,
+        model,
         body,
         arrival.started_at + (patience.stream_s if stream else patience.plain_s),
         arrival.started_at,
@@ -88,3 +94,10 @@ def read_count_head(face: Face, fields: Mapping[str, Raw]) -> HeadFields:
     if not isinstance(face, CountFace):
         raise InvalidCall(f"The {face.name} dialect does not count tokens; use /v1/messages.")
     return face.read_count_head(fields)
+
+
+def written(face: Face, call: Call, reply: Reply) -> bytes:
+    """A reply in the caller's dialect."""
+    if isinstance(face, EchoFace):
+        return face.encode_reply_to(call, reply)
+    return face.encode_reply(reply)

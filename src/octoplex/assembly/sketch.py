@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from octoplex.assembly.callers import file_keys
+from octoplex.assembly.dialects import dialects, faces
 from octoplex.assembly.plan import Plan
-from octoplex.dialects.anthropic import Anthropic, AnthropicFace
-from octoplex.dialects.dialect import Dialect, Face
-from octoplex.dialects.openai_chat import OpenAIChat, OpenAIChatFace
 from octoplex.ledger.book import Book
 from octoplex.ledger.rows import Order, Settlement
 from octoplex.reflex.keys import Hasher, Key, Keyring
@@ -40,8 +38,8 @@ class Sketch:
         self.env, self.proxies = env, Proxies.of(env)
         self.client: Sender = Fake()
         self.book = Book(_Nowhere())
-        self.dialects: dict[str, Dialect] = {d.name: d for d in (OpenAIChat(), Anthropic())}
-        self.faces: dict[str, Face] = {f.name: f for f in (OpenAIChatFace(), AnthropicFace())}
+        self.dialects = dialects()
+        self.faces = faces()
         self.fleet = Fleet(data, self.client, self.dialects)
 
     def plan(self, settings: Settings, found: frozenset[str] = frozenset()) -> Plan:

@@ -9,9 +9,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
-from octoplex.dialects.anthropic import Anthropic, AnthropicFace
-from octoplex.dialects.dialect import Dialect, Face
-from octoplex.dialects.openai_chat import OpenAIChat, OpenAIChatFace
+from octoplex.assembly.dialects import dialects, faces
 from octoplex.ledger.book import Book
 from octoplex.ledger.rows import KeyRow
 from octoplex.ledger.sqlite import SqliteStore, open_store
@@ -46,9 +44,9 @@ class Works:
         self.config_error = ""
         """Why the last reload was refused; "" when the file in force is the file on disk."""
         self.metrics = Metrics(self._gauges())
-        self.dialects: dict[str, Dialect] = {d.name: d for d in (OpenAIChat(), Anthropic())}
+        self.dialects = dialects()
         self.fleet = Fleet(data, self.client, self.dialects)
-        self.faces: dict[str, Face] = {f.name: f for f in (OpenAIChatFace(), AnthropicFace())}
+        self.faces = faces()
 
     @classmethod
     def open(cls, data: Path, env: Environment, address: str = "", exposed: str = "") -> "Works":

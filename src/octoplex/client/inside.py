@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from octoplex.assembly.arrival import Arrival, read_call
+from octoplex.assembly.arrival import Arrival, read_call, written
 from octoplex.client.reply import ModelOffer, Receipt
 from octoplex.client.way import Wire
 from octoplex.dialects.dialect import Encoder, Face
@@ -73,7 +73,7 @@ class Inside:
         call = self._call(body, timeout_s)
         try:
             answer = await self._gateway.answer(call)
-            return await self._written(answer), _receipt(call, answer)
+            return await self._written(call, answer), _receipt(call, answer)
         except GatewayError as error:
             raise _named(error, call.id) from None
 
@@ -118,13 +118,13 @@ class Inside:
         owner = name.partition("/")[0] if "/" in name else "octoplex"
         return ModelOffer(id=name, owner=owner, available=not why, why=why)
 
-    async def _written(self, answer: Answer) -> bytes:
+    async def _written(self, call: Call, answer: Answer) -> bytes:
         """The reply in the Chat dialect, as the door would write it."""
         if answer.body is None:  # the provider streamed although it was not asked to
-            return self._face.encode_reply(fold(await _events(answer)))
+            return written(self._face, call, fold(await _events(answer)))
         if answer.dialect == self._face.name:
             return answer.body
-        return self._face.encode_reply(answer.reply())
+        return written(self._face, call, answer.reply())
 
 
 class _Inner:

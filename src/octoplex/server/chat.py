@@ -10,11 +10,12 @@ stream's status line is out a failure is in-band, and looks like nothing but a f
 import asyncio
 from collections.abc import Awaitable, Sequence
 
-from octoplex.assembly.arrival import Arrival, read_call
+from octoplex.assembly.arrival import Arrival, read_call, written
+from octoplex.dialects.dialect import CountFace, PathFace, Place
 from octoplex.gateway import Gateway
 from octoplex.server import out
 from octoplex.server.app import LAST_WORDS, defect
-from octoplex.server.headers import answer_headers, trailing
+from octoplex.server.headers import NO_COMMENTS, answer_headers, trailing
 from octoplex.server.inbound import JSON, Inbound, read_body, ready_body
 from octoplex.wire.answer import Answer, Frame, Outcome
 from octoplex.wire.ask import Call, Operation
@@ -46,21 +47,44 @@ def _chat(inbound: Inbound, gateway: Gateway, body: bytes) -> Awaitable[None]:
 async def count_tokens(inbound: Inbound, gateway: Gateway) -> None:
     """Count the tokens of a request without running it; an estimate is marked as one."""
     body = await read_body(inbound, gateway.max_body)
-    call = _call(inbound, gateway, body, "count_tokens")
+    await _count(inbound, gateway, _call(inbound, gateway, body, "count_tokens"))
+
+
+async def generate(inbound: Inbound, gateway: Gateway) -> None:
+    """Answer a request whose URL names the model and the operation, as Gemini's do."""
+    face = inbound.face
+    assert isinstance(face, PathFace)
+    place = face.read_path(inbound.rest, inbound.line.query.decode("latin-1"))
+    body = await read_body(inbound, gateway.max_body)
+    call = _call(inbound, gateway, body, place.op, place)
+    if place.op == "count_tokens":
+        await _count(inbound, gateway, call)
+    elif place.stream:
+        await _stream(inbound, gateway, call, array=place.array)
+    else:
+        await _whole(inbound, gateway, call)
+
+
+async def _count(inbound: Inbound, gateway: Gateway, call: Call) -> None:
     answer = await gateway.answer(call)
+    face = inbound.face
+    assert isinstance(face, CountFace)
+    body = answer.body
+    if not body or answer.dialect != face.name:
+        body = face.encode_count(answer.reply().usage.input_tokens)
     block = JSON + answer_headers(inbound, call, answer.head, gateway)
-    if answer.head.estimated:
-        block += ESTIMATED
-    await inbound.line.whole(200, block, answer.body or b"{}")
+    await inbound.line.whole(200, block + ESTIMATED if answer.head.estimated else block, body)
 
 
-def _call(inbound: Inbound, gateway: Gateway, body: bytes, op: Operation) -> Call:
+def _call(
+    inbound: Inbound, gateway: Gateway, body: bytes, op: Operation, place: Place | None = None
+) -> Call:
     headers, patience = inbound.line.headers, gateway.patience
     if b"x-stainless-read-timeout" in headers:
         patience = patience.within(headers[b"x-stainless-read-timeout"])
     travelling = NO_HEADERS if TRAVELLING.isdisjoint(headers) else _travelling(headers)
     arrival = Arrival(
-        inbound.id, inbound.face, inbound.started_at, patience, inbound.caller, travelling
+        inbound.id, inbound.face, inbound.started_at, patience, inbound.caller, travelling, place
     )
     call = read_call(arrival, body, op)
     inbound.asked = True
@@ -76,11 +100,11 @@ async def _whole(inbound: Inbound, gateway: Gateway, call: Call) -> None:
     answer = await gateway.answer(call)
     face = inbound.face
     if answer.body is None:  # the provider streamed although it was not asked to
-        body = face.encode_reply(fold(await _events(answer)))
+        body = written(face, call, fold(await _events(answer)))
     elif answer.dialect == face.name:
         body = answer.body
     else:
-        body = face.encode_reply(answer.reply())
+        body = written(face, call, answer.reply())
     block = JSON + answer_headers(inbound, call, answer.head, gateway)
     await inbound.line.whole(200, block, body)
 
@@ -92,12 +116,15 @@ async def _events(answer: Answer) -> list[Event]:
         answer.close()
 
 
-async def _stream(inbound: Inbound, gateway: Gateway, call: Call) -> None:
-    stream = out.Stream(inbound.line, out.SSE + inbound.id_lines().encode())
+async def _stream(inbound: Inbound, gateway: Gateway, call: Call, *, array: bool = False) -> None:
+    kind = JSON if array else out.SSE
+    comments = call.face not in NO_COMMENTS
+    block = kind + inbound.id_lines().encode()
+    stream = out.Stream(inbound.line, block, array=array, comments=comments)
     inbound.quiet.add(stream)
     try:
         answer = await gateway.answer(call)
-        stream.block = out.SSE + answer_headers(inbound, call, answer.head, gateway)
+        stream.block = kind + answer_headers(inbound, call, answer.head, gateway)
         try:
             await _pass_on(inbound, call, answer, stream)
         except asyncio.CancelledError:

@@ -12,6 +12,9 @@ from octoplex.wire.answer import Head
 from octoplex.wire.ask import Call
 from octoplex.wire.error import GatewayError, UpstreamError
 
+NO_COMMENTS = frozenset({"gemini"})
+"""Faces whose SDKs take an SSE comment for an event."""
+
 
 def answer_headers(inbound: Inbound, call: Call, head: Head, gateway: Gateway) -> bytes:
     """Header lines of an opened answer (about 2 us)."""
@@ -42,6 +45,8 @@ def _names(names: list[str]) -> str:
 
 def trailing(call: Call) -> bytes:
     """The comment that ends a stream: what its headers could not know yet."""
+    if call.face in NO_COMMENTS:
+        return b""
     trail = call.trail
     estimated = " estimated" if trail.estimated else ""
     return (

@@ -3,8 +3,10 @@
 import asyncio
 from time import monotonic
 
+from octoplex.dialects.gemini import JsonArray
 from octoplex.server.line import Line
 
+COMMENT = b": keep-alive\n\n"
 SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
 
 
@@ -15,10 +17,18 @@ class Stream:
     call; until then `block` may still be replaced. `written_at` is a monotonic time.
     """
 
-    __slots__ = ("_line", "block", "over", "started", "written_at")
+    __slots__ = ("_array", "_line", "block", "keep_alive", "over", "started", "written_at")
 
-    def __init__(self, line: Line, block: bytes) -> None:
+    def __init__(
+        self, line: Line, block: bytes, *, array: bool = False, comments: bool = True
+    ) -> None:
+        """`array`: the caller wants one JSON array instead of SSE.
+
+        `comments`: its SDKs read over SSE comments; if not, blank lines keep it alive.
+        """
         self._line, self.block = line, block
+        self._array = JsonArray() if array else None
+        self.keep_alive = COMMENT if comments else b"\n"
         self.started = self.over = False
         self.written_at = monotonic()
 
@@ -31,6 +41,9 @@ class Stream:
         """Send bytes; waits while the caller reads more slowly than we write."""
         if self.over:
             return
+        if self._array is not None:
+            pause = data if data == self.keep_alive else b""
+            data = pause or self._array.feed(data) + (self._array.end() if last else b"")
         self.written_at = monotonic()
         self.over = last
         block = None if self.started else self.block
@@ -46,8 +59,6 @@ class Quiet:
     neither the caller nor a proxy on the way gives up on a model that thinks.
     """
 
-    COMMENT = b": keep-alive\n\n"
-
     def __init__(self, after_s: float = 10.0, step_s: float = 1.0) -> None:
         self.after_s, self.step_s = after_s, step_s
         self._streams: set[Stream] = set()
@@ -60,4 +71,4 @@ class Quiet:
             before = monotonic() - self.after_s
             for stream in [s for s in self._streams if s.written_at <= before]:
                 if not stream.paused:
-                    await stream.write(self.COMMENT)
+                    await stream.write(stream.keep_alive)

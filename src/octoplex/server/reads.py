@@ -23,12 +23,18 @@ async def _json(inbound: Inbound, value: Any, status: int = 200) -> None:
     await inbound.line.whole(status, block, msgspec.json.encode(value))
 
 
-def _model(name: str, anthropic: bool, gateway: Gateway) -> dict[str, Any]:
+METHODS = ["generateContent", "countTokens"]
+
+
+def _model(name: str, face: str, gateway: Gateway) -> dict[str, Any]:
     owner = name.partition("/")[0] if "/" in name else "octoplex"
     row: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": owner}
-    if anthropic:
+    if face == "anthropic":
         created_at = "1970-01-01T00:00:00Z"
         row = {"type": "model", "id": name, "display_name": name, "created_at": created_at}
+    elif face == "gemini":
+        methods = {"supportedGenerationMethods": METHODS}
+        row = {"name": f"models/{name}", "displayName": name, **methods}
     unavailable = gateway.plan.unavailable(name)
     if unavailable:
         row["x_octoplex"] = {"available": False, "why": unavailable}
@@ -37,10 +43,11 @@ def _model(name: str, anthropic: bool, gateway: Gateway) -> dict[str, Any]:
 
 async def models(inbound: Inbound, gateway: Gateway) -> None:
     """List what can be asked for, in the shape the caller's SDK expects."""
-    names = gateway.names(inbound.caller)
-    anthropic = inbound.face.name == "anthropic"
-    rows = [_model(name, anthropic, gateway) for name in names]
-    if anthropic:
+    names, face = gateway.names(inbound.caller), inbound.face.name
+    rows = [_model(name, face, gateway) for name in names]
+    if face == "gemini":
+        await _json(inbound, {"models": rows})
+    elif face == "anthropic":
         first, last = (names[0], names[-1]) if names else (None, None)
         await _json(inbound, {"data": rows, "has_more": False, "first_id": first, "last_id": last})
     else:
@@ -54,7 +61,7 @@ async def model(inbound: Inbound, gateway: Gateway) -> None:
     if key is not None and not key.allows(name):
         raise NotFound(f'There is no model "{name}" for this key.', param="model")
     gateway.plan.resolver.resolve(name)
-    await _json(inbound, _model(name, inbound.face.name == "anthropic", gateway))
+    await _json(inbound, _model(name, inbound.face.name, gateway))
 
 
 async def requests(inbound: Inbound, gateway: Gateway) -> None:

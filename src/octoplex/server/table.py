@@ -28,6 +28,12 @@ def routes() -> list[Route]:
         _row("POST", "/v1/chat/completions", "key", "openai-chat", chat.chat),
         _row("POST", "/v1/messages", "key", "anthropic", chat.chat),
         _row("POST", "/v1/messages/count_tokens", "key", "anthropic", chat.count_tokens),
+        _row("POST", "/v1/responses", "key", "openai-responses", chat.chat),
+        _row("POST", "/v1/responses/input_tokens", "key", "openai-responses", chat.count_tokens),
+        _row("POST", "/v1beta/models/", "key", "gemini", chat.generate),
+        _row("POST", "/v1/models/", "key", "gemini", chat.generate),
+        _row("GET", "/v1beta/models", "key", "gemini", reads.models),
+        _row("GET", "/v1beta/models/", "key", "gemini", reads.model),
         _row("GET", "/v1/models", "key", "either", reads.models),
         _row("GET", "/v1/models/", "key", "either", reads.model),
         _row("GET", "/v1/requests", "key", "openai-chat", reads.requests),
@@ -98,5 +104,9 @@ BODIES = {
     "openai-chat": _body(
         ["model", "messages"], "https://developers.openai.com/api/reference/chat-completions"
     ),
+    "openai-responses": _body(
+        ["model"], "https://developers.openai.com/api/reference/resources/responses"
+    ),
     "anthropic": _body(["model", "messages"], "https://platform.claude.com/docs/en/api/messages"),
+    "gemini": _body(["contents"], "https://ai.google.dev/api/generate-content"),
 }

@@ -34,8 +34,6 @@ from octoplex.wire.chat import Chat, Media, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.error import InvalidCall, UpstreamError
 from octoplex.wire.event import Refusal, Reply, Thinking, Usage
 
-SHAPE = "anthropic"
-"""The dialect of a count's body: the only one that has this operation."""
 LETTERS_PER_TOKEN = 8
 AROUND_A_MESSAGE, BEFORE_THE_REPLY = 3, 3
 NO_SUCH_PATH = frozenset({404, 405, 501})
@@ -100,15 +98,14 @@ def estimated(ask: Ask, head: Head) -> Answer:
         raise InvalidCall(f"There is nothing to count in {ask.op}.")
     tokens = estimate(ask.chat())
     ask.trail.estimated = head.estimated = True
-    return _counted(head, msgspec.json.encode({"input_tokens": tokens}), tokens, estimated=True)
+    return _counted(head, "", b"", Usage(tokens, estimated=True))
 
 
-def _counted(head: Head, body: bytes, tokens: int, *, estimated: bool) -> Answer:
+def _counted(head: Head, dialect: str, body: bytes, usage: Usage) -> Answer:
     def reply(_: bytes) -> Reply:
-        usage = Usage(tokens, estimated=estimated)
         return Reply(id="", model=head.model, blocks=(), stop="end", usage=usage)
 
-    return Whole(head, SHAPE, body, decode=reply)
+    return Whole(head, dialect, body, decode=reply)
 
 
 class Counting(Struct, frozen=True, kw_only=True):
@@ -151,7 +148,7 @@ class CountUpstream:
         head = Head(provider=spec.provider, model=spec.traits.model)
         if response.status == 200 and response.body is not None:
             tokens = spec.dialect.decode_count(response.body)
-            return _counted(head, response.body, tokens, estimated=False)
+            return _counted(head, spec.dialect.name, response.body, Usage(tokens))
         error = self._refused(response)
         if response.status in NO_SUCH_PATH and error.facts.get("type") is None:
             return estimated(ask, head)  # not the vendor's own "no such model"
@@ -161,7 +158,9 @@ class CountUpstream:
         spec = self._spec
         extra: dict[str, Any] = {n: call.headers[n] for n in TRAVELLING if n in call.headers}
         if call.face == spec.dialect.name:
-            fields = {**call.fields, "model": self._model}
+            fields = dict(call.fields)
+            if spec.dialect.model_in_body:
+                fields["model"] = self._model
             fields.pop("models", None)
             body = join(fields)
         else:

@@ -10,7 +10,8 @@ The path of an operation follows each vendor's own custom for base URLs: OpenAI'
 """
 
 import ipaddress
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlencode
 
 import msgspec
@@ -19,17 +20,19 @@ from msgspec import Struct
 from octoplex.catalog.families import Family, family
 from octoplex.catalog.provider import Provider as Row
 from octoplex.dialects.dialect import Counter, Dialect, Traits
+from octoplex.transport import sigv4
 from octoplex.transport.origin import Origin, Proxies
+from octoplex.transport.sigv4 import Credentials, Scope, Unsigned
 from octoplex.upstreams.config import Provider, Timeouts
 from octoplex.upstreams.count import Counting
-from octoplex.upstreams.upstream import Spec, Wait, Wire
+from octoplex.upstreams.upstream import Sign, Spec, Wait, Wire
 from octoplex.wire.error import BadConfig
 
 ANTHROPIC_VERSION = "2023-06-01"
 USER_AGENT = "octoplex/0.1"
 SILENT_FIRST_S, SILENT_IDLE_S = 300.0, 120.0
-COUNTS_IN = "anthropic"
-"""The dialect in which tokens are counted."""
+COUNT_IN = ("anthropic", "gemini", "openai-responses")
+"""The dialects in which tokens are counted, the one most callers ask in first."""
 
 
 class Secret(Struct, frozen=True):
@@ -40,6 +43,13 @@ class Secret(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Secret({self.label!r})"
+
+
+class Signer(Struct, frozen=True):
+    """Whose AWS signature, and what it is good for."""
+
+    credentials: Credentials
+    scope: Scope
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -66,6 +76,7 @@ class Source(Struct, frozen=True, kw_only=True):
     regions: tuple[str, ...] = ()
     percent: int = 100
     """What the region charges in percent of the listed price."""
+    signer: Signer | None = None
     counts: str | None = None
     """Path prefix of the token count, where it does not follow from `paths`."""
 
@@ -91,9 +102,9 @@ class Source(Struct, frozen=True, kw_only=True):
         origin = Origin.parse(self.base_url, make.proxies)
         wires = {}
         for name, prefix in self.paths.items():
-            dialect = make.dialects[name]
-            head = self._head(origin, name, prefix, dialect.path, key)
-            wires[name] = Wire(dialect=dialect, head=head)
+            dialect = make.dialects.get(name)
+            if dialect is not None:
+                wires[name] = self._wire(origin, prefix, dialect, model, key)
         traits = self._traits(model, kind, make)
         return Spec(
             provider=self.id,
@@ -101,23 +112,28 @@ class Source(Struct, frozen=True, kw_only=True):
             wires=wires,
             traits=traits,
             wait=self._wait(kind, make),
+            sign=self._sign(origin),
             usage_on_request="no_stream_options" not in traits.quirks,
         )
 
     def counting(self, model: str, key: Secret | None, make: "Making") -> Counting | None:
         """How this provider counts tokens; None where it does not."""
-        prefix = self.paths.get(COUNTS_IN) if self.counts is None else self.counts
-        dialect = make.dialects.get(COUNTS_IN)
+        counting = [name for name in COUNT_IN if name in self.paths]
+        if "counts_input" not in self.quirks and "openai-responses" in counting:
+            counting.remove("openai-responses")  # a path of OpenAI's own, which others lack
+        found = counting[0] if counting else COUNT_IN[0]
+        prefix = self.paths.get(found) if self.counts is None else self.counts
+        dialect = make.dialects.get(found)
         if prefix is None or not isinstance(dialect, Counter):
             return None
         kind = family(self.id, model)
         origin = Origin.parse(self.base_url, make.proxies)
-        wait = self._wait(kind, make)
+        wait, count = self._wait(kind, make), dialect.count_path_for(model)
         return Counting(
             provider=self.id,
             origin=origin,
             dialect=dialect,
-            head=self._head(origin, COUNTS_IN, prefix, dialect.count_path, key),
+            head=self._head(origin, found, self._path(found, origin, prefix, count), key),
             traits=self._traits(model, kind, make),
             connect_s=wait.connect_s,
             wait_s=wait.first_s,
@@ -132,19 +148,61 @@ class Source(Struct, frozen=True, kw_only=True):
             drop_unsupported=make.drop_unsupported,
         )
 
-    def _head(
-        self, origin: Origin, dialect: str, prefix: str, operation: str, key: Secret | None
-    ) -> bytes:
+    def _wire(
+        self, origin: Origin, prefix: str, dialect: Dialect, model: str, key: Secret | None
+    ) -> Wire:
+        def made(stream: bool) -> tuple[bytes, str]:
+            operation = dialect.path_for(model, stream=stream)
+            path = self._path(dialect.name, origin, prefix, operation)
+            return self._head(origin, dialect.name, path, key), origin.path + path
+
+        (head, path), (stream_head, stream_path) = made(False), made(True)
+        if head == stream_head:
+            stream_head = head
+        return Wire(
+            dialect=dialect,
+            head=head,
+            stream_head=stream_head,
+            path=path,
+            stream_path=stream_path,
+        )
+
+    def _path(self, dialect: str, origin: Origin, prefix: str, operation: str) -> str:
+        """Path and query of an operation below the base URL."""
         prefix = prefix.rstrip("/")
         if dialect == "anthropic" and not (origin.path + prefix).endswith("/v1"):
             operation = "/v1" + operation
         path = prefix + operation
         if self.query:
-            path += "?" + urlencode(self.query)
+            path += ("&" if "?" in path else "?") + urlencode(self.query)
+        return path
+
+    def _sign(self, origin: Origin) -> Sign | None:
+        """AWS signs each request; nobody else does."""
+        signer = self.signer
+        if signer is None:
+            return None
+
+        def sign(target: str, body: bytes) -> Sequence[tuple[str, str]]:
+            path, _, query = target.partition("?")
+            headers = (("content-type", "application/json"),)
+            unsigned = Unsigned(
+                method="POST",
+                host=origin.authority,
+                path=path,
+                query=query,
+                headers=headers,
+                body=body,
+            )
+            return sigv4.sign(unsigned, signer.credentials, signer.scope, time.time())
+
+        return sign
+
+    def _head(self, origin: Origin, dialect: str, path: str, key: Secret | None) -> bytes:
         headers = {"content-type": "application/json", "user-agent": USER_AGENT}
         if dialect == "anthropic":
             headers["anthropic-version"] = ANTHROPIC_VERSION
-        if key is not None and self.auth != "none":
+        if key is not None and self.auth not in {"none", "sigv4"}:
             if self.auth == "bearer":
                 headers["authorization"] = f"Bearer {key.value}"
             else:

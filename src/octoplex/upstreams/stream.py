@@ -11,13 +11,14 @@ connection closed. With one, a missing end marker is supplied when the upstream 
 or stays silent for 2 s.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
 from octoplex.dialects.dialect import Decoder, Dialect, Scanner
+from octoplex.transport import aws_frames, ndjson, sse
 from octoplex.transport.http import Response
-from octoplex.transport.sse import Splitter
 from octoplex.upstreams.reading import BYTES_PER_TOKEN, Reading
 from octoplex.wire.answer import Ended, Ending, Frame, Head, Outcome
 from octoplex.wire.error import DeadlinePassed, UpstreamBroken, UpstreamError
@@ -29,6 +30,25 @@ END_MARKERS = {
     "openai-chat": b"data: [DONE]\n\n",
     "anthropic": b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
 }
+
+
+class Splitter(Protocol):
+    """Cuts a stream where events end."""
+
+    def feed(self, data: bytes) -> bytes:
+        """The whole events so far."""
+        ...
+
+    def rest(self) -> bytes:
+        """What is left when the stream has ended."""
+        ...
+
+
+SPLITTERS: Mapping[str, Callable[[], Splitter]] = {
+    "bedrock-converse": aws_frames.Splitter,
+    "ollama": ndjson.Splitter,
+}
+"""By dialect; every other one is SSE."""
 
 
 class Patience(Struct, frozen=True):
@@ -66,7 +86,8 @@ class Streamed:
         self.head, self.dialect = head, dialect.name
         self.body: bytes | None = None
         self._dialect, self._response, self._scanner = dialect, response, scanner
-        self._patience, self._splitter, self._ending = patience, Splitter(), Ending()
+        self._splitter = SPLITTERS.get(dialect.name, sse.Splitter)()
+        self._patience, self._ending = patience, Ending()
         self._held = b""
         self._decoder: Decoder | None = None
 

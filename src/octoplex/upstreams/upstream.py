@@ -11,14 +11,15 @@ output limit is added where the model's own is unknown.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.dialect import Dialect, Scanner, Traits
-from octoplex.dialects.foreign import without_foreign
+from octoplex.dialects.foreign import HISTORY, without_foreign
+from octoplex.dialects.gemini.head import with_limit
 from octoplex.dialects.verbatim import join
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
@@ -37,6 +38,9 @@ from octoplex.wire.event import Reply, Usage
 
 OUTPUT_WHEN_UNKNOWN = 4_096
 ASK_FOR_USAGE = Raw(b'{"include_usage":true}')
+ID_HEADER = "x-amzn-requestid"
+"""Where Bedrock, whose replies have no id, says which one this is."""
+LIMIT_FIELDS = {"openai-responses": "max_output_tokens", "gemini": "maxOutputTokens"}
 TRACE = ("traceparent", "tracestate")
 BETAS = ("anthropic-beta",)
 
@@ -52,10 +56,21 @@ class Wait(Struct, frozen=True, kw_only=True):
 
 
 class Wire(Struct, frozen=True, kw_only=True):
-    """One dialect a provider speaks, and the request head that never changes."""
+    """One dialect a provider speaks, and the request heads that never change.
+
+    `head` asks for a whole reply, `stream_head` for a stream; `path` and `stream_path` are
+    theirs as they stand on the request line.
+    """
 
     dialect: Dialect
     head: bytes
+    stream_head: bytes
+    path: str
+    stream_path: str
+
+
+Sign = Callable[[str, bytes], Sequence[tuple[str, str]]]
+"""(path and query, body) -> the headers that prove who asks, made for each request."""
 
 
 class Spec(Struct, frozen=True, kw_only=True):
@@ -66,6 +81,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     wires: Mapping[str, Wire]
     traits: Traits
     wait: Wait = Wait()
+    sign: Sign | None = None
     usage_on_request: bool = True
     """Whether the provider understands `stream_options.include_usage`."""
 
@@ -120,10 +136,10 @@ class Upstream:
         spec = self._spec
         wire = spec.wires.get(call.face)
         if wire is not None:
-            body, hidden = self._verbatim(call)
-            if not call.headers:
-                request = Request(spec.origin, wire.head, body)
-                return Sending(wire, request, True, hidden)
+            body, hidden = self._verbatim(call, wire.dialect)
+            if not call.headers and spec.sign is None:
+                head = wire.stream_head if call.stream else wire.head
+                return Sending(wire, Request(spec.origin, head, body), True, hidden)
             headers: tuple[tuple[str, str], ...] = ()
         else:
             wire, hidden = self._preferred, False
@@ -157,7 +173,7 @@ class Upstream:
             seen = wire.dialect.read_whole(body)
             if not sending.verbatim:
                 # It will be written anew; if it cannot be, another target may be asked now.
-                decode = decoded(decode(body))
+                decode = decoded(self._named(decode(body), response))
         except UpstreamError as error:
             # It said 200: what cannot be read may be billed. An error of its own words is not.
             error.reached = isinstance(error, UpstreamBroken)
@@ -169,19 +185,22 @@ class Upstream:
     async def _opened(self, sending: "Sending", response: Response) -> Streamed:
         spec, dialect = self._spec, sending.wire.dialect
         head = Head(provider=spec.provider, model=spec.traits.model)
-        scanner: Scanner = Reading(dialect.decoder())
         if sending.verbatim:
-            scanner = dialect.scanner(hide_usage=sending.hidden)
+            scanner: Scanner = dialect.scanner(hide_usage=sending.hidden)
+        else:
+            id_ = response.headers.get(ID_HEADER, "")
+            scanner = Reading(dialect.decoder(), id_, spec.traits.model)
         patience = Patience(self._now, spec.wait.idle_s)
         answer = Streamed(head, dialect, response, scanner, patience)
         await answer.open()
         return answer
 
-    def _verbatim(self, call: Call) -> tuple[bytes, bool]:
+    def _verbatim(self, call: Call, dialect: Dialect) -> tuple[bytes, bool]:
         """The body with only `model` replaced, and whether we added a request for usage."""
         spec = self._spec
         fields = call.fields.copy()
-        fields["model"] = self._model
+        if dialect.model_in_body:
+            fields["model"] = self._model
         if "models" in fields:
             del fields["models"]  # ours: routing has read the fallbacks in it
         if call.may_hold_media:
@@ -199,15 +218,19 @@ class Upstream:
                     hide = True
         if call.caller.budgeted and call.max_tokens is None and spec.traits.output_cap is None:
             name = self._limit_field(call.face)
-            fields[name] = Raw(b"%d" % OUTPUT_WHEN_UNKNOWN)
+            if call.face == "gemini":
+                fields = with_limit(fields, OUTPUT_WHEN_UNKNOWN)
+            else:
+                fields[name] = Raw(b"%d" % OUTPUT_WHEN_UNKNOWN)
             call.trail.added.append(name)
         return join(fields), hide
 
     def _drop_foreign(self, call: Call, fields: dict[str, Raw]) -> None:
         """Take out another provider's thinking, which this one would answer with a 400."""
-        messages = without_foreign(call.face, fields["messages"], self._spec.traits.quirks)
+        history = HISTORY[call.face]
+        messages = without_foreign(call.face, fields[history], self._spec.traits.quirks)
         if messages is not None:
-            fields["messages"] = messages
+            fields[history] = messages
             call.trail.dropped.append("thinking")
 
     def _with_limit(self, call: Call) -> Any:
@@ -225,7 +248,7 @@ class Upstream:
     def _limit_field(self, face: str) -> str:
         if face == "openai-chat" and "max_completion_tokens" in self._spec.traits.quirks:
             return "max_completion_tokens"
-        return "max_tokens"
+        return LIMIT_FIELDS.get(face, "max_tokens")
 
     def _request(
         self, wire: Wire, ask: Ask, body: bytes, headers: tuple[tuple[str, str], ...]
@@ -233,8 +256,18 @@ class Upstream:
         if ask.headers:
             names = TRACE + BETAS if ask.face == "anthropic" == wire.dialect.name else TRACE
             headers += tuple((n, ask.headers[n]) for n in names if n in ask.headers)
-        extra = header_block(headers) if headers else b""
-        return Request(origin=self._spec.origin, head=wire.head, body=body, extra=extra)
+        head, path = (wire.stream_head, wire.stream_path) if ask.stream else (wire.head, wire.path)
+        if self._spec.sign is not None:
+            headers += tuple(self._spec.sign(path, body))
+        return Request(self._spec.origin, head, body, header_block(headers) if headers else b"")
+
+    def _named(self, reply: Reply, response: Response) -> Reply:
+        """A reply with a model and an id, which some dialects leave out."""
+        if reply.model and reply.id:
+            return reply
+        id_ = reply.id or response.headers.get(ID_HEADER, "")
+        model = reply.model or self._spec.traits.model
+        return msgspec.structs.replace(reply, id=id_, model=model)
 
     def _refused(self, wire: Wire, response: Response) -> UpstreamError:
         body = response.body
