@@ -193,6 +193,20 @@ def test_old_days_are_forgotten_but_not_their_total() -> None:
     assert book.left("app", NOON + 500 * DAY_MS)[0].spent_nano == 1_000
 
 
+def test_a_clock_that_was_far_behind_loses_no_spending() -> None:
+    """A machine without a battery starts in 1970, until it is told the time."""
+    today = NOON // DAY_MS
+    days = {today - n: 10 for n in range(71)}
+    paper = Paper()
+    book = Book(paper, [Balance("app", days, sum(days.values()))])
+    book.limit("app", [Cap("total", 800)])
+    for at_ms, nano in ((0, 50), (NOON, 20), (1, 15)):
+        must(book.hold(order(nano, at_ms))).settle(nano, NO_USAGE, "done")
+        assert book.settled_nano == 710 + paper.settled_nano()
+    assert book.left("app", 0)[0].spent_nano == book.left("app", NOON)[0].spent_nano == 795
+    assert book.hold(order(6)) is None
+
+
 def test_a_call_waits_for_reservations_and_no_longer() -> None:
     async def play() -> None:
         book = Book(Paper())

@@ -46,6 +46,7 @@ def carried(pairs: list[tuple[bytes, bytes]], query: bytes = b"") -> bytes | Non
         ([(b"x-goog-api-key", SECRET.encode())], b""),
         ([(b"api-key", SECRET.encode())], b""),
         ([], b"alt=sse&key=" + SECRET.encode()),
+        ([], b"k%65y=" + SECRET.encode()),
         ([(b"x-api-key", SECRET.encode()), (b"authorization", b"Bearer " + SECRET.encode())], b""),
         ([(b"authorization", b"Bearer "), (b"x-api-key", SECRET.encode())], b""),
     ],
@@ -58,6 +59,7 @@ def test_every_carrier_is_one_policy(headers: list[tuple[bytes, bytes]], query: 
 @pytest.mark.parametrize(
     ("headers", "query"),
     [
+        ([(b"x-api-key", b"one")], b"k%65y=two"),
         ([(b"x-api-key", b"a"), (b"authorization", b"Bearer b")], b""),
         ([(b"x-api-key", b"a"), (b"x-api-key", b"b")], b""),
         ([(b"x-api-key", b"a")], b"key=b"),

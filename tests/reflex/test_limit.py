@@ -135,6 +135,20 @@ def test_output_is_debt_and_estimates_are_corrected() -> None:
     assert buckets.figures()[0].remaining == 600  # never more than full
 
 
+def test_what_flowed_over_while_a_call_ran_pays_for_nothing() -> None:
+    """Output is owed from the moment it is known, and no bucket is more than full."""
+    clock = Clock()
+    buckets = Buckets(parse("600 tok/min").rates, clock)
+    buckets.take(600)
+    clock.ns += 300 * SECOND  # a long stream: full again since 240 s
+    buckets.settle(600, 600, 1_200)
+    assert (buckets.figures()[0].remaining, buckets.figures()[0].reset_s) == (0, 120.0)
+    clock.ns += 200 * SECOND
+    buckets.give_back(600)  # another long call of which nothing came: full it was
+    buckets.settle(0, 0, 600)
+    assert (buckets.figures()[0].remaining, buckets.figures()[0].reset_s) == (0, 60.0)
+
+
 def test_what_can_never_pass_is_not_told_to_wait() -> None:
     buckets = Buckets(parse("60 req/min, 100 tok/min").rates, Clock())
     with pytest.raises(TooLarge, match="101 input tokens"):
@@ -185,6 +199,8 @@ def test_buckets_are_the_exact_model(
     buckets = Buckets(rates, clock)
     models = (Model(requests, period_s, clock.ns), Model(tokens, 60, clock.ns))
     admitted_at: list[int] = []
+    running: list[tuple[int, int]] = []
+    """Calls whose usage is not known yet."""
     for gap, cost, output in plan:
         clock.ns += gap
         levels = [m.at(clock.ns) for m in models]
@@ -209,6 +225,12 @@ def test_buckets_are_the_exact_model(
         if output % 3 == 0:
             buckets.settle(cost, cost, output)
             models[1].level -= output
+        elif output % 3 == 1:
+            running.append((cost, output))
+        elif running:
+            worst, used_later = running.pop()
+            buckets.settle(worst, 0, used_later)
+            models[1].level = min(models[1].count, models[1].level + worst - used_later)
     for i, start in enumerate(admitted_at):
         for count, end in enumerate(admitted_at[i:], 1):
             assert count <= requests + Fraction((end - start) * requests, period_s * SECOND)

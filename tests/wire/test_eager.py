@@ -1,7 +1,9 @@
 """A coroutine without a task: what it may wait for, how it is cancelled, when it becomes one."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import pytest
@@ -130,6 +132,35 @@ def test_a_cancellation_arrives_in_its_task(words: tuple[str, ...]) -> None:
             await asyncio.wait([task])
             assert task.cancelled()
             assert seen.steps == [True, words]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("words", [(), ("stopped",)])
+def test_a_cancellation_before_its_tasks_first_step_arrives_too(words: tuple[str, ...]) -> None:
+    """It became a task and its caller left in the same turn of the loop."""
+
+    async def main() -> None:
+        seen, future = Seen(), asyncio.get_running_loop().create_future()
+        eager = seen.start(seen.waiting(future))
+        seen.loop.call_soon(partial(eager.cancel, *words))
+        await turns()
+        assert (seen.steps, seen.tasks, seen.strays) == ([words], set(), [])
+
+    asyncio.run(main())
+
+
+def test_a_task_that_was_cancelled_leaves_no_cycle() -> None:
+    async def main() -> None:
+        seen = Seen()
+        gc.collect()
+        for _ in range(10):
+            eager = seen.start(seen.waiting(seen.loop.create_future()))
+            await turns()
+            eager.cancel()
+            await turns()
+        del eager
+        assert gc.collect() == 0
 
     asyncio.run(main())
 

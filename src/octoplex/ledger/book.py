@@ -116,7 +116,8 @@ class _Account(Struct):
             day = self.days[number] = _Day()
             if len(self.days) > KEPT_DAYS:
                 oldest = max(self.days) - KEPT_DAYS
-                for old in [n for n, d in self.days.items() if n < oldest and not d.held]:
+                gone = [n for n, d in self.days.items() if n < oldest and not d.held]
+                for old in [n for n in gone if n != number]:
                     self.older_nano += self.days.pop(old).spent
         self.day, self.number = day, number
         self.free = min((w.free for w in self.windows(number)), default=UNLIMITED)

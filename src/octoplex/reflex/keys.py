@@ -156,7 +156,7 @@ def credentials(
         InvalidCall: two different ones; it is not ours to choose.
     """
     places = CARRIERS.intersection(headers)
-    if len(places) < 2 and not repeated and b"key=" not in query:
+    if len(places) < 2 and not repeated and b"key=" not in query and b"%" not in query:
         if not places:
             return None
         (name,) = places
@@ -201,6 +201,7 @@ class KeySpec(Struct, frozen=True, kw_only=True):
     tenant: str = ""
     models: tuple[str, ...] = ()
     limits: str = ""
+    region: str = ""
     expires_at_ms: int | None = None
 
 
@@ -214,7 +215,9 @@ def from_config(spec: KeySpec, secret: str, hasher: Hasher) -> Entry:
     key = Key(
         id=spec.name,
         name=spec.name,
-        caller=Caller(spec.name, spec.name, spec.tenant, bool(parse(spec.limits).caps)),
+        caller=Caller(
+            spec.name, spec.name, spec.tenant, bool(parse(spec.limits).caps), spec.region
+        ),
         models=Models(spec.models),
         limits=parse(spec.limits),
         expires_at=expires_at,

@@ -231,10 +231,16 @@ class Buckets:
             raise self._refuse(input_tokens)
 
     def settle(self, taken_tokens: int, input_tokens: int, output_tokens: int) -> None:
-        """Replace the estimate by what was used. Output is debt: more than all may be owed."""
-        owed = input_tokens + output_tokens - taken_tokens
+        """Replace the estimate by what was used. Output is debt: more than all may be owed.
+
+        It counts from now on: what flowed over while the call ran pays for nothing, and no
+        bucket is ever more than full.
+        """
+        owed, now = input_tokens + output_tokens - taken_tokens, self._now_ns()
         for bucket in self._tokens:
-            bucket.due_ns += owed * bucket.period_ns
+            full_at = now * bucket.count
+            due = max(bucket.due_ns, full_at) + owed * bucket.period_ns
+            bucket.due_ns = max(due, full_at)
 
     def give_back(self, taken_tokens: int) -> None:
         """The call used no tokens; the request itself stays counted."""

@@ -121,7 +121,10 @@ class Eager:
 
     def _become_task(self, coro: Coroutine[Any, Any, None], waited: Any) -> None:
         self._coro = None
-        task = self._task = self._loop.create_task(coro if waited is None else _go_on(coro, waited))
+        if waited is not None:
+            coro = _go_on(coro, waited)
+            coro.send(None)  # begun: what is thrown into one that is not never gets inside
+        task = self._task = self._loop.create_task(coro)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -139,9 +142,16 @@ async def _go_on(coro: Coroutine[Any, Any, None], waited: Any) -> None:
 
 @types.coroutine
 def _resumed(coro: Coroutine[Any, Any, None], waited: Any) -> Generator[Any, None, None]:
-    """`yield from coro`, where what it yielded first has been taken already."""
+    """`yield from coro`, where what it yielded first has been taken already.
+
+    Before that it yields once for `_become_task`, which takes that.
+    """
+    begun = False
     while True:
         try:
+            if not begun:
+                begun = True
+                yield
             yield waited
         except BaseException as error:  # noqa: BLE001 - handed on, whatever it is
             step = partial(coro.throw, error)
@@ -151,3 +161,5 @@ def _resumed(coro: Coroutine[Any, Any, None], waited: Any) -> Generator[Any, Non
             waited = step()
         except StopIteration:
             return
+        finally:
+            del step  # it may hold an error whose traceback holds this frame
