@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from octoplex.catalog.prices import FILE, REMEMBERED, Price, Prices, matches
-from octoplex.catalog.provider import providers
+from octoplex.catalog.provider import catalogue, providers
 from octoplex.wire.error import BadConfig
 from octoplex.wire.event import Usage
 
@@ -205,7 +205,7 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
 
 def test_every_table_can_be_read_and_belongs_to_a_provider() -> None:
     file = msgspec.json.decode(FILE.read_bytes())
-    assert set(file["providers"]) <= set(providers())
+    assert set(file["providers"]) <= set(catalogue())
     for id_, table in file["providers"].items():
         for name in table["names"]:
             SHIPPED.price(id_, name)

@@ -8,11 +8,20 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from octoplex.catalog.provider import FOLDER, Provider, providers, read
+from octoplex.catalog.provider import (
+    FOLDER,
+    IMPLEMENTED,
+    SENT,
+    SERVED,
+    Provider,
+    catalogue,
+    providers,
+    read,
+)
 from octoplex.catalog.quirk import QUIRKS
 from octoplex.wire.error import BadConfig
 
-ROWS = list(providers().values())
+ROWS = list(catalogue().values())
 LOOPBACK = {"127.0.0.1", "localhost"}
 THINKING_STYLES = {
     "thinking_object",
@@ -21,14 +30,41 @@ THINKING_STYLES = {
     "thinking_template",
     "no_thinking_field",
 }
-# Keys that two rows may share: none today.
-SHARED_KEYS: set[str] = set()
+SHARED_KEYS = {
+    "AWS_ACCESS_KEY_ID": "one AWS account",
+    "CLOUDFLARE_API_TOKEN": "one Cloudflare account",
+    "FRIENDLI_TOKEN": "EXAONE is served by FriendliAI",
+    "GOOGLE_APPLICATION_CREDENTIALS": "one Google service account",
+    "OLLAMA_API_KEY": "Ollama sends it to its own cloud",
+    "PUBLICAI_API_KEY": "Apertus is served by Public AI",
+}
+"""Keys that two rows may share, and why."""
+PLACEHOLDER = "{server}"
+"""The base URL of a row for open weights that no vendor hosts."""
 
 
-def test_at_least_35_rows_and_one_per_file() -> None:
-    assert len(ROWS) >= 35
-    assert list(providers()) == sorted(p.stem for p in FOLDER.glob("*.toml"))
-    assert all(id_ == row.id for id_, row in providers().items())
+def test_at_least_153_rows_and_one_per_file() -> None:
+    assert len(ROWS) >= 153
+    assert list(catalogue()) == sorted(p.stem for p in FOLDER.glob("*.toml"))
+    assert all(id_ == row.id for id_, row in catalogue().items())
+
+
+def test_what_can_be_asked_is_the_catalogue_without_obstacles() -> None:
+    assert [r for r in ROWS if not r.obstacle] == list(providers().values())
+    for row in providers().values():
+        assert IMPLEMENTED & set(row.dialects) or row.paths
+        assert row.auth in SENT
+        assert SERVED & set(row.modalities)
+
+
+def test_an_obstacle_is_one_sentence() -> None:
+    for row in ROWS:
+        assert not row.obstacle or re.fullmatch(r"[A-Z][^\n]{20,118}\.", row.obstacle), row.id
+    known = catalogue()
+    assert known["jina"].obstacle == ""
+    assert known["watsonx"].obstacle == "It speaks watsonx, which this version does not."
+    assert "google" in known["vertex-maas"].obstacle
+    assert "6 July 2026" in known["llama-api"].obstacle
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: r.id)
@@ -36,17 +72,22 @@ def test_a_row_is_whole(row: Provider) -> None:
     assert re.fullmatch(r"[a-z0-9-]+", row.id)
     assert row.title
     assert row.docs.startswith("https://")
-    assert row.dialects
-    assert "chat" in row.modalities
+    assert row.dialects or row.paths or row.unusable
+    assert {"chat", "embed", "rerank", "moderation"} & set(row.modalities)
+    assert ("chat" in row.modalities) or not row.dialects
     assert row.quirks <= QUIRKS
     assert len(row.quirks & THINKING_STYLES) <= 1
     assert row.local or row.key_env, "how does one get in?"
     assert (row.auth == "none") == (not row.key_env)
+    assert (row.auth == "sigv4") == bool(row.service)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: r.id)
 def test_urls_are_https_unless_local_and_end_without_a_slash(row: Provider) -> None:
-    for url in [row.base_url, *row.regions.values()]:
+    urls = [row.base_url, *row.regions.values()]
+    for url in urls:
+        if url == PLACEHOLDER:
+            continue
         parts = urlsplit(url)
         assert not url.endswith("/")
         assert not parts.query
@@ -60,13 +101,38 @@ def test_urls_are_https_unless_local_and_end_without_a_slash(row: Provider) -> N
     for path in row.dialects.values():
         assert path == "" or re.fullmatch(r"(/[a-z0-9._-]+)+", path)
         assert not path.endswith(("/messages", "/completions"))
-    assert set(re.findall(r"{(\w+)}", row.base_url)) == set(row.variables)
+    for path in row.paths.values():
+        assert re.fullmatch(r"(/[a-z0-9._-]+)+", path)
+    assert set(re.findall(r"{(\w+)}", "".join(urls))) == set(row.variables)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: r.id)
+def test_what_is_no_chat_has_a_path_or_a_custom(row: Provider) -> None:
+    for operation in set(row.paths) | set(row.bodies):
+        assert operation in row.modalities
+    assert set(row.bodies) <= set(row.paths)
+    if not row.dialects and not row.unusable:
+        assert set(row.modalities) == set(row.paths)
+
+
+def test_paths_and_bodies_beside_chat() -> None:
+    known = catalogue()
+    assert known["openai"].path_of("embed") == "/embeddings"
+    assert known["azure-openai"].path_of("embed") == "/openai/v1/embeddings"
+    assert known["openai"].path_of("rerank") is None
+    assert known["anthropic"].path_of("embed") is None
+    assert known["cohere"].path_of("rerank") == "/v2/rerank"
+    assert known["cohere"].body_of("rerank") == "cohere"
+    assert known["openai"].body_of("embed") == "openai"
+    assert known["jina"].body_of("rerank") == "jina"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: r.id)
 def test_environment_names_are_names(row: Provider) -> None:
     variables = [n for names in row.variables.values() for n in names]
-    names = [*row.key_env, *variables, *filter(None, [row.base_url_env])]
+    names = [*row.key_env, *row.bearer_env, *variables]
+    if row.base_url_env and row.base_url != PLACEHOLDER:  # there it is the variable itself
+        names.append(row.base_url_env)
     assert all(re.fullmatch(r"[A-Z][A-Z0-9_]+", n) for n in names)
     assert len(names) == len(set(names))
     assert not set(row.key_env) & set(variables)
@@ -74,7 +140,7 @@ def test_environment_names_are_names(row: Provider) -> None:
 
 def test_a_key_in_the_environment_belongs_to_one_provider() -> None:
     uses = Counter(name for row in ROWS for name in row.key_env)
-    assert {name for name, n in uses.items() if n > 1} == SHARED_KEYS
+    assert {name for name, n in uses.items() if n > 1} == set(SHARED_KEYS)
 
 
 def test_regions_with_a_surcharge_exist() -> None:
@@ -83,19 +149,29 @@ def test_regions_with_a_surcharge_exist() -> None:
         assert all(50 <= p <= 200 for p in row.region_percent.values())
 
 
-def test_local_servers_can_be_found_and_only_they() -> None:
+def test_local_servers_can_be_found_or_named_and_only_they() -> None:
     for row in ROWS:
-        assert row.local == (row.detect is not None)
+        assert row.local or not row.detect
+        assert not row.local or row.base_url_env
         if row.detect:
             assert urlsplit(row.base_url).port == row.detect.port
             assert row.detect.path.startswith("/")
     assert {r.id for r in ROWS if r.local} >= {"ollama", "lmstudio", "llamacpp", "vllm"}
+    probes = [(r.detect.port, r.detect.path) for r in ROWS if r.detect]
+    assert len(probes) == len(set(probes)), "one server would be taken for two"
 
 
 def test_a_row_is_small() -> None:
     for path in FOLDER.glob("*.toml"):
         lines = [x for x in path.read_text().splitlines() if not x.startswith("#")]
         assert 6 <= len(lines) <= 12, path.name
+        assert all(len(line) <= 160 for line in lines), path.name
+
+
+def test_evidence_is_verified_where_a_vendors_page_was_read() -> None:
+    grades = Counter(row.evidence for row in ROWS)
+    assert grades["verified"] >= 70
+    assert {r.id for r in ROWS if r.evidence == "verified"} >= {"openai", "anthropic", "gemini"}
 
 
 @pytest.mark.parametrize(
@@ -137,10 +213,11 @@ docs = "https://x.test"
 base_url = "https://x.test/v1"
 dialects = { openai-chat = "" }
 modalities = ["chat"]
+evidence = "listed"
 """
 
 
-def test_an_own_row_needs_five_lines(tmp_path: Path) -> None:
+def test_an_own_row_needs_six_lines(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text(GOOD)
     assert read(tmp_path / "x.toml").id == "x"
 
@@ -151,6 +228,8 @@ def test_an_own_row_needs_five_lines(tmp_path: Path) -> None:
         ('base_ulr = "https://y.test"', "base_ulr"),
         ('quirks = ["max_tokens_of_9"]', "quirks"),
         ('auth = "basic"', "auth"),
+        ('cloud = "moon"', "cloud"),
+        ('paths = { chatter = "/chat" }', "paths"),
         ("title =", "x.toml"),
         ('title = "again"', "x.toml"),
     ],
@@ -172,7 +251,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
 
 def test_rows_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
-        providers()["x"] = ROWS[0]  # type: ignore[index]
+        catalogue()["x"] = ROWS[0]  # type: ignore[index]
     with pytest.raises(AttributeError):
         ROWS[0].title = "x"  # type: ignore[misc]
     assert msgspec.json.decode(msgspec.json.encode(ROWS[0]), type=Provider) == ROWS[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from octoplex.catalog.provider import catalogue
 from octoplex.cli import main
 from octoplex.cli.main import COMMANDS
 from tests.shell import Home, command, run, serving, until
@@ -122,6 +123,35 @@ def test_providers_show_names_of_keys_never_keys(home: Home) -> None:
     assert "set ANTHROPIC_API_KEY" in table
     usable = run(home, "providers", "--usable", "--json", status=0).out
     assert {row["id"] for row in json.loads(usable)} >= {"openai", "groq", "mock", "anthro"}
+
+
+def test_providers_show_every_row_and_why_not(home: Home) -> None:
+    home.more |= {"GOOGLE_APPLICATION_CREDENTIALS": SECRET, "JINA_API_KEY": SECRET}
+    rows = {row["id"]: row for row in json.loads(run(home, "providers", "--json", status=0).out)}
+    assert set(rows) >= set(catalogue())
+    for row in catalogue().values():
+        shown = rows[row.id]
+        assert (shown["title"], shown["grade"], shown["docs"]) == (
+            row.title,
+            row.evidence,
+            row.docs,
+        )
+        if row.obstacle:
+            assert (shown["usable"], shown["missing"]) == (False, row.obstacle)
+    assert rows["llama-api"]["missing"].startswith("Meta closed this API")
+    assert rows["watsonx"]["missing"] == "It speaks watsonx, which this version does not."
+    assert rows["latamgpt"]["missing"] == "set LATAMGPT_BASE_URL"
+    assert rows["localai"]["missing"] == "set LOCALAI_BASE_URL"
+    assert rows["lighton"]["residency"] == ["eu", "fr"]
+    assert "eu-central-1" in rows["bedrock"]["regions"]
+    assert rows["mock"]["grade"] == ""
+    lines = run(home, "providers", status=0).out.splitlines()
+    assert lines[0].split() == ["provider", "usable", "dialects", "serves", "region", "key", "what"]
+    cells = {line.split()[0]: line for line in lines[1:]}
+    assert "eu, us" in cells["mistral"]
+    assert "eu, fr" in cells["lighton"]
+    assert "35 regions" in cells["bedrock"]
+    assert "which this version does not" in cells["gigachat"]
 
 
 def test_models_show_what_can_be_asked(home: Home) -> None:

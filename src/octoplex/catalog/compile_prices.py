@@ -8,8 +8,9 @@ floats. What genai-prices decides at run time is asked of it here at every momen
 its answer may change (start dates from today on, hours of the day), for the ordinary
 service and each service tier, so the compiled schedules agree with it by construction.
 
-Left out: providers that are not in our catalogue; models that are not priced by tokens;
-prices of things that `Usage` does not count (searches, audio, images, pages).
+Left out: providers that are not in our catalogue, or that nobody can use; models that are
+not priced by tokens; prices of things that `Usage` does not count (searches, audio, images,
+pages).
 Figures finer than a pico-dollar per token (float noise in some sources) are rounded.
 """
 
@@ -27,12 +28,16 @@ from genai_prices import types as genai
 from genai_prices.data import providers as genai_providers
 
 from octoplex.catalog.prices import FILE, Clause
-from octoplex.catalog.provider import providers
+from octoplex.catalog.provider import catalogue
 
 RENAMED = {
+    "aws": "bedrock",
     "azure": "azure-openai",
     "google": "gemini",
+    "meta": "meta-ai",
+    "modal": "",  # the models it shares; our row is for apps of one's own
     "moonshotai": "moonshot",
+    "voyageai": "voyage",
     "x-ai": "xai",
     "zhipuai": "zhipu",
 }
@@ -61,7 +66,7 @@ def main() -> None:
 
 def compiled(source: Iterable[genai.Provider], today: date) -> dict[str, Any]:
     """Compile the list that holds from `today` on."""
-    ours = providers()
+    ours = {id_: row for id_, row in catalogue().items() if not row.unusable}
     tables: dict[str, Any] = {}
     for provider in source:
         if provider.id.startswith(HUGGINGFACE):

@@ -2,27 +2,32 @@
 
 `providers/NAME.toml` is the row of provider NAME. A provider that speaks a known
 dialect is a file and no code. Every fact in a row comes from the vendor's page
-named in `docs`; nothing here was tried against a live endpoint.
+named in `docs` where `evidence` says "verified", and only from public lists where it
+says "listed"; nothing here was tried against a live endpoint.
 
     request URL = base_url + dialects[dialect] + operation
 
-where operation is `/chat/completions` (openai-chat) or `/messages` (anthropic), and
-the dialect preferred for callers of neither comes first. `base_url` never ends in a
-slash; a value of `base_url_env`, or a region's URL, takes its place unchanged, so a
-row is cut where the vendor's own environment variable is cut (OPENAI_BASE_URL holds
-the `/v1`, ANTHROPIC_BASE_URL does not). Names in braces in `base_url` are filled
-from the environment variables in `variables`.
+where the operation is the dialect's own (`OPERATIONS`), and the dialect preferred for
+callers of none of them comes first. `base_url` never ends in a slash; a value of
+`base_url_env`, or a region's URL, takes its place unchanged, so a row is cut where the
+vendor's own environment variable is cut (OPENAI_BASE_URL holds the `/v1`,
+ANTHROPIC_BASE_URL does not). Names in braces in `base_url` and in a region's URL are
+filled from the environment variables in `variables`.
+
+What is no chat: `paths` holds the path below `base_url` of an operation that has no
+custom, or another than the custom (`Provider.path_of`), and `bodies` names the shape of
+its body where that is not OpenAI's, or for rerank not Jina's.
 
 Not promised: that a provider offers every model it names in every dialect. Where
 the vendor offers the second dialect for some models only, the row leaves it out.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 from msgspec import Struct
@@ -30,12 +35,101 @@ from msgspec import Struct
 from octoplex.catalog.quirk import Quirk
 from octoplex.wire.error import BadConfig
 
-DialectName = Literal["openai-chat", "anthropic"]
-Auth = Literal["bearer", "x-api-key", "api-key", "none"]
-"""How the key travels: `Authorization: Bearer`, the header of that name, or not at all."""
+DialectName = Literal[
+    "openai-chat",
+    "openai-responses",
+    "anthropic",
+    "gemini",
+    "bedrock-converse",
+    "cohere-v2",
+    "ollama",
+]
+"""The dialects that this version speaks to providers, and so what a configuration may name."""
+KnownDialect = Literal[
+    DialectName,
+    "vertex",
+    "vertex-anthropic",
+    "watsonx",
+    "replicate",
+    "sagemaker",
+    "oci",
+    "gigachat",
+    "ernie-v1",
+]
+"""What rows may name: those, and dialects whose module is still to be written."""
+IMPLEMENTED: frozenset[str] = frozenset(get_args(DialectName))
+
+OPERATIONS: Mapping[KnownDialect, str] = MappingProxyType(
+    {
+        "openai-chat": "/chat/completions",
+        "openai-responses": "/responses",
+        "anthropic": "/messages",
+        "gemini": "/models/{model}:generateContent",
+        "bedrock-converse": "/model/{model}/converse",
+        "cohere-v2": "/chat",
+        "ollama": "/chat",
+        "vertex": "/models/{model}:generateContent",
+        "vertex-anthropic": "/models/{model}:rawPredict",
+        "watsonx": "/text/chat",
+        "replicate": "/models/{model}/predictions",
+        "sagemaker": "/{model}/invocations",
+        "oci": "/chat",
+        "gigachat": "/chat/completions",
+        "ernie-v1": "/chat/{model}",
+    }
+)
+"""The path of a plain chat below `base_url` and the dialect's prefix."""
+
+Auth = Literal[
+    "bearer",
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "x-portkey-api-key",
+    "none",
+    "sigv4",
+    "google",
+    "ibm-iam",
+    "oci",
+    "oauth",
+    "token",
+    "access-token",
+]
+"""How the key travels: `Authorization: Bearer`, alone in the header of that name, or not at all.
+
+The rest takes more than a header: AWS signs (`sigv4`, for the `service` of the row), Google
+and IBM hand out tokens for a service account or an API key, OCI signs with RSA, `oauth` is a
+vendor's own token endpoint, `token` is `Authorization: Token KEY`, `access-token` a query
+parameter that an endpoint hands out.
+"""
+SENT: frozenset[Auth] = frozenset(
+    {
+        "bearer",
+        "authorization",
+        "x-api-key",
+        "api-key",
+        "x-goog-api-key",
+        "x-portkey-api-key",
+        "none",
+        "sigv4",
+    }
+)
+"""The ways of authorisation that this version knows."""
 Modality = Literal[
     "chat", "embed", "rerank", "moderation", "image", "video", "stt", "tts", "realtime", "ocr"
 ]
+SERVED: frozenset[Modality] = frozenset({"chat", "embed", "rerank", "moderation"})
+"""What this version asks of a provider; a row with nothing of it cannot be used."""
+Operation = Literal["chat", "embed", "rerank", "moderation"]
+Body = Literal["openai", "cohere", "jina", "voyage", "nomic", "tei"]
+"""Shape of a request that is no chat, by whose API it is."""
+CUSTOM: Mapping[Operation, str] = MappingProxyType(
+    {"embed": "/embeddings", "moderation": "/moderations"}
+)
+"""Where an OpenAI-compatible server has them, beside its `/chat/completions`."""
+Evidence = Literal["verified", "listed"]
+Cloud = Literal["aws", "azure", "gcp", "ibm", "oci"]
 
 # Path(__file__), not importlib.resources: importing that costs 10 ms of the start.
 FOLDER = Path(__file__).parent / "providers"
@@ -51,42 +145,106 @@ class Detect(Struct, frozen=True, forbid_unknown_fields=True):
 class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row. `id` is the file's name.
 
-    The first of `key_env` that is set wins. A `local` server needs no key, costs
-    nothing, and sends one only if it is there. `region_percent` is what a region
-    charges in percent of the listed price, 100 where it says nothing.
+    The first of `key_env` that is set wins; a token in one of `bearer_env` takes its
+    place and goes as a bearer, whatever `auth` says. A `local` server needs no key, costs
+    nothing, and sends one only if it is there.
+
+    `regions` are those with a URL of their own; a `cloud` row has its cloud's as well
+    (`regions.toml`), in the place of `{region}` or, without one, because the account is
+    there. `region_percent` is what a region charges in percent of the listed price, 100
+    where it says nothing. `residency` says where `base_url` itself answers, by country
+    and "eu", and only where that is one place; `forwards` that others answer, wherever
+    they are. `unusable` is one sentence on why nobody can use the row here.
     """
 
     id: str = ""
     title: str
     docs: str
     base_url: str
-    dialects: dict[DialectName, str]
+    dialects: dict[KnownDialect, str]
     modalities: tuple[Modality, ...]
+    evidence: Evidence
+    unusable: str = ""
     key_env: tuple[str, ...] = ()
+    bearer_env: tuple[str, ...] = ()
     base_url_env: str = ""
     variables: dict[str, tuple[str, ...]] = {}
     auth: Auth = "bearer"
+    service: str = ""
     headers: dict[str, str] = {}
+    paths: dict[Operation, str] = {}
+    bodies: dict[Operation, Body] = {}
+    cloud: Cloud | None = None
     regions: dict[str, str] = {}
     region_percent: dict[str, int] = {}
+    residency: tuple[str, ...] = ()
+    forwards: bool = False
     quirks: frozenset[Quirk] = frozenset()
     local: bool = False
     detect: Detect | None = None
 
-    def url(self, dialect: DialectName, operation: str, base_url: str = "") -> str:
-        """Join the URL of an operation such as `/messages`; `base_url` replaces the row's."""
+    def url(self, dialect: KnownDialect, operation: str = "", base_url: str = "") -> str:
+        """Join the URL of an operation; `base_url` replaces the row's.
+
+        Without an operation it is the chat, with `{model}` where the path names it.
+        """
+        operation = operation or self.paths.get("chat", OPERATIONS[dialect])
         return (base_url or self.base_url) + self.dialects[dialect] + operation
+
+    def path_of(self, operation: Operation) -> str | None:
+        """Path below `base_url` of an operation that is no chat; None where none is known."""
+        if operation in self.paths:
+            return self.paths[operation]
+        prefix = self.dialects.get("openai-chat")
+        if prefix is None or operation not in self.modalities or operation not in CUSTOM:
+            return None
+        return prefix + CUSTOM[operation]
+
+    def body_of(self, operation: Operation) -> Body:
+        """Shape of the body of an operation that is no chat."""
+        return self.bodies.get(operation, "jina" if operation == "rerank" else "openai")
+
+    def base_url_in(self, region: str) -> str:
+        """The base URL of a region; other names in braces stay."""
+        return self.regions.get(region) or self.base_url.replace("{region}", region)
+
+    @property
+    def obstacle(self) -> str:
+        """Why this version cannot ask it, in one sentence; "" when it can."""
+        if self.unusable:
+            return self.unusable
+        if SERVED.isdisjoint(self.modalities):
+            return f"It serves {_and(self.modalities)} only, and this version asks for none of it."
+        if self.dialects and IMPLEMENTED.isdisjoint(self.dialects):
+            return f"It speaks {_and(self.dialects)}, which this version does not."
+        if self.auth not in SENT:
+            return f"Its requests are authorised by {self.auth}, which this version cannot do."
+        return ""
+
+
+def _and(names: Iterable[str]) -> str:
+    return " and ".join(names)
 
 
 @cache
-def providers() -> Mapping[str, Provider]:
-    """Every shipped provider by id, in alphabetical order, read once per process.
+def catalogue() -> Mapping[str, Provider]:
+    """Every shipped row by id, in alphabetical order, read once per process.
 
     Raises:
         BadConfig: a row is wrong; names the file and the key.
     """
-    rows = {p.stem: read(p) for p in sorted(FOLDER.glob("*.toml"))}
+    rows = {p.stem: read(p) for p in sorted(FOLDER.glob("*.toml"), key=lambda p: p.stem)}
     return MappingProxyType(rows)
+
+
+@cache
+def providers() -> Mapping[str, Provider]:
+    """The rows that this version can ask: those without an obstacle.
+
+    Raises:
+        BadConfig: a row is wrong; names the file and the key.
+    """
+    return MappingProxyType({id_: row for id_, row in catalogue().items() if not row.obstacle})
 
 
 def read(path: Path) -> Provider:

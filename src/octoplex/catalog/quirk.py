@@ -39,6 +39,7 @@ Quirk = Literal[
     "no_forced_tool_choice",  # tool_choice "required" or a named tool is refused
     "no_parallel_tool_calls",  # `parallel_tool_calls` is refused
     # the rest
+    "counts_input",  # has OpenAI's own path that counts the tokens of a Responses request
     "no_json_schema",  # `response_format` knows `json_object` only
     "top_k",  # takes `top_k`
     "random_seed",  # `seed` is called `random_seed`

@@ -3,13 +3,15 @@
 Keys are shown by the name of the variable or file that holds them, never themselves.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import click
 
 from octoplex.assembly.plan import Plan
-from octoplex.catalog.provider import Provider
-from octoplex.catalog.provider import providers as catalogue
+from octoplex.catalog.provider import Provider, catalogue
+from octoplex.catalog.regions import region_names
 from octoplex.cli.look import look
 from octoplex.cli.place import config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
@@ -32,37 +34,85 @@ def providers(only_usable: bool, config: str | None, as_json: bool) -> None:
         click.echo("No provider can be used yet. Set a key, such as OPENAI_API_KEY; see them all:")
         click.echo("octoplex providers")
         return
-    columns = ("provider", "usable", "dialects", "key", "what")
+    columns = ("provider", "usable", "dialects", "serves", "region", "key", "what")
     print_table(columns, [_cells(row) for row in rows], frozenset())
 
 
 def rows_of(plan: Plan) -> list[dict[str, Any]]:
     """One row per provider: usable ones first, then by id."""
-    rows = [_row(source, catalogue().get(source.id)) for source in plan.sources.values()]
+    known = catalogue()
+    rows = [_row(source, known.get(source.id)) for source in plan.sources.values()]
+    rows += [_shipped(row) for id_, row in known.items() if id_ not in plan.sources]
     return sorted(rows, key=lambda row: (not row["usable"], row["id"]))
 
 
 def _row(source: Source, row: Provider | None) -> dict[str, Any]:
+    """A provider as this installation has it."""
+    shown = _shipped(row) if row else _UNKNOWN
     labels = [key.label for key in source.keys]
-    needed = list(row.key_env) if row else []
     return {
+        **shown,
         "id": source.id,
         "title": source.title,
         "dialects": list(source.paths),
         "modalities": list(source.modalities),
-        "regions": list(source.regions),
         "region": source.region,
-        "key": ", ".join(labels) or " or ".join(needed),
+        "key": ", ".join(labels) or shown["key"],
         "usable": source.usable,
         "evidence": source.evidence,
-        "missing": source.missing,
+        "missing": _missing(source, row),
         "local": source.local,
         "base_url": source.base_url,
-        "docs": row.docs if row else "",
+    }
+
+
+def _missing(source: Source, row: Provider | None) -> str:
+    """What keeps it from being used; a local server that is not looked for must be named."""
+    if source.missing and row and row.local and not row.detect and not row.obstacle:
+        return f"set {row.base_url_env}"
+    return source.missing
+
+
+_UNKNOWN: Mapping[str, Any] = MappingProxyType(
+    {"regions": [], "residency": [], "key": "", "grade": "", "docs": ""}
+)
+"""What the catalogue says of a provider that it does not have."""
+
+
+def _shipped(row: Provider) -> dict[str, Any]:
+    """A row of the catalogue that this installation cannot ask."""
+    return {
+        "id": row.id,
+        "title": row.title,
+        "dialects": list(row.dialects),
+        "modalities": list(row.modalities),
+        "regions": list(region_names(row)),
+        "region": "",
+        "residency": list(row.residency),
+        "key": " or ".join(row.key_env),
+        "usable": False,
+        "evidence": "",
+        "missing": row.obstacle,
+        "local": row.local,
+        "base_url": row.base_url,
+        "grade": row.evidence,
+        "docs": row.docs,
     }
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     what = f"from {row['evidence']}" if row["usable"] and row["evidence"] else row["missing"]
-    usable = "yes" if row["usable"] else "no"
-    return (row["id"], usable, ", ".join(row["dialects"]), row["key"] or "none", what)
+    return (
+        row["id"],
+        "yes" if row["usable"] else "no",
+        ", ".join(row["dialects"]) or "none",
+        ", ".join(row["modalities"]),
+        row["region"] or ", ".join(row["residency"]) or _choice(row["regions"]) or "any",
+        row["key"] or "none",
+        what,
+    )
+
+
+def _choice(regions: list[str]) -> str:
+    """The regions one may choose from, or how many where they are a cloud's."""
+    return ", ".join(regions) if len(regions) <= 4 else f"{len(regions)} regions"

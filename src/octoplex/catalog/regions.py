@@ -1,0 +1,68 @@
+"""Where a provider answers: whether a target may be asked that must answer in one area.
+
+    answers_in(row, region, "eu") -> bool
+
+An area is a country by its ISO 3166-1 code in lower case, "eu", or the very name of a
+region. Yes is said only where something says so: the areas of the region that the target is
+asked in (`regions.toml`), or, where none is named, the row's `residency`. So an unknown
+region, a global host and a vendor that keeps silent are all a no.
+
+- A provider that hands requests on (`forwards`) answers nowhere in particular.
+- A local server answers where its owner runs it, and counts as every area.
+
+Not promised: what a model's own id or a deployment's type says. A Bedrock inference profile
+or an Azure deployment of a Global type may answer outside the region that is asked.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+
+from octoplex.catalog.provider import Provider
+from octoplex.wire.error import BadConfig
+
+FILE = Path(__file__).parent / "regions.toml"
+
+
+def answers_in(row: Provider, region: str | None, wanted: str) -> bool:
+    """Whether a target of this row, asked in this region if any, surely answers in an area."""
+    if row.forwards:
+        return False
+    if row.local:
+        return True
+    if not region:
+        return wanted in row.residency
+    if region not in region_names(row):
+        return False
+    return wanted == region or wanted in _areas().get(region, ())
+
+
+def region_names(row: Provider) -> tuple[str, ...]:
+    """The regions in which a row can be asked: its own, then its cloud's."""
+    clouds = regions().get(row.cloud, {}) if row.cloud else {}
+    return tuple({**row.regions, **clouds})
+
+
+@cache
+def regions() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    """Cloud -> region -> the areas it is in, read once per process.
+
+    Raises:
+        BadConfig: the file is wrong.
+    """
+    try:
+        tables = tomllib.loads(FILE.read_text(encoding="utf-8"))
+        return msgspec.convert(tables, dict[str, dict[str, tuple[str, ...]]])
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise BadConfig(f"{FILE.name}: {error}.") from None
+
+
+@cache
+def _areas() -> Mapping[str, tuple[str, ...]]:
+    """Region -> areas; no two clouds use one name for regions in different areas."""
+    every = {name: areas for cloud in regions().values() for name, areas in cloud.items()}
+    return MappingProxyType(every)

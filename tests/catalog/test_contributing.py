@@ -1,0 +1,69 @@
+"""The provider that CONTRIBUTING adds can be added: its file alone makes a row that asks."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from octoplex.assembly.dialects import dialects
+from octoplex.catalog import provider
+from octoplex.catalog.regions import answers_in
+from octoplex.transport.origin import NO_PROXIES
+from octoplex.upstreams.config import Provider as Table
+from octoplex.upstreams.source import Making, from_file, from_row
+
+PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
+MAKING = Making(dialects=dialects(), proxies=NO_PROXIES)
+
+
+def example() -> tuple[str, str]:
+    """The name of the file that the page shows, and what is in it."""
+    (block,) = re.findall(
+        r"(?m)^    # src/octoplex/catalog/providers/.*\n(?:    .+\n)+", PAGE.read_text()
+    )
+    name = re.match(r"# .*/(.+\.toml)\n", textwrap.dedent(block))
+    assert name
+    return name[1], textwrap.dedent(block)
+
+
+@pytest.fixture
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, provider.Provider]:
+    """A catalogue with the shipped rows and the page's."""
+    name, text = example()
+    for shipped in provider.FOLDER.glob("*.toml"):
+        (tmp_path / shipped.name).write_text(shipped.read_text())
+    assert not (tmp_path / name).exists()
+    (tmp_path / name).write_text(text)
+    monkeypatch.setattr(provider, "FOLDER", tmp_path)
+    return dict(provider.catalogue.__wrapped__())
+
+
+def test_it_is_one_file_of_six_to_ten_lines() -> None:
+    lines = example()[1].splitlines()[1:]
+    assert 6 <= len(lines) <= 10
+
+
+def test_the_row_asks(rows: dict[str, provider.Provider]) -> None:
+    row = rows["acme"]
+    assert len(rows) == len(provider.catalogue()) + 1
+    assert row.obstacle == ""
+    assert from_row(row, {}).missing == "set ACME_API_KEY"
+    source = from_row(row, {"ACME_API_KEY": "KEY"})
+    spec = source.spec("m", source.keys[0], MAKING)
+    chat, messages = (spec.wires[n].head.decode() for n in ("openai-chat", "anthropic"))
+    assert chat.startswith("POST /inference/v1/chat/completions HTTP/1.1\r\n")
+    assert messages.startswith("POST /anthropic/v1/messages HTTP/1.1\r\n")
+    assert "host: api.acme.example\r\n" in chat.lower()
+    assert "authorization: bearer key\r\n" in chat.lower()
+    assert row.path_of("embed") == "/inference/v1/embeddings"
+
+
+def test_its_region_answers_where_it_says(rows: dict[str, provider.Provider]) -> None:
+    row = rows["acme"]
+    source = from_file("acme", Table(region="eu"), row, {"ACME_API_KEY": "KEY"}, lambda *_: "")
+    assert source.base_url == "https://eu.api.acme.example"
+    assert answers_in(row, source.region, "eu")
+    assert not answers_in(row, None, "eu")
+    assert msgspec.json.decode(msgspec.json.encode(row), type=provider.Provider) == row

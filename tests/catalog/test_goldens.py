@@ -1,0 +1,117 @@
+"""Each row makes the request that its golden file says, typed from the vendor's page or a list.
+
+`goldens/ID.json`: `key` is the first variable that holds the key and `env` what fills the
+URL; `header` is how the key travels, or `auth` what takes more than a header; `requests`
+the URL and body of one plain chat in every dialect of the row; `others` URLs of what is no
+chat, `regions` base URLs. A golden file is never written from a row.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from octoplex.assembly.dialects import dialects
+from octoplex.catalog.provider import IMPLEMENTED, OPERATIONS, Provider, catalogue
+from octoplex.transport.origin import NO_PROXIES
+from octoplex.upstreams.source import Making, Source, from_row
+from octoplex.wire.chat import Chat, Message, TextPart
+
+GOLDENS = Path(__file__).parent / "goldens"
+ROWS = list(catalogue().values())
+MAKING = Making(dialects=dialects(), proxies=NO_PROXIES)
+HELLO = Chat(model="m", messages=(Message("user", (TextPart("Say hi."),)),), max_tokens=16)
+
+TWINS = {
+    "https://api.friendli.ai/serverless/v1/chat/completions": "EXAONE is served by FriendliAI",
+    "https://api.publicai.co/v1/chat/completions": "Apertus is served by Public AI",
+    "http://127.0.0.1:8000/v1/chat/completions": "vLLM's port is FastChat's and MLC's too",
+    "http://127.0.0.1:8080/v1/chat/completions": "the port of four local servers",
+    "{server}/chat/completions": "open weights on whichever server serves them",
+}
+"""Requests that two rows may share, and why."""
+
+
+def golden(row: Provider) -> Any:
+    return msgspec.json.decode((GOLDENS / f"{row.id}.json").read_bytes())
+
+
+def source_of(row: Provider, said: Any) -> Source:
+    return from_row(row, said["env"] | ({said["key"]: "KEY"} if said["key"] else {}))
+
+
+def requested(head: bytes) -> tuple[str, dict[str, str]]:
+    """URL without its scheme, and headers, of a request as it is sent."""
+    first, *lines = head.decode("ascii").strip().split("\r\n")
+    headers = {n.lower(): v for n, v in (line.split(": ", 1) for line in lines)}
+    return headers["host"] + first.split()[1], headers
+
+
+def test_every_row_has_its_golden_file_and_none_is_left_over() -> None:
+    assert {p.stem for p in GOLDENS.glob("*.json")} == {row.id for row in ROWS}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: r.id)
+def test_a_row_asks_at_the_urls_of_its_golden_file(row: Provider) -> None:
+    said = golden(row)
+    base_url = source_of(row, said).base_url
+    assert {n: row.url(n, base_url=base_url).format(model=_model(row)) for n in row.dialects} == {
+        name: request["url"] for name, request in said["requests"].items()
+    }
+    for name, url in said.get("others", {}).items():
+        path = row.path_of(name)
+        assert path is not None
+        assert base_url + path == url
+    for name, url in said.get("regions", {}).items():
+        assert row.base_url_in(name) == url
+    assert set(row.regions) <= set(said.get("regions", ()))
+
+
+def _model(row: Provider) -> str:
+    return "chatlaw" if row.id == "chatlaw" else "m"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: r.id)
+def test_a_row_is_authorised_as_its_golden_file_says(row: Provider) -> None:
+    said = golden(row)
+    assert (row.key_env[0] if row.key_env else None) == said["key"]
+    if "auth" in said:
+        assert row.auth == said["auth"]
+        return
+    assert row.auth in {"bearer", "none", said["header"] and said["header"][0]}
+    source = source_of(row, said)
+    assert source.missing == row.obstacle
+    if row.obstacle or not row.dialects:
+        return
+    key = source.keys[0] if source.keys else None
+    spec = source.spec("m", key, MAKING)
+    assert set(spec.wires) == set(row.dialects) & IMPLEMENTED
+    for name, wire in spec.wires.items():
+        url, headers = requested(wire.head)
+        assert url == said["requests"][name]["url"].split("://")[1]
+        keyed = {n: v for n, v in headers.items() if "KEY" in v}
+        assert keyed == (dict([said["header"]]) if said["header"] else {})
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: r.id)
+def test_a_row_sends_the_body_of_its_golden_file(row: Provider) -> None:
+    said = golden(row)
+    source = source_of(row, said)
+    for name, wire in source.spec("m", None, MAKING).wires.items():
+        body = wire.dialect.encode_chat(HELLO, source.spec("m", None, MAKING).traits).body
+        assert msgspec.json.decode(body) == said["requests"][name]["body"], name
+
+
+def test_operations_are_those_of_the_dialects() -> None:
+    for name, dialect in dialects().items():
+        path = OPERATIONS[name]  # type: ignore[index]
+        assert path.format(model="m") == dialect.path_for("m", stream=False)
+
+
+def test_no_two_rows_ask_at_one_url_but_the_listed_twins() -> None:
+    seen: dict[str, list[str]] = {}
+    for row in ROWS:
+        for name in row.dialects:
+            seen.setdefault(row.url(name), []).append(row.id)
+    assert {url for url, ids in seen.items() if len(ids) > 1} == set(TWINS)

@@ -1,0 +1,118 @@
+"""Where a target answers: yes only where something says so."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from octoplex.catalog import regions as module
+from octoplex.catalog.provider import Provider, catalogue
+from octoplex.catalog.regions import answers_in, region_names, regions
+from octoplex.wire.error import BadConfig
+
+UNION = {
+    *("at", "be", "bg", "cy", "cz", "de", "dk", "ee", "es", "fi", "fr", "gr", "hr", "hu"),
+    *("ie", "it", "lt", "lu", "lv", "mt", "nl", "pl", "pt", "ro", "se", "si", "sk"),
+}
+
+
+def row(**more: Any) -> Provider:
+    plain: dict[str, Any] = {
+        "title": "X",
+        "docs": "https://x.test",
+        "base_url": "https://x.test/v1",
+        "dialects": {"openai-chat": ""},
+        "modalities": ["chat"],
+        "evidence": "listed",
+    }
+    return msgspec.convert(plain | more, Provider)
+
+
+@pytest.mark.parametrize(
+    ("id_", "region", "wanted", "yes"),
+    [
+        ("mistral", "eu", "eu", True),
+        ("mistral", "us", "eu", False),
+        ("mistral", "us", "us", True),
+        ("mistral", None, "eu", False),  # the global host says nothing
+        ("openai", "eu", "eu", True),
+        ("lighton", None, "fr", True),
+        ("lighton", None, "eu", True),
+        ("lighton", None, "de", False),
+        ("maritaca", None, "br", True),
+        ("bedrock", "eu-central-1", "eu", True),
+        ("bedrock", "eu-central-1", "de", True),
+        ("bedrock", "eu-central-1", "eu-central-1", True),
+        ("bedrock", "eu-west-2", "eu", False),  # London
+        ("bedrock", "eu-central-2", "eu", False),  # Zurich
+        ("bedrock", "mars-1", "eu", False),
+        ("vertex", "europe-west6", "eu", False),  # Zurich
+        ("vertex", "europe-west9", "fr", True),
+        ("vertex", "global", "us", False),
+        ("azure-openai", "swedencentral", "eu", True),
+        ("azure-openai", "uksouth", "eu", False),
+        ("azure-openai", None, "eu", False),
+        ("watsonx", "eu-gb", "eu", False),
+        ("watsonx", "eu-de", "eu", True),
+        ("watsonx", "ap-south-1", "in", True),
+        ("xai", "eu-west-1", "eu", True),
+        ("assemblyai", None, "us", True),
+        ("assemblyai", "eu", "eu", True),
+        ("alibaba", "cn", "cn", True),
+        ("alibaba", None, "sg", False),
+        ("requesty", "eu", "eu", False),  # the host is there, who answers is not known
+        ("stepfun", "intl", "cn", False),
+        ("ollama", None, "eu", True),
+        ("litellm-proxy", None, "eu", False),
+    ],
+)
+def test_answers_in(id_: str, region: str | None, wanted: str, yes: bool) -> None:
+    assert answers_in(catalogue()[id_], region, wanted) is yes
+
+
+def test_a_region_that_is_not_the_rows_says_nothing() -> None:
+    assert not answers_in(row(), "eu", "eu")
+    assert answers_in(row(regions={"eu": "https://eu.x.test"}), "eu", "eu")
+    assert not answers_in(row(cloud="gcp"), "eu-central-1", "eu")
+
+
+def test_a_named_region_comes_before_the_residency() -> None:
+    both = row(regions={"us": "https://us.x.test"}, residency=["eu", "fr"])
+    assert not answers_in(both, "us", "eu")
+    assert answers_in(both, "", "eu")
+
+
+def test_regions_are_the_rows_own_and_its_clouds() -> None:
+    assert region_names(catalogue()["mistral"]) == ("eu", "us")
+    assert "eu-central-1" in region_names(catalogue()["bedrock"])
+    assert region_names(catalogue()["vertex"])[0] == "global"
+    assert region_names(catalogue()["anthropic"]) == ()
+
+
+def test_an_area_is_a_country_or_the_union() -> None:
+    for name, areas in [r for cloud in regions().values() for r in cloud.items()]:
+        assert all(re.fullmatch(r"[a-z]{2}", code) for code in areas), name
+        countries = set(areas) - {"eu"}
+        if countries:
+            assert ("eu" in areas) == bool(countries & UNION), name
+    for known in catalogue().values():
+        assert set(region_names(known)) <= {n for cloud in regions().values() for n in cloud}
+        countries = set(known.residency) - {"eu"}
+        assert ("eu" in known.residency) == bool(countries & UNION), known.id
+
+
+def test_a_region_has_the_same_areas_whichever_cloud_names_it() -> None:
+    named: dict[str, tuple[str, ...]] = {}
+    for cloud in regions().values():
+        for name, areas in cloud.items():
+            assert named.setdefault(name, areas) == areas
+
+
+def test_a_wrong_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = tmp_path / "regions.toml"
+    wrong.write_text('[aws]\neu-central-1 = "de"\n')
+    monkeypatch.setattr(module, "FILE", wrong)
+    with pytest.raises(BadConfig, match=r"regions\.toml"):
+        regions.__wrapped__()
