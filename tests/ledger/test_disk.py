@@ -1,14 +1,11 @@
 """Disks that are full, damaged, locked or not ours."""
 
 import asyncio
-import contextlib
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +14,7 @@ from octoplex.ledger import Book, Order, Reader, Record, SpendQuery, SqliteStore
 from octoplex.ledger.folder import Folder
 from octoplex.wire.error import BadConfig, StoreFailed
 from octoplex.wire.event import Usage
+from tests.ledger.conftest import fill_up
 
 HERE = Path(__file__).parent
 
@@ -54,29 +52,12 @@ def test_files_that_cannot_grow_refuse_paid_calls_and_recover(tmp_path: Path) ->
     assert done.stdout == "ok\n", done.stderr
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    if os.geteuid() != 0 or mount is None:
-        pytest.skip("mounting a small disk needs root")
-    made = subprocess.run([mount, "-t", "tmpfs", "-o", "size=4m", "octoplex-test", disk])
-    if made.returncode:
-        pytest.skip("no tmpfs may be mounted here")
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
-
-
 def test_a_full_disk_refuses_paid_calls_and_recovers_without_restart(small_disk: Path) -> None:
     store = open_store(small_disk / "data")
     book = Book(store)
     pay(book, 0, 7)
     assert spent(store) == 7
-    ballast = small_disk / "ballast"
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(b"x" * 4096):
-            pass
+    ballast = fill_up(small_disk)
     taken = pay_until_refused(book)
     ballast.unlink()
     deadline = time.monotonic() + 10

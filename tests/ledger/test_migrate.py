@@ -17,7 +17,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None)
 
 
-@pytest.mark.parametrize("kind", ["control", "ledger", "logs"])
+@pytest.mark.parametrize("kind", ["control", "ledger", "logs", "responses"])
 def test_migrations_are_numbered_without_gaps(kind: str) -> None:
     assert [step.number for step in steps(kind)] == list(range(1, len(steps(kind)) + 1))
 

@@ -1,7 +1,8 @@
 """Money and memory: what was reserved, spent, asked, and who may ask.
 
-store.py     the narrow door (`Store`); one test suite for every store
+store.py     the narrow doors (`Store`, `Shelf`); one test suite for every store
 sqlite.py    the store on SQLite: `open_store(path, address) -> SqliteStore`
+shelf.py     `SqliteShelf`: responses kept for their callers, in a file of their own
 queries.py   `Reader(path)`: the same questions from any process, synchronously
 book.py      `Book`: the owner of budgets in memory
 rows.py      what is kept
@@ -21,9 +22,10 @@ from octoplex.ledger.rows import (
     Spend,
     SpendQuery,
     SpendRow,
+    Stored,
 )
 from octoplex.ledger.sqlite import SqliteStore, open_store
-from octoplex.ledger.store import Journal, Store
+from octoplex.ledger.store import Journal, Shelf, Store
 
 __all__ = [
     "Balance",
@@ -39,11 +41,13 @@ __all__ = [
     "Reader",
     "Record",
     "Settlement",
+    "Shelf",
     "Spend",
     "SpendQuery",
     "SpendRow",
     "SqliteStore",
     "Store",
+    "Stored",
     "dollars",
     "open_store",
     "request_ids",

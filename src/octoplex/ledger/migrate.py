@@ -36,7 +36,7 @@ class Step(Struct, frozen=True):
 
 
 def steps(kind: str) -> list[Step]:
-    """The migrations of `control`, `ledger` or `logs`, in order."""
+    """The migrations of a kind of file (`connect.Kind`), in order."""
     folder = resources.files("octoplex.ledger") / "migrations" / kind
     files = [f for f in folder.iterdir() if f.name.endswith(".sql")]
     found = [Step(int(f.name[:4]), f.name[5:-4], f.read_text("utf-8")) for f in files]

@@ -116,6 +116,35 @@ class KeyRow(Struct, frozen=True, kw_only=True):
     revoked_at_ms: int | None = None
 
 
+class Stored(Struct, frozen=True, kw_only=True, gc=False):
+    """A response that is kept, and the items it was asked.
+
+    `body` is the response object, `input` a JSON array of items, both as bytes of JSON;
+    `items` are the ids of those items, of either, that first came with this response.
+    """
+
+    id: str
+    key_id: str
+    tenant: str = ""
+    created_at_ms: int
+    model: str = ""
+    status: str = ""
+    origin: str = ""
+    """The provider whose own items these are; "" when they may go to any."""
+    whole: bool = True
+    """Whether `input` is all there was before the reply: nothing more lies at a provider."""
+    body: bytes = b""
+    input: bytes = b""
+    items: tuple[str, ...] = ()
+    gone: bool = False
+    """Only the id is left, so that nobody takes it for one that was never here."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory, nearly."""
+        return len(self.body) + len(self.input) + 64 * len(self.items) + 512
+
+
 class SpendQuery(Struct, frozen=True, kw_only=True):
     """Which days and keys: `since` and `until` are UTC days (YYYY-MM-DD, both included)."""
 
@@ -175,3 +204,5 @@ class Condition(Struct, frozen=True):
     """Attempts that were already settled under the same request id and number."""
     lost: int = 0
     """Reservations without settlement found at the start."""
+    responses_dropped: int = 0
+    """Responses that should have been kept and could not be."""

@@ -1,8 +1,9 @@
-"""The ledger on SQLite: three kinds of WAL files in the data folder, one writer.
+"""The ledger on SQLite: WAL files in the data folder, one writer each.
 
     control.db       keys made at run time           synchronous = full
     ledger.db        money                           synchronous = full, group commit
     logs-YYYYMM.db   request records, one a month    synchronous = normal
+    responses.db     responses kept for callers      synchronous = normal, see `shelf.py`
 
     store = open_store("~/.local/share/octoplex", "127.0.0.1:8080")
     reader = Reader(path)      # the same questions, synchronously, from any process
@@ -28,8 +29,8 @@ import msgspec
 
 from octoplex.ledger.accounts import Accounts
 from octoplex.ledger.book import KEPT_DAYS
+from octoplex.ledger.connect import Kind, connect, corrupt, put_aside
 from octoplex.ledger.folder import Folder
-from octoplex.ledger.migrate import migrate, steps
 from octoplex.ledger.period import DAY_MS, month_text
 from octoplex.ledger.queries import Reader
 from octoplex.ledger.records import Records
@@ -42,15 +43,11 @@ from octoplex.ledger.rows import (
     Spend,
     SpendQuery,
 )
+from octoplex.ledger.shelf import SqliteShelf
 from octoplex.ledger.writer import Money, Tempo, Writer
 from octoplex.wire.error import BadConfig, InvalidCall, StoreFailed
 
 T = TypeVar("T")
-WAL_PAGES = 1_000
-"""Checkpoint at 4 MB of log (records: 16) at the latest; sooner when nothing is waiting. A log
-that has been folded in once is written over, and syncing it costs less than letting it grow."""
-PAGE_BYTES = {"control": 4_096, "ledger": 4_096, "logs": 16_384}
-"""A page costs four calls of the kernel until it is in its place, whatever its size."""
 
 
 class Files:
@@ -83,7 +80,7 @@ class Files:
         try:
             self._records.write(rows)
         except sqlite3.DatabaseError as error:
-            if not _corrupt(error):
+            if not corrupt(error):
                 raise
             self._put_aside(f"logs-{self._month}.db")
             self._turn(self._month)
@@ -129,12 +126,12 @@ class Files:
         self._records = Records(self._logs)
         self._month = month
 
-    def _open(self, name: str, kind: str, synchronous: str) -> sqlite3.Connection:
+    def _open(self, name: str, kind: Kind, synchronous: str) -> sqlite3.Connection:
         path = self._folder.file(name)
         try:
-            return _connect(path, kind, synchronous)
+            return connect(path, kind, synchronous)
         except sqlite3.DatabaseError as error:
-            if not _corrupt(error):
+            if not corrupt(error):
                 raise BadConfig(f"{path} cannot be opened: {error}") from error
             if kind != "logs":
                 raise BadConfig(
@@ -142,17 +139,13 @@ class Files:
                     "start without it, so that no money is forgotten"
                 ) from error
         self._put_aside(name)
-        return _connect(self._folder.file(name), kind, synchronous)
+        return connect(self._folder.file(name), kind, synchronous)
 
     def _put_aside(self, name: str) -> None:
         if self._logs is not None:
             self._logs.close()
             self._logs = None
-        path = self._folder.path / name
-        aside = f"{name}.damaged-{time.time_ns() // 1_000_000}"
-        path.rename(path.with_name(aside))
-        for suffix in ("-wal", "-shm"):
-            path.with_name(name + suffix).unlink(missing_ok=True)
+        aside = put_aside(self._folder.path / name, time.time_ns() // 1_000_000)
         self.quarantined.append(aside)
 
 
@@ -161,6 +154,7 @@ class SqliteStore:
 
     def __init__(self, folder: Folder, files: Files, tempo: Tempo | None = None) -> None:
         self._folder, self._files = folder, files
+        self.responses = SqliteShelf(folder)
         self._writer = Writer(files, tempo)
         self.reader = Reader(folder.path)
         self.reserve = self._writer.reserve
@@ -207,7 +201,10 @@ class SqliteStore:
     def condition(self) -> Condition:
         files = self._files
         return msgspec.structs.replace(
-            self._writer.condition(), conflicts=files.conflicts, lost=files.lost
+            self._writer.condition(),
+            conflicts=files.conflicts,
+            lost=files.lost,
+            responses_dropped=self.responses.dropped,
         )
 
     def tell_address(self, address: str) -> None:
@@ -220,6 +217,7 @@ class SqliteStore:
         self._closed = True
         atexit.unregister(self.close)
         self.reader.close()
+        self.responses.close()
         self._writer.close()
         self._folder.unlock()
 
@@ -250,22 +248,3 @@ def open_store(path: Path | str, address: str = "", tempo: Tempo | None = None) 
     except BaseException:
         folder.unlock()
         raise
-
-
-def _connect(path: Path, kind: str, synchronous: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
-    try:
-        db.execute(f"pragma page_size = {PAGE_BYTES[kind]}")
-        db.execute("pragma journal_mode = wal")
-        db.execute(f"pragma synchronous = {synchronous}")
-        db.execute(f"pragma wal_autocheckpoint = {WAL_PAGES}")
-        migrate(db, path, steps(kind))
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _corrupt(error: sqlite3.DatabaseError) -> bool:
-    name = getattr(error, "sqlite_errorname", "") or ""
-    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))

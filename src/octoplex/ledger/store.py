@@ -12,6 +12,7 @@ first to pass `tests/ledger/test_store.py`; a Postgres store passes the same sui
     store.record(record)
 """
 
+from collections.abc import Collection
 from typing import Protocol
 
 from octoplex.ledger.rows import (
@@ -24,6 +25,7 @@ from octoplex.ledger.rows import (
     Settlement,
     Spend,
     SpendQuery,
+    Stored,
 )
 
 
@@ -43,8 +45,50 @@ class Journal(Protocol):
         ...
 
 
+class Shelf(Protocol):
+    """The responses that are kept for their callers: OpenAI's `store`.
+
+    What is asked after `keep` sees what was kept. Another key's response is as absent as
+    none. Reading and deleting raise StoreFailed where the file cannot be read or written.
+    """
+
+    @property
+    def days(self) -> int:
+        """How long a response is kept; 0: not at all."""
+        ...
+
+    def keep_for(self, days: int) -> None:
+        """Keep responses so long from their creation, also those that are there already."""
+        ...
+
+    def keep(self, row: Stored) -> None:
+        """Write it down behind the path. May be dropped, counted in `Condition`."""
+        ...
+
+    async def find(self, key_id: str, id_: str) -> Stored | None:
+        """A response of this key."""
+        ...
+
+    async def holding(self, key_id: str, ids: Collection[str]) -> list[Stored]:
+        """The responses of this key in which these items first came."""
+        ...
+
+    async def known(self, ids: Collection[str]) -> set[str]:
+        """Those of these ids, of responses or items, that are or were somebody's here."""
+        ...
+
+    async def forget(self, key_id: str, id_: str) -> bool:
+        """Delete a response of this key, on disk when this returns. False: there was none."""
+        ...
+
+
 class Store(Journal, Protocol):
-    """Usage, money, keys and request records."""
+    """Usage, money, keys, request records and responses."""
+
+    @property
+    def responses(self) -> Shelf:
+        """The responses that are kept."""
+        ...
 
     def record(self, record: Record) -> None:
         """Keep a request's record. May be dropped above a bound, counted in `condition`."""

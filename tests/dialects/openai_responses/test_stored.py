@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from octoplex.dialects.openai_responses import stored
+from octoplex.dialects.openai_responses import OpenAIResponsesFace, stored
 from octoplex.wire.error import InvalidCall, NotFound
 from octoplex.wire.event import Reply, Text, Thinking, ToolUse, Usage, unfold
 from tests.dialects.openai_responses.wires import FACE, call, call_of, written
@@ -89,3 +89,60 @@ def test_what_is_no_input_is_the_callers_fault(odd: Any) -> None:
         with pytest.raises(InvalidCall):
             stored.joined([], raw(odd))
     assert stored.output_items(b"nonsense") == []
+
+
+def test_references_are_found_and_are_nobodys_items() -> None:
+    message = {"type": "message", "id": "msg_1", "role": "user", "content": "x"}
+    bare = {"role": "user", "content": "y"}
+    reference = {"type": "item_reference", "id": "rs_1"}
+    items = raw([message, bare, reference, {"id": "rs_2"}])
+    assert stored.referred(items) == ["rs_1", "rs_2"]
+    assert stored.referred(raw("text")) == []
+    found = [Raw(json.dumps(item).encode()) for item in (message, bare, reference)]
+    assert plain(list(stored.by_id(found).values())) == [message]
+    with pytest.raises(InvalidCall):
+        stored.referred(raw({"no": "list"}))
+
+
+@pytest.mark.parametrize(
+    ("role", "part"),
+    [
+        ("user", {"type": "input_text", "text": "Hi"}),
+        ("system", {"type": "input_text", "text": "Hi"}),
+        ("assistant", {"type": "output_text", "text": "Hi", "annotations": []}),
+    ],
+)
+def test_a_listed_message_has_parts(role: str, part: dict[str, Any]) -> None:
+    item = {"type": "message", "id": "m", "role": role, "content": "Hi"}
+    assert json.loads(bytes(stored.listed(raw(item)))) == {**item, "content": [part]}
+    for other in ({**item, "content": [part]}, {"type": "reasoning", "id": "r"}, {"content": 1}):
+        kept = raw(other)
+        assert stored.listed(kept) is kept
+
+
+def test_reasoning_without_a_cipher_stays_where_it_is_known() -> None:
+    message = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}
+    call_ = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f"}
+    search = {"type": "web_search_call", "id": "ws_1"}
+    ciphered = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "g"}
+    bare = {"type": "reasoning", "id": "rs_2", "summary": []}
+    for whole in (raw([message, call_, ciphered]), raw("text")):
+        assert stored.portable(whole) is whole
+    taken = json.loads(bytes(stored.portable(raw([bare, message, ciphered, call_, search]))))
+    assert [item.get("id") for item in taken] == [None, "rs_1", None, "ws_1"]
+    assert [item["type"] for item in taken] == [
+        "message", "reasoning", "function_call", "web_search_call",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_face_of_one_reply_gives_its_id(streamed: bool) -> None:
+    face = OpenAIResponsesFace(stores=True, reply_id="resp_ours0")
+    if streamed:
+        body = stored.final_response(face.encoder(call()).feed(unfold(REPLY)))
+    else:
+        body = face.encode_reply_to(call(), REPLY)
+    assert body is not None
+    said = json.loads(body)
+    assert (said["id"], said["store"]) == ("resp_ours0", True)
+    assert [item["id"] for item in said["output"]] == ["rs_ours0_0", "msg_ours0_1", "fc_ours0_2"]

@@ -108,15 +108,21 @@ class _Call:
 
 
 class ResponsesEncoder:
-    """One stream for one caller. `head` stands in for what the provider leaves out."""
+    """One stream for one caller. `head` stands in for what the provider leaves out.
+
+    `keeps_id`: the reply has the head's id, whatever its provider calls it.
+    """
 
     __slots__ = (
-        "_calls", "_done", "_head", "_ids", "_message", "_now", "_number", "_output",
-        "_refused", "_request_id", "_started", "_thought",
+        "_calls", "_done", "_head", "_ids", "_keeps_id", "_message", "_now", "_number",
+        "_output", "_refused", "_request_id", "_started", "_thought",
     )  # fmt: skip
 
-    def __init__(self, request_id: str, head: Head, now: Callable[[], float]) -> None:
+    def __init__(
+        self, request_id: str, head: Head, now: Callable[[], float], *, keeps_id: bool = False
+    ) -> None:
         self._request_id, self._head, self._now = request_id, head, now
+        self._keeps_id = keeps_id
         self._ids = Ids(head.id)
         self._number = 0
         self._output: list[Body] = []
@@ -143,11 +149,12 @@ class ResponsesEncoder:
                 self._delta(event, out)
         return b"".join(out)
 
-    def fail(self, error: GatewayError) -> bytes:
+    def fail(self, error: GatewayError, request_id: str = "") -> bytes:
         """The in-band failure; nothing comes after it."""
         self._done = True
         output = [item for item in self._output if item.get("status") != "in_progress"]
-        return write_failure(error, self._request_id, self._head, output, self._number)
+        id_ = request_id or self._request_id
+        return write_failure(error, id_, self._head, output, self._number)
 
     def _put(self, type_: str, members: Body, out: list[bytes]) -> None:
         out.append(frame(type_, self._number, members))
@@ -158,9 +165,8 @@ class ResponsesEncoder:
             return
         self._started = True
         head = self._head
-        self._head = msgspec.structs.replace(
-            head, id=event.id or head.id, model=event.model or head.model
-        )
+        id_ = head.id if self._keeps_id else event.id or head.id
+        self._head = msgspec.structs.replace(head, id=id_, model=event.model or head.model)
         self._ids = Ids(self._head.id)
         response = write_response(self._head, "in_progress", [])
         self._put("response.created", {"response": response}, out)

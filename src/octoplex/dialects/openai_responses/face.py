@@ -30,12 +30,15 @@ class OpenAIResponsesFace:
 
     `now` is Unix time in seconds: replies say when they were created. `stores` says that
     somebody keeps the responses that may be kept, so that `store` is told as it was asked.
+    With a `reply_id` it is the face of one reply, which has this id and not its provider's.
     """
 
     name = NAME
 
-    def __init__(self, now: Callable[[], float] = time.time, *, stores: bool = False) -> None:
-        self._now, self._stores = now, stores
+    def __init__(
+        self, now: Callable[[], float] = time.time, *, stores: bool = False, reply_id: str = ""
+    ) -> None:
+        self._now, self._stores, self._reply_id = now, stores, reply_id
 
     def read_head(self, fields: Mapping[str, Raw]) -> HeadFields:
         return read_head(fields)
@@ -62,8 +65,9 @@ class OpenAIResponsesFace:
         )
 
     def encoder(self, call: Call) -> Encoder:
-        head = self._head(f"resp_{call.id}", call.model, call.fields)
-        return ResponsesEncoder(call.id, head, self._now)
+        id_ = self._reply_id or f"resp_{call.id}"
+        head = self._head(id_, call.model, call.fields)
+        return ResponsesEncoder(call.id, head, self._now, keeps_id=bool(self._reply_id))
 
     def encode_error(self, error: GatewayError, request_id: str) -> bytes:
         return write_error(error, request_id)
@@ -75,7 +79,7 @@ class OpenAIResponsesFace:
         return write_fail_event(error, request_id, int(self._now()))
 
     def _reply(self, reply: Reply, fields: Mapping[str, Raw], request_id: str) -> bytes:
-        id_ = reply.id or f"resp_{request_id or 'unknown'}"
+        id_ = self._reply_id or reply.id or f"resp_{request_id or 'unknown'}"
         reply = msgspec.structs.replace(reply, id=id_)
         return msgspec.json.encode(write_reply(reply, self._head(id_, reply.model, fields)))
 

@@ -22,6 +22,7 @@ from octoplex.dialects.openai_chat.whole import settled_stop
 from octoplex.dialects.openai_responses.shapes import NOTHING, Why, given, read_usage, stop_of
 from octoplex.dialects.openai_responses.verdict import judge_failure
 from octoplex.dialects.sieve import is_utf8, look_at_lines, parse_strictly, sift
+from octoplex.dialects.tier import tiered
 from octoplex.wire.error import UpstreamError
 from octoplex.wire.event import StopReason, Usage
 
@@ -46,6 +47,7 @@ class _Response(Struct):
     status: str | None = None
     output: list[_Typed] | None = None
     usage: Raw = NOTHING
+    service_tier: str | None = None
     incomplete_details: Why | None = None
 
 
@@ -146,7 +148,7 @@ class ResponsesScanner:
         called = any(item.type == "function_call" for item in response.output or ())
         stop = stop_of(response.incomplete_details, response.status)
         self.stop = settled_stop(stop, tools=called, refused=False)
-        self.usage = read_usage(response.usage)
+        self.usage = tiered(read_usage(response.usage), response.service_tier)
         self.content = self.ended = True
 
     def _look_slowly(self, data: bytes) -> bool:

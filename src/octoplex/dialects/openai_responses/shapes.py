@@ -60,6 +60,7 @@ class ResponseWire(Struct):
     usage: Raw = NOTHING
     error: Raw = NOTHING
     incomplete_details: Why | None = None
+    service_tier: str | None = None
 
 
 class EventWire(Struct):

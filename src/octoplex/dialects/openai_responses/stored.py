@@ -30,6 +30,7 @@ from octoplex.dialects.readers import complaint
 from octoplex.wire.error import NotFound
 
 _ENDS = (b"response.completed", b"response.incomplete")
+_NEED_NO_ID = frozenset({"message", "function_call"})
 _KINDS = {"reasoning": "rs", "function_call": "fc", "function_call_output": "fco"}
 
 
@@ -37,6 +38,15 @@ class _Kind(Struct):
     type: str | None = None
     id: str | None = None
     role: str | None = None
+
+
+class _Proof(Struct):
+    encrypted_content: str | None = None
+
+
+class _Message(Struct):
+    role: str | None = None
+    content: str | list[Raw] = []
 
 
 class _Body(Struct):
@@ -49,6 +59,8 @@ class _End(Struct):
 
 _input = msgspec.json.Decoder(str | list[Raw]).decode
 _kind = msgspec.json.Decoder(_Kind).decode
+_proof = msgspec.json.Decoder(_Proof).decode
+_message = msgspec.json.Decoder(_Message).decode
 _item = msgspec.json.Decoder(dict[str, Raw]).decode
 _body = msgspec.json.Decoder(_Body).decode
 _end = msgspec.json.Decoder(_End).decode
@@ -89,6 +101,65 @@ def output_items(body: bytes) -> list[Raw]:
         return []
 
 
+def ids_of(items: Iterable[Raw]) -> list[str]:
+    """The id of every item; "" where it has none."""
+    return [_kind(raw).id or "" for raw in items]
+
+
+def by_id(items: Iterable[Raw]) -> dict[str, Raw]:
+    """Items by their ids; without those that have none and those that only refer to another."""
+    kinds = ((_kind(raw), raw) for raw in items)
+    return {kind.id: raw for kind, raw in kinds if kind.id and not _is_reference(kind)}
+
+
+def listed(item: Raw) -> Raw:
+    """An item as lists of input items show it: the text of a message is one of its parts."""
+    try:
+        message = _message(item)
+        text = message.content
+        if _kind(item).type != "message" or not isinstance(text, str):
+            return item
+        part: dict[str, object] = {"type": "input_text", "text": text}
+        if message.role == "assistant":
+            part = {"type": "output_text", "text": text, "annotations": []}
+        return Raw(_json({**_item(item), "content": [part]}))
+    except UNREADABLE:
+        return item
+
+
+def portable(input_: Raw) -> Raw:
+    """The input for a provider that did not make all of it.
+
+    Reasoning without a cipher is known only where it lies stored, so it is left out; then
+    the ids of messages and calls are too, which would be looked up together with it.
+    """
+    items = _input(input_)
+    if isinstance(items, str):
+        return input_
+    kinds = [_kind(raw).type for raw in items]
+    bare = [
+        kind == "reasoning" and not _proof(raw).encrypted_content
+        for raw, kind in zip(items, kinds, strict=True)
+    ]
+    if not any(bare):
+        return input_
+    return Raw(
+        _json(
+            [
+                _without_id(raw) if kind in _NEED_NO_ID else raw
+                for raw, kind, left_out in zip(items, kinds, bare, strict=True)
+                if not left_out
+            ]
+        )
+    )
+
+
+def _without_id(raw: Raw) -> dict[str, Raw]:
+    members = _item(raw)
+    members.pop("id", None)
+    return members
+
+
 def final_response(wire: bytes) -> bytes | None:
     """The response in the terminal event of a stream, if these events hold it."""
     if not any(mark in wire for mark in _ENDS):
@@ -117,6 +188,24 @@ def joined(stored: Iterable[Raw], input_: Raw | None) -> Raw:
     return Raw(_json([*stored, *found]))
 
 
+def referred(input_: Raw) -> list[str]:
+    """The ids of the items that an input refers to.
+
+    Raises:
+        InvalidCall: it is neither text nor a list of items.
+    """
+    try:
+        found = _input(input_)
+        kinds = [] if isinstance(found, str) else [_kind(raw) for raw in found]
+    except UNREADABLE as error:
+        raise complaint(error, "input") from None
+    return [kind.id or "" for kind in kinds if _is_reference(kind)]
+
+
+def _is_reference(kind: _Kind) -> bool:
+    return kind.type in (None, "item_reference") and kind.role is None
+
+
 def resolved(input_: Raw, find: Callable[[str], Raw | None]) -> Raw:
     """The input with every `item_reference` replaced by the item that `find` knows.
 
@@ -136,7 +225,7 @@ def resolved(input_: Raw, find: Callable[[str], Raw | None]) -> Raw:
 
 def _resolve(raw: Raw, path: str, find: Callable[[str], Raw | None]) -> Raw:
     kind = _kind(raw)
-    if kind.type not in (None, "item_reference") or kind.role is not None:
+    if not _is_reference(kind):
         return raw
     item = find(kind.id or "")
     if item is None:

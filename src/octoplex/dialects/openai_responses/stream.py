@@ -35,6 +35,7 @@ from octoplex.dialects.openai_responses.shapes import (
     stop_of,
 )
 from octoplex.dialects.openai_responses.verdict import judge_failure
+from octoplex.dialects.tier import tiered
 from octoplex.wire.event import (
     Event,
     Finished,
@@ -287,7 +288,7 @@ class ResponsesDecoder:
         stop = stop_of(wire.incomplete_details, wire.status)
         self._stop = settled_stop(stop, tools=bool(self._calls), refused=self._refused)
         self._done = True
-        usage = read_usage(wire.usage) or UNKNOWN_USAGE
+        usage = tiered(read_usage(wire.usage), wire.service_tier) or UNKNOWN_USAGE
         events.append(Finished(stop=self._stop, usage=usage))
 
 

@@ -30,6 +30,7 @@ from octoplex.dialects.openai_responses.shapes import (
     stop_of,
 )
 from octoplex.dialects.openai_responses.verdict import judge_failure
+from octoplex.dialects.tier import tiered
 from octoplex.wire.event import Block, Refusal, Reply, Text, ToolUse
 
 _FINISHED = frozenset({"completed", "incomplete", None})
@@ -44,6 +45,7 @@ class _Light(Struct):
     status: str | None = None
     output: list[_Typed] | None = None
     usage: Raw = NOTHING
+    service_tier: str | None = None
     error: Raw = NOTHING
     incomplete_details: Why | None = None
 
@@ -63,7 +65,7 @@ def read_whole(body: bytes) -> Seen:
     stop = settled_stop(
         stop_of(light.incomplete_details, light.status), tools=called, refused=False
     )
-    return Seen(light.model or "", read_usage(light.usage), stop)
+    return Seen(light.model or "", tiered(read_usage(light.usage), light.service_tier), stop)
 
 
 def decode_reply(body: bytes) -> Reply:
@@ -87,7 +89,7 @@ def decode_reply(body: bytes) -> Reply:
             tools=any(isinstance(b, ToolUse) for b in blocks),
             refused=any(isinstance(b, Refusal) for b in blocks),
         ),
-        usage=read_usage(wire.usage) or UNKNOWN_USAGE,
+        usage=tiered(read_usage(wire.usage), wire.service_tier) or UNKNOWN_USAGE,
     )
 
 
