@@ -46,6 +46,10 @@ class Entry:
         return self.head + self.body
 
     @property
+    def path(self) -> str:
+        return self.head.split(b" ", 2)[1].decode()
+
+    @property
     def target(self) -> bytes:
         return self.head.split(b" ", 2)[1]
 

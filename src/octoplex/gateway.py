@@ -19,7 +19,7 @@ from octoplex.ledger.rows import KeyRow
 from octoplex.reflex.gate import admitted
 from octoplex.reflex.keys import Entry, Key, in_force
 from octoplex.reflex.record import Recorded
-from octoplex.routing import Chain, Counted
+from octoplex.routing import Chain, Counted, Singles
 from octoplex.settings import Settings
 from octoplex.wire.ask import Caller
 
@@ -36,7 +36,8 @@ def header_safe(value: str) -> str:
 def compose(plan: Plan, works: Works) -> Recorded:
     """Reflex -> routing -> metered(target) -> upstream. The plan's lanes are metered upstreams."""
     route_of = plan.resolver.route_of
-    routed = Counted(Chain(route_of, works.health), route_of, works.counting)
+    chain = Chain(route_of, works.health)
+    routed = Singles(Counted(chain, route_of, works.counting), chain, route_of)
     guarded = admitted(routed, works.desk, plan.other_names)
     return Recorded(guarded, works.store, works.metrics, lambda f, e: works.faces[f].status(e))
 
@@ -73,6 +74,7 @@ class Gateway:
         works.fleet.check(settings.local)
         self._put(entries, rows)  # the first to change anything, and the last that can refuse
         works.fleet.configure(settings.local)
+        works.store.responses.keep_for(settings.server.responses_days)
 
     def put_keys(self, rows: Iterable[KeyRow]) -> None:
         """Put the file's keys and those made at run time in force, and nobody else's."""
@@ -109,7 +111,9 @@ class Gateway:
         """Routes, then targets by full name: what this caller may ask for."""
         key = self.key_of(caller)
         names = [n for n in self.plan.routes if "*" not in n] + self.plan.listed()
-        return [n for n in dict.fromkeys(names) if key is None or key.allows(n)]
+        names = [n for n in dict.fromkeys(names) if key is None or key.allows(n)]
+        region = caller.region
+        return [n for n in names if self.plan.answers_in(n, region)] if region else names
 
     def limit_lines(self, caller: Caller, face: str) -> str:
         """Rate-limit header lines as the SDKs of this face look for them; none without limits."""

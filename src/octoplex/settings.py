@@ -22,7 +22,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -30,7 +30,7 @@ from msgspec import Struct
 from octoplex.catalog.own_price import TOKENS
 from octoplex.catalog.provider import DialectName
 from octoplex.routing.config import Model
-from octoplex.upstreams.config import Local, Provider, Timeouts
+from octoplex.upstreams.config import Local, Media, Provider, Timeouts
 from octoplex.wire.error import BadConfig
 
 Environment = Mapping[str, str]
@@ -44,6 +44,7 @@ LATER = {
 """Keys of `[server]` that are announced, and what is said to whoever writes one."""
 SIZES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3}
 SIZES |= {"kib": 1024, "mib": 1024**2, "gib": 1024**3}
+_HOST = re.compile(r"(\*\.)?[0-9A-Za-z][0-9A-Za-z.\-]*(:[0-9]{1,5})?")
 
 
 class Tls(Struct, frozen=True, kw_only=True):
@@ -65,8 +66,10 @@ class Server(Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     cors: tuple[str, ...] = ()
     timeouts: Timeouts = Timeouts()
+    media: Media = Media()
     drain_s: float = 30.0
     budget_wait_s: float = 2.0
+    responses_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 30
 
     @property
     def max_body_bytes(self) -> int:
@@ -81,6 +84,7 @@ class Key(Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     limits: str = ""
     tenant: str = ""
+    region: str = ""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -178,18 +182,35 @@ def parse(text: str, origin: str = "octoplex.toml") -> Settings:
     tables.pop("origin")
     parts = {name: _table(value, tables[name], origin, name) for name, value in tree.items()}
     settings = Settings(origin=origin, **parts)
-    try:
-        size(settings.server.max_body)
-    except BadConfig as error:
-        raise BadConfig(f"{origin}: [server] max_body: {error}") from None
-    try:
-        networks(settings.server.trusted_proxies)
-    except ValueError as error:
-        raise BadConfig(
-            f"{origin}: [server] trusted_proxies: {error}; "
-            'write addresses or networks, such as "10.0.0.0/8".'
-        ) from None
+    _check_server(settings.server, origin)
     return settings
+
+
+def _check_server(server: Server, origin: str) -> None:
+    """Refuse sizes, networks and hosts that cannot be read."""
+    media = server.media
+    sizes = {"[server] max_body": server.max_body}
+    sizes |= {"[server.media] max": media.max, "[server.media] total": media.total}
+    for key, text in sizes.items():
+        try:
+            size(text)
+        except BadConfig as error:
+            raise BadConfig(f"{origin}: {key}: {error}") from None
+    listed = {"[server] trusted_proxies": server.trusted_proxies}
+    listed |= {"[server.media] networks": media.networks}
+    for key, texts in listed.items():
+        try:
+            networks(texts)
+        except ValueError as error:
+            raise BadConfig(
+                f'{origin}: {key}: {error}; write addresses or networks, such as "10.0.0.0/8".'
+            ) from None
+    for host in media.hosts:
+        if not _HOST.fullmatch(host):
+            raise BadConfig(
+                f'{origin}: [server.media] hosts: "{host}" is no host; '
+                'write "files.example.com", "*.example.com" or "files.example.com:8443".'
+            )
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:

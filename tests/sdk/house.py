@@ -12,15 +12,17 @@ import threading
 import time
 import urllib.request
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.upstream_server import Entry, Play, Upstream, says
 
 START_S = 20.0
-SPARE = 28
-"""Providers of each dialect that a test can have to itself: breakers and keys rest."""
+SPARE = 36
+SPARE_MODELS = 40
+"""Providers of each dialect that a test can have to itself, for keys rest; and models of the
+first of them, for breakers open."""
 
 KEYS = {
     "app": "sk-app-4f6d0c",
@@ -29,6 +31,28 @@ KEYS = {
     "poor": "sk-poor-90b2",
     "narrow": "sk-nar-1",
 }
+
+
+SPEAKERS = {
+    "oai": ("openai-chat", "/v1"),
+    "claude": ("anthropic", "/v1"),
+    "resp": ("openai-responses", "/v1"),
+    "gem": ("gemini", "/v1beta"),
+    "rock": ("bedrock-converse", ""),
+    "coh": ("cohere-v2", "/v2"),
+    "oll": ("ollama", "/api"),
+}
+"""Prefix of the providers' names -> the dialect they speak, and the path of their base URL."""
+PRICED = {
+    "oai": "oai/gpt-5.1",
+    "claude": "claude/claude-sonnet-4-5",
+    "resp": "resp/gpt-5.1",
+    "gem": "gem/gemini-3-flash-preview",
+    "rock": "rock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "coh": "coh/command-a-reasoning-08-2025",
+    "oll": "oll/qwen3:8b",
+}
+"""A model of each that costs a dollar per million tokens in and ten per million out."""
 
 
 class Vendor:
@@ -70,26 +94,35 @@ class Vendor:
         self._loop.close()
 
 
-def configured(folder: Path, openai: Vendor, claude: Vendor, more: str = "") -> str:
+def configured(folder: Path, vendors: Mapping[str, Vendor], more: str = "") -> str:
     """The file: each vendor under many names, so that no test meets another's breaker."""
     tables = [f'[server]\ndata = "{folder}/data"\ndrain_s = 1.0\n']
-    dialects = (("oai", "openai-chat", openai), ("claude", "anthropic", claude))
-    for prefix, dialect, vendor in dialects:
+    for prefix, (dialect, path) in SPEAKERS.items():
         tables += [
             f'[providers.{name}]\ndialect = "{dialect}"\napi_key = "env:VENDOR_KEY"\n'
-            f'base_url = "http://127.0.0.1:{vendor.port}/v1"\n'
+            f'base_url = "http://127.0.0.1:{vendors[prefix].port}{path}"\n'
             f'[models.once-{name}]\ntry = ["{name}/gpt-or-claude"]\n'
             f"retry = {{ attempts = 1 }}\n"
             for name in (prefix, *(f"{prefix}{n}" for n in range(SPARE)))
         ]
+        tables += [
+            f'[models.only-{prefix}-{n}]\ntry = ["{prefix}/only-{n}"]\nretry = {{ attempts = 1 }}\n'
+            for n in range(SPARE_MODELS)
+        ]
+    tables.append(
+        '[providers.counts]\ndialect = "openai-responses"\nquirks = ["counts_input"]\n'
+        f'base_url = "http://127.0.0.1:{vendors["resp"].port}/v1"\napi_key = "env:VENDOR_KEY"\n'
+    )
+    prices = [f'"{model}" = {{ input = 1.0, output = 10.0 }}' for model in PRICED.values()]
     tables.append(
         '[prices]\n"oai/gpt-priced" = { input = 1.0, output = 1.0 }\n'
+        + "\n".join(prices) + "\n"
         '[keys.app]\nsecret = "env:KEY_APP"\nlimits = "6000 req/min, 90M tok/min"\n'
         '[keys.few]\nsecret = "env:KEY_FEW"\nlimits = "2 req/min"\n'
         '[keys.counter]\nsecret = "env:KEY_COUNTER"\nlimits = "1 req/min, 100 tok/min"\n'
         '[keys.poor]\nsecret = "env:KEY_POOR"\nlimits = "$0.000001/month"\n'
         '[keys.narrow]\nsecret = "env:KEY_NARROW"\nmodels = ["oai/gpt-5-mini"]\n'
-    )
+    )  # fmt: skip
     return "\n".join(tables) + more
 
 

@@ -1,17 +1,23 @@
-"""One answer as either vendor would give it, and the four crossings."""
+"""One answer as each vendor would give it, and the crossings: the first two, and all of them."""
 
 from typing import Any
 
 import pytest
 
 from tests.sdk import vendors as v
-from tests.sdk.house import Vendor
+from tests.sdk.house import PRICED, SPEAKERS, Vendor
+from tests.sdk.others import OTHERS
 from tests.sdk.vendors import Json
-from tests.upstream_server import Play
+from tests.upstream_server import Play, says, streams
 
 STOPS = {"end_turn": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
 MODELS = {"oai": "oai/gpt-5-mini", "claude": "claude/claude-haiku-4-5"}
 
+FACES = ("openai-chat", "openai-responses", "anthropic", "gemini")
+TARGETS = list(PRICED)
+
+every_face = pytest.mark.parametrize("face", FACES)
+every_target = pytest.mark.parametrize("target", TARGETS)
 both_targets = pytest.mark.parametrize("target", list(MODELS))
 streamed_or_not = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 
@@ -37,6 +43,13 @@ def answer(target: str, *blocks: Json, stop: str = "end_turn", stream: bool = Fa
     """What `target` answers: text and tool_use blocks in Anthropic's shape."""
     if target == "claude":
         return (v.message_stream if stream else v.message)(list(blocks), stop)
+    if target != "oai":
+        whole, events, kind = OTHERS[SPEAKERS[target][0]]
+        return (
+            streams(events(blocks, stop), content_type=kind)
+            if stream
+            else says(whole(blocks, stop))
+        )
     calls = [(b["id"], b["name"], b["input"]) for b in blocks if b["type"] == "tool_use"]
     words = "".join(b["text"] for b in blocks if b["type"] == "text")
     if stream:

@@ -64,6 +64,12 @@ def chat(message: Json, finish: str = "stop", usage: Json = CHAT_USAGE) -> Play:
 
 def chat_stream(deltas: list[Json], finish: str | None = "stop", usage: Json = CHAT_USAGE) -> Play:
     """Chunks as OpenAI sends them when usage was asked for, then `[DONE]`."""
+    wire = chat_events(deltas, finish, usage)
+    return streams(wire, end="close" if finish is None else "done")
+
+
+def chat_events(deltas: list[Json], finish: str | None, usage: Json = CHAT_USAGE) -> list[bytes]:
+    """The same as bytes; `finish` None: it breaks off."""
 
     def chunk(delta: Json, reason: str | None = None, **more: Any) -> Json:
         return {
@@ -81,12 +87,12 @@ def chat_stream(deltas: list[Json], finish: str | None = "stop", usage: Json = C
     first: Json = {"role": "assistant", "content": "", "refusal": None}
     chunks = [chunk(first), *(chunk(d) for d in deltas)]
     if finish is None:
-        return streams([_data(c) for c in chunks], end="close")
+        return [sse(c) for c in chunks]
     chunks += [chunk({}, finish), chunk({}) | {"choices": [], "usage": usage}]
-    return streams([*(_data(c) for c in chunks), b"data: [DONE]\n\n"])
+    return [*(sse(c) for c in chunks), b"data: [DONE]\n\n"]
 
 
-def _data(value: Json) -> bytes:
+def sse(value: Json) -> bytes:
     return b"data: " + json.dumps(value).encode() + b"\n\n"
 
 
@@ -109,6 +115,14 @@ def message_stream(
     content: list[Json], stop: str | None = "end_turn", usage: Json = CLAUDE_USAGE
 ) -> Play:
     """The named events of a message, each block in two deltas. `stop` None: an error instead."""
+    wire = message_events(content, stop, usage)
+    return streams(wire) if stop else breaking(wire)
+
+
+def message_events(
+    content: list[Json], stop: str | None, usage: Json = CLAUDE_USAGE
+) -> list[bytes]:
+    """The same as bytes."""
     opening = {
         "id": "msg_01XFDUDYJgAACzvnptvVoYEL",
         "type": "message",
@@ -135,15 +149,14 @@ def message_stream(
         last = {"output_tokens": usage["output_tokens"]}
         events.append({"type": "message_delta", "delta": delta, "usage": last})
         events.append({"type": "message_stop"})
-    wire = [f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events]
-    return streams(wire) if stop else _breaking(wire)
+    return [f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events]
 
 
-def _breaking(wire: list[bytes]) -> Play:
+def breaking(wire: list[bytes], kind: str = "text/event-stream") -> Play:
     """A stream whose last event is an error, which comes once the others have been read."""
 
     async def play(exchange: Exchange) -> None:
-        lines = [("content-type", "text/event-stream"), ("transfer-encoding", "chunked")]
+        lines = [("content-type", kind), ("transfer-encoding", "chunked")]
         exchange.send(head(200, lines))
         for event in wire[:-1]:
             exchange.chunk(event)

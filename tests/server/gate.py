@@ -32,12 +32,18 @@ UP_KEY = "sk-canary-upstream-4f1a9c0d77"
 APP_KEY = "oct-canary-caller-8be2f36a51"
 QUERY_KEY = "canaryquery5d20c1"
 CANARIES = (b"canary-upstream-4f1a9c0d77", b"canary-caller-8be2f36a51", b"canaryquery5d20c1")
-PATHS = {"openai-chat": "/v1/chat/completions", "anthropic": "/v1/messages"}
+PATHS = {
+    "openai-chat": "/v1/chat/completions",
+    "anthropic": "/v1/messages",
+    "openai-responses": "/v1/responses",
+}
+SPEAK = {"claude": "anthropic", "resp": "openai-responses", "gem": "gemini"}
+"""How a provider's name begins -> its dialect; every other speaks `openai-chat`."""
 QUICK = "timeouts = { connect_s = 1.0, header_s = 0.4, idle_s = 0.4 }"
 
 
 def file(more: str = "", server: str = "", /, *, each: str = "", **ups: Upstream) -> str:
-    """A configuration: providers by name; a name that starts with `claude` speaks Anthropic."""
+    """A configuration: providers by name, which says what they speak (`SPEAK`)."""
     tables = []
     for name, up in ups.items():
         tables.append(
@@ -54,7 +60,8 @@ def route(name: str, *targets: str, more: str = "") -> str:
 
 
 def dialect_of(name: str) -> str:
-    return "anthropic" if name.startswith("claude") else "openai-chat"
+    found = (dialect for prefix, dialect in SPEAK.items() if name.startswith(prefix))
+    return next(found, "openai-chat")
 
 
 def question(model: str, *, stream: bool = False, **members: Any) -> bytes:

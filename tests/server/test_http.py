@@ -1,18 +1,23 @@
 """HTTP/1.1 as callers speak it, and as they should not: RFC 9110, RFC 9112."""
 
 import asyncio
+import gc
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from octoplex.server.protocol import Direct, DoorProtocol
 from tests.server import caller, provider
 from tests.server.caller import request
 from tests.server.check import FACES, error_of
 from tests.server.conftest import Run
-from tests.server.gate import PATHS, Gate, file, question
-from tests.upstream_server import Upstream
+from tests.server.gate import PATHS, Gate, file, question, until
+from tests.server.inside import inside
+from tests.upstream_server import Upstream, stalls
 
 CHAT = PATHS["openai-chat"]
+T = TypeVar("T")
 
 
 def gated(tmp_path: Path, server: str = "") -> "Both":
@@ -71,6 +76,74 @@ def test_ordinary_oddities(tmp_path: Path, run: Run) -> None:
             assert reply.body == b""
 
     run(main())
+
+
+def test_every_pipelined_offer_is_declined_with_its_own_body(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with gated(tmp_path) as (gate, up):
+            h2c = [("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c")]
+            asked = request("POST", CHAT, question("a/m"), h2c)
+            async with gate.line() as line:
+                line.send(asked * 3 + request("GET", "/health/live"))
+                assert [(await line.reply()).status for _ in range(4)] == [200] * 4
+            assert len(up.book) == 3
+
+    run(main())
+
+
+def test_what_follows_a_body_is_bounded_as_a_head_is(tmp_path: Path, run: Run) -> None:
+    """Trailers are nobody's to read, and a caller could send them for ever."""
+
+    async def main() -> None:
+        async with gated(tmp_path) as (gate, up):
+            head = request("POST", CHAT, None, [("transfer-encoding", "chunked")])
+            body = question("a/m")
+            start = head + b"%x\r\n%b\r\n0\r\n" % (len(body), body)
+            async with gate.line() as line:
+                line.send(start + b"x-sum: 1\r\n" * 3 + b"\r\n")
+                assert (await line.reply()).status == 200
+            for more in (b"x: y\r\n" * 200_000, b"x: " + b"y" * 1_000_000):
+                async with gate.line() as line:
+                    line.send(start)
+                    line.send(more)
+                    assert (await line.reply()).status == 400
+                    assert await line.ended() == b""
+            assert len(up.book) == 1
+
+    run(main())
+
+
+def test_a_connection_keeps_no_body_and_leaves_nothing_to_the_collector(
+    tmp_path: Path, run: Run
+) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            inside(tmp_path, file(a=up)) as at,
+        ):
+            gc.collect()
+            gc.disable()
+            try:
+                async with at.line() as line:
+                    line.send(at.question("a/m", user="x" * 100_000))
+                    assert (await line.reply()).status == 200
+                    assert [one._body for one in alive(Direct)] == [[]]
+                for stalled in (False, True):
+                    up.plays[0] = stalls() if stalled else up.plays[0]
+                    async with at.line() as line:
+                        line.send(at.question("a/m"))
+                        await until(lambda: len(up.book) == 2 + stalled)  # noqa: B023
+                        if not stalled:
+                            await line.reply()
+                await until(lambda: not alive(DoorProtocol) and not alive(Direct))
+            finally:
+                gc.enable()
+
+    run(main())
+
+
+def alive(kind: type[T]) -> list[T]:
+    return [one for one in gc.get_objects() if type(one) is kind]
 
 
 def test_expect_continue(tmp_path: Path, run: Run) -> None:

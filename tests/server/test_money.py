@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.server import provider
 from tests.server.check import FACES, error_of, finished, plain_text
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, Gate, file, route, until
-from tests.upstream_server import Exchange, Play, Upstream, says, stalls
+from tests.upstream_server import Exchange, Play, Upstream, says, stalls, streams
 
 PAID = provider.nano(provider.BILL)
 
@@ -304,5 +305,41 @@ def test_counting_tokens_is_no_paid_call(tmp_path: Path, run: Run) -> None:
             for entry in [*claude.book, *a.book]:
                 assert entry.target.endswith(b"count_tokens")
             assert gate.ledger() == []
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("asked", "served", "pico"),
+    [
+        (None, "default", (250_000, 2_000_000)),
+        ("priority", "priority", (450_000, 3_600_000)),
+        ("priority", "default", (250_000, 2_000_000)),  # it was busy, and bills the usual price
+        ("flex", "flex", (125_000, 1_000_000)),
+        ("auto", "priority", (450_000, 3_600_000)),  # the project's own setting
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_service_tier_is_billed_at_its_own_price(
+    tmp_path: Path, run: Run, asked: str | None, served: str, pico: tuple[int, int], stream: bool
+) -> None:
+    """The figures of gpt-5-mini in the price list; a change there must change them here."""
+    tier = json.dumps(served)
+
+    async def main() -> None:
+        body = provider.chat_body()[:-1] + b',"service_tier":%b}' % tier.encode()
+        events = [
+            e.replace(b'"object"', b'"service_tier": %b, "object"' % tier.encode())
+            for e in provider.chat_events()
+        ]
+        async with Upstream(streams(events) if stream else says(body)) as up:
+            text = f"[server]\n[providers.openai]\nbase_url = '{up.url}'\napi_key = 'env:UP_KEY'\n"
+            async with Gate(tmp_path, text) as gate:
+                wish = {"service_tier": asked} if asked else {}
+                name = "openai/gpt-5-mini"
+                assert (await gate.chat(name, stream=stream, **wish)).status == 200
+                (row,) = await gate.rows(1)
+                read, wrote = provider.BILL
+                assert row["nano"] == (read * pico[0] + wrote * pico[1] + 500) // 1000
 
     run(main())

@@ -57,3 +57,24 @@ def test_a_stranger_is_counted_and_leaves_no_record(tmp_path: Path, run: Run) ->
                 assert refused in figures
 
     run(main())
+
+
+def test_a_request_whose_body_is_cut_by_a_shutdown_is_a_record(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with Upstream(provider.whole("openai-chat")) as up:
+            text = file(KEY, "drain_s = 0.1", a=up).replace("drain_s = 2.0\n", "")
+            gate = Gate(tmp_path, text, key=APP_KEY)
+            async with gate:
+                async with gate.line() as line:
+                    pairs = [*gate.headers(), ("expect", "100-continue")]
+                    asked = request("POST", PATHS["openai-chat"], question("a/m"), pairs)
+                    line.send(asked[:-9])
+                    assert (await line.head()).status == 100  # it waits for the rest
+                    assert await gate.stop() == 0
+                    assert (await line.reply()).status == 503
+                await gate.start()
+                (record,) = await gate.records(1)
+                assert (record["status"], record["outcome"]) == (503, "stopped")
+                assert (record["key"], record["error_code"]) == ("app", "stopping")
+
+    run(main())

@@ -13,11 +13,23 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.sdk import others
+from tests.sdk.vendors import text
 from tests.server import provider
 from tests.server.check import FACES
 from tests.server.conftest import Run
 from tests.server.gate import PATHS, Gate, file
 from tests.upstream_server import Upstream, says, streams
+
+NAMES = {
+    "openai-chat": "a",
+    "anthropic": "claude",
+    "openai-responses": "resp",
+    "gemini": "gem",
+}
+"""By face, a provider that speaks its dialect."""
+HISTORY = {"openai-responses": "input", "gemini": "contents"}
+"""The member with the turns; elsewhere `messages`."""
 
 ODD = (
     rb'{"a":1.0e0,"b":-0.0,"c":1E+2,"d":100000000000000000000000001,"e":0.1000000000000000055,'
@@ -52,6 +64,8 @@ def pretty(fields: dict[str, bytes], dice: random.Random) -> bytes:
 
 def turn(face: str, history: list[bytes], stream: bool) -> dict[str, bytes]:
     """The members of one turn; values are bytes that no encoder of ours would write."""
+    if face in HISTORY:
+        return new_turn(face, history, stream)
     content = (
         b'[{"type" : "text","text":"caf\\u00e9 \xf0\x9f\xa6\x91 \\/",'
         b'"cache_control":{"type": "ephemeral"}}]'
@@ -76,8 +90,45 @@ def turn(face: str, history: list[bytes], stream: bool) -> dict[str, bytes]:
     return fields
 
 
+def new_turn(face: str, history: list[bytes], stream: bool) -> dict[str, bytes]:
+    """The same on the faces of Responses and Gemini; the latter's URL has model and stream."""
+    word = b'"caf\\u00e9 \xf0\x9f\xa6\x91 \\/"'
+    common = {"not_yet_invented": ODD, "na\u00efve": b"[[],{}]"}
+    if face == "gemini":
+        user = b'{"role":"user","parts":[{"text" : %b}]}' % word
+        return {
+            "contents": b"[ " + b" ,\n".join([*history, user]) + b"]",
+            "generationConfig": b'{"maxOutputTokens": 50,"temperature" : 1.0e0,"x":[1e1]}',
+            "tools": b'[{"functionDeclarations":[{"name":"f", "parameters":{"type":"OBJECT"}}]}]',
+            "safetySettings": b"[ ]",
+            **common,
+        }
+    user = b'{"role":"user","content":[{"type" : "input_text","text":%b}]}' % word
+    return {
+        "model": b'"resp/m"',
+        "input": b"[ " + b" ,\n".join([*history, user]) + b"]",
+        "max_output_tokens": b"50",
+        "temperature": b"1.0e0",
+        "store": b"false",
+        "metadata": b'{"user_id":"u\\u0031", "n":"1"}',
+        "tools": b'[{"type":"function", "name":"f","parameters":{"type":"object"},"x":1.50}]',
+        **common,
+        **({"stream": b"true"} if stream else {}),
+    }
+
+
 def said(face: str, number: int) -> bytes:
     """An assistant's turn of the history, with a signature."""
+    if face == "gemini":
+        return (
+            b'{"role":"model","parts":[{"text":"h\\u006d","thought":true},'
+            b'{"text":"turn %d", "thoughtSignature":"%b"}]}'
+        ) % (number, SIGNATURE)
+    if face == "openai-responses":
+        return (
+            b'{"type":"reasoning","id":"rs_%d","summary":[ ],"encrypted_content":"%b"},'
+            b'{"role":"assistant","content":[{"type":"output_text","text":"h\\u006d"}]}'
+        ) % (number, SIGNATURE)
     if face == "anthropic":
         return (
             b'{"role":"assistant","content":[{"type":"thinking","thinking":"h\\u006d","signature":'
@@ -90,12 +141,25 @@ def said(face: str, number: int) -> bytes:
 
 
 def whole_body(face: str) -> bytes:
-    made = provider.message_body() if face == "anthropic" else provider.chat_body()
+    made = {
+        "openai-chat": provider.chat_body,
+        "anthropic": provider.message_body,
+        "openai-responses": lambda: others.response([text("Hello!")], "end_turn"),
+        "gemini": lambda: others.gemini([text("Hello!")], "end_turn"),
+    }[face]()
     return made[:-1] + b', "odd" : ' + ODD + b"\n}\n"
 
 
 def stream_events(face: str) -> list[bytes]:
     """A stream with values of odd spelling, and a signature, in its events."""
+    if face == "gemini":
+        made = others.gemini_events([text("Hello!")], "end_turn")
+        odd = b'"thoughtSignature" : "' + SIGNATURE + b'","odd":' + ODD
+        return [e.replace(b'{"text": "', b"{" + odd + b',"text" : "') for e in made]
+    if face == "openai-responses":
+        made = others.response_events([text("Hello!")], "end_turn")
+        odd = b'"odd":' + ODD + b',"output_index" : 0'
+        return [e.replace(b'"output_index": 0', odd) for e in made]
     made = provider.message_events() if face == "anthropic" else provider.chat_events()
     odd = [e.replace(b'"index": 0', b'"odd":' + ODD + b',"index" : 0') for e in made]
     if face != "anthropic":
@@ -115,11 +179,14 @@ def stream_events(face: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("face", NAMES)
 def test_a_conversation_passes_byte_for_byte(
     tmp_path: Path, run: Run, face: str, stream: bool
 ) -> None:
-    name = "claude" if face == "anthropic" else "a"
+    name, turns = NAMES[face], HISTORY.get(face, "messages")
+    path = PATHS.get(face, "/v1beta/models/gem/m:generateContent")
+    if face == "gemini" and stream:
+        path = "/v1beta/models/gem/m:streamGenerateContent?alt=sse"
 
     async def main() -> None:
         dice = random.Random(5)
@@ -130,24 +197,46 @@ def test_a_conversation_passes_byte_for_byte(
             prefix = b""
             for number in range(4):
                 fields = turn(face, history, stream)
-                reply = await gate.post(PATHS[face], pretty(fields, dice))
+                reply = await gate.post(path, pretty(fields, dice))
                 assert reply.status == 200, reply.body
                 got = members(up.book[-1].body)
-                assert got.pop("model") == hashed(b'"m"')
+                assert face == "gemini" or got.pop("model") == hashed(b'"m"')
                 want = {n: hashed(v) for n, v in fields.items() if n != "model"}
                 assert got == want
                 sent = msgspec.json.decode(up.book[-1].body, type=dict[str, msgspec.Raw])
-                assert bytes(sent["messages"]).startswith(prefix), "the cache's prefix moved"
+                assert bytes(sent[turns]).startswith(prefix), "the cache's prefix moved"
                 if stream:
                     lines = b"".join(events)
                     assert reply.body.startswith(lines)
                     after = reply.body[len(lines) :].decode().split("\n")
                     assert all(line.startswith(":") or not line for line in after)
+                    assert any(after) == (face != "gemini"), "its SDK reads over no comment"
                     assert hashed(reply.body[: len(lines)]) == hashed(lines)
                 else:
                     assert hashed(reply.body) == hashed(body)
-                history += [fields["messages"].strip(b"[] ").split(b" ,\n")[-1], said(face, number)]
+                history += [fields[turns].strip(b"[] ").split(b" ,\n")[-1], said(face, number)]
                 prefix = b"[ " + b" ,\n".join(history[:-1])
+
+    run(main())
+
+
+def test_a_json_array_holds_the_events_byte_for_byte(tmp_path: Path, run: Run) -> None:
+    """Gemini's other form of a stream: what each event says, between brackets and commas."""
+
+    async def main() -> None:
+        events = stream_events("gemini")
+        async with Upstream(streams(events)) as up, Gate(tmp_path, file(gem=up)) as gate:
+            body = pretty(turn("gemini", [], True), random.Random(3))
+            reply = await gate.post("/v1beta/models/gem/m:streamGenerateContent", body)
+            assert reply.headers["content-type"] == "application/json"
+            assert up.book[0].target == b"/models/m:streamGenerateContent?alt=sse"
+            said = [event.removeprefix(b"data: ").strip() for event in events]
+            left = reply.body
+            for value in said:
+                between, _, left = left.partition(value)
+                assert between.strip(b"\r\n ") in (b"[", b",")
+            assert left.strip() == b"]"
+            assert len(reply.json) == len(events)
 
     run(main())
 

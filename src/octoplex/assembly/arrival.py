@@ -9,9 +9,11 @@ process as over HTTP. What a provider must not see (credentials, cookies) is nev
 
 from collections.abc import Mapping
 
+import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.dialect import CountFace, EchoFace, Face, HeadFields, Place
+from octoplex.dialects.members import UNREADABLE
 from octoplex.dialects.verbatim import split
 from octoplex.wire.ask import ANYONE, Call, Caller, Operation, Trail
 from octoplex.wire.error import InvalidCall
@@ -77,12 +79,21 @@ def read_call(arrival: Arrival, body: bytes, op: Operation = "chat") -> Call:
         arrival.caller,
         arrival.headers,
         Trail(),
+        _tier(fields["service_tier"]) if "service_tier" in fields else "",
         fields,
         face.decode_chat,
         head.max_tokens,
         head.n,
         head.may_hold_media,
     )
+
+
+def _tier(raw: Raw) -> str:
+    try:
+        value = msgspec.json.decode(raw)
+    except UNREADABLE:
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def read_count_head(face: Face, fields: Mapping[str, Raw]) -> HeadFields:

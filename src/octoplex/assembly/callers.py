@@ -17,7 +17,13 @@ def file_keys(settings: Settings, env: Mapping[str, str], hasher: Hasher) -> lis
     for name, table in settings.keys.items():
         where = f"[keys.{name}]"
         value = secret(table.secret, env, f"{where} secret")
-        spec = KeySpec(name=name, tenant=table.tenant, models=table.models, limits=table.limits)
+        spec = KeySpec(
+            name=name,
+            tenant=table.tenant,
+            models=table.models,
+            limits=table.limits,
+            region=table.region,
+        )
         try:
             entries.append(from_config(spec, value, hasher))
         except ValueError as error:

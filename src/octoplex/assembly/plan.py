@@ -6,6 +6,7 @@ A target's Answerer is made when its name is first asked for, because a provider
 more models than anybody names in a file; the resolver remembers it.
 """
 
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -13,24 +14,31 @@ from typing import Protocol
 
 import msgspec
 
+from octoplex.assembly.media import rules_of
+from octoplex.assembly.region import check_areas, here, outside
 from octoplex.catalog.families import family
 from octoplex.catalog.prices import Price, Prices
-from octoplex.catalog.provider import providers
+from octoplex.catalog.provider import catalogue
 from octoplex.dialects.dialect import Dialect, Face
+from octoplex.dialects.single import OPERATIONS
 from octoplex.ledger.book import Book
 from octoplex.routing import Candidate, Lane, Policy, Resolver, Route, Target
 from octoplex.routing.config import Model
+from octoplex.routing.region import narrowed
 from octoplex.settings import Settings, secret
 from octoplex.transport.http import Sender
 from octoplex.transport.origin import Proxies
 from octoplex.upstreams.count import CountUpstream
 from octoplex.upstreams.defaults import Defaulted, check_defaults
+from octoplex.upstreams.fetch import Fetcher
 from octoplex.upstreams.local.fleet import LOCAL, Fleet
 from octoplex.upstreams.metered import Metered, Tariff, no_price
+from octoplex.upstreams.passing import NO_MODEL, PASS, PassUpstream
+from octoplex.upstreams.single import SingleUpstream
 from octoplex.upstreams.source import Making, Source, from_file, from_row
 from octoplex.upstreams.upstream import Upstream
 from octoplex.wire.answer import Answerer
-from octoplex.wire.ask import Worst
+from octoplex.wire.ask import Operation, Worst
 from octoplex.wire.error import BadConfig
 
 PLAIN = Model(try_=())
@@ -43,6 +51,8 @@ class Parts(Protocol):
     def env(self) -> Mapping[str, str]: ...
     @property
     def client(self) -> Sender: ...
+    @property
+    def trust(self) -> ssl.SSLContext | None: ...
     @property
     def proxies(self) -> Proxies: ...
     @property
@@ -67,7 +77,9 @@ class Plan:
         self.settings, self._works = settings, works
         # The server's own total bounds the whole request, not one attempt.
         self._usual = msgspec.structs.replace(settings.server.timeouts, total_s=None)
+        self._fetch = Fetcher(rules_of(settings.server.media), works.trust) if works.trust else None
         self.prices = Prices.load().with_own(settings.prices)
+        check_areas(settings)
         self.sources = self._sources(found)
         self.routes = {name: self._route(name, model) for name, model in settings.models.items()}
         makers: dict[str, Callable[[str], Route | None]] = {
@@ -76,18 +88,26 @@ class Plan:
             if source.usable
         }
         makers[LOCAL] = partial(self._direct, LOCAL)
+        makers |= {
+            f"{PASS}{source.id}": partial(self._passing, source)
+            for source in self.sources.values()
+            if source.usable
+        }
         self.resolver = Resolver(self.routes, makers, self.offers, self.listed)
 
     def _sources(self, found: frozenset[str]) -> dict[str, Source]:
         env, tables = self._works.env, self.settings.providers
-        rows = providers()
+        rows = catalogue()
 
         def lookup(reference: str, where: str) -> str:
             return secret(reference, env, where)
 
         sources = {name: from_row(row, env) for name, row in rows.items() if name not in tables}
         for name, source in sources.items():
-            if source.local and name not in found and not env.get(rows[name].base_url_env):
+            row = rows[name]
+            if row.obstacle:
+                continue
+            if source.local and name not in found and not env.get(row.base_url_env):
                 missing = f"no server answers at {source.base_url}"
                 sources[name] = msgspec.structs.replace(source, missing=missing)
         if LOCAL in tables:
@@ -108,8 +128,18 @@ class Plan:
         provider, _, model = name.partition("/")
         return self._works.fleet.unavailable(model) if provider == LOCAL else ""
 
+    def answers_in(self, name: str, region: str) -> bool:
+        """Whether a route, or a listed model, has a target that surely answers in an area."""
+        route = self.routes.get(name)
+        if route is not None:
+            return bool(narrowed(route, region).candidates)
+        source = self.sources.get(name.partition("/")[0])
+        return source is None or not self._outside(source)(region)
+
     def other_names(self, model: str) -> Sequence[str]:
         """The full names that a bare model id stands for; a key may list either."""
+        if model.startswith(PASS):
+            return [model.removeprefix(PASS)]
         return [] if model in self.routes else [f"{p}/{model}" for p in self.offers(model)]
 
     def models_of(self, source: Source) -> Sequence[str]:
@@ -123,6 +153,33 @@ class Plan:
         own = [f"{LOCAL}/{name}" for name in self._works.fleet.names()]
         priced = [n for n in self.settings.prices if n not in named]
         return [*own, *named, *priced]
+
+    def _passing(self, source: Source, model: str) -> Route | None:
+        """The route of requests that go to a provider as they come: asked once."""
+        making = self._making(PLAIN)
+        tariff = Tariff(
+            provider=source.id,
+            model=model,
+            price=self._price_of(source, model),
+            output_cap=family(source.id, model).output_cap,
+            free=source.local or model == NO_MODEL,
+        )
+        lanes = []
+        for key in source.keys or (None,):
+            way = source.passing(key, making)
+            if way is not None:
+                paid = self._paid(PassUpstream(way, self._works.client), tariff, PLAIN)
+                lanes.append(Lane(key.label if key else "", paid))
+        name = f"{source.id}/{model}"
+        target = Target(
+            name=name,
+            provider=source.id,
+            model=model,
+            region=source.region,
+            outside=self._outside(source),
+        )
+        candidate = Candidate(target, tuple(lanes))
+        return Route(name=f"{PASS}{name}", candidates=(candidate,), attempts=1)
 
     def _direct(self, provider: str, model: str) -> Route | None:
         """The route of `provider/model`, which always works."""
@@ -149,7 +206,7 @@ class Plan:
         retry = model.retry
         if retry.attempts < 1:
             raise BadConfig(f"{where} retry.attempts counts the first: at least 1.")
-        return Route(
+        route = Route(
             name=name,
             candidates=candidates,
             pick=model.pick,
@@ -163,6 +220,10 @@ class Plan:
                 hedge_share=retry.hedge_share,
             ),
         )
+        return narrowed(route, model.region) if model.region else route
+
+    def _outside(self, source: Source) -> Callable[[str], str]:
+        return partial(outside, source, catalogue().get(source.id))
 
     def _candidate(self, name: str, route: Model, weight: float, where: str = "") -> Candidate:
         provider, slash, model = name.partition("/")
@@ -193,12 +254,16 @@ class Plan:
             reasons_silently=kind.reasons_silently,
             slow_start=source.private,
             cost=partial(_cost, tariff),
+            outside=self._outside(source),
         )
         if source.missing:
             return Candidate(target, (), weight, missing=source.missing)
         making = self._making(route)
         lanes = self._lanes(source, route, making, tariff)
-        return Candidate(target, lanes, weight, self._counters(source, model, making))
+        counters = self._counters(source, model, making)
+        singles = self._singles(source, route, making, tariff)
+        missing = "" if lanes else f"it serves {' and '.join(source.modalities)} only"
+        return Candidate(target, lanes, weight, counters, singles, missing)
 
     def _making(self, route: Model) -> Making:
         return Making(
@@ -212,11 +277,29 @@ class Plan:
     def _lanes(
         self, source: Source, route: Model, making: Making, tariff: Tariff
     ) -> tuple[Lane, ...]:
+        if not any(name in making.dialects for name in source.paths):
+            return ()
         lanes = []
         for key in source.keys or (None,):
-            upstream = Upstream(source.spec(tariff.model, key, making), self._works.client)
+            spec = source.spec(tariff.model, key, making)
+            upstream = Upstream(spec, self._works.client, self._fetch)
             lanes.append(Lane(key.label if key else "", self._paid(upstream, tariff, route)))
         return tuple(lanes)
+
+    def _singles(
+        self, source: Source, route: Model, making: Making, tariff: Tariff
+    ) -> dict[Operation, tuple[Lane, ...]]:
+        found: dict[Operation, tuple[Lane, ...]] = {}
+        for op in OPERATIONS:
+            lanes = []
+            for key in source.keys or (None,):
+                spec = source.single(op, tariff.model, key, making)
+                if spec is not None:
+                    paid = self._paid(SingleUpstream(spec, self._works.client), tariff, route)
+                    lanes.append(Lane(key.label if key else "", paid))
+            if lanes:
+                found[op] = tuple(lanes)
+        return found
 
     def _counters(self, source: Source, model: str, making: Making) -> tuple[Lane, ...]:
         lanes = []
@@ -224,17 +307,17 @@ class Plan:
             spec = source.counting(model, key, making)
             if spec is not None:
                 label = key.label if key else ""
-                lanes.append(Lane(label, CountUpstream(spec, self._works.client)))
+                lanes.append(Lane(label, CountUpstream(spec, self._works.client, self._fetch)))
         return tuple(lanes)
 
-    def _price_of(self, source: Source, model: str) -> Callable[[], Price | None]:
+    def _price_of(self, source: Source, model: str) -> Callable[[str], Price | None]:
         """Looks the price up now: announced changes come into force by the clock."""
         look_up = partial(self.prices.price, source.id, model)
         if source.percent == 100:
             return look_up
 
-        def in_region() -> Price | None:
-            price = look_up()
+        def in_region(tier: str) -> Price | None:
+            price = look_up(tier)
             return None if price is None else price.scaled(source.percent)
 
         return in_region
@@ -242,7 +325,7 @@ class Plan:
     def _local(self, model: str, route: Model, weight: float) -> Candidate:
         name = f"{LOCAL}/{model}"
         tariff = Tariff(provider=LOCAL, model=model, price=no_price, output_cap=None, free=True)
-        target = Target(name=name, provider=LOCAL, model=model, slow_start=True)
+        target = Target(name=name, provider=LOCAL, model=model, slow_start=True, outside=here)
         engine, counter = self._works.fleet.answerers(model, self._making(route))
         lanes = (Lane("", self._paid(engine, tariff, route)),)
         return Candidate(target, lanes, weight, (Lane("", counter),))
@@ -256,5 +339,5 @@ def _cost(tariff: Tariff, worst: Worst) -> int | None:
     """The live price of a call on a target; None when it has none."""
     if tariff.free:
         return 0
-    price = tariff.price()
+    price = tariff.price("")
     return None if price is None else tariff.reserve_nano(price, worst)

@@ -5,6 +5,7 @@ also beside one that runs. So they compile the very same `Plan`, over parts that
 will ever use: a sender that plays a script and a book that writes nothing down.
 """
 
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class Sketch:
     def __init__(self, env: Mapping[str, str], data: Path) -> None:
         self.env, self.proxies = env, Proxies.of(env)
         self.client: Sender = Fake()
+        self.trust: ssl.SSLContext | None = None
         self.book = Book(_Nowhere())
         self.dialects = dialects()
         self.faces = faces()

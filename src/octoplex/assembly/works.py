@@ -31,7 +31,8 @@ class Works:
         self.data, self.env, self.store = data, env, store
         self.exposed = exposed
         """The listener's address where others can reach it: then nobody is served keyless."""
-        self.client = Client(_trust(env))
+        self.trust: ssl.SSLContext | None = _trust(env)
+        self.client = Client(self.trust)
         self.proxies = Proxies.of(env)
         self.book = Book(store, store.balances_now())
         self.health = Health()
@@ -77,11 +78,20 @@ class Works:
 
         def condition() -> list[tuple[Labels, float]]:
             store = self.store.condition()
-            return [(("dropped",), store.records_dropped), (("backlog",), store.backlog)]
+            return [
+                (("dropped",), store.records_dropped),
+                (("backlog",), store.backlog),
+                (("responses_dropped",), store.responses_dropped),
+            ]
 
         return [
             Gauge("octoplex_breaker_state", "0 closed, 1 probing, 2 open.", ("target",), breakers),
-            Gauge("octoplex_log", "Request records dropped and waiting.", ("kind",), condition),
+            Gauge(
+                "octoplex_log",
+                "Rows for logs: dropped, waiting; responses dropped.",
+                ("kind",),
+                condition,
+            ),
         ]
 
 

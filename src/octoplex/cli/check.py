@@ -127,7 +127,8 @@ def _route(plan: Plan, name: str, route: Route, budgeted: bool, findings: Findin
                 f"[models.{name}] {target.name} has no price: callers with a dollar budget are "
                 "refused; add it to [prices], or set allow_unpriced = true"
             )
-    if len(blocked) == len(route.candidates):
+    blocked += [f"{barred.target.name} ({barred.why})" for barred in route.barred]
+    if len(blocked) == len(route.candidates) + len(route.barred):
         raise BadConfig(f"[models.{name}] try: none can be asked: {', '.join(blocked)}.")
     findings.warnings += [f"[models.{name}] cannot ask {what}" for what in blocked]
     findings.fine.append(f"route {name}: {route.pick} over {len(route.candidates)} targets")

@@ -2,6 +2,9 @@
 
 An origin is a table of the file, a row of the catalogue, the name of an environment
 variable, or "default". Nothing is asked: this is the plan, not the health of its targets.
+
+Where the route demands a region, or the key given as `--key`, every target says whether it
+is admitted and why.
 """
 
 import tomllib
@@ -13,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from octoplex.assembly.plan import Plan
+from octoplex.assembly.region import inside
 from octoplex.catalog.families import family
 from octoplex.catalog.provider import providers as catalogue
 from octoplex.cli.look import look
@@ -23,6 +27,8 @@ from octoplex.dialects.anthropic import Anthropic
 from octoplex.dialects.openai_chat import OpenAIChat
 from octoplex.routing import Route, Target
 from octoplex.routing.config import Model, Retry
+from octoplex.routing.region import narrowed
+from octoplex.routing.route import Barred
 from octoplex.transport.origin import NO_PROXIES
 from octoplex.upstreams.config import Provider, Timeouts
 from octoplex.upstreams.local.fleet import LOCAL
@@ -45,11 +51,13 @@ class Value(Struct, frozen=True):
 
 
 class Leg(Struct, frozen=True, kw_only=True):
-    """A target on the way."""
+    """A target on the way. `admitted` is None where no region is demanded."""
 
     name: str
     usable: bool
     why: str
+    admitted: bool | None = None
+    where: str = ""
     values: list[Value]
 
 
@@ -58,26 +66,44 @@ class Way(Struct, frozen=True, kw_only=True):
 
     model: str
     means: str
+    region: str
     route: list[Value]
     targets: list[Leg]
 
 
 @click.command()
 @click.argument("model")
+@click.option("--key", metavar="NAME", help="As for a caller with this key of the file.")
 @config_option
 @json_option
-def explain(model: str, config: str | None, as_json: bool) -> None:
+def explain(model: str, key: str | None, config: str | None, as_json: bool) -> None:
     """Show where a model name leads, and why."""
     place = place_of(config)
-    way = look(place, lambda plan: Explainer(plan, place).way(model))
+    region = _region_of(key, place)
+    way = look(place, lambda plan: Explainer(plan, place).way(model, region))
     if as_json:
         print_json(way)
         return
     click.echo(f"{way.model}: {way.means}")
     _print(way.route)
+    if way.region:
+        click.echo(f"\nIts targets must answer in {way.region}.")
     for number, leg in enumerate(way.targets, 1):
         click.echo(f"\n{number}. {leg.name}{'' if leg.usable else f': cannot be asked: {leg.why}'}")
+        if leg.admitted:
+            click.echo(f"admitted: {leg.where}")
         _print(leg.values)
+
+
+def _region_of(key: str | None, place: Place) -> str:
+    """The region that a key of the file demands."""
+    if key is None:
+        return ""
+    table = place.settings.keys.get(key)
+    if table is None:
+        known = ", ".join(place.settings.keys) or "none"
+        raise NotFound(f"There is no [keys.{key}] in the file; it has: {known}.")
+    return table.region
 
 
 def _print(values: list[Value]) -> None:
@@ -100,25 +126,29 @@ class Explainer:
         text = place.path.read_text(encoding="utf-8") if place.path else ""
         self._file: Mapping[str, Any] = tomllib.loads(text)
 
-    def way(self, name: str) -> Way:
-        """The way of a name.
+    def way(self, name: str, region: str = "") -> Way:
+        """The way of a name, for callers whose targets must answer in a region.
 
         Raises:
             NotFound: it leads nowhere, and why.
         """
         try:
-            route = self._plan.resolver.resolve(name)
+            route = self._plan.resolver.find(name)
         except NotFound:
             source = self._plan.sources.get(name.partition("/")[0])
             if source is None or "/" not in name or source.usable:
                 raise
             raise NotFound(f"{source.id} cannot be asked: {source.missing}.") from None
+        if region:
+            route = narrowed(route, region)
         model = self._plan.settings.models.get(route.name)
+        legs = [self._leg(c.target, route) for c in route.candidates]
         return Way(
             model=name,
             means=self._means(name, route),
+            region=route.region,
             route=list(self._route(route, model)) if model else [],
-            targets=[self._leg(c.target, route) for c in route.candidates],
+            targets=legs + [self._barred(b, route) for b in route.barred],
         )
 
     def _means(self, name: str, route: Route) -> str:
@@ -162,7 +192,17 @@ class Explainer:
             source = self._plan.sources[target.provider]
             why = source.missing
             values = list(self._remote(source, target, route))
-        return Leg(name=target.name, usable=not why, why=why, values=values)
+        leg = Leg(name=target.name, usable=not why, why=why, values=values)
+        if not route.region:
+            return leg
+        where = inside(self._plan.sources.get(target.provider), catalogue().get(target.provider))
+        return msgspec.structs.replace(leg, admitted=True, where=where)
+
+    def _barred(self, barred: Barred, route: Route) -> Leg:
+        """A target that is left out because of where it answers."""
+        leg = self._leg(barred.target, route)
+        why = f"it must answer in {route.region}, and {barred.why}"
+        return msgspec.structs.replace(leg, usable=False, why=why, admitted=False, where=barred.why)
 
     def _local(self, target: Target) -> list[Value]:
         table = self._plan.settings.local.get(target.model)

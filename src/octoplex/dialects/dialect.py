@@ -183,8 +183,11 @@ class Encoder(Protocol):
 
     def feed(self, events: Sequence[Event]) -> bytes: ...
 
-    def fail(self, error: GatewayError) -> bytes:
-        """The in-band failure event: never anything that looks like a proper end."""
+    def fail(self, error: GatewayError, request_id: str = "") -> bytes:
+        """The in-band failure event: never anything that looks like a proper end.
+
+        `request_id` is the one that is shown, where it is not the call's own.
+        """
         ...
 
 

@@ -126,6 +126,8 @@ class Recorded:
 
 
 def _ended(error: GatewayError) -> Ended:
+    if isinstance(error, Stopping):
+        return "stopped"
     return "left" if isinstance(error, CallerLeft) else "failed"
 
 

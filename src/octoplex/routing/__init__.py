@@ -7,6 +7,7 @@ from octoplex.routing.names import Resolver
 from octoplex.routing.pick import Chooser, choosers
 from octoplex.routing.policy import DEFAULT, Breaking, Policy
 from octoplex.routing.route import Candidate, Lane, Route, Target
+from octoplex.routing.single import Singles
 
 __all__ = [
     "DEFAULT",
@@ -20,6 +21,7 @@ __all__ = [
     "Policy",
     "Resolver",
     "Route",
+    "Singles",
     "Target",
     "choosers",
 ]

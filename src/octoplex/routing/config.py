@@ -32,3 +32,4 @@ class Model(Struct, frozen=True, kw_only=True):
     allow_unpriced: bool = False
     fall_over_on_refusal: bool = False
     cheaper_when_over_budget: bool = False
+    region: str = ""

@@ -33,7 +33,7 @@ class Counted:
         self._chain = Chain(route_of, health or Health())
 
     def __call__(self, ask: Ask, /) -> Awaitable[Answer]:
-        return self._inner(ask) if ask.op == "chat" else self._count(ask)
+        return self._inner(ask) if ask.op != "count_tokens" else self._count(ask)
 
     async def _count(self, ask: Ask) -> Answer:
         route = self._route_of(ask)

@@ -24,6 +24,7 @@ from heapq import nlargest
 
 import msgspec
 
+from octoplex.routing.region import askable, within
 from octoplex.routing.route import Candidate, Route
 from octoplex.wire.ask import Ask, Call, fallback_models
 from octoplex.wire.error import InvalidCall, NotFound
@@ -64,21 +65,36 @@ class Resolver:
         self._listed = listed
         self._globs = tuple(_compiled(routes))
         self.resolve: Callable[[str], Route] = lru_cache(REMEMBERED)(self._resolve)
-        """The route of a name. Raises NotFound, or InvalidCall when two providers offer it."""
+        """The route of a name. Raises NotFound, InvalidCall when two providers offer it, or
+        OutOfRegion when none of its targets answers in the route's own region."""
         self.resolve_many: Callable[[tuple[str, ...]], Route] = lru_cache(REMEMBERED)(
             self._resolve_many
         )
         """The route that tries the targets of several names, in their order."""
 
     def route_of(self, ask: Ask) -> Route:
-        """The route of an ask: its model, then the fallbacks in its body's `models`."""
-        if isinstance(ask, Call) and "models" in ask.fields:
-            more = fallback_models(ask)
-            if more:
-                return self.resolve_many((ask.model, *more) if ask.model else more)
-        return self.resolve(ask.model)
+        """The route of an ask: its model, then the fallbacks in its body's `models`.
+
+        Raises:
+            OutOfRegion: none of its targets answers where its caller's key demands.
+        """
+        more = fallback_models(ask) if isinstance(ask, Call) and "models" in ask.fields else ()
+        if more:
+            route = self.resolve_many((ask.model, *more) if ask.model else more)
+        else:
+            route = self.resolve(ask.model)
+        region = ask.caller.region
+        return within(route, region) if region else route
 
     def _resolve(self, name: str) -> Route:
+        return askable(self.find(name))
+
+    def find(self, name: str) -> Route:
+        """The route of a name, also one without a target that may be asked.
+
+        Raises:
+            NotFound, InvalidCall: it has none.
+        """
         if len(name) > LONGEST_NAME:
             raise InvalidCall(
                 f"`model` is {len(name)} characters long; at most {LONGEST_NAME} are allowed.",
@@ -135,19 +151,21 @@ class Resolver:
                 f"`models` names {len(names)} models; 1 to {MOST_MODELS} are allowed.",
                 param="models",
             )
-        routes = [self.resolve(name) for name in dict.fromkeys(names)]
+        routes = [self.find(name) for name in dict.fromkeys(names)]
         candidates: dict[str, Candidate] = {}
         for route in routes:
             for candidate in route.candidates:
                 candidates.setdefault(candidate.target.name, candidate)
         if len(routes) == 1:
-            return routes[0]
-        return msgspec.structs.replace(
+            return askable(routes[0])
+        whole = msgspec.structs.replace(
             routes[0],
             name=",".join(dict.fromkeys(route.name for route in routes)),
             candidates=tuple(candidates.values()),
             pick="in-order",
+            barred=tuple(barred for route in routes for barred in route.barred),
         )
+        return askable(whole)
 
 
 def close_names(name: str, known: Sequence[str]) -> list[str]:

@@ -6,14 +6,14 @@ ones. What is learned about a target (its breaker, its times, its resting keys) 
 survives a reload.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
 
 from octoplex.routing.policy import DEFAULT, Policy
 from octoplex.wire.answer import Answerer
-from octoplex.wire.ask import Worst
+from octoplex.wire.ask import Operation, Worst
 
 Pick = Literal["in-order", "weighted", "fastest", "cheapest", "least-busy", "learned"]
 
@@ -21,6 +21,11 @@ Pick = Literal["in-order", "weighted", "fastest", "cheapest", "least-busy", "lea
 def unpriced(worst: Worst) -> int | None:
     """The cost of a call on a target without a price: unknown."""
     return None
+
+
+def unsaid(area: str) -> str:
+    """Why a target of which nothing is known is not in an area."""
+    return "nobody says where it answers"
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -38,6 +43,8 @@ class Target(Struct, frozen=True, kw_only=True):
     cost: Callable[[Worst], int | None] = unpriced
     """What a call would cost now, in nano-dollars; None when the target has no price."""
     policy: Policy | None = None
+    outside: Callable[[str], str] = unsaid
+    """Why it cannot be counted on to answer in an area (`eu`, `de`); "" when it can."""
 
 
 class Lane(Struct, frozen=True):
@@ -55,8 +62,17 @@ class Candidate(Struct, frozen=True):
     weight: float = 1.0
     counters: tuple[Lane, ...] = ()
     """The same keys at the provider's token count; empty where it has none."""
+    singles: Mapping[Operation, tuple[Lane, ...]] = {}
+    """The same keys for each operation of one body that the provider has."""
     missing: str = ""
     """What keeps it from being asked at all, such as "set OPENAI_API_KEY"; it has no lanes then."""
+
+
+class Barred(Struct, frozen=True):
+    """A target that is not asked because of where it answers, and why."""
+
+    target: Target
+    why: str
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -74,6 +90,10 @@ class Route(Struct, frozen=True, kw_only=True):
     cheaper_on_budget: bool = False
     """Ask a cheaper target when the caller's budget does not hold the dearer one."""
     policy: Policy = DEFAULT
+    region: str = ""
+    """The area in which its targets must answer, "" for any."""
+    barred: tuple[Barred, ...] = ()
+    """Those that do not; they are no candidates."""
 
     def policy_for(self, target: Target) -> Policy:
         """The policy of one target on this route."""

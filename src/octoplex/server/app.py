@@ -96,10 +96,14 @@ class App:
                 self._note(inbound, gateway, left(), known)
                 return  # its caller went away: everything below was cancelled, nobody waits
             if gateway.works.stopping:
-                await self._refuse(inbound, Stopping(LAST_WORDS))
+                last = Stopping(LAST_WORDS)
+                self._note(inbound, gateway, last, known)
+                await self._refuse(inbound, last)
             raise
         except Exception as error:  # noqa: BLE001 - the last line: no traceback reaches a caller
-            await self._refuse(inbound, defect(inbound, error))
+            ours = defect(inbound, error)
+            self._note(inbound, gateway, ours, known)
+            await self._refuse(inbound, ours)
 
     def _note(self, inbound: Inbound, gateway: Gateway, error: GatewayError, known: bool) -> None:
         """Record a request for an answer that ended before it became a call."""
@@ -150,10 +154,13 @@ class App:
         raise NotFound(f"There is no {path[:200]} here; GET /openapi.json lists what is.")
 
     def _face_of(self, route: Route, headers: dict[bytes, bytes]) -> str:
-        """Some paths exist in two dialects; Anthropic's clients name their version."""
-        if route.face == "either":
-            return "anthropic" if b"anthropic-version" in headers else "openai-chat"
-        return route.face
+        """Some paths exist in three dialects; Anthropic's clients name their version, Google's
+        themselves."""
+        if route.face != "either":
+            return route.face
+        if b"anthropic-version" in headers:
+            return "anthropic"
+        return "gemini" if b"x-goog-api-client" in headers else "openai-chat"
 
     def _admit(self, route: Route, inbound: Inbound, gateway: Gateway) -> None:
         line, server = inbound.line, gateway.settings.server
@@ -199,7 +206,7 @@ async def preflight(inbound: Inbound, gateway: Gateway) -> None:
     wanted = inbound.line.headers.get(b"access-control-request-headers", b"")
     names = wanted if HEADER_NAMES.fullmatch(wanted) else USUAL_HEADERS
     lines = (
-        b"access-control-allow-methods: GET, POST\r\naccess-control-max-age: 600\r\n"
+        b"access-control-allow-methods: GET, POST, DELETE\r\naccess-control-max-age: 600\r\n"
         b"access-control-allow-headers: %b\r\n" % names
     )
     await inbound.line.whole(204, inbound.cors + lines, b"")

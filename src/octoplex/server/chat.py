@@ -8,7 +8,7 @@ stream's status line is out a failure is in-band, and looks like nothing but a f
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from octoplex.assembly.arrival import Arrival, read_call, written
 from octoplex.dialects.dialect import CountFace, PathFace, Place
@@ -24,6 +24,7 @@ from octoplex.wire.event import Event, Usage, fold, unfold
 
 TRAVELLING = frozenset({b"anthropic-beta", b"traceparent", b"tracestate"})
 NO_HEADERS: dict[str, str] = {}
+PassOn = Callable[[Inbound, Call, Answer, out.Stream], Awaitable[None]]
 ESTIMATED = b"x-octoplex-estimated: true\r\n"
 
 
@@ -40,14 +41,14 @@ async def _chat_later(inbound: Inbound, gateway: Gateway) -> None:
 
 
 def _chat(inbound: Inbound, gateway: Gateway, body: bytes) -> Awaitable[None]:
-    call = _call(inbound, gateway, body, "chat")
-    return (_stream if call.stream else _whole)(inbound, gateway, call)
+    call = call_of(inbound, gateway, body, "chat")
+    return (streamed if call.stream else _whole)(inbound, gateway, call)
 
 
 async def count_tokens(inbound: Inbound, gateway: Gateway) -> None:
     """Count the tokens of a request without running it; an estimate is marked as one."""
     body = await read_body(inbound, gateway.max_body)
-    await _count(inbound, gateway, _call(inbound, gateway, body, "count_tokens"))
+    await count(inbound, gateway, call_of(inbound, gateway, body, "count_tokens"))
 
 
 async def generate(inbound: Inbound, gateway: Gateway) -> None:
@@ -56,16 +57,17 @@ async def generate(inbound: Inbound, gateway: Gateway) -> None:
     assert isinstance(face, PathFace)
     place = face.read_path(inbound.rest, inbound.line.query.decode("latin-1"))
     body = await read_body(inbound, gateway.max_body)
-    call = _call(inbound, gateway, body, place.op, place)
+    call = call_of(inbound, gateway, body, place.op, place)
     if place.op == "count_tokens":
-        await _count(inbound, gateway, call)
+        await count(inbound, gateway, call)
     elif place.stream:
-        await _stream(inbound, gateway, call, array=place.array)
+        await streamed(inbound, gateway, call, array=place.array)
     else:
         await _whole(inbound, gateway, call)
 
 
-async def _count(inbound: Inbound, gateway: Gateway, call: Call) -> None:
+async def count(inbound: Inbound, gateway: Gateway, call: Call) -> None:
+    """Answer with the number of tokens of a call."""
     answer = await gateway.answer(call)
     face = inbound.face
     assert isinstance(face, CountFace)
@@ -76,22 +78,23 @@ async def _count(inbound: Inbound, gateway: Gateway, call: Call) -> None:
     await inbound.line.whole(200, block + ESTIMATED if answer.head.estimated else block, body)
 
 
-def _call(
+def call_of(
     inbound: Inbound, gateway: Gateway, body: bytes, op: Operation, place: Place | None = None
 ) -> Call:
+    """The call in a body; from here on the gateway's record tells how it ended."""
     headers, patience = inbound.line.headers, gateway.patience
     if b"x-stainless-read-timeout" in headers:
         patience = patience.within(headers[b"x-stainless-read-timeout"])
-    travelling = NO_HEADERS if TRAVELLING.isdisjoint(headers) else _travelling(headers)
+    going_on = NO_HEADERS if TRAVELLING.isdisjoint(headers) else travelling(headers)
     arrival = Arrival(
-        inbound.id, inbound.face, inbound.started_at, patience, inbound.caller, travelling, place
+        inbound.id, inbound.face, inbound.started_at, patience, inbound.caller, going_on, place
     )
     call = read_call(arrival, body, op)
     inbound.asked = True
     return call
 
 
-def _travelling(headers: dict[bytes, bytes]) -> dict[str, str]:
+def travelling(headers: dict[bytes, bytes]) -> dict[str, str]:
     """The inbound headers that may go on to a provider; everything else stays here."""
     return {n.decode(): headers[n].decode("latin-1") for n in TRAVELLING if n in headers}
 
@@ -100,7 +103,7 @@ async def _whole(inbound: Inbound, gateway: Gateway, call: Call) -> None:
     answer = await gateway.answer(call)
     face = inbound.face
     if answer.body is None:  # the provider streamed although it was not asked to
-        body = written(face, call, fold(await _events(answer)))
+        body = written(face, call, fold(await events_of(answer)))
     elif answer.dialect == face.name:
         body = answer.body
     else:
@@ -109,14 +112,23 @@ async def _whole(inbound: Inbound, gateway: Gateway, call: Call) -> None:
     await inbound.line.whole(200, block, body)
 
 
-async def _events(answer: Answer) -> list[Event]:
+async def events_of(answer: Answer) -> list[Event]:
+    """Every event of a stream that is to be a whole reply."""
     try:
         return [event async for frame in answer for event in frame.events()]
     finally:
         answer.close()
 
 
-async def _stream(inbound: Inbound, gateway: Gateway, call: Call, *, array: bool = False) -> None:
+async def streamed(
+    inbound: Inbound,
+    gateway: Gateway,
+    call: Call,
+    *,
+    array: bool = False,
+    passing: PassOn | None = None,
+) -> None:
+    """Answer with a stream. `passing` stands in for `pass_on`."""
     kind = JSON if array else out.SSE
     comments = call.face not in NO_COMMENTS
     block = kind + inbound.id_lines().encode()
@@ -126,7 +138,7 @@ async def _stream(inbound: Inbound, gateway: Gateway, call: Call, *, array: bool
         answer = await gateway.answer(call)
         stream.block = kind + answer_headers(inbound, call, answer.head, gateway)
         try:
-            await _pass_on(inbound, call, answer, stream)
+            await (passing or pass_on)(inbound, call, answer, stream)
         except asyncio.CancelledError:
             answer.close("stopped" if gateway.works.stopping else "left")
             raise
@@ -150,11 +162,15 @@ async def _stream(inbound: Inbound, gateway: Gateway, call: Call, *, array: bool
 
 async def _fail(inbound: Inbound, call: Call, stream: out.Stream, error: GatewayError) -> None:
     """Say in-band that the stream failed; it has begun, so its status cannot."""
-    failure = inbound.face.fail_event(error, inbound.shown_id)
+    face, id_ = inbound.face, inbound.shown_id
+    if inbound.verbatim or type(error) is GatewayError:  # a defect, maybe of the encoder
+        failure = face.fail_event(error, id_)
+    else:  # it knows how to go on where it broke off
+        failure = (inbound.encoder or face.encoder(call)).fail(error, id_)
     await stream.write(failure + trailing(call), last=True)
 
 
-async def _pass_on(inbound: Inbound, call: Call, answer: Answer, stream: out.Stream) -> None:
+async def pass_on(inbound: Inbound, call: Call, answer: Answer, stream: out.Writes) -> None:
     """Write every frame; the trailing comment goes with the last, where clients hang up."""
     ended: list[Outcome] = []
 
@@ -164,11 +180,13 @@ async def _pass_on(inbound: Inbound, call: Call, answer: Answer, stream: out.Str
     face = inbound.face
     if answer.body is not None:  # the provider answered whole although a stream was asked for
         events: Sequence[Event] = unfold(answer.reply())
-        data = face.encoder(call).feed(events)
+        inbound.encoder = face.encoder(call)
+        data = inbound.encoder.feed(events)
         await stream.write(data + trailing(call), last=True)
         return
     answer.on_end(end)
-    encoder = None if answer.dialect == face.name else face.encoder(call)
+    inbound.verbatim = answer.dialect == face.name
+    encoder = inbound.encoder = None if inbound.verbatim else face.encoder(call)
     async for frame in answer:
         data = _bytes(frame) if encoder is None else encoder.feed(frame.events())
         if ended:

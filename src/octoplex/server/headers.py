@@ -9,14 +9,14 @@ from time import monotonic
 from octoplex.gateway import Gateway, header_safe
 from octoplex.server.inbound import Inbound
 from octoplex.wire.answer import Head
-from octoplex.wire.ask import Call
+from octoplex.wire.ask import Ask, Call
 from octoplex.wire.error import GatewayError, UpstreamError
 
 NO_COMMENTS = frozenset({"gemini"})
 """Faces whose SDKs take an SSE comment for an event."""
 
 
-def answer_headers(inbound: Inbound, call: Call, head: Head, gateway: Gateway) -> bytes:
+def answer_headers(inbound: Inbound, call: Ask, head: Head, gateway: Gateway) -> bytes:
     """Header lines of an opened answer (about 2 us)."""
     trail = call.trail
     attempts = trail.attempts

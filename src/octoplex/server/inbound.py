@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
-from octoplex.dialects.dialect import Face
+from octoplex.dialects.dialect import Encoder, Face
 from octoplex.server.line import Line, too_large
 from octoplex.server.out import Quiet
 from octoplex.wire.ask import ANYONE, Caller
@@ -31,6 +31,9 @@ class Inbound(Struct, gc=False):
     cors: bytes = b""
     asked: bool = False
     """It became a call: from here on the gateway's record tells how it ended."""
+    verbatim: bool = False
+    """The stream of its reply passes as it comes; every other is written by `encoder`."""
+    encoder: Encoder | None = None
 
     @property
     def shown_id(self) -> str:

@@ -56,6 +56,10 @@ class Line(Protocol):
         """
         ...
 
+    def cut(self) -> None:
+        """Break the response off, so that nobody takes it for a whole one."""
+        ...
+
     @property
     def client(self) -> str:
         """The address the connection comes from."""
@@ -160,6 +164,10 @@ class Asgi:
             start = {"type": "http.response.start", "status": 200, "headers": _pairs(block)}
             await self._send(start)
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+
+    def cut(self) -> None:
+        """Break the response off: the server closes what ends without its last piece."""
+        raise ConnectionResetError("the provider's stream broke off")
 
     def close(self) -> None:
         """The request is over; leaving no longer matters."""

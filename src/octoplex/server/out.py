@@ -2,12 +2,21 @@
 
 import asyncio
 from time import monotonic
+from typing import Protocol
 
 from octoplex.dialects.gemini import JsonArray
 from octoplex.server.line import Line
 
 COMMENT = b": keep-alive\n\n"
 SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+
+
+class Writes(Protocol):
+    """What takes the pieces of a stream."""
+
+    async def write(self, data: bytes, *, last: bool = False) -> None:
+        """Send bytes."""
+        ...
 
 
 class Stream:

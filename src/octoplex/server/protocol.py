@@ -167,6 +167,11 @@ class Direct(Struct, eq=False):
         stamp = date[0][1] if date else b""
         return b"%bdate: %b\r\n%b%b%b\r\n" % (STATUS[200], stamp, block, framing, close)
 
+    def cut(self) -> None:
+        """Break the response off, so that nobody takes it for a whole one."""
+        self._over = True
+        self._protocol.transport.abort()
+
     @property
     def client(self) -> str:
         """The address the connection comes from."""
@@ -218,6 +223,7 @@ class Direct(Struct, eq=False):
 
     def _end(self, keep: bool) -> None:
         self._over = True
+        self._body = []  # an idle connection still knows its last request
         self.task = None  # a request reachable from its own task is a reference cycle
         self._protocol.responded(keep)
 
@@ -235,13 +241,14 @@ class DoorProtocol(HttpToolsProtocol):
         self.waiting: deque[Direct] = deque()
         self.idle_at = self.loop.time()
         self.pairs: Pairs = []
-        self._in_head = True
-        self._head_size = 0
+        self._bodiless = 0
+        """Bytes since the last head was complete or body came: of a head, or of trailers."""
         self._deaf = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the requests in progress that nobody waits for them."""
         line, self.line = self.line, None
+        vars(self).pop("_newest", None)  # it knows its protocol: a cycle
         super().connection_lost(exc)
         for one in (line, *self.waiting):
             if one is not None:
@@ -253,14 +260,14 @@ class DoorProtocol(HttpToolsProtocol):
         if self._deaf:
             return
         before = self.line
-        if self._in_head:
-            self._head_size += len(data)
+        self._bodiless += len(data)
         try:
-            self.parser.feed_data(data)
-            if self._in_head and self._head_size > HEAD_CAP:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                self._decline(memoryview(data)[offer.args[0] :])
+            if self._bodiless > HEAD_CAP:
                 self._refuse()
-        except httptools.HttpParserUpgrade as offer:
-            self._decline(data[offer.args[0] :])
         except httptools.HttpParserError:
             self._refuse()
         line = self.line
@@ -282,11 +289,10 @@ class DoorProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is here: this is the next request to answer, or it waits for its turn."""
-        self._in_head = False
         pairs, parser = self.pairs, self.parser
-        if self._head_size > HEAD_CAP:
+        if self._bodiless > HEAD_CAP:
             self._bound_head(pairs)
-        self._head_size = 0
+        self._bodiless = 0
         headers = dict(pairs)
         repeated: Sequence[tuple[bytes, bytes]] = ()
         if len(headers) != len(pairs):
@@ -309,12 +315,12 @@ class DoorProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Body bytes of the newest request."""
+        self._bodiless = 0
         if self._newest.feed(body):
             self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         """The newest request is complete. Reading goes on: that is how a leaving is noticed."""
-        self._in_head = True
         self._newest.complete()
         if self.flow.read_paused and not self.waiting:
             self.flow.resume_reading()
@@ -354,15 +360,25 @@ class DoorProtocol(HttpToolsProtocol):
         else:
             self.line.hang_up()
 
-    def _decline(self, rest: bytes) -> None:
-        """Parse a request again without its offer to switch protocols (RFC 9110, 7.8).
+    def _decline(self, rest: memoryview) -> None:
+        """Go on as if no request had offered to switch protocols (RFC 9110, 7.8).
 
         The parser takes the offer for the end of HTTP and skips the body.
         """
+        while True:
+            self._parse_plainly()
+            try:
+                self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as offer:
+                rest = rest[offer.args[0] :]
+            else:
+                return
+
+    def _parse_plainly(self) -> None:
+        """Parse the head of the newest request again without its offer."""
         line = self._newest
         if line.method == "CONNECT":
-            self._refuse()
-            return
+            raise httptools.HttpParserError("a tunnel was asked for")
         if self.line is line:
             self.line = None
         else:
@@ -370,12 +386,10 @@ class DoorProtocol(HttpToolsProtocol):
         kept = [pair for pair in self.pairs if pair[0] not in OFFERS]
         lines = b"".join([b"%b: %b\r\n" % pair for pair in kept])
         version = self.parser.get_http_version().encode()
-        head = b"%b %b HTTP/%b\r\n%b\r\n" % (line.method.encode(), self.url, version, lines)
         self.parser = httptools.HttpRequestParser(self)
-        try:
-            self.parser.feed_data(head + rest)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._refuse()
+        self.parser.feed_data(
+            b"%b %b HTTP/%b\r\n%b\r\n" % (line.method.encode(), self.url, version, lines)
+        )
 
     def _refuse(self) -> None:
         """What came is no HTTP. Say so, unless an earlier request is still being answered."""

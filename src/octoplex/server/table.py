@@ -5,11 +5,12 @@ from typing import Any
 import msgspec
 
 from octoplex.gateway import Gateway
-from octoplex.server import chat, reads
+from octoplex.server import chat, operations, passing, reads, responses
 from octoplex.server.app import Route, Who
 from octoplex.server.inbound import JSON, Inbound
 
 VERSION = "0.1.0"
+PASSED = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 async def openapi(inbound: Inbound, gateway: Gateway) -> None:
@@ -28,12 +29,22 @@ def routes() -> list[Route]:
         _row("POST", "/v1/chat/completions", "key", "openai-chat", chat.chat),
         _row("POST", "/v1/messages", "key", "anthropic", chat.chat),
         _row("POST", "/v1/messages/count_tokens", "key", "anthropic", chat.count_tokens),
-        _row("POST", "/v1/responses", "key", "openai-responses", chat.chat),
-        _row("POST", "/v1/responses/input_tokens", "key", "openai-responses", chat.count_tokens),
-        _row("POST", "/v1beta/models/", "key", "gemini", chat.generate),
-        _row("POST", "/v1/models/", "key", "gemini", chat.generate),
+        _row("POST", "/v1/responses", "key", "openai-responses", responses.respond),
+        _row(
+            "POST", "/v1/responses/input_tokens", "key", "openai-responses", responses.count_tokens
+        ),
+        _row("GET", "/v1/responses/", "key", "openai-responses", responses.read),
+        _row("DELETE", "/v1/responses/", "key", "openai-responses", responses.delete),
+        _row("POST", "/v1/responses/", "key", "openai-responses", responses.cancel),
+        _row("POST", "/v1/embeddings", "key", "openai-chat", operations.embeddings),
+        _row("POST", "/v1/rerank", "key", "openai-chat", operations.rerank),
+        _row("POST", "/v1/moderations", "key", "openai-chat", operations.moderations),
+        _row("POST", "/v1/completions", "key", "openai-chat", operations.completions),
+        _row("POST", "/v1beta/models/", "key", "gemini", operations.of_gemini),
+        _row("POST", "/v1/models/", "key", "gemini", operations.of_gemini),
         _row("GET", "/v1beta/models", "key", "gemini", reads.models),
         _row("GET", "/v1beta/models/", "key", "gemini", reads.model),
+        *[_row(m, "/providers/", "key", "openai-chat", passing.passed) for m in PASSED],
         _row("GET", "/v1/models", "key", "either", reads.models),
         _row("GET", "/v1/models/", "key", "either", reads.model),
         _row("GET", "/v1/requests", "key", "openai-chat", reads.requests),
@@ -64,8 +75,9 @@ def describe() -> dict[str, Any]:
             operation["parameters"] = [
                 {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
             ]
-        if route.method == "POST":
-            content = {"application/json": {"schema": BODIES[route.face]}}
+        if route.method == "POST" and route.serve is not responses.cancel:
+            schema = OF_ONE_BODY.get(route.path) or BODIES[route.face]
+            content = {"application/json": {"schema": schema}}
             operation["requestBody"] = {"required": True, "content": content}
         paths.setdefault(path, {})[route.method.lower()] = operation
     schemes = {
@@ -100,6 +112,16 @@ def _body(required: list[str], docs: str) -> dict[str, Any]:
     }
 
 
+def _single(required: list[str], docs: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": required,
+        "properties": {"model": {"type": "string", "description": "A route, or provider/model."}},
+        "additionalProperties": True,
+        "externalDocs": {"url": docs},
+    }
+
+
 BODIES = {
     "openai-chat": _body(
         ["model", "messages"], "https://developers.openai.com/api/reference/chat-completions"
@@ -109,4 +131,13 @@ BODIES = {
     ),
     "anthropic": _body(["model", "messages"], "https://platform.claude.com/docs/en/api/messages"),
     "gemini": _body(["contents"], "https://ai.google.dev/api/generate-content"),
+}
+OPENAI = "https://developers.openai.com/api/reference/resources/"
+OF_ONE_BODY = {
+    "/v1/embeddings": _single(["model", "input"], OPENAI + "embeddings"),
+    "/v1/rerank": _single(
+        ["model", "query", "documents"], "https://docs.cohere.com/reference/rerank"
+    ),
+    "/v1/moderations": _single(["input"], OPENAI + "moderations"),
+    "/v1/completions": _single(["model", "prompt"], OPENAI + "completions"),
 }

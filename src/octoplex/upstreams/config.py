@@ -15,6 +15,18 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     total_s: float | None = None
 
 
+class Media(Struct, frozen=True, kw_only=True):
+    """`[server.media]`: what is fetched that callers name by URL."""
+
+    fetch: bool = True
+    max: str = "20 MB"
+    total: str = "50 MB"
+    wait_s: float = 20.0
+    hosts: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    http: bool = False
+
+
 class Provider(Struct, frozen=True, kw_only=True):
     """`[providers.NAME]`: a row of the catalogue, or anything that speaks a known dialect."""
 

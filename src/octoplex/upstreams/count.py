@@ -28,6 +28,7 @@ from octoplex.dialects.dialect import Counter, Traits
 from octoplex.dialects.verbatim import join
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
+from octoplex.upstreams.fetch import Fetcher
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import MEDIA_TOKENS, Ask, Call
 from octoplex.wire.chat import Chat, Media, Part, TextPart, ToolCall, ToolResult
@@ -123,8 +124,8 @@ class Counting(Struct, frozen=True, kw_only=True):
 class CountUpstream:
     """The Answerer that has one target count, with one key. Nothing is billed for it."""
 
-    def __init__(self, spec: Counting, client: Sender) -> None:
-        self._spec, self._client = spec, client
+    def __init__(self, spec: Counting, client: Sender, fetch: Fetcher | None = None) -> None:
+        self._spec, self._client, self._fetch = spec, client, fetch
         self._model = Raw(msgspec.json.encode(spec.traits.model))
         self._now = asyncio.get_running_loop().time
 
@@ -137,6 +138,8 @@ class CountUpstream:
         if not isinstance(ask, Call):
             raise InvalidCall(f"The provider {self._spec.provider} does not take {ask.op}.")
         spec = self._spec
+        if self._fetch is not None and ask.may_hold_media and ask.face != spec.dialect.name:
+            ask = await self._fetch.fill(ask, spec.dialect.name, spec.traits.model)
         request = self._request(ask)
         limits = Limits(
             connect_s=spec.connect_s,

@@ -29,11 +29,14 @@ OUTPUT_WHEN_UNKNOWN = 4_096
 
 
 class Tariff(Struct, frozen=True, kw_only=True):
-    """What a target costs. `price` looks it up now; None: unknown. `free`: a local model."""
+    """What a target costs. `free`: a local model.
+
+    `price` looks it up now, for a service tier ("": the usual one); None: unknown.
+    """
 
     provider: str
     model: str
-    price: Callable[[], Price | None]
+    price: Callable[[str], Price | None]
     output_cap: int | None
     free: bool = False
     allow_unpriced: bool = False
@@ -46,7 +49,7 @@ class Tariff(Struct, frozen=True, kw_only=True):
         return price.reserve_nano(worst.input_tokens, output * worst.n)
 
 
-def no_price() -> Price | None:
+def no_price(tier: str) -> Price | None:
     """The price of what nobody bills."""
     return None
 
@@ -66,11 +69,12 @@ class Metered:
             OverBudget: the caller's budget does not hold it.
             Forbidden: the target has no price and the caller has a dollar budget.
         """
-        if ask.op != "chat":
+        if ask.op == "count_tokens":
             return await self._inner(ask)
         tariff, caller, trail = self._tariff, ask.caller, ask.trail
         worst = ask.worst_case()
-        price = tariff.price()
+        tier = ask.tier
+        price = tariff.price(tier)
         if price is None:
             nano, version = 0, ""
             if caller.budgeted and not (tariff.free or tariff.allow_unpriced):
@@ -98,10 +102,25 @@ class Metered:
             _failed(ask, hold, price, error)
             raise
         if type(answer) is Whole:  # it has ended: no need to be told
+            if answer.usage.tier != tier:
+                price = tariff.price(answer.usage.tier)
             _charge(ask, hold, price, answer.head, "done", answer.usage)
         else:
-            answer.on_end(partial(_charge, ask, hold, price, answer.head))
+            answer.on_end(partial(self._ended, ask, hold, price, answer.head))
         return answer
+
+    def _ended(
+        self,
+        ask: Ask,
+        hold: Hold,
+        price: Price | None,
+        head: Head,
+        outcome: Outcome,
+        usage: Usage,
+    ) -> None:
+        if usage.tier != ask.tier and not usage.estimated:
+            price = self._tariff.price(usage.tier)
+        _charge(ask, hold, price, head, outcome, usage)
 
 
 def _unpriced(tariff: Tariff) -> Forbidden:

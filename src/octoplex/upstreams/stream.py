@@ -130,7 +130,10 @@ class Streamed:
         try:
             while not wire:
                 if self._ending.outcome is not None:
-                    raise StopAsyncIteration
+                    if self._decoder is None or self._ending.outcome != "done":
+                        raise StopAsyncIteration
+                    # No marker came with the end: what the decoder owes comes alone.
+                    return Frame(b"", None, self._decode(b""))
                 if self._scanner.error is not None:
                     raise self._scanner.error
                 wire = await self._more()
@@ -193,7 +196,8 @@ class Streamed:
             self._decoder = self._dialect.decoder()
         events = self._decoder.feed(wire)
         if self._ending.outcome is not None:
-            return [*events, *self._decoder.end()]
+            events = [*events, *self._decoder.end()]
+            self._decoder = None
         return events
 
     def _usage(self) -> Usage:

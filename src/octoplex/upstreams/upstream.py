@@ -23,12 +23,14 @@ from octoplex.dialects.gemini.head import with_limit
 from octoplex.dialects.verbatim import join
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
+from octoplex.upstreams.fetch import Fetcher
 from octoplex.upstreams.reading import Reading
 from octoplex.upstreams.stream import Patience, Streamed
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import BYTES_PER_TOKEN, Ask, Call
 from octoplex.wire.error import (
     DeadlinePassed,
+    GatewayError,
     InvalidCall,
     UpstreamBroken,
     UpstreamError,
@@ -98,8 +100,9 @@ class Sending(Struct, frozen=True, gc=False):
 class Upstream:
     """The Answerer of one target and one key."""
 
-    def __init__(self, spec: Spec, client: Sender) -> None:
-        self._spec, self._client = spec, client
+    def __init__(self, spec: Spec, client: Sender, fetch: Fetcher | None = None) -> None:
+        """`fetch` gets what a caller names by URL and the target needs as bytes."""
+        self._spec, self._client, self._fetch = spec, client, fetch
         self._model = Raw(msgspec.json.encode(spec.traits.model))
         self._preferred = next(iter(spec.wires.values()))
         self._now = asyncio.get_running_loop().time
@@ -112,6 +115,8 @@ class Upstream:
         """
         if not isinstance(ask, Call):
             raise InvalidCall(f"The provider {self._spec.provider} does not take {ask.op}.")
+        if self._fetch is not None and ask.may_hold_media and ask.face not in self._spec.wires:
+            ask = await self._fetch.fill(ask, self._preferred.dialect.name, self._spec.traits.model)
         sending = self._sending(ask)
         request = sending.request
         try:
@@ -124,12 +129,8 @@ class Upstream:
             left.reached = request.reached  # type: ignore[attr-defined]
             raise
         except DeadlinePassed as late:
-            if self._now() < ask.deadline_at:  # the target's own limit: another may be quicker
-                slow = UpstreamSlow(f"{self._spec.provider} did not finish within its limit.")
-                slow.reached = request.reached
-                raise slow from None
-            late.reached = request.reached
-            raise
+            spent = self._now() >= ask.deadline_at
+            raise outlasted(late, request.reached, spent, self._spec.provider) from None
 
     def _sending(self, call: Call) -> "Sending":
         """What goes out: verbatim where the provider speaks the caller's dialect."""
@@ -277,6 +278,16 @@ class Upstream:
         error = wire.dialect.decode_error(response.status, response.headers, body)
         error.target = f"{self._spec.provider}/{self._spec.traits.model}"
         return error
+
+
+def outlasted(late: DeadlinePassed, reached: bool, spent: bool, provider: str) -> GatewayError:
+    """What a deadline means: the caller's own is `spent`, or the target's limit has passed."""
+    if spent:
+        late.reached = reached
+        return late
+    slow = UpstreamSlow(f"{provider} did not finish within its limit.")  # another may be quicker
+    slow.reached = reached
+    return slow
 
 
 def decoded(reply: Reply) -> Callable[[bytes], Reply]:

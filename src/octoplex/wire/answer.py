@@ -35,6 +35,8 @@ class Head(Struct):
     nano: int = 0
     estimated: bool = False
     usage: Usage = NO_USAGE
+    content_type: str = "application/json"
+    """Of a body that passes as it came."""
 
 
 class Frame:

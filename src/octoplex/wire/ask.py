@@ -19,7 +19,7 @@ from msgspec import Raw, Struct
 from octoplex.wire.chat import Chat, Media, TextPart, ToolResult
 from octoplex.wire.error import InvalidCall
 
-Operation = Literal["chat", "count_tokens"]
+Operation = Literal["chat", "count_tokens", "embed", "rerank", "moderate", "complete", "pass"]
 
 MEDIA_TOKENS = 1_000
 """Tokens reserved for an image or a page whose true count only the provider knows."""
@@ -37,13 +37,15 @@ class Worst(Struct, frozen=True, gc=False):
 class Caller(Struct, frozen=True):
     """Who asks: the key's id and name, and its tenant ("" without keys).
 
-    `budgeted` says that a dollar budget applies, so that no call may be open-ended.
+    `budgeted` says that a dollar budget applies, so that no call may be open-ended;
+    `region` is the area in which its targets must answer, "" for any.
     """
 
     id: str = ""
     name: str = ""
     tenant: str = ""
     budgeted: bool = False
+    region: str = ""
 
 
 ANYONE = Caller()
@@ -74,6 +76,8 @@ class Trail(Struct, kw_only=True):
     """Attempts that were paid for so far: the number of the next one's row."""
     nano: int = 0
     estimated: bool = False
+    fetched: dict[tuple[str, str], Media] | None = None
+    """Media by kind and URL whose bytes were fetched for one attempt, for those after it."""
 
 
 class Ask(Struct):
@@ -94,10 +98,44 @@ class Ask(Struct):
     caller: Caller = ANYONE
     headers: dict[str, str] = {}
     trail: Trail = msgspec.field(default_factory=Trail)
+    tier: str = ""
+    """The service tier that is asked for, "" for the usual one."""
 
     def worst_case(self) -> Worst:
         """The most this can use, for a reservation."""
         return Worst(_tokens(len(self.raw)), 0)
+
+
+class Single(Ask):
+    """An operation of one body in and one body out. `fields` are the members of its body.
+
+    `output_tokens` None: the caller set no limit.
+    """
+
+    fields: dict[str, Raw] = {}
+    output_tokens: int | None = 0
+    n: int = 1
+
+    def worst_case(self) -> Worst:
+        """Bytes of the body / 3 rounded up, and the output that was asked for."""
+        return Worst(_tokens(len(self.raw)), self.output_tokens, self.n)
+
+
+class Passed(Ask):
+    """A request that goes to one provider as it came.
+
+    `path` is path and query below the provider's base, `sent` the headers that go on.
+    `generates`: its body names a model, so it may be billed by tokens.
+    """
+
+    method: str = "GET"
+    path: str = ""
+    sent: tuple[tuple[str, str], ...] = ()
+    generates: bool = False
+
+    def worst_case(self) -> Worst:
+        """The body's bytes / 3 and as much output as the model has; nothing without a model."""
+        return Worst(_tokens(len(self.raw)), None) if self.generates else Worst(0, 0)
 
 
 def _nobody(call: "Call") -> Chat:

@@ -7,6 +7,7 @@ GatewayError
     Unauthorized         401  no key, an unknown key, a revoked key
     OverBudget           402  the caller's own budget is spent
     Forbidden            403  the key may not do this
+    OutOfRegion          403  no target answers in the area that the route or the key demands
     NotFound             404  no such route, model or record
     WrongMethod          405  the path exists, this method does not
     CallerSlow           408  the caller's body did not arrive in time
@@ -92,6 +93,15 @@ class Forbidden(CallerError):
     """The key is good but may not do this."""
 
     code, status = "forbidden", 403
+
+
+class OutOfRegion(CallerError):
+    """No target of the route answers in the area that it, or the caller's key, demands.
+
+    The message says why of each. Facts: `param`, `region`.
+    """
+
+    code, status = "out_of_region", 403
 
 
 class NotFound(CallerError):

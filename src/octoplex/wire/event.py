@@ -21,7 +21,10 @@ StopReason = Literal["end", "length", "stop_sequence", "tool", "refusal", "pause
 
 
 class Usage(Struct, frozen=True, gc=False):
-    """Tokens as the provider billed them; `estimated` when it did not say."""
+    """Tokens as the provider billed them; `estimated` when it did not say.
+
+    `tier` is the service it billed, in its own words (`priority`, `flex`), "" for the usual one.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -30,6 +33,7 @@ class Usage(Struct, frozen=True, gc=False):
     cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
+    tier: str = ""
 
 
 NO_USAGE = Usage()

@@ -131,10 +131,10 @@ class AnthropicEncoder:
                 self._delta(event, out)
         return b"".join(out)
 
-    def fail(self, error: GatewayError) -> bytes:
+    def fail(self, error: GatewayError, request_id: str = "") -> bytes:
         """The in-band failure event; nothing may follow it."""
         self._done = True
-        return write_fail_event(error, self._request_id)
+        return write_fail_event(error, request_id or self._request_id)
 
     def _streams_text(self, event: TextDelta) -> bool:
         """Whether the text belongs to the one open block."""

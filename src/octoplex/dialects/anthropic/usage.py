@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.anthropic.shapes import UNREADABLE
+from octoplex.dialects.tier import USUAL
 from octoplex.wire.event import Usage
 
 _MOST_TOKENS = 10**12
@@ -44,6 +45,7 @@ class Counts(Struct, gc=False):
     cache_creation_input_tokens: Count = None
     cache_creation: _Written | None = None
     output_tokens_details: _Details | None = None
+    service_tier: str | None = None
 
     def merged(self, later: "Counts") -> "Counts":
         """These counts after a later, cumulative report."""
@@ -55,6 +57,7 @@ class Counts(Struct, gc=False):
             _last(self.cache_creation_input_tokens, read.cache_creation_input_tokens),
             self.cache_creation if read.cache_creation is None else read.cache_creation,
             later.output_tokens_details or self.output_tokens_details,
+            later.service_tier or self.service_tier,
         )
 
     def _says_input(self) -> bool:
@@ -73,6 +76,7 @@ class Counts(Struct, gc=False):
             written = max(written, hour + five)
         output, details = _count(self.output_tokens), self.output_tokens_details
         reasoning = _count(details.thinking_tokens) if details is not None else 0
+        tier = self.service_tier or ""
         return Usage(
             input_tokens=fresh + cached + written,
             output_tokens=output,
@@ -80,6 +84,7 @@ class Counts(Struct, gc=False):
             cache_write_tokens=written,
             cache_write_1h_tokens=hour,
             reasoning_tokens=min(reasoning, output),
+            tier="" if tier in USUAL else tier,
         )
 
 

@@ -182,7 +182,7 @@ def _media(part: Parts, path: str) -> list[Media]:
     if "fileData" in part:
         file = read(_file, part["fileData"], f"{path}.fileData")
         uri, kind = file.fileUri, _kind(file.mimeType or "", path)
-        if uri.startswith("https://") and not uri.startswith(_FILES):
+        if uri.startswith(("https://", "http://", "data:")) and not uri.startswith(_FILES):
             return [Media(kind=kind, url=uri, media_type=file.mimeType)]
         return [Media(kind=kind, file_id=uri, media_type=file.mimeType)]
     return []

@@ -138,10 +138,10 @@ class ChatEncoder:
         """The wire bytes of whole chunks for these events."""
         return b"".join([self._write(event) for event in events])
 
-    def fail(self, error: GatewayError) -> bytes:
+    def fail(self, error: GatewayError, request_id: str = "") -> bytes:
         """The in-band failure event; nothing comes after it."""
         self._ended = True
-        return write_fail_event(error, self._request_id)
+        return write_fail_event(error, request_id or self._request_id)
 
     def _write(self, event: Event) -> bytes:
         if self._ended:

@@ -30,6 +30,7 @@ from octoplex.dialects.openai_chat.shapes import (
     usage_of,
 )
 from octoplex.dialects.openai_chat.verdict import judge_in_band
+from octoplex.dialects.tier import tiered
 from octoplex.wire.error import UpstreamError
 from octoplex.wire.event import StopReason, Usage
 
@@ -55,6 +56,7 @@ class _Chunk(Struct):
     usage: WireUsage | None = None
     error: WireError = None
     x_groq: Groq | None = None
+    service_tier: str | None = None
 
 
 class _OddChoice(Struct):
@@ -128,7 +130,7 @@ class ChatScanner:
             return False
         usage = chunk.usage or (chunk.x_groq and chunk.x_groq.usage)
         if usage:
-            self.usage = usage_of(usage) or self.usage
+            self.usage = tiered(usage_of(usage), chunk.service_tier) or self.usage
             if not chunk.choices and self._hide_usage:
                 return False
         if not self.model:

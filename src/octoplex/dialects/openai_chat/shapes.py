@@ -116,6 +116,7 @@ class Wire(Struct):
     usage: WireUsage | None = None
     error: WireError = None
     x_groq: Groq | None = None
+    service_tier: str | None = None
 
 
 _members = msgspec.json.Decoder(dict[str, Raw]).decode

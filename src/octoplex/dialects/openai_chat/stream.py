@@ -36,6 +36,7 @@ from octoplex.dialects.openai_chat.shapes import (
 from octoplex.dialects.openai_chat.toolcalls import arguments_of, content_of, made_id
 from octoplex.dialects.openai_chat.verdict import judge_in_band
 from octoplex.dialects.openai_chat.whole import UNKNOWN_USAGE, settled_stop
+from octoplex.dialects.tier import tiered
 from octoplex.wire.event import (
     Event,
     Finished,
@@ -144,7 +145,7 @@ class ChatDecoder:
                 self._choice(choice, data, events)
         usage = chunk.usage or (chunk.x_groq and chunk.x_groq.usage)
         if usage:
-            self._usage = usage_of(usage) or self._usage
+            self._usage = tiered(usage_of(usage), chunk.service_tier) or self._usage
 
     def _choice(self, choice: Choice, data: bytes, events: list[Event]) -> None:
         said = choice.delta or choice.message

@@ -32,6 +32,7 @@ from octoplex.dialects.openai_chat.shapes import (
 )
 from octoplex.dialects.openai_chat.toolcalls import arguments_of, content_of, made_id
 from octoplex.dialects.openai_chat.verdict import judge_in_band, read_problem
+from octoplex.dialects.tier import tiered
 from octoplex.wire.event import (
     Block,
     Refusal,
@@ -57,6 +58,7 @@ class _Light(Struct):
     choices: list[_LightChoice] | None = None
     usage: WireUsage | None = None
     error: WireError = None
+    service_tier: str | None = None
 
 
 _read_light = msgspec.json.Decoder(_Light).decode
@@ -77,7 +79,7 @@ def read_whole(body: bytes) -> Seen:
     reason = light.choices[0].finish_reason if light.choices else None
     return Seen(  # by position: half of what keywords cost
         light.model or "",
-        usage_of(light.usage) if light.usage else None,
+        tiered(usage_of(light.usage), light.service_tier) if light.usage else None,
         _stop(reason, body),
     )
 
@@ -106,7 +108,7 @@ def decode_reply(body: bytes) -> Reply:
             tools=any(isinstance(b, ToolUse) for b in blocks),
             refused=any(isinstance(b, Refusal) for b in blocks),
         ),
-        usage=(wire.usage and usage_of(wire.usage)) or UNKNOWN_USAGE,
+        usage=(wire.usage and tiered(usage_of(wire.usage), wire.service_tier)) or UNKNOWN_USAGE,
     )
 
 

@@ -1,0 +1,97 @@
+"""Where the targets of a configuration answer, and which areas its file may demand.
+
+What the catalogue knows holds for the URL of the catalogue only. Of any other URL, and of a
+provider that no row describes, the file's own `region` is all that is known.
+
+Not promised: that an operator's word is true.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from octoplex.catalog.provider import Provider as Row
+from octoplex.catalog.provider import catalogue
+from octoplex.catalog.regions import answers_in, region_names, regions
+from octoplex.settings import Settings
+from octoplex.upstreams.source import Source
+from octoplex.wire.error import BadConfig
+
+UNION = "eu"
+"""The one area that is made of countries."""
+MOST = 8
+"""Regions that are named as advice."""
+
+
+def here(area: str) -> str:
+    """A model on this machine answers where its owner runs it: in every area."""
+    return ""
+
+
+def outside(source: Source, row: Row | None, area: str) -> str:
+    """Why a provider cannot be counted on to answer in an area; "" when it can."""
+    if row is None:
+        return _outside_by_word(source, area)
+    if source.moved and not source.region and row.residency and not row.local:
+        return "its base_url is not the catalogue's, so nobody says where it answers"
+    if answers_in(row, source.region, area):
+        return ""
+    if row.forwards:
+        return "it hands requests on to others, wherever they are"
+    if source.region:
+        return f"it is asked in {source.region}"
+    if row.residency:
+        return f"it answers in {' and '.join(row.residency)}"
+    fits = [name for name in region_names(row) if answers_in(row, name, area)][:MOST]
+    said = "nobody says where it answers"
+    if fits:
+        said += f"; set [providers.{source.id}] region to one of: {', '.join(fits)}"
+    return said
+
+
+def _outside_by_word(source: Source, area: str) -> str:
+    """The same of a provider that only the file describes: its `region` is all there is."""
+    region = source.region
+    if not region:
+        return f"nobody says where it answers; set [providers.{source.id}] region"
+    every = [(name, set(areas)) for cloud in regions().values() for name, areas in cloud.items()]
+    if region == area or any(region == name and area in areas for name, areas in every):
+        return ""
+    if area == UNION and any({region, UNION} <= areas for _, areas in every):
+        return ""
+    return f"it is asked in {region}"
+
+
+def inside(source: Source | None, row: Row | None) -> str:
+    """By what a provider that is admitted answers where it does."""
+    if source is None or (row is not None and row.local):
+        return "it runs where this gateway's owner runs it"
+    if source.region:
+        return f"it is asked in {source.region}"
+    return f"it answers in {' and '.join(row.residency) if row else 'no known place'}"
+
+
+def check_areas(settings: Settings) -> None:
+    """Refuse an area that nothing can answer in: mostly a slip.
+
+    Raises:
+        BadConfig: naming the table and the nearest word.
+    """
+    demands = {f"[models.{name}]": model.region for name, model in settings.models.items()}
+    demands |= {f"[keys.{name}]": key.region for name, key in settings.keys.items()}
+    demands = {where: area for where, area in demands.items() if area}
+    if not demands:
+        return
+    known = set(_areas()) | {p.region for p in settings.providers.values() if p.region}
+    for where, area in demands.items():
+        if area not in known:
+            near = get_close_matches(area.lower(), sorted(known), 1)
+            advice = f'did you mean "{near[0]}"?' if near else 'write such as "eu", "de" or "us".'
+            raise BadConfig(f'{where} region: "{area}" is no area that is known; {advice}')
+
+
+def _areas() -> Iterable[str]:
+    for cloud in regions().values():
+        for name, areas in cloud.items():
+            yield from (name, *areas)
+    for row in catalogue().values():
+        yield from (*row.residency, *row.regions)

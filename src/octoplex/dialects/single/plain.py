@@ -1,0 +1,106 @@
+"""An operation in the caller's own shape: the body passes but for `model`, the reply as it is.
+
+Usage is read where vendors put it: `usage` of OpenAI, Voyage and Jina, `meta.billed_units`
+of Cohere.
+
+References: https://developers.openai.com/api/reference/resources/embeddings,
+https://docs.cohere.com/reference/rerank, https://api.jina.ai/redoc
+
+Not promised: anything about members that are not named here; they are the provider's.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec import Raw, Struct
+
+from octoplex.dialects.broken import readable
+from octoplex.dialects.dialect import Encoded
+from octoplex.dialects.openai_chat.verdict import judge_status
+from octoplex.dialects.single.gemini_face import HINTS
+from octoplex.dialects.single.shape import Told
+from octoplex.dialects.verbatim import join
+from octoplex.wire.error import UpstreamError
+from octoplex.wire.event import Usage
+
+_MOST_TOKENS = 10**12
+_NOT_HERE = frozenset({"models", *HINTS})
+
+
+class Bill(Struct):
+    """`usage` as OpenAI, Voyage and Jina send it."""
+
+    prompt_tokens: int | float | None = None
+    completion_tokens: int | float | None = None
+    total_tokens: int | float | None = None
+
+
+class _Units(Struct):
+    input_tokens: int | float | None = None
+    search_units: int | float | None = None
+
+
+class Meta(Struct):
+    """`meta` as Cohere sends it."""
+
+    billed_units: _Units | None = None
+
+
+class _Reply(Struct):
+    model: str | None = None
+    usage: Bill | None = None
+    meta: Meta | None = None
+
+
+_read = msgspec.json.Decoder(_Reply).decode
+
+
+class Plain:
+    """Implements `Shape` for a provider that takes the caller's shape.
+
+    `now` is Unix time in seconds: dates in `retry-after` are relative to it.
+    """
+
+    def __init__(self, path: str, now: Callable[[], float] = time.time) -> None:
+        self._path, self._now = path, now
+
+    def path_for(self, model: str) -> str:
+        return self._path
+
+    def write(self, fields: Mapping[str, Raw], model: str) -> Encoded:
+        kept = {name: raw for name, raw in fields.items() if name not in _NOT_HERE}
+        dropped = tuple(name for name in HINTS if name in fields)
+        return Encoded(join({**kept, "model": Raw(msgspec.json.encode(model))}), dropped)
+
+    def read(self, body: bytes, fields: Mapping[str, Raw], model: str) -> Told:
+        reply = readable(_read, body)
+        return Told(body, billed(reply.usage, reply.meta), reply.model or "")
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        return judge_status(status, headers, body, self._now())
+
+
+def billed(usage: Bill | None, meta: Meta | None) -> Usage | None:
+    """The tokens of a bill; a search that is billed as such has none."""
+    if usage is not None:
+        output = count(usage.completion_tokens)
+        read = usage.prompt_tokens
+        if read is None and usage.total_tokens is not None:
+            read = count(usage.total_tokens) - output
+        return None if read is None else Usage(count(read), output)
+    units = meta.billed_units if meta is not None else None
+    if units is None or (units.input_tokens is None and units.search_units is None):
+        return None
+    return Usage(count(units.input_tokens))
+
+
+def read_bill(body: bytes) -> Usage | None:
+    """The bill of a JSON reply of whatever operation, where most vendors put it."""
+    reply = _read(body)
+    return billed(reply.usage, reply.meta)
+
+
+def count(number: int | float | None) -> int:
+    """A possible number of tokens."""
+    return 0 if number is None else int(min(max(number, 0), _MOST_TOKENS))

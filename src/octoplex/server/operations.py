@@ -1,0 +1,117 @@
+"""The doors of one body in and one body out: embeddings, reranking, moderations, completions.
+
+They are asks on the one spine: reserved, metered, limited, recorded and failed over like
+chat. The body is checked for what routing and money need, and is the provider's to judge
+otherwise. Errors are in OpenAI's shape, which the SDKs of all four read.
+"""
+
+from msgspec import Raw
+
+from octoplex.dialects.members import count_of, model_of, stream_of, wrong
+from octoplex.dialects.single.gemini_face import VERBS, read_embed, write_embed
+from octoplex.dialects.verbatim import split
+from octoplex.gateway import Gateway
+from octoplex.server.chat import generate, travelling
+from octoplex.server.headers import answer_headers
+from octoplex.server.inbound import JSON, Inbound, read_body
+from octoplex.wire.ask import Operation, Single, Trail
+from octoplex.wire.error import Unsupported
+
+NEEDS: dict[Operation, tuple[tuple[str, str], ...]] = {
+    "embed": (("input", "a text, or a list of texts"),),
+    "rerank": (("query", "a text"), ("documents", "a list of texts")),
+    "moderate": (("input", "a text, or a list of inputs"),),
+    "complete": (("prompt", "a text"),),
+}
+EXAMPLES: dict[Operation, str] = {
+    "embed": "openai/text-embedding-3-small",
+    "rerank": "cohere/rerank-v3.5",
+    "moderate": "openai/omni-moderation-latest",
+    "complete": "openai/gpt-3.5-turbo-instruct",
+}
+USUAL_COMPLETION = 16
+"""Tokens that a completion has when nobody says otherwise (OpenAI's reference)."""
+
+
+async def embeddings(inbound: Inbound, gateway: Gateway) -> None:
+    """Turn texts into vectors, in OpenAI's shape."""
+    await _serve("embed", inbound, gateway)
+
+
+async def rerank(inbound: Inbound, gateway: Gateway) -> None:
+    """Rank documents by a query, in the shape that Cohere and Jina share."""
+    await _serve("rerank", inbound, gateway)
+
+
+async def moderations(inbound: Inbound, gateway: Gateway) -> None:
+    """Say what a moderation model finds in texts or images, in OpenAI's shape."""
+    await _serve("moderate", inbound, gateway)
+
+
+async def completions(inbound: Inbound, gateway: Gateway) -> None:
+    """Complete a text (OpenAI's older dialect), whole."""
+    await _serve("complete", inbound, gateway)
+
+
+async def of_gemini(inbound: Inbound, gateway: Gateway) -> None:
+    """Answer a request whose URL names the model and the operation, as Gemini's do."""
+    model, _, verb = inbound.rest.rpartition(":")
+    if verb not in VERBS:
+        await generate(inbound, gateway)
+        return
+    body = await read_body(inbound, gateway.max_body)
+    fields = read_embed(split(body), model, verb)
+    ask = _asked("embed", inbound, gateway, body, fields)
+    answer = await gateway.answer(ask)
+    block = JSON + answer_headers(inbound, ask, answer.head, gateway)
+    await inbound.line.whole(200, block, write_embed(answer.body or b"{}", verb))
+
+
+async def _serve(op: Operation, inbound: Inbound, gateway: Gateway) -> None:
+    body = await read_body(inbound, gateway.max_body)
+    ask = _asked(op, inbound, gateway, body, split(body))
+    answer = await gateway.answer(ask)
+    block = JSON + answer_headers(inbound, ask, answer.head, gateway)
+    await inbound.line.whole(200, block, answer.body or b"{}")
+
+
+def _asked(
+    op: Operation, inbound: Inbound, gateway: Gateway, body: bytes, fields: dict[str, Raw]
+) -> Single:
+    """Check what routing and money need.
+
+    Raises:
+        InvalidCall, Unsupported: naming the field, its value and what to send.
+    """
+    if op == "moderate" and "model" not in fields:  # the SDKs leave it out
+        fields["model"] = Raw(b'"%b"' % EXAMPLES[op].encode())
+    model = model_of(fields, EXAMPLES[op])
+    for name, wanted in NEEDS[op]:
+        if bytes(fields.get(name) or b"null") in (b"null", b"[]", b'""'):
+            raise wrong(name, None, wanted)
+    output: int | None = 0
+    if op == "complete":
+        if stream_of(fields):
+            raise Unsupported(
+                "Streamed completions are not offered; use /v1/chat/completions.", param="stream"
+            )
+        output = count_of(fields, "max_tokens") or USUAL_COMPLETION
+    ask = Single(
+        inbound.id,
+        inbound.face.name,
+        model,
+        body,
+        inbound.started_at + gateway.patience.plain_s,
+        inbound.started_at,
+        op,
+        False,
+        inbound.caller,
+        travelling(inbound.line.headers),
+        Trail(),
+        "",
+        fields,
+        output,
+        max(count_of(fields, "n") or 1, count_of(fields, "best_of") or 1),
+    )
+    inbound.asked = True
+    return ask

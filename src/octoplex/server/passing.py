@@ -1,0 +1,119 @@
+"""`/providers/{id}/...`: any other call to a provider, with key, budget, limit and record applied.
+
+What goes on are method, path, query, body and most headers; what stays here are the caller's
+credentials and cookies, and whatever belongs to one connection. The path is taken from the
+request line as it was decoded, quoted anew, and may not climb.
+"""
+
+import asyncio
+from urllib.parse import parse_qsl, quote, urlencode
+
+import msgspec
+from msgspec import Struct
+
+from octoplex.dialects.members import UNREADABLE
+from octoplex.gateway import Gateway, header_safe
+from octoplex.server import out
+from octoplex.server.headers import answer_headers
+from octoplex.server.inbound import Inbound, read_body
+from octoplex.upstreams.passing import NO_MODEL, PASS
+from octoplex.wire.answer import Answer
+from octoplex.wire.ask import Passed, Trail
+from octoplex.wire.error import GatewayError, InvalidCall
+
+STAYS = frozenset(
+    {
+        *(b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key", b"cookie"),
+        *(b"host", b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"expect"),
+        *(b"content-length", b"transfer-encoding", b"accept-encoding", b"content-encoding"),
+        *(b"proxy-authorization", b"proxy-connection", b"forwarded", b"origin", b"referer"),
+        *(b"user-agent", b"http2-settings", b"x-request-id"),
+    }
+)
+FAMILIES = (b"x-forwarded-", b"x-octoplex-", b"sec-", b"proxy-", b"cf-")
+
+
+class _Named(Struct):
+    model: str | None = None
+
+
+_named = msgspec.json.Decoder(_Named).decode
+
+
+async def passed(inbound: Inbound, gateway: Gateway) -> None:
+    """Pass a call on to a provider, with its key in place of the caller's."""
+    body = await read_body(inbound, gateway.max_body)
+    ask = _asked(inbound, gateway, body)
+    inbound.asked = True
+    answer = await gateway.answer(ask)
+    kind = header_safe(answer.head.content_type).encode()
+    block = b"content-type: %b\r\n" % kind + answer_headers(inbound, ask, answer.head, gateway)
+    if answer.body is None:
+        await _stream(inbound, gateway, answer, block)
+    else:
+        await inbound.line.whole(answer.head.status, block, answer.body)
+
+
+def _asked(inbound: Inbound, gateway: Gateway, body: bytes) -> Passed:
+    """Read whom it is for.
+
+    Raises:
+        InvalidCall: the path names no provider, or climbs.
+    """
+    provider, _, rest = inbound.rest.partition("/")
+    if not rest or any(part in ("..", ".") for part in rest.split("/")):
+        raise InvalidCall("Send /providers/PROVIDER/PATH, without . or .. in it.", param="path")
+    line = inbound.line
+    pairs = parse_qsl(line.query.decode("latin-1"), keep_blank_values=True)
+    kept = [pair for pair in pairs if pair[0] != "key"]
+    path = "/" + quote(rest, safe="/:@!$&'()*+,;=-._~") + ("?" + urlencode(kept) if kept else "")
+    model = _model(body)
+    return Passed(
+        id=inbound.id,
+        face=inbound.face.name,
+        model=f"{PASS}{provider}/{model or NO_MODEL}",
+        raw=body,
+        deadline_at=inbound.started_at + gateway.patience.stream_s,
+        started_at=inbound.started_at,
+        op="pass",
+        caller=inbound.caller,
+        trail=Trail(),
+        method=line.method,
+        path=path,
+        sent=_travelling(line.headers),
+        generates=bool(model),
+    )
+
+
+def _model(body: bytes) -> str:
+    """The model that a JSON body names."""
+    try:
+        return _named(body).model or ""
+    except UNREADABLE:
+        return ""
+
+
+def _travelling(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in headers.items()
+        if name not in STAYS and not name.startswith(FAMILIES)
+    )
+
+
+async def _stream(inbound: Inbound, gateway: Gateway, answer: Answer, block: bytes) -> None:
+    """Hand bytes on as they come. A stream that breaks off is cut off here too."""
+    stream = out.Stream(inbound.line, block)
+    try:
+        async for frame in answer:
+            await stream.write(frame.wire or b"")
+        await stream.write(b"", last=True)
+    except asyncio.CancelledError:
+        answer.close("stopped" if gateway.works.stopping else "left")
+        raise
+    except GatewayError:
+        if not stream.started:
+            raise
+        inbound.line.cut()
+    finally:
+        answer.close("cut")
