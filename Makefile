@@ -2,7 +2,7 @@
 VENV := .venv/bin
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: ## make .venv and install the gateway with the built-in model
 	@tools/setup serve
@@ -14,6 +14,10 @@ serve: ## set up and start the gateway (PORT=8080)
 test: ## set up and run every test
 	@tools/setup dev
 	@$(VENV)/python -m pytest -n 2 --dist worksteal -rs
+
+test-clients: ## real SDKs and command-line agents against the gateway (downloads 500 MB once)
+	@tools/setup clients
+	@.venv-clients/bin/python -m tests.clients.alone -n 2 --dist worksteal -rs tests/clients
 
 check: ## format, lint, types and house rules
 	@tools/setup dev
@@ -38,4 +42,4 @@ lock: ## resolve dependencies again into requirements/*.txt
 	@tools/setup dev
 	@tools/lock
 
-.PHONY: help setup serve test check bench prices schema lock
+.PHONY: help setup serve test test-clients check bench prices schema lock

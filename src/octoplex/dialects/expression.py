@@ -288,6 +288,11 @@ _DEFAULTS: dict[str, object] = {
 }
 
 
+KEPT_ELSEWHERE = frozenset({"thread"})
+"""Members that stand for the conversation itself: no route may drop them, for nothing would be
+left to answer. Told so (`anthropic/failure.py`), Anthropic's own clients send all of it."""
+
+
 def says(dialect: str, field: str) -> bool:
     """Whether the dialect has a word for the field."""
     return field in SPOKEN[dialect]
@@ -309,7 +314,7 @@ class Omissions:
             Unsupported: the field changes the answer and the route does not drop such fields.
         """
         name = name or field
-        if WEIGHTS[field] == "answer" and not self._allowed:
+        if WEIGHTS[field] == "answer" and not (self._allowed and name not in KEPT_ELSEWHERE):
             raise Unsupported(
                 f"`{name}` cannot be expressed in the {self.dialect} dialect of this target"
                 f"{': ' + why if why else ''}. Leave it out, choose another model, or set"

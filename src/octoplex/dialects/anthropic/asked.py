@@ -210,6 +210,11 @@ def _read_metadata(raw: Raw, found: Found) -> None:
     found["user"] = read(_metadata, raw, "metadata").user_id
 
 
+def _read_thread(raw: Raw, found: Found) -> None:
+    """The conversation so far lies at Anthropic: nobody else can go on with it."""
+    found["native"] = {"thread": raw}
+
+
 def _as(attribute: str, name: str, kind: Any) -> Reader:
     """A reader that checks the type and keeps the value."""
     decode = msgspec.json.Decoder(kind).decode
@@ -233,6 +238,7 @@ _READERS: dict[str, Reader] = {
     "output_config": _read_output,
     "output_format": _read_old_format,
     "metadata": _read_metadata,
+    "thread": _read_thread,
     "temperature": _as("temperature", "temperature", float),
     "top_p": _as("top_p", "top_p", float),
     "top_k": _as("top_k", "top_k", int),

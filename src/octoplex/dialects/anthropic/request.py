@@ -26,7 +26,7 @@ from octoplex.wire.chat import Chat, Tool
 NAME = "anthropic"
 OUTPUT_WHEN_UNKNOWN = 4_096
 
-_NATIVE_ONLY = frozenset({"extra", "server_tools", "metadata"})
+_NATIVE_ONLY = frozenset({"extra", "native", "server_tools", "metadata"})
 SAMPLING = frozenset({"temperature", "top_p", "top_k"})
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _ANY_OBJECT = Raw(b'{"type":"object"}')
@@ -67,7 +67,7 @@ def _write(chat: Chat, traits: Traits, *, counting: bool) -> Encoded:
     _put_tools(body, chat)
     wanted = write_thinking(chat, family, max_tokens, omissions)
     _put_output(body, chat, wanted, omissions)
-    put_extra(body, chat.extra)
+    put_extra(body, chat.extra | chat.native)
     if chat.stream and not counting:
         body["stream"] = True
     return Encoded(_json(body), omissions.names())

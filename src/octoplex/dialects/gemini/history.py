@@ -5,6 +5,9 @@ result answers the first call of its name, in the turn before it, that has no an
 A result is what stands under `output`, or failed with what stands under `error`; any other
 object is the result itself. Proofs of thoughts are read by `signatures.py`.
 
+Google's own clients keep a stream as one content per event: what the model said without a
+break is one turn here, because OpenAI takes no result that is not next to all its calls.
+
 Parts of a kind that is not known here (code that the provider ran, tools of its own) are left
 out of the typed view: no other provider could make sense of them. Video is refused, because
 nothing else in the view could stand for it.
@@ -14,6 +17,7 @@ Reference: https://ai.google.dev/api/caching#Content
 Not promised: `videoMetadata`, `mediaResolution` and other members beside a part.
 """
 
+import contextlib
 from typing import Literal
 
 import msgspec
@@ -22,6 +26,7 @@ from msgspec import Raw, Struct
 from octoplex.dialects.arguments import input_text
 from octoplex.dialects.gemini import signatures
 from octoplex.dialects.gemini.names import items, members, plainly, read
+from octoplex.dialects.members import UNREADABLE
 from octoplex.wire.chat import Media, Message, Part, Role, TextPart, ToolCall, ToolResult
 from octoplex.wire.error import InvalidCall, Unsupported
 from octoplex.wire.event import Thinking, ToolUse
@@ -91,8 +96,20 @@ def read_contents(raw: Raw) -> list[Message]:
                 f"`{path}.role` is {said!r}; send user or model.", param=f"{path}.role"
             )
         reader.turn = number
-        messages.append(Message(role, reader.parts(content, path)))
+        parts = reader.parts(content, path)
+        if role == "assistant" and messages and messages[-1].role == role:
+            messages[-1] = Message(role, _one_turn(messages[-1].parts, parts))
+        else:
+            messages.append(Message(role, parts))
     return messages
+
+
+def _one_turn(first: tuple[Part, ...], more: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The parts of two contents of the model that follow each other, texts joined."""
+    last, following = first[-1] if first else None, more[0] if more else None
+    if isinstance(last, TextPart) and isinstance(following, TextPart):
+        return (*first[:-1], TextPart(last.text + following.text), *more[1:])
+    return (*first, *more)
 
 
 class _Reader:
@@ -149,12 +166,18 @@ def _outcome(response: Raw, path: str) -> tuple[str, bool]:
         for name in ("output", "error"):
             if name in found:
                 return _plain(found[name]), name == "error"
-    return bytes(response).decode("utf-8", "replace"), False
+    return _plain(response), False
 
 
 def _plain(raw: Raw) -> str:
+    """A JSON value as a model should read it: a string bare, nothing in escapes of ASCII."""
     text = bytes(raw)
-    return _text(raw) if text[:1] == b'"' else text.decode("utf-8", "replace")
+    if text[:1] == b'"':
+        return _text(raw)
+    if b"\\u" in text:
+        with contextlib.suppress(*UNREADABLE):
+            text = msgspec.json.encode(msgspec.json.decode(raw))
+    return text.decode("utf-8", "replace")
 
 
 def _add_text(part: Parts, path: str, found: list[Part]) -> None:

@@ -26,6 +26,7 @@ from octoplex.dialects.openai_chat.understand import (
     tool_of,
 )
 from octoplex.dialects.openai_responses.history import read_input
+from octoplex.dialects.openai_responses.namespaces import functions_of, joined
 from octoplex.dialects.openai_responses.shapes import NAME, NOTHING, given
 from octoplex.dialects.readers import (
     Found,
@@ -131,13 +132,22 @@ def _read_tools(raw: Raw, found: Found) -> None:
     others: list[Raw] = []
     for number, item in enumerate(_list(raw)):
         try:
-            if _typed(item).type == "function":
+            kind = _typed(item).type
+            space = functions_of(item) if kind == "namespace" else None
+            if kind == "function":
                 tools.append(tool_of(_function(item), None))
+            elif space is not None:
+                tools += [_spaced(space[0], raw) for raw in space[1]]
             else:
                 others.append(item)
         except UNREADABLE as error:
             raise complaint(error, f"tools[{number}]") from None
     found["tools"], found["server_tools"] = tuple(tools), tuple(others)
+
+
+def _spaced(namespace: str, raw: Raw) -> Tool:
+    tool = tool_of(_function(raw), None)
+    return msgspec.structs.replace(tool, name=joined(namespace, tool.name))
 
 
 def _read_choice(raw: Raw, found: Found) -> None:

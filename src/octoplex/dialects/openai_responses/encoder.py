@@ -27,6 +27,7 @@ from octoplex.dialects.openai_responses.items import (
     message_item,
     refusal_part,
     text_part,
+    tool_of_call,
 )
 from octoplex.dialects.openai_responses.reasoning import write_reasoning
 from octoplex.dialects.openai_responses.response import (
@@ -99,12 +100,12 @@ class _Thought:
 class _Call:
     """A tool call while it is written."""
 
-    def __init__(self, number: int, id_: str, call_id: str, name: str) -> None:
-        self.number, self.id, self.call_id, self.name = number, id_, call_id, name
+    def __init__(self, number: int, id_: str, call_id: str, tool: Body) -> None:
+        self.number, self.id, self.call_id, self.tool = number, id_, call_id, tool
         self.pieces: list[str] = []
 
     def item(self, status: str) -> Body:
-        return call_item(self.id, self.call_id, self.name, "".join(self.pieces), status)
+        return call_item(self.id, self.call_id, self.tool, "".join(self.pieces), status)
 
 
 class ResponsesEncoder:
@@ -315,7 +316,8 @@ class ResponsesEncoder:
         self._settle(out)
         number = len(self._output)
         call_id = self._ids.call(event.id, event.signature)
-        call = _Call(number, self._ids.item("fc", number), call_id, event.name)
+        tool = tool_of_call(event.name, self._head.spaces)
+        call = _Call(number, self._ids.item("fc", number), call_id, tool)
         self._calls[event.index] = call
         self._announce(call.item("in_progress"), out)
 

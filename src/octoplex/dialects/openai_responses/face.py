@@ -17,6 +17,7 @@ from octoplex.dialects.openai_responses.asked import read_chat
 from octoplex.dialects.openai_responses.encoder import ResponsesEncoder
 from octoplex.dialects.openai_responses.failure import write_fail_event
 from octoplex.dialects.openai_responses.head import read_count_head, read_head
+from octoplex.dialects.openai_responses.namespaces import spaces_of
 from octoplex.dialects.openai_responses.response import Head, echo_of, write_reply
 from octoplex.dialects.openai_responses.shapes import NAME
 from octoplex.wire.ask import Call
@@ -84,4 +85,5 @@ class OpenAIResponsesFace:
         return msgspec.json.encode(write_reply(reply, self._head(id_, reply.model, fields)))
 
     def _head(self, id_: str, model: str, fields: Mapping[str, Raw]) -> Head:
-        return Head(id_, model, int(self._now()), echo_of(fields, stores=self._stores))
+        echo = echo_of(fields, stores=self._stores)
+        return Head(id_, model, int(self._now()), echo, spaces_of(fields.get("tools")))

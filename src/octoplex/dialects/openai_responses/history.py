@@ -20,6 +20,7 @@ from msgspec import Raw, Struct
 
 from octoplex.dialects.media import read_file, read_image
 from octoplex.dialects.members import UNREADABLE
+from octoplex.dialects.openai_responses.namespaces import joined
 from octoplex.dialects.openai_responses.reasoning import read_reasoning
 from octoplex.dialects.openai_responses.shapes import NOTHING, given, read_item
 from octoplex.dialects.readers import Found, complaint
@@ -93,6 +94,7 @@ class _Call(Struct):
     id: str | None = None
     call_id: str | None = None
     name: str | None = None
+    namespace: str | None = None
     arguments: str | dict[str, Raw] | None = None
     input: str = ""
     action: Raw = NOTHING
@@ -198,7 +200,7 @@ def _read_call(raw: Raw, kind: str, path: str) -> ToolCall:
     text = call.arguments
     if isinstance(text, dict):
         text = _json(text).decode()
-    return ToolCall(ToolUse(id_, name, text or "{}", signature))
+    return ToolCall(ToolUse(id_, joined(call.namespace, name), text or "{}", signature))
 
 
 def _read_output(raw: Raw, path: str) -> ToolResult:

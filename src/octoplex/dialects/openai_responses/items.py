@@ -13,6 +13,7 @@ Not promised: annotations and log probabilities; no other dialect's reply holds 
 import re
 
 from octoplex.dialects.openai_chat.toolcalls import made_id
+from octoplex.dialects.openai_responses.namespaces import Spaces
 from octoplex.dialects.openai_responses.reasoning import write_reasoning
 from octoplex.dialects.signed_ids import sign
 from octoplex.wire.event import Block, Refusal, Text, Thinking, ToolUse
@@ -65,19 +66,29 @@ def message_item(id_: str, parts: list[Body], status: Status) -> Body:
     }
 
 
-def call_item(id_: str, call_id: str, name: str, arguments: str, status: Status) -> Body:
-    """A tool call."""
+def tool_of_call(name: str, spaces: Spaces) -> Body:
+    """How a call names its tool, taken apart where the request had it in a namespace."""
+    if name not in spaces:
+        return {"name": name}
+    namespace, own = spaces[name]
+    return {"name": own, "namespace": namespace}
+
+
+def call_item(id_: str, call_id: str, tool: Body, arguments: str, status: Status) -> Body:
+    """A tool call; `tool` is `tool_of_call`."""
     return {
         "type": "function_call",
         "id": id_,
         "call_id": call_id,
-        "name": name,
+        **tool,
         "arguments": arguments,
         "status": status,
     }
 
 
-def write_items(blocks: tuple[Block, ...], reply_id: str, last: Status) -> list[Body]:
+def write_items(
+    blocks: tuple[Block, ...], reply_id: str, last: Status, spaces: Spaces
+) -> list[Body]:
     """Write every item of a whole reply; `last` is the status of the last one."""
     ids = Ids(reply_id)
     items: list[Body] = []
@@ -93,15 +104,16 @@ def write_items(blocks: tuple[Block, ...], reply_id: str, last: Status) -> list[
             parts.append(text_part(block.text) if is_text else refusal_part(block.text))
             continue
         parts = None
-        items.append(_item(block, ids, len(items)))
+        items.append(_item(block, ids, len(items), spaces))
     if items and "status" in items[-1]:
         items[-1]["status"] = last
     return items
 
 
-def _item(block: Thinking | ToolUse, ids: Ids, number: int) -> Body:
+def _item(block: Thinking | ToolUse, ids: Ids, number: int, spaces: Spaces) -> Body:
     if isinstance(block, Thinking):
         return write_reasoning(block, ids.item("rs", number))
     call_id = ids.call(block.id, block.signature)
     arguments = block.arguments or "{}"
-    return call_item(ids.item("fc", number), call_id, block.name, arguments, "completed")
+    tool = tool_of_call(block.name, spaces)
+    return call_item(ids.item("fc", number), call_id, tool, arguments, "completed")

@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 
 from octoplex.dialects.members import UNREADABLE
 from octoplex.dialects.openai_responses.items import write_items
+from octoplex.dialects.openai_responses.namespaces import Spaces
 from octoplex.wire.event import Refusal, Reply, StopReason, Usage
 
 Body = dict[str, object]
@@ -47,12 +48,16 @@ _members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class Head(Struct, frozen=True):
-    """What is the same in every response object of a reply. `created` is Unix time, seconds."""
+    """What is the same in every response object of a reply. `created` is Unix time, seconds.
+
+    `spaces` are the namespaces that the request gave its tools in.
+    """
 
     id: str
     model: str
     created: int
     echo: Body
+    spaces: Spaces = {}
 
 
 def echo_of(fields: Mapping[str, Raw], *, stores: bool) -> Body:
@@ -132,7 +137,7 @@ def write_reply(reply: Reply, head: Head) -> Body:
     return write_response(
         head,
         status,
-        write_items(reply.blocks, reply.id, status),
+        write_items(reply.blocks, reply.id, status, head.spaces),
         usage=write_usage(reply.usage),
         incomplete_details=why,
         completed_at=head.created if status == "completed" else None,
