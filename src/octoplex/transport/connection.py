@@ -182,7 +182,7 @@ class Connection(asyncio.Protocol):
         elif response.streaming:
             if response.unread > self._caps.unread_bytes and not self._paused:
                 self._pause()
-            response.wake()
+            response.wake_soon(self._loop)
         else:
             response.expires_at = self._loop.time() + response.idle_s
 

@@ -95,6 +95,7 @@ class Response(Struct, Bell, eq=False, weakref=True):
     line: Line | None = None
     unread: int = 0
     _chunks: list[bytes] = []
+    _waking: bool = False
     told: Callable[[], object] | None = None
     _asyncio_future_blocking: bool = False
     _cancelled: tuple[object, ...] | None = None
@@ -148,6 +149,19 @@ class Response(Struct, Bell, eq=False, weakref=True):
         line.resume()
 
     # What follows is for those who fill a response: the connection, the wheel, the fake.
+
+    def wake_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wake at the end of this turn of the loop.
+
+        A socket is read several times in one turn; what a stream brought is handled together.
+        """
+        if not self._waking:
+            self._waking = True
+            loop.call_soon(self._woken)
+
+    def _woken(self) -> None:
+        self._waking = False
+        self.wake()
 
     def put(self, chunk: bytes) -> None:
         """Add body bytes."""

@@ -25,7 +25,6 @@ class _Turn(Struct, gc=False):
 
     content: Raw = NOTHING
     reasoning_details: Raw = NOTHING
-    tool_calls: Raw = NOTHING
 
 
 _peek = msgspec.json.Decoder(list[_Turn]).decode
@@ -60,14 +59,16 @@ def _messages(fields: Mapping[str, Raw]) -> bool:
 
 def _may_hold_media(text: bytes) -> bool:
     """Look into those messages that have parts; a word is dear to find in long text."""
+    if BYTES_MARK in text:  # 6 us for 36 kB; looking into each turn's calls costs 20
+        return True
     try:
         turns = _peek(text)
     except UNREADABLE:
         return True
     for turn in turns:
-        if turn.reasoning_details is not NOTHING or BYTES_MARK in bytes(turn.tool_calls):
+        if turn.reasoning_details is not NOTHING:
             return True
         parts = bytes(turn.content)
-        if parts[:1] == b"[" and any(mark in parts for mark in _MEDIA):
+        if parts.startswith(b"[") and any(mark in parts for mark in _MEDIA):
             return True
     return False
