@@ -108,3 +108,26 @@ def test_streams_and_failures_pass_as_they_are(tmp_path: Path, run: Run) -> None
                 assert len(up.book) == asked == 4
 
     run(main())
+
+
+def test_no_carrier_of_the_callers_key_passes(tmp_path: Path, run: Run) -> None:
+    """Also where the provider's own key goes in another header than the caller's."""
+
+    async def main() -> None:
+        text = KEY.replace("models = ['a/m', 'a/-']\n", "")
+        async with Upstream(says(b"{}")) as up:
+            gate = Gate(tmp_path, file(text, claude=up), key=APP_KEY)
+            async with gate:
+                carried = [
+                    ("x-api-key", APP_KEY),
+                    ("x-goog-api-key", APP_KEY),
+                    ("api-key", APP_KEY),
+                ]
+                reply = await gate.post(f"/providers/claude/x?key={APP_KEY}", b"{}", *carried)
+                assert reply.status == 200
+                (entry,) = up.book
+                assert b"canary-caller" not in entry.data.lower()
+                assert f"x-api-key: {UP_KEY}".encode() in entry.head.lower()
+                assert b"authorization" not in entry.head.lower()
+
+    run(main())

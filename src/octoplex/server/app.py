@@ -88,29 +88,27 @@ class App:
             known = True
             await route.serve(inbound, gateway)
         except GatewayError as error:
-            self._note(inbound, gateway, error, known)
-            if not isinstance(error, CallerLeft):
-                await self._refuse(inbound, error)
+            await self._end(inbound, gateway, error, known)
         except asyncio.CancelledError:
-            if line.gone:
-                self._note(inbound, gateway, left(), known)
-                return  # its caller went away: everything below was cancelled, nobody waits
+            if line.gone:  # its caller went away: everything below was cancelled, nobody waits
+                await self._end(inbound, gateway, left(), known)
+                return
             if gateway.works.stopping:
-                last = Stopping(LAST_WORDS)
-                self._note(inbound, gateway, last, known)
-                await self._refuse(inbound, last)
+                await self._end(inbound, gateway, Stopping(LAST_WORDS), known)
             raise
         except Exception as error:  # noqa: BLE001 - the last line: no traceback reaches a caller
-            ours = defect(inbound, error)
-            self._note(inbound, gateway, ours, known)
-            await self._refuse(inbound, ours)
+            await self._end(inbound, gateway, defect(inbound, error), known)
 
-    def _note(self, inbound: Inbound, gateway: Gateway, error: GatewayError, known: bool) -> None:
-        """Record a request for an answer that ended before it became a call."""
+    async def _end(
+        self, inbound: Inbound, gateway: Gateway, error: GatewayError, known: bool
+    ) -> None:
+        """Tell the caller, if it is there; record what ended before it became a call."""
         if not inbound.asked and inbound.line.method == "POST":
             ask = Ask(inbound.id, inbound.face.name, "", b"", 0.0, inbound.started_at)
             ask.caller = inbound.caller
             gateway.answer.refused(ask, error, known=known)
+        if not isinstance(error, CallerLeft):
+            await self._refuse(inbound, error)
 
     def _admitted(self, inbound: Inbound, gateway: Gateway) -> Route:
         """The route of a request whose caller may ask it."""

@@ -70,7 +70,6 @@ class Connection(asyncio.Protocol):
         "_bodyless",
         "_caps",
         "_done",
-        "_head",
         "_headers",
         "_home",
         "_inflater",
@@ -105,7 +104,7 @@ class Connection(asyncio.Protocol):
         self._inflater: Inflater | None = None
         self._bodyless = self._done = self._interim = self._keep = False
         self._paused = self._until_close = False
-        self._head = self._received = self._repeats = self._size = 0
+        self._received = self._repeats = self._size = 0
         self.begun_at = self.idle_at = 0.0
         self.uses = 0
 
@@ -119,7 +118,7 @@ class Connection(asyncio.Protocol):
         response.line = self
         self._headers = response.headers
         self._bodyless = bodyless
-        self._received = self._repeats = self._head = self._size = 0
+        self._received = self._repeats = self._size = 0
         self._done = self._interim = self._keep = self._until_close = False
         self.begun_at = now
         self.uses += 1
@@ -177,7 +176,7 @@ class Connection(asyncio.Protocol):
         if self._done:
             self._finish(response)
         elif response.phase == "head":
-            if self._received - self._head > self._caps.head_bytes:
+            if self._received > self._caps.head_bytes:
                 self._broken(UpstreamBroken("The reply's headers are above their cap"))
         elif response.streaming:
             if response.unread > self._caps.unread_bytes and not self._paused:
@@ -227,7 +226,7 @@ class Connection(asyncio.Protocol):
             self._skip_interim(status)
             return
         caps = self._caps
-        size = self._received - self._head  # no smaller than the head, nearly always small enough
+        size = self._received  # no smaller than the head, nearly always small enough
         if size > caps.head_bytes or len(headers) + self._repeats > caps.headers:
             self._check_head(headers)
         response.status = status

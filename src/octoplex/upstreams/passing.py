@@ -17,7 +17,7 @@ from octoplex.dialects.broken import readable
 from octoplex.dialects.single.plain import read_bill
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin
-from octoplex.upstreams.upstream import Wait, outlasted
+from octoplex.upstreams.upstream import Wait, exchanged
 from octoplex.wire.answer import Answer, Ended, Ending, Frame, Head, Outcome, Whole
 from octoplex.wire.ask import BYTES_PER_TOKEN, Ask, Passed
 from octoplex.wire.error import (
@@ -64,14 +64,7 @@ class PassUpstream:
         request = Request(way.origin, way.head(ask.method, ask.path, ask.sent), ask.raw)
         until_at = min(ask.deadline_at, self._now() + way.wait.stream_s)
         limits = Limits(way.wait.connect_s, way.wait.plain_s, way.wait.idle_s, until_at)
-        try:
-            response = await self._client.send(request, limits)
-        except asyncio.CancelledError as left:
-            left.reached = request.reached  # type: ignore[attr-defined]
-            raise
-        except DeadlinePassed as late:
-            spent = self._now() >= ask.deadline_at
-            raise outlasted(late, request.reached, spent, way.provider) from None
+        response = await exchanged(self._client, request, limits, ask, way.provider)
         return self._answered(ask, response)
 
     def _answered(self, ask: Passed, response: Response) -> Answer:

@@ -11,10 +11,10 @@ from msgspec import Struct
 from octoplex.dialects.single import Shape
 from octoplex.transport.http import Limits, Request, Sender
 from octoplex.transport.origin import Origin, header_block
-from octoplex.upstreams.upstream import TRACE, Wait, outlasted
+from octoplex.upstreams.upstream import TRACE, Wait, exchanged
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import Ask, Single
-from octoplex.wire.error import DeadlinePassed, InvalidCall, UpstreamBroken, UpstreamError
+from octoplex.wire.error import InvalidCall, UpstreamBroken, UpstreamError
 from octoplex.wire.event import Usage
 
 
@@ -49,14 +49,7 @@ class SingleUpstream:
         wait = self._spec.wait
         until_at = min(ask.deadline_at, self._now() + wait.plain_s)
         limits = Limits(wait.connect_s, wait.plain_s, wait.idle_s, until_at)
-        try:
-            response = await self._client.send(request, limits)
-        except asyncio.CancelledError as left:
-            left.reached = request.reached  # type: ignore[attr-defined]
-            raise
-        except DeadlinePassed as late:
-            spent = self._now() >= ask.deadline_at
-            raise outlasted(late, request.reached, spent, self._spec.provider) from None
+        response = await exchanged(self._client, request, limits, ask, self._spec.provider)
         body = response.body
         if body is None:
             response.close()

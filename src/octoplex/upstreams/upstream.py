@@ -280,6 +280,25 @@ class Upstream:
         return error
 
 
+async def exchanged(
+    client: Sender, request: Request, limits: Limits, ask: Ask, provider: str
+) -> Response:
+    """Send, and say with whatever ends it whether the provider may bill it.
+
+    Raises:
+        UpstreamError: no reply came.
+        DeadlinePassed: the ask's own deadline ran out.
+    """
+    try:
+        return await client.send(request, limits)
+    except asyncio.CancelledError as left:
+        left.reached = request.reached  # type: ignore[attr-defined]
+        raise
+    except DeadlinePassed as late:
+        spent = asyncio.get_running_loop().time() >= ask.deadline_at
+        raise outlasted(late, request.reached, spent, provider) from None
+
+
 def outlasted(late: DeadlinePassed, reached: bool, spent: bool, provider: str) -> GatewayError:
     """What a deadline means: the caller's own is `spent`, or the target's limit has passed."""
     if spent:
