@@ -12,7 +12,8 @@ from octoplex.catalog import provider
 from octoplex.catalog.regions import answers_in
 from octoplex.transport.origin import NO_PROXIES
 from octoplex.upstreams.config import Provider as Table
-from octoplex.upstreams.source import Making, from_file, from_row
+from octoplex.upstreams.configured import from_file, from_row
+from octoplex.upstreams.source import Making
 
 PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 MAKING = Making(dialects=dialects(), proxies=NO_PROXIES)

@@ -15,7 +15,8 @@ import pytest
 from octoplex.assembly.dialects import dialects
 from octoplex.catalog.provider import IMPLEMENTED, OPERATIONS, Provider, catalogue
 from octoplex.transport.origin import NO_PROXIES
-from octoplex.upstreams.source import Making, Source, from_row
+from octoplex.upstreams.configured import from_row
+from octoplex.upstreams.source import Making, Source
 from octoplex.wire.chat import Chat, Message, TextPart
 
 GOLDENS = Path(__file__).parent / "goldens"

@@ -28,6 +28,8 @@ from octoplex.routing.region import narrowed
 from octoplex.settings import Settings, secret
 from octoplex.transport.http import Sender
 from octoplex.transport.origin import Proxies
+from octoplex.transport.tokens import Purse
+from octoplex.upstreams.configured import from_file, from_row
 from octoplex.upstreams.count import CountUpstream
 from octoplex.upstreams.defaults import Defaulted, check_defaults
 from octoplex.upstreams.fetch import Fetcher
@@ -35,7 +37,7 @@ from octoplex.upstreams.local.fleet import LOCAL, Fleet
 from octoplex.upstreams.metered import Metered, Tariff, no_price
 from octoplex.upstreams.passing import NO_MODEL, PASS, PassUpstream
 from octoplex.upstreams.single import SingleUpstream
-from octoplex.upstreams.source import Making, Source, from_file, from_row
+from octoplex.upstreams.source import Making, Source
 from octoplex.upstreams.upstream import Upstream
 from octoplex.wire.answer import Answerer
 from octoplex.wire.ask import Operation, Worst
@@ -51,6 +53,8 @@ class Parts(Protocol):
     def env(self) -> Mapping[str, str]: ...
     @property
     def client(self) -> Sender: ...
+    @property
+    def purse(self) -> Purse: ...
     @property
     def trust(self) -> ssl.SSLContext | None: ...
     @property
@@ -272,6 +276,7 @@ class Plan:
             usual=self._usual,
             timeouts=route.timeouts,
             drop_unsupported=route.drop_unsupported,
+            purse=self._works.purse,
         )
 
     def _lanes(

@@ -19,6 +19,7 @@ from octoplex.settings import Settings
 from octoplex.transport.fake import Fake
 from octoplex.transport.http import Sender
 from octoplex.transport.origin import Proxies
+from octoplex.transport.tokens import Purse
 from octoplex.upstreams.local.fleet import Fleet
 
 
@@ -38,6 +39,7 @@ class Sketch:
     def __init__(self, env: Mapping[str, str], data: Path) -> None:
         self.env, self.proxies = env, Proxies.of(env)
         self.client: Sender = Fake()
+        self.purse = Purse(self.client)
         self.trust: ssl.SSLContext | None = None
         self.book = Book(_Nowhere())
         self.dialects = dialects()

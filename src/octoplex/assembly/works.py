@@ -19,6 +19,7 @@ from octoplex.routing.health import Health
 from octoplex.telemetry.metrics import Gauge, Labels, Metrics
 from octoplex.transport.http import Client
 from octoplex.transport.origin import Proxies
+from octoplex.transport.tokens import Purse
 from octoplex.upstreams.local.fleet import Fleet
 
 Environment = Mapping[str, str]
@@ -33,6 +34,7 @@ class Works:
         """The listener's address where others can reach it: then nobody is served keyless."""
         self.trust: ssl.SSLContext | None = _trust(env)
         self.client = Client(self.trust)
+        self.purse = Purse(self.client)
         self.proxies = Proxies.of(env)
         self.book = Book(store, store.balances_now())
         self.health = Health()

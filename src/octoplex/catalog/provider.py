@@ -47,7 +47,6 @@ DialectName = Literal[
 """The dialects that this version speaks to providers, and so what a configuration may name."""
 KnownDialect = Literal[
     DialectName,
-    "vertex",
     "vertex-anthropic",
     "watsonx",
     "replicate",
@@ -68,7 +67,6 @@ OPERATIONS: Mapping[KnownDialect, str] = MappingProxyType(
         "bedrock-converse": "/model/{model}/converse",
         "cohere-v2": "/chat",
         "ollama": "/chat",
-        "vertex": "/models/{model}:generateContent",
         "vertex-anthropic": "/models/{model}:rawPredict",
         "watsonx": "/text/chat",
         "replicate": "/models/{model}/predictions",
@@ -113,6 +111,7 @@ SENT: frozenset[Auth] = frozenset(
         "x-portkey-api-key",
         "none",
         "sigv4",
+        "google",
     }
 )
 """The ways of authorisation that this version knows."""

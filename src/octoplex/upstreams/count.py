@@ -28,6 +28,7 @@ from octoplex.dialects.dialect import Counter, Traits
 from octoplex.dialects.verbatim import join
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
+from octoplex.transport.tokens import Tokens, bearer
 from octoplex.upstreams.fetch import Fetcher
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import MEDIA_TOKENS, Ask, Call
@@ -119,6 +120,7 @@ class Counting(Struct, frozen=True, kw_only=True):
     traits: Traits
     connect_s: float
     wait_s: float
+    tokens: Tokens | None = None
 
 
 class CountUpstream:
@@ -140,7 +142,7 @@ class CountUpstream:
         spec = self._spec
         if self._fetch is not None and ask.may_hold_media and ask.face != spec.dialect.name:
             ask = await self._fetch.fill(ask, spec.dialect.name, spec.traits.model)
-        request = self._request(ask)
+        request = self._request(ask, await bearer(spec.tokens))
         limits = Limits(
             connect_s=spec.connect_s,
             first_s=spec.wait_s,
@@ -152,14 +154,17 @@ class CountUpstream:
         if response.status == 200 and response.body is not None:
             tokens = spec.dialect.decode_count(response.body)
             return _counted(head, spec.dialect.name, response.body, Usage(tokens))
+        if spec.tokens is not None:
+            spec.tokens.told(response.status)
         error = self._refused(response)
         if response.status in NO_SUCH_PATH and error.facts.get("type") is None:
             return estimated(ask, head)  # not the vendor's own "no such model"
         raise error
 
-    def _request(self, call: Call) -> Request:
+    def _request(self, call: Call, proof: tuple[tuple[str, str], ...]) -> Request:
         spec = self._spec
         extra: dict[str, Any] = {n: call.headers[n] for n in TRAVELLING if n in call.headers}
+        extra |= dict(proof)
         if call.face == spec.dialect.name:
             fields = dict(call.fields)
             if spec.dialect.model_in_body:

@@ -16,7 +16,8 @@ from msgspec import Struct
 from octoplex.dialects.broken import readable
 from octoplex.dialects.single.plain import read_bill
 from octoplex.transport.http import Limits, Request, Response, Sender
-from octoplex.transport.origin import Origin
+from octoplex.transport.origin import Origin, header_block
+from octoplex.transport.tokens import Tokens, bearer
 from octoplex.upstreams.upstream import Wait, exchanged
 from octoplex.wire.answer import Answer, Ended, Ending, Frame, Head, Outcome, Whole
 from octoplex.wire.ask import BYTES_PER_TOKEN, Ask, Passed
@@ -43,6 +44,7 @@ class Way(Struct, frozen=True, kw_only=True):
     origin: Origin
     head: Callable[[str, str, tuple[tuple[str, str], ...]], bytes]
     wait: Wait
+    tokens: Tokens | None = None
 
 
 class PassUpstream:
@@ -61,7 +63,8 @@ class PassUpstream:
         way = self._way
         if not isinstance(ask, Passed):
             raise InvalidCall(f"`pass:{way.provider}` is for /providers/{way.provider}/ only.")
-        request = Request(way.origin, way.head(ask.method, ask.path, ask.sent), ask.raw)
+        head, proof = way.head(ask.method, ask.path, ask.sent), await bearer(way.tokens)
+        request = Request(way.origin, head, ask.raw, header_block(proof))
         until_at = min(ask.deadline_at, self._now() + way.wait.stream_s)
         limits = Limits(way.wait.connect_s, way.wait.plain_s, way.wait.idle_s, until_at)
         response = await exchanged(self._client, request, limits, ask, way.provider)
@@ -70,6 +73,8 @@ class PassUpstream:
     def _answered(self, ask: Passed, response: Response) -> Answer:
         provider, status = self._way.provider, response.status
         if status in OUR_KEY:
+            if self._way.tokens is not None:
+                self._way.tokens.told(status)
             response.close()
             denied = UpstreamDenied(f"{provider} does not accept its key for this path.")
             denied.facts["provider_status"] = status

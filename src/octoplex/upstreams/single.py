@@ -11,7 +11,8 @@ from msgspec import Struct
 from octoplex.dialects.single import Shape
 from octoplex.transport.http import Limits, Request, Sender
 from octoplex.transport.origin import Origin, header_block
-from octoplex.upstreams.upstream import TRACE, Wait, exchanged
+from octoplex.transport.tokens import Tokens, bearer
+from octoplex.upstreams.upstream import TRACE, Headers, Wait, exchanged
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import Ask, Single
 from octoplex.wire.error import InvalidCall, UpstreamBroken, UpstreamError
@@ -27,6 +28,7 @@ class SingleSpec(Struct, frozen=True, kw_only=True):
     head: bytes
     model: str
     wait: Wait
+    tokens: Tokens | None = None
 
 
 class SingleUpstream:
@@ -45,7 +47,7 @@ class SingleUpstream:
         """
         if not isinstance(ask, Single):
             raise InvalidCall(f"{self._spec.provider}/{self._spec.model} does not take {ask.op}.")
-        request = self._request(ask)
+        request = self._request(ask, await bearer(self._spec.tokens))
         wait = self._spec.wait
         until_at = min(ask.deadline_at, self._now() + wait.plain_s)
         limits = Limits(wait.connect_s, wait.plain_s, wait.idle_s, until_at)
@@ -55,15 +57,17 @@ class SingleUpstream:
             response.close()
             body = b""
         if response.status != 200:
+            if self._spec.tokens is not None:
+                self._spec.tokens.told(response.status)
             raise self._refused(response.status, response.headers, body)
         return self._answered(ask, body)
 
-    def _request(self, ask: Single) -> Request:
+    def _request(self, ask: Single, proof: Headers) -> Request:
         spec = self._spec
         encoded = spec.shape.write(ask.fields, spec.model)
         ask.trail.dropped.extend(encoded.dropped)
         traced = [(name, ask.headers[name]) for name in TRACE if name in ask.headers]
-        extra = header_block([*traced, *encoded.headers])
+        extra = header_block([*traced, *encoded.headers, *proof])
         return Request(spec.origin, spec.head, encoded.body, extra)
 
     def _answered(self, ask: Single, body: bytes) -> Whole:

@@ -11,23 +11,22 @@ The path of an operation follows each vendor's own custom for base URLs: OpenAI'
 
 import ipaddress
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Struct
 
 from octoplex.catalog.families import Family, family
-from octoplex.catalog.provider import Operation as RowOperation
-from octoplex.catalog.provider import Provider as Row
-from octoplex.catalog.regions import region_names
 from octoplex.dialects.dialect import Counter, Dialect, Traits
 from octoplex.dialects.single import ALWAYS, OPERATIONS, choose, shape_of
 from octoplex.transport import sigv4
 from octoplex.transport.origin import Origin, Proxies
 from octoplex.transport.sigv4 import Credentials, Scope, Unsigned
-from octoplex.upstreams.config import Provider, Timeouts
+from octoplex.transport.tokens import Purse, Tokens
+from octoplex.upstreams.config import Timeouts
 from octoplex.upstreams.count import Counting
+from octoplex.upstreams.grants import GRANTED, grant_for
 from octoplex.upstreams.passing import Way
 from octoplex.upstreams.single import SingleSpec
 from octoplex.upstreams.upstream import Sign, Spec, Wait, Wire
@@ -37,9 +36,6 @@ from octoplex.wire.error import BadConfig, InvalidCall
 ANTHROPIC_VERSION = "2023-06-01"
 USER_AGENT = "octoplex/0.1"
 SILENT_FIRST_S, SILENT_IDLE_S = 300.0, 120.0
-KEY_HEADERS = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
-"""Where a dialect has the key, for a provider that has no row."""
-DOCUMENTED: tuple[RowOperation, ...] = ("embed", "rerank", "moderation")
 COUNT_IN = ("anthropic", "gemini", "openai-responses")
 """The dialects in which tokens are counted, the one most callers ask in first."""
 
@@ -128,6 +124,7 @@ class Source(Struct, frozen=True, kw_only=True):
             traits=traits,
             wait=self._wait(kind, make),
             sign=self._sign(origin),
+            tokens=self._tokens(key, make),
             usage_on_request="no_stream_options" not in traits.quirks,
         )
 
@@ -156,6 +153,7 @@ class Source(Struct, frozen=True, kw_only=True):
             head=self._head(origin, dialect, path, key),
             model=model,
             wait=self._wait(family(self.id, model), make),
+            tokens=self._tokens(key, make),
         )
 
     def passing(self, key: Secret | None, make: "Making") -> Way | None:
@@ -180,7 +178,8 @@ class Source(Struct, frozen=True, kw_only=True):
                 raise InvalidCall(f"This path or header cannot be passed on: {error}") from None
 
         wait = self._wait(family(self.id, ""), make)
-        return Way(provider=self.id, origin=origin, head=head, wait=wait)
+        tokens = self._tokens(key, make)
+        return Way(provider=self.id, origin=origin, head=head, wait=wait, tokens=tokens)
 
     def counting(self, model: str, key: Secret | None, make: "Making") -> Counting | None:
         """How this provider counts tokens; None where it does not."""
@@ -203,6 +202,7 @@ class Source(Struct, frozen=True, kw_only=True):
             traits=self._traits(model, kind, make),
             connect_s=wait.connect_s,
             wait_s=wait.first_s,
+            tokens=self._tokens(key, make),
         )
 
     def _traits(self, model: str, kind: Family, make: "Making") -> Traits:
@@ -264,6 +264,12 @@ class Source(Struct, frozen=True, kw_only=True):
 
         return sign
 
+    def _tokens(self, key: Secret | None, make: "Making") -> Tokens | None:
+        """What the vendor hands out for the key, where that is not sent itself."""
+        if key is None or make.purse is None or self.auth not in GRANTED:
+            return None
+        return make.purse.of(grant_for(self.auth, key.value, make.proxies))
+
     def _head(self, origin: Origin, dialect: str, path: str, key: Secret | None) -> bytes:
         headers = {"content-type": "application/json", "user-agent": USER_AGENT}
         if dialect == "anthropic":
@@ -272,7 +278,7 @@ class Source(Struct, frozen=True, kw_only=True):
 
     def _credentials(self, key: Secret | None) -> dict[str, str]:
         """The header with the key, and those that the operator gives."""
-        if key is None or self.auth in {"none", "sigv4"}:
+        if key is None or self.auth in {"none", "sigv4"} or self.auth in GRANTED:
             return dict(self.headers)
         if self.auth == "bearer":
             return {"authorization": f"Bearer {key.value}", **self.headers}
@@ -296,166 +302,14 @@ class Source(Struct, frozen=True, kw_only=True):
 
 
 class Making(Struct, frozen=True, kw_only=True):
-    """What a route says of the targets it makes; `usual` are the timeouts of every provider."""
+    """What a route says of the targets it makes; `usual` are the timeouts of every provider.
+
+    Without a `purse` nothing can be asked of a provider that hands out tokens.
+    """
 
     dialects: Mapping[str, Dialect]
     proxies: Proxies
     usual: Timeouts = Timeouts()
     timeouts: Timeouts = Timeouts()
     drop_unsupported: bool = False
-
-
-Lookup = Callable[[str, str], str]
-"""(`env:NAME` or `file:PATH`, where it is written) -> the secret."""
-
-
-def from_row(row: Row, env: Mapping[str, str], region: str = "") -> Source:
-    """A provider of the catalogue with nothing but the environment, and a region of the file."""
-    moved = region not in row.regions and bool(env.get(row.base_url_env))
-    region = region or ("" if moved else _set(row.variables.get("region", ()), env))
-    base_url, missing = _filled(row, env, region, moved)
-    token = next((name for name in row.bearer_env if env.get(name)), "")
-    found = token or next((name for name in row.key_env if env.get(name)), "")
-    keys = (Secret(found, env[found]),) if found else ()
-    signer = None
-    if row.auth == "sigv4" and not token:
-        signer = _signer(row, env, region)
-        keys, found = (), found if signer else ""
-    if not missing and not found and row.auth != "none" and not row.local:
-        missing = f"set {' or '.join(row.key_env + row.bearer_env)}"
-    return Source(
-        id=row.id,
-        title=row.title,
-        base_url=base_url,
-        paths={str(name): path for name, path in row.dialects.items()},
-        auth="bearer" if token else row.auth,
-        keys=keys,
-        missing=row.obstacle or missing,
-        signer=signer,
-        operations=_operations(row),
-        evidence=found,
-        headers=row.headers,
-        quirks=frozenset(row.quirks),
-        local=row.local,
-        modalities=tuple(row.modalities),
-        region=region,
-        regions=tuple(row.regions),
-        percent=row.region_percent.get(region, 100),
-        moved=moved,
-    )
-
-
-def _signer(row: Row, env: Mapping[str, str], region: str) -> Signer | None:
-    """AWS's own three variables, where they are set."""
-    key, secret = env.get("AWS_ACCESS_KEY_ID"), env.get("AWS_SECRET_ACCESS_KEY")
-    if not key or not secret:
-        return None
-    return Signer(
-        Credentials(key, secret, env.get("AWS_SESSION_TOKEN", "")), Scope(region, row.service)
-    )
-
-
-def _operations(row: Row) -> dict[str, tuple[str, str]]:
-    """Path and shape of the operations of one body that the vendor documents."""
-    found = {op: (row.path_of(op), row.body_of(op)) for op in DOCUMENTED}
-    return {op: (path, body) for op, (path, body) in found.items() if path is not None}
-
-
-def _set(variables: Sequence[str], env: Mapping[str, str]) -> str:
-    return next((env[v] for v in variables if env.get(v)), "")
-
-
-def _filled(row: Row, env: Mapping[str, str], region: str, moved: bool) -> tuple[str, str]:
-    """The base URL with its variables filled in, and what is missing for that."""
-    if moved:
-        return _url(env[row.base_url_env], row.local), ""
-    base_url = row.base_url_in(region) if region else row.base_url
-    for name, variables in row.variables.items():
-        place = "{" + name + "}"
-        if place not in base_url:
-            continue
-        value = _set(variables, env)
-        if not value:
-            return base_url, f"set {' or '.join(variables)}"
-        base_url = base_url.replace(place, value)
-    return base_url, ""
-
-
-def _url(given: str, local: bool) -> str:
-    """A base URL as people write it: `OLLAMA_HOST` is often only a host and a port.
-
-    Only a server on this machine is spoken to in the clear for want of a scheme.
-    """
-    scheme = "http" if local else "https"
-    return (given if "://" in given else f"{scheme}://{given}").rstrip("/")
-
-
-def from_file(
-    name: str, table: Provider, row: Row | None, env: Mapping[str, str], lookup: Lookup
-) -> Source:
-    """A provider of the configuration file; the catalogue's row, if any, fills the gaps.
-
-    Raises:
-        BadConfig: neither the file nor the catalogue says where it is or what it speaks.
-    """
-    where = f"[providers.{name}]"
-    if table.region and row and table.region not in region_names(row):
-        known = ", ".join(region_names(row)) or "none"
-        raise BadConfig(f'{where} region: "{table.region}" is not one of: {known}.')
-    source = from_row(row, env, table.region or "") if row else None
-    own_url = bool(table.base_url) and not (row and table.region in row.regions)
-    paths = _paths(where, table) or (dict(source.paths) if source else {})
-    base_url = (
-        _url(table.base_url, bool(row and row.local))
-        if table.base_url and own_url
-        else source.base_url
-        if source
-        else ""
-    )
-    if not base_url or not paths:
-        raise BadConfig(f"{where}: not in the catalogue; write base_url and dialect.")
-    keys = _keys(where, table, lookup)
-    # A key belongs to the host it was made for: another host must be given its own.
-    found = keys or (source.keys if source and not table.base_url else ())
-    signed = bool(source and source.signer)
-    keyless = signed or row is None or row.auth == "none" or row.local or bool(table.base_url)
-    missing = "" if found or keyless or table.headers else (source.missing if source else "")
-    auth = source.auth if source else KEY_HEADERS.get(next(iter(paths)), "bearer")
-    return Source(
-        id=name,
-        title=row.title if row else name,
-        base_url=base_url,
-        paths=paths,
-        auth="bearer" if keys and auth == "sigv4" else auth,
-        keys=found,
-        missing=missing,
-        signer=source.signer if source and not keys and not own_url else None,
-        operations=source.operations if source else {},
-        known=row is not None,
-        evidence=f"octoplex.toml {where}",
-        headers={**(row.headers if row else {}), **table.headers},
-        query=table.query,
-        quirks=frozenset(table.quirks) | (frozenset(row.quirks) if row else frozenset()),
-        models=table.models,
-        timeouts=table.timeouts,
-        region=table.region or ("" if own_url or source is None else source.region),
-        local=bool(row and row.local),
-        modalities=tuple(row.modalities) if row else tuple(OPERATIONS.values()),
-        regions=tuple(row.regions) if row else (),
-        percent=source.percent if source and (table.region or not own_url) else 100,
-        moved=own_url or bool(source and source.moved),
-    )
-
-
-def _paths(where: str, table: Provider) -> dict[str, str]:
-    if table.dialect and table.dialects:
-        raise BadConfig(f"{where}: write dialect or dialects, not both.")
-    return {table.dialect: ""} if table.dialect else {str(n): p for n, p in table.dialects.items()}
-
-
-def _keys(where: str, table: Provider, lookup: Lookup) -> tuple[Secret, ...]:
-    given = table.api_key
-    if given is None:
-        return ()
-    references = (given,) if isinstance(given, str) else given
-    return tuple(Secret(r, lookup(r, f"{where} api_key")) for r in references)
+    purse: Purse | None = None

@@ -23,6 +23,7 @@ from octoplex.dialects.gemini.head import with_limit
 from octoplex.dialects.verbatim import join
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
+from octoplex.transport.tokens import Tokens, bearer
 from octoplex.upstreams.fetch import Fetcher
 from octoplex.upstreams.reading import Reading
 from octoplex.upstreams.stream import Patience, Streamed
@@ -71,6 +72,7 @@ class Wire(Struct, frozen=True, kw_only=True):
     stream_path: str
 
 
+Headers = tuple[tuple[str, str], ...]
 Sign = Callable[[str, bytes], Sequence[tuple[str, str]]]
 """(path and query, body) -> the headers that prove who asks, made for each request."""
 
@@ -84,6 +86,8 @@ class Spec(Struct, frozen=True, kw_only=True):
     traits: Traits
     wait: Wait = Wait()
     sign: Sign | None = None
+    tokens: Tokens | None = None
+    """What the vendor hands out for the key, where that is not part of the heads."""
     usage_on_request: bool = True
     """Whether the provider understands `stream_options.include_usage`."""
 
@@ -117,7 +121,8 @@ class Upstream:
             raise InvalidCall(f"The provider {self._spec.provider} does not take {ask.op}.")
         if self._fetch is not None and ask.may_hold_media and ask.face not in self._spec.wires:
             ask = await self._fetch.fill(ask, self._preferred.dialect.name, self._spec.traits.model)
-        sending = self._sending(ask)
+        tokens = self._spec.tokens
+        sending = self._sending(ask, await bearer(tokens) if tokens is not None else ())
         request = sending.request
         try:
             response = await self._client.send(request, self._limits(ask))
@@ -132,22 +137,25 @@ class Upstream:
             spent = self._now() >= ask.deadline_at
             raise outlasted(late, request.reached, spent, self._spec.provider) from None
 
-    def _sending(self, call: Call) -> "Sending":
-        """What goes out: verbatim where the provider speaks the caller's dialect."""
+    def _sending(self, call: Call, proof: Headers = ()) -> "Sending":
+        """What goes out: verbatim where the provider speaks the caller's dialect.
+
+        `proof` are the headers that prove who asks, where the heads do not.
+        """
         spec = self._spec
         wire = spec.wires.get(call.face)
         if wire is not None:
             body, hidden = self._verbatim(call, wire.dialect)
-            if not call.headers and spec.sign is None:
+            if not (call.headers or proof) and spec.sign is None:
                 head = wire.stream_head if call.stream else wire.head
                 return Sending(wire, Request(spec.origin, head, body), True, hidden)
-            headers: tuple[tuple[str, str], ...] = ()
+            headers: Headers = ()
         else:
             wire, hidden = self._preferred, False
             encoded = wire.dialect.encode_chat(self._with_limit(call), spec.traits)
             body, headers = encoded.body, encoded.headers
             call.trail.dropped.extend(encoded.dropped)
-        request = self._request(wire, call, body, headers)
+        request = self._request(wire, call, body, headers + proof)
         return Sending(wire, request, wire.dialect.name == call.face, hidden)
 
     def _limits(self, ask: Ask) -> Limits:
@@ -251,9 +259,7 @@ class Upstream:
             return "max_completion_tokens"
         return LIMIT_FIELDS.get(face, "max_tokens")
 
-    def _request(
-        self, wire: Wire, ask: Ask, body: bytes, headers: tuple[tuple[str, str], ...]
-    ) -> Request:
+    def _request(self, wire: Wire, ask: Ask, body: bytes, headers: Headers) -> Request:
         if ask.headers:
             names = TRACE + BETAS if ask.face == "anthropic" == wire.dialect.name else TRACE
             headers += tuple((n, ask.headers[n]) for n in names if n in ask.headers)
@@ -275,6 +281,8 @@ class Upstream:
         if body is None:  # an error status with a stream's content type
             body = b""
             response.close()
+        if self._spec.tokens is not None:
+            self._spec.tokens.told(response.status)
         error = wire.dialect.decode_error(response.status, response.headers, body)
         error.target = f"{self._spec.provider}/{self._spec.traits.model}"
         return error

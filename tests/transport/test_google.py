@@ -10,12 +10,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from octoplex.transport.google_token import (
-    ServiceAccount,
-    read_account,
-    read_token,
-    token_request,
-)
+from octoplex.transport.google import Account, Google, google_grant
+from octoplex.transport.origin import NO_PROXIES
 from octoplex.wire.error import BadConfig, UpstreamBroken, UpstreamDenied
 
 NOW = 1_741_569_952.5
@@ -27,7 +23,7 @@ def key() -> rsa.RSAPrivateKey:
 
 
 @pytest.fixture(scope="module")
-def account(key: rsa.RSAPrivateKey) -> ServiceAccount:
+def grant(key: rsa.RSAPrivateKey) -> Google:
     pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -35,17 +31,18 @@ def account(key: rsa.RSAPrivateKey) -> ServiceAccount:
     )
     file = {"type": "service_account", "project_id": "p", "private_key_id": "k1"}
     file |= {"private_key": pem.decode(), "client_email": "a@p.iam.gserviceaccount.com"}
-    return read_account(json.dumps(file).encode())
+    return google_grant(json.dumps(file), NO_PROXIES)
 
 
 def decoded(part: str) -> bytes:
     return urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
-def test_the_assertion_is_the_documented_one(
-    account: ServiceAccount, key: rsa.RSAPrivateKey
-) -> None:
-    form = parse_qs(token_request(account, NOW).decode())
+def test_the_assertion_is_the_documented_one(grant: Google, key: rsa.RSAPrivateKey) -> None:
+    request = grant.request(NOW)
+    assert request.head.startswith(b"POST /token HTTP/1.1\r\nhost: oauth2.googleapis.com\r\n")
+    assert b"\r\ncontent-type: application/x-www-form-urlencoded\r\n" in request.head
+    form = parse_qs(request.body.decode())
     assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
     head, claims, signature = form["assertion"][0].split(".")
     assert json.loads(decoded(head)) == {"alg": "RS256", "typ": "JWT", "kid": "k1"}
@@ -60,9 +57,22 @@ def test_the_assertion_is_the_documented_one(
     key.public_key().verify(decoded(signature), signed, padding.PKCS1v15(), hashes.SHA256())
 
 
-def test_a_token_is_read() -> None:
+def test_a_signed_in_user_shows_its_refresh_token() -> None:
+    file = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+    grant = google_grant(json.dumps(file), NO_PROXIES)
+    assert parse_qs(grant.request(NOW).body.decode()) == {
+        "grant_type": ["refresh_token"],
+        "client_id": ["c"],
+        "client_secret": ["s"],
+        "refresh_token": ["r"],
+    }
+    assert "'c'" in repr(grant)
+    assert "refresh" not in repr(grant)
+
+
+def test_a_token_is_read(grant: Google) -> None:
     body = b'{"access_token":"ya29.x","expires_in":3599,"token_type":"Bearer"}'
-    token = read_token(body, NOW)
+    token = grant.read(body, NOW)
     assert (token.value, token.expires_at) == ("ya29.x", NOW + 3599)
     assert "ya29" not in repr(token)
 
@@ -76,26 +86,27 @@ def test_a_token_is_read() -> None:
         (b'{"access_token":1}', UpstreamBroken),
     ],
 )
-def test_what_is_no_token_is_an_error(body: bytes, kind: type[Exception]) -> None:
+def test_what_is_no_token_is_an_error(grant: Google, body: bytes, kind: type[Exception]) -> None:
     with pytest.raises(kind):
-        read_token(body, NOW)
+        grant.read(body, NOW)
 
 
-@pytest.mark.parametrize("text", [b"", b"{}", b'{"client_email":"a"}', b"\xff"])
-def test_what_is_no_key_file_is_refused(text: bytes) -> None:
+@pytest.mark.parametrize("text", ["", "{}", '{"client_email":"a"}', "\x00"])
+def test_what_is_no_key_file_is_refused(text: str) -> None:
     with pytest.raises(BadConfig, match="key file"):
-        read_account(text)
+        google_grant(text, NO_PROXIES)
 
 
 def test_a_key_that_cannot_sign_is_refused_and_not_shown() -> None:
+    bad = google_grant('{"client_email":"a","private_key":"not-a-key"}', NO_PROXIES)
     with pytest.raises(BadConfig, match="RSA") as caught:
-        token_request(ServiceAccount("a", "not-a-key"), NOW)
+        bad.request(NOW)
     assert "not-a-key" not in str(caught.value)
-    assert "not-a-key" not in repr(ServiceAccount("a", "not-a-key"))
+    assert "not-a-key" not in repr(Account("a", "not-a-key")) + repr(bad)
 
 
 def test_without_the_package_it_says_what_to_install(
-    account: ServiceAccount, monkeypatch: pytest.MonkeyPatch
+    grant: Google, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = builtins.__import__
 
@@ -106,4 +117,4 @@ def test_without_the_package_it_says_what_to_install(
 
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(BadConfig, match="pip install cryptography"):
-        token_request(account, NOW)
+        grant.request(NOW)
