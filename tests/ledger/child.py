@@ -1,7 +1,7 @@
 """A process that keeps a ledger until it is killed: `python child.py FOLDER SEED`.
 
-It prints a line per thing that is certain: what was reserved, and after a drain what
-was settled. The parent kills it at a moment of its choosing and compares.
+It prints a line per thing that is certain: what was reserved, at once, and after a drain
+what was settled. The parent kills it at a moment of its choosing and compares.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ def main(folder: str, seed: int) -> None:
             hold = book.hold(made)
             assert hold is not None
             holds.append(hold)
+            print(f"noted {made.request_id} {made.nano}", flush=True)
             if dice.random() < 0.8:
                 hold = holds.pop(dice.randrange(len(holds)))
                 nano = dice.randint(0, hold.order.nano)

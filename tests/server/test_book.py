@@ -34,8 +34,6 @@ from tests.server.gate import PATHS, Gate, dialect_of, question
 from tests.upstream_server import Entry, Exchange, Upstream, head
 
 LIVES, CALLS, AT_ONCE = 3, 40, 12
-COMMITTED_S = 0.5
-"""A reservation is on disk 20 ms after it was made (tests/ledger); a loaded disk is given more."""
 FLAGGED = {"cut", "left", "lost", "late", "done"}
 """`done`: cut off between its stop reason and its usage."""
 Rows = list[dict[str, Any]]
@@ -156,7 +154,7 @@ class Crowd:
     def __init__(self, gate: Gate, dice: random.Random) -> None:
         self.gate, self.dice = gate, dice
         self.asked = self.answered = 0
-        self.killed_at = 0.0
+        self.killed = False
         self.on_disk: Rows = []
 
     async def call(self, number: int) -> None:
@@ -201,20 +199,17 @@ class Crowd:
 
     def kill(self) -> None:
         """kill -9, once; what was on disk before it is certain."""
-        if not self.killed_at:
+        if not self.killed:
+            self.killed = True
             self.on_disk = self.gate.ledger()
-            self.killed_at = asyncio.get_running_loop().time()
             self.gate.kill()
 
 
-def compare(book: list[tuple[str, Entry]], rows: Rows, killed_at: list[float]) -> Counter[str]:
+def compare(book: list[tuple[str, Entry]], rows: Rows) -> Counter[str]:
     """Hold the ledger against the book, target by target. What was found, counted."""
     entries: dict[Key, list[Entry]] = defaultdict(list)
-    young: Counter[Key] = Counter()
     for name, entry in book:
         model = entry.body.partition(b'"model":"')[2].partition(b'"')[0].decode()
-        if any(at - COMMITTED_S < entry.received_at <= at for at in killed_at):
-            young[name, model] += 1  # killed before its reservation need be on disk
         entries[name, model].append(entry)
     kept: dict[Key, Rows] = defaultdict(list)
     for row in rows:
@@ -236,9 +231,8 @@ def compare(book: list[tuple[str, Entry]], rows: Rows, killed_at: list[float]) -
             found["exact"] += 1
         flagged = [r for r in settled if r["estimated"]]
         unmatched = sum(billed.values())
-        ages = [min(abs(at - e.received_at) for at in killed_at) for e in entries[key]]
-        unsettled = f"{key}: {+billed} was billed and never settled: {kept[key]}, {ages}"
-        assert unmatched <= len(flagged) + young[key], unsettled
+        unsettled = f"{key}: {+billed} was billed and never settled: {kept[key]}"
+        assert unmatched <= len(flagged), unsettled
         # A flagged row needs an attempt whose usage never came, or one that never arrived.
         unknown = len(entries[key]) - sum(1 for r in settled if not r["estimated"])
         never = [r for r in flagged if r["outcome"] in {"left", "lost"}]
@@ -255,7 +249,7 @@ def test_the_ledger_is_the_providers_book(tmp_path: Path, run: Run, seed: int) -
         async with Upstream(players[0].play) as a, Upstream(players[1].play) as claude:
             text = configuration(a, claude, LIVES * CALLS)
             async with Gate(tmp_path, text) as gate:
-                killed_at, certain = list[float](), list[dict[str, Any]]()
+                certain: Rows = []
                 for life in range(LIVES):
                     numbers = range(life * CALLS, (life + 1) * CALLS)
                     last = life == LIVES - 1
@@ -263,7 +257,6 @@ def test_the_ledger_is_the_providers_book(tmp_path: Path, run: Run, seed: int) -
                     await crowd.run(numbers, None if last else dice.randrange(10, CALLS))
                     if last:
                         break
-                    killed_at.append(crowd.killed_at)
                     certain += crowd.on_disk
                     db = sqlite3.connect(f"file:{gate.data}/ledger.db?mode=ro", uri=True)
                     assert db.execute("pragma integrity_check").fetchone() == ("ok",)
@@ -272,7 +265,7 @@ def test_the_ledger_is_the_providers_book(tmp_path: Path, run: Run, seed: int) -
             # it has stopped: everything is on disk
             book = [("a", e) for e in a.book] + [("claude", e) for e in claude.book]
             rows = gate.ledger()
-            found = compare(book, rows, killed_at)
+            found = compare(book, rows)
             assert found["exact"] > 20, found
             names = {(r["request_id"], r["attempt"]) for r in rows}
             assert {(r["request_id"], r["attempt"]) for r in certain} <= names

@@ -98,44 +98,43 @@ def test_f46_a_kill_between_reserve_and_settle(tmp_path: Path, run: Run) -> None
     run(main())
 
 
-async def _ask_on(gate: Gate, told: list[tuple[str, float]]) -> None:
-    """Ask until the gateway is gone; note what was answered, and when."""
+async def _ask_on(gate: Gate, told: list[str]) -> None:
+    """Ask until the gateway is gone; note what was answered."""
     with contextlib.suppress(OSError, asyncio.IncompleteReadError):
         while True:
             reply = await gate.chat("a/m")
-            told.append((reply.headers["x-request-id"], time.monotonic()))
+            told.append(reply.headers["x-request-id"])
 
 
 def test_f47_a_kill_while_the_ledger_commits(tmp_path: Path, run: Run) -> None:
-    """What was answered a while before the kill is there, once; the file is whole.
-
-    20 ms are promised on an idle disk (tests/ledger); here a loaded one is given a second.
-    """
+    """What a provider was asked is there, once, also what missed the last commit."""
 
     async def main() -> None:
         async with (
             Upstream(provider.whole("openai-chat")) as up,
             Gate(tmp_path, file(a=up)) as gate,
         ):
+            told: list[str] = []
             for life in range(3):
-                told: list[tuple[str, float]] = []
                 tasks = [asyncio.create_task(_ask_on(gate, told)) for _ in range(6)]
-                await until(lambda told=told: len(told) > 20)  # type: ignore[misc]
-                await asyncio.sleep(1.0 + 0.003 * life)
-                killed_at = time.monotonic()
+                asked = len(told)
+                await until(lambda asked=asked: len(told) > asked + 20)  # type: ignore[misc]
+                await asyncio.sleep(0.2 + 0.003 * life)
                 gate.kill()
                 await asyncio.gather(*tasks)
                 db = sqlite3.connect(f"file:{gate.data}/ledger.db?mode=ro", uri=True)
                 assert db.execute("pragma integrity_check").fetchone() == ("ok",)
                 db.close()
-                rows = {r["request_id"]: r for r in gate.ledger()}
-                sure = [i for i, at in told if at < killed_at - 1.0]
-                assert sure
-                assert {rows[i]["nano"] for i in sure} == {PAID}
                 await gate.start()
-            total = sum(r["nano"] for r in gate.ledger())
-            assert gate.spent() == total
-            assert len(gate.ledger()) <= len(up.book)
+            rows = gate.ledger()
+            assert all(r["nano"] == PAID for r in rows if not r["estimated"])
+            lost = [r for r in rows if r["estimated"]]
+            assert {r["outcome"] for r in lost} <= {"lost"}
+            assert {r["nano"] - r["reserved_nano"] for r in lost} <= {0}
+            assert len(lost) < len(rows)
+            assert {*told} <= {r["request_id"] for r in rows}
+            assert len(up.book) <= len(rows) <= len(up.book) + 3 * 6
+            assert gate.spent() == sum(r["nano"] for r in rows)
 
     run(main())
 

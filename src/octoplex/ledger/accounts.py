@@ -12,16 +12,15 @@ matches no open order is looked for among the ended ones and counted when it is 
 """
 
 import sqlite3
-from typing import cast
+from collections.abc import Sequence
 
 import msgspec
 from msgspec.structs import replace
 
-from octoplex.ledger.clean import cleaned
+from octoplex.ledger.clean import REFUSED, clean, cleaned
 from octoplex.ledger.marks import WITH_ID, marks_of, sought
 from octoplex.ledger.period import DAY_MS
 from octoplex.ledger.rows import SETTLED, Order, Settlement
-from octoplex.wire.event import Usage
 
 Terms = tuple[str, str, str, str, str, str]
 Days = dict[tuple[int, int], list[int]]
@@ -46,9 +45,6 @@ _WRITE = """insert into inbox (seq, first_id, last_id, attempts, marks, days, op
 _LOST = "select request_id, attempt, at_ms, terms, reserved_nano from still_open"
 _SAME = f"select attempts {WITH_ID} and instr(attempts, :text)"
 
-REFUSED = (OverflowError, UnicodeError)
-"""What a single bad value raises; such a batch is written cleaned."""
-
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[list[str | int]]).decode
 
@@ -64,9 +60,17 @@ class Accounts:
         (self._seq,) = db.execute(_LAST).fetchone()
         self._terms: dict[Terms, int] = {row[:6]: row[6] for row in db.execute(_KNOWN)}
 
-    def settle_lost(self) -> int:
-        """Settle reservations a kill left open at what was reserved, flagged (F46); how many."""
+    def settle_lost(self, noted: Sequence[Order] = ()) -> int:
+        """Settle reservations a kill left open at what was reserved, flagged (F46); how many.
+
+        `noted` are orders that may have missed the last commit (`slate.py`).
+        """
         lost = self._db.execute(_LOST).fetchall()
+        known = {(id_, attempt) for id_, attempt, *_ in lost}
+        for order in noted:
+            if (order.request_id, order.attempt) in known or self._has_ended(order, ()):
+                continue
+            lost.append((order.request_id, order.attempt, order.at_ms, self._of(order), order.nano))
         days: Days = {}
         rows: list[Row] = []
         for id_, attempt, at_ms, terms, nano in lost:
@@ -94,8 +98,7 @@ class Accounts:
         try:
             self._write(opened, done, carry)
         except REFUSED:
-            clean = [_clean_order(order) for order in opened]
-            self._write(clean, [_clean(one) for one in done], carry)
+            self._write([clean(order) for order in opened], [_clean(one) for one in done], carry)
         self._since_carry = 0 if carry else self._since_carry + 1
         for key in taken:
             del self._open[key]
@@ -124,7 +127,7 @@ class Accounts:
                 done.append(row)
         return fresh, done, taken, conflicts
 
-    def _has_ended(self, order: Order, done: list[Settlement]) -> bool:
+    def _has_ended(self, order: Order, done: Sequence[Settlement]) -> bool:
         """Whether an attempt that is not open has ended before; asked for odd ones only."""
         id_, attempt = order.request_id, order.attempt
         if any(one.order.request_id == id_ and one.order.attempt == attempt for one in done):
@@ -220,14 +223,4 @@ def _text(value: str) -> str:
 
 def _clean(done: Settlement) -> Settlement:
     """The same with values that SQLite and JSON take."""
-    usage, order = cast(Usage, _cleaned(done.usage)), _clean_order(done.order)
-    return cast(Settlement, _cleaned(replace(done, order=order, usage=usage)))
-
-
-def _clean_order(order: Order) -> Order:
-    return cast(Order, _cleaned(order))
-
-
-def _cleaned(struct: msgspec.Struct) -> msgspec.Struct:
-    fields = struct.__struct_fields__
-    return type(struct)(*[cleaned(getattr(struct, name)) for name in fields])
+    return clean(replace(done, order=clean(done.order), usage=clean(done.usage)))

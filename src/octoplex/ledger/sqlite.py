@@ -2,6 +2,7 @@
 
     control.db       keys made at run time           synchronous = full
     ledger.db        money                           synchronous = full, group commit
+    orders.ring      what the next commit will hold  a mapped file, see `slate.py`
     logs-YYYYMM.db   request records, one a month    synchronous = normal
     responses.db     responses kept for callers      synchronous = normal, see `shelf.py`
 
@@ -18,6 +19,7 @@ Each file is written and checkpointed by exactly one connection (see `folder.py`
 
 import asyncio
 import atexit
+import logging
 import sqlite3
 import time
 from collections.abc import Callable
@@ -38,16 +40,19 @@ from octoplex.ledger.rows import (
     Balance,
     Condition,
     KeyRow,
+    Order,
     Page,
     Record,
     Spend,
     SpendQuery,
 )
 from octoplex.ledger.shelf import SqliteShelf
+from octoplex.ledger.slate import Slate
 from octoplex.ledger.writer import Money, Tempo, Writer
 from octoplex.wire.error import BadConfig, InvalidCall, StoreFailed
 
 T = TypeVar("T")
+log = logging.getLogger("octoplex.ledger")
 
 
 class Files:
@@ -60,7 +65,10 @@ class Files:
         self._control = self._open("control.db", "control", "full")
         self._ledger = self._open("ledger.db", "ledger", "full")
         self._accounts = Accounts(self._ledger)
-        self.lost = self._accounts.settle_lost()
+        self.slate = _slate(folder)
+        self.lost = self._accounts.settle_lost(self.slate.left() if self.slate else ())
+        if self.slate:
+            self.slate.clear()
         self._logs: sqlite3.Connection | None = None
         self._records: Records | None = None
         self._month = ""
@@ -69,6 +77,8 @@ class Files:
     def money(self, rows: list[Money]) -> None:
         """Write a batch of money in one transaction."""
         self.conflicts += self._accounts.write(rows)
+        if self.slate:
+            self.slate.wrote(sum(type(row) is Order for row in rows))
         self._wrote = True
 
     def records(self, rows: list[Record]) -> None:
@@ -149,13 +159,22 @@ class Files:
         self.quarantined.append(aside)
 
 
+def _slate(folder: Folder) -> Slate | None:
+    """None where the folder cannot hold it: a full disk must not keep a server from starting."""
+    try:
+        return Slate(folder.file("orders.ring"))
+    except OSError as error:
+        log.warning("orders.ring cannot be used (%s): a kill may lose the last 20 ms", error)
+        return None
+
+
 class SqliteStore:
     """Implements `Store`. Make one with `open_store`."""
 
     def __init__(self, folder: Folder, files: Files, tempo: Tempo | None = None) -> None:
         self._folder, self._files = folder, files
         self.responses = SqliteShelf(folder)
-        self._writer = Writer(files, tempo)
+        self._writer = Writer(files, tempo, files.slate.note if files.slate else None)
         self.reader = Reader(folder.path)
         self.reserve = self._writer.reserve
         self.settle = self._writer.settle

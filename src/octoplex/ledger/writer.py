@@ -19,7 +19,8 @@ Measured with the SQLite store, CPU in this thread per request (an attempt and a
 record): 6.4 to 7.6 us at 10,000 a second beside a busy loop, 5 alone with warm caches
 (`python -m bench.ledger`; `bench/notes.md`). `reserve` costs the loop 0.09 us.
 
-Not promised: that a row is on disk when `reserve` or `settle` returns (`drain` waits).
+Not promised: that a row is on disk when `reserve` or `settle` returns (`drain` waits); that
+a kill loses no order is the matter of `slate.py`.
 """
 
 import threading
@@ -80,8 +81,14 @@ class Tempo(Struct, frozen=True, kw_only=True):
 class Writer:
     """Owns the thread. `reserve`, `settle` and `record` belong to the event loop."""
 
-    def __init__(self, sink: Sink, tempo: Tempo | None = None) -> None:
-        self._sink, self._tempo = sink, tempo or Tempo()
+    def __init__(
+        self,
+        sink: Sink,
+        tempo: Tempo | None = None,
+        note: Callable[[Order], None] | None = None,
+    ) -> None:
+        """`note` is told of every order at once, on the loop."""
+        self._sink, self._tempo, self._note = sink, tempo or Tempo(), note
         self.refusal = ""
         self.dropped = 0
         self._money: list[Money] = []
@@ -110,6 +117,8 @@ class Writer:
         money = self._money
         if (self.refusal and order.nano) or len(money) >= self._bound:
             raise self._refused()
+        if self._note is not None:
+            self._note(order)
         money.append(order)
         if self._idle:
             self._wake()
