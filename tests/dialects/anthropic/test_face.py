@@ -24,9 +24,35 @@ def test_the_head_is_read() -> None:
     assert not found.may_hold_media
 
 
-@pytest.mark.parametrize("kind", ["image", "document"])
-def test_media_is_suspected(kind: str) -> None:
-    assert head(messages=[{"role": "user", "content": [{"type": kind, "source": {}}]}])
+TEXT = {"type": "text", "text": 'say "image" aloud', "cache_control": {"type": "ephemeral"}}
+CALL = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"signature": 7, "data": []}}
+THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "EqQBCg"}
+
+
+@pytest.mark.parametrize(
+    ("part", "may"),
+    [
+        (TEXT, False),
+        (CALL, False),
+        (CALL | {"id": "toolu_1__gemini_sig__QUJD"}, True),
+        (THOUGHT, False),
+        (THOUGHT | {"signature": ""}, True),
+        (THOUGHT | {"signature": "octoplex:gemini:x"}, True),
+        ({"type": "redacted_thinking", "data": "Emw"}, False),
+        ({"type": "redacted_thinking", "data": "octoplex:x"}, True),
+        ({"type": "image", "source": {}}, True),
+        ({"type": "document", "source": {}}, True),
+        ({"type": "tool_result", "tool_use_id": "t", "content": [TEXT]}, False),
+        ({"type": "tool_result", "tool_use_id": "t", "content": [{"type": "image"}]}, True),
+        ({"type": "of the future", "parts": ["document"]}, True),
+        ({"type": "of the future"}, False),
+    ],
+)
+def test_what_must_be_looked_at_is_suspected(part: dict[str, Any], may: bool) -> None:
+    turns = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": [TEXT, part]}]
+    assert head(messages=turns).may_hold_media is may
+    both = [*turns, {"role": "user", "content": [{"type": "of the future"}]}]
+    assert head(messages=both).may_hold_media is may
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,26 @@ def test_wants_usage(options: bytes, wanted: bool) -> None:
     ],
 )
 def test_media_is_suspected_by_its_bytes(content: bytes, may: bool) -> None:
-    body = b'{"model":"m","messages":[{"role":"user","content":%b}]}' % content
+    turn = b'{"role":"user","content":%b}' % content
+    called = b'{"role":"assistant","content":null,"tool_calls":[{"id":"call_1"}]}'
+    for turns in (turn, b"%b,%b" % (called, turn), b"%b,%b" % (turn, called)):
+        body = b'{"model":"m","messages":[%b]}' % turns
+        assert FACE.read_head(split(body)).may_hold_media is may
+
+
+@pytest.mark.parametrize(
+    ("turn", "may"),
+    [
+        (b'{"role":"assistant","reasoning_details":null,"tool_calls":[]}', False),
+        (b'{"role":"assistant","reasoning_details":[{"data":"octoplex:x"}]}', True),
+        (b'{"role":"tool","tool_call_id":"c__gemini_sig__QUJD","content":["x"]}', True),
+        (b'{"role":"user","content":["not a part"]}', False),
+        (b'{"role":"user","content":[{"type":"text","text":"x"}],"n":[]}', False),
+        (b'{"role":"user","content":7,"n":[]}', False),
+    ],
+)
+def test_what_must_be_looked_at_is_suspected(turn: bytes, may: bool) -> None:
+    body = b'{"model":"m","messages":[%b]}' % turn
     assert FACE.read_head(split(body)).may_hold_media is may
 
 

@@ -7,6 +7,7 @@ Reference: https://platform.openai.com/docs/api-reference/chat/create
 Not promised: anything about the other members; verbatim, they are the provider's to judge.
 """
 
+import contextlib
 from collections.abc import Mapping
 
 import msgspec
@@ -27,7 +28,15 @@ class _Turn(Struct, gc=False):
     reasoning_details: Raw = NOTHING
 
 
+class _Plain(Struct, gc=False):
+    """A turn that holds text and calls only. Decoding a history as these is its own proof."""
+
+    content: str | None = None
+    reasoning_details: None = None
+
+
 _peek = msgspec.json.Decoder(list[_Turn]).decode
+_plain = msgspec.json.Decoder(list[_Plain]).decode
 
 
 def read_head(fields: Mapping[str, Raw]) -> HeadFields:
@@ -50,17 +59,20 @@ def read_head(fields: Mapping[str, Raw]) -> HeadFields:
 def _messages(fields: Mapping[str, Raw]) -> bool:
     """Check that `messages` is a list with something in it; say whether it may hold media.
 
-    Only content that is a list is searched: 15 us for 36 kB, where a decode takes 100.
+    Only content that is a list is searched: 17 us for 36 kB, where a decode takes 100.
     """
     text = messages_of(fields)
     # Parts are lists: without a second one there are only strings.
-    return text.count(b"[") > 1 and _may_hold_media(text)
+    return text.find(b"[", 1) > 0 and _may_hold_media(text)
 
 
 def _may_hold_media(text: bytes) -> bool:
     """Look into those messages that have parts; a word is dear to find in long text."""
     if BYTES_MARK in text:  # 6 us for 36 kB; looking into each turn's calls costs 20
         return True
+    with contextlib.suppress(*UNREADABLE):
+        _plain(text)
+        return False
     try:
         turns = _peek(text)
     except UNREADABLE:
