@@ -130,15 +130,27 @@ class Keyring:
         Raises:
             Unauthorized: none given, unknown, revoked or expired.
         """
+        return self.opened_by(self.proof(secret))
+
+    def proof(self, secret: bytes | None) -> bytes:
+        """What stands for a secret: its hash; b"" for none."""
         if not secret:
+            return b""
+        return self._hash(secret) if len(secret) <= LONGEST else b"too long"
+
+    def opened_by(self, proof: bytes) -> Key:
+        """The key in force whose secret this is the proof of.
+
+        Raises:
+            Unauthorized: as `find`.
+        """
+        entry = self._entries.get(proof)
+        if entry is not None and hmac.compare_digest(entry.hash, proof):
+            key = entry.key
+            if key.expires_at is None or self._now() < key.expires_at:
+                return key
+        if not proof:
             raise Unauthorized(f"A key is needed here; {HOW}")
-        if len(secret) <= LONGEST:
-            digest = self._hash(secret)
-            entry = self._entries.get(digest)
-            if entry is not None and hmac.compare_digest(entry.hash, digest):
-                key = entry.key
-                if key.expires_at is None or self._now() < key.expires_at:
-                    return key
         raise Unauthorized(f"This key is not known here, or no longer valid; {HOW}")
 
 

@@ -163,8 +163,10 @@ class App:
     def _admit(self, route: Route, inbound: Inbound, gateway: Gateway) -> None:
         line, server = inbound.line, gateway.settings.server
         if gateway.needs_key and not (route.who == "loopback" and _is_here(line, server)):
-            given = credentials(line.headers, line.query, line.repeated)
-            inbound.caller = gateway.key(given).caller
+            if line.proof is None:
+                given = credentials(line.headers, line.query, line.repeated)
+                line.proof = gateway.works.keyring.proof(given)
+            inbound.caller = gateway.works.keyring.opened_by(line.proof).caller
             return
         strange = _strange(line.headers, server.cors)
         if strange:

@@ -28,6 +28,8 @@ class Line(Protocol):
     """Lower-case names; repeated ones joined by a comma."""
     repeated: Sequence[tuple[bytes, bytes]]
     """Every line of the repeated ones: two credentials that differ must be seen as two."""
+    proof: bytes | None
+    """The hash of its secret, once somebody asked for it; the next request may have the same."""
     gone: bool
     """The caller has closed the connection; the task that answers it was cancelled."""
 
@@ -123,6 +125,7 @@ class Asgi:
         self.headers, self.repeated = merged(scope["headers"])
         self.client = (scope.get("client") or ("", 0))[0]
         self.gone = self.paused = False
+        self.proof: bytes | None = None
         self._receive, self._send = receive, send
         self._watch: asyncio.Task[None] | None = None
 

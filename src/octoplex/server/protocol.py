@@ -25,10 +25,13 @@ from msgspec import Struct
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from octoplex.server import again
 from octoplex.server.line import UPLOAD_GAP_S, Pairs, left, merged, too_large, too_slow
 from octoplex.wire.eager import Eager, in_task
 
 HEAD_CAP = 64 * 1024
+TRIES = 4
+"""Heads in a row that a connection learns although none of them came again."""
 LINGER_S = 2.0
 """How long a caller that still sends is listened to after its answer (RFC 9112, 9.6)."""
 OFFERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
@@ -81,6 +84,7 @@ class Direct(Struct, eq=False):
     _size: int = 0
     _body: list[bytes] = []
     task: Eager | None = None
+    proof: bytes | None = None
     _waiter: asyncio.Future[None] | None = None
 
     # What doors use.
@@ -207,6 +211,34 @@ class Direct(Struct, eq=False):
         if self.task is not None and not self._over:
             self.task.cancel()
 
+    def learn(self, head: bytes) -> "again.Template | None":
+        """The template of this request's head, if the request is whole and may be repeated."""
+        length = self.headers.get(b"content-length", b"")
+        return again.made(head, length) if self._keep and self._complete else None
+
+    def repeated_with(self, digits: bytes, body: bytes) -> "Direct":
+        """A request with this one's head, but for the length, and another body."""
+        headers = {**self.headers, b"content-length": digits}
+        return Direct(
+            self._protocol,
+            self.method,
+            self.path,
+            self.query,
+            headers,
+            self.repeated,
+            True,  # _keep
+            False,  # _old
+            False,  # gone
+            False,  # begun
+            True,  # _complete
+            False,  # _over
+            False,  # _continued
+            len(body),
+            [body],
+            None,
+            self.proof,
+        )
+
     @property
     def heard(self) -> bool:
         """Whether the request has come to its end."""
@@ -244,11 +276,17 @@ class DoorProtocol(HttpToolsProtocol):
         self._bodiless = 0
         """Bytes since the last head was complete or body came: of a head, or of trailers."""
         self._deaf = False
+        self._between = True
+        """The parser is at the end of a request, or has seen none."""
+        self._known: Direct | None = None
+        self._template: again.Template | None = None
+        self._tries = TRIES
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the requests in progress that nobody waits for them."""
         line, self.line = self.line, None
-        vars(self).pop("_newest", None)  # it knows its protocol: a cycle
+        self._known = None  # it knows its protocol: a cycle
+        vars(self).pop("_newest", None)
         super().connection_lost(exc)
         for one in (line, *self.waiting):
             if one is not None:
@@ -259,7 +297,14 @@ class DoorProtocol(HttpToolsProtocol):
         """Parse; then start what has been parsed, its body usually with it."""
         if self._deaf:
             return
-        before = self.line
+        before, between = self.line, self._between and self.line is None
+        if between and self._template is not None:
+            found = again.body(self._template, data)
+            if found is not None and self._known is not None:
+                self._tries = TRIES
+                self.line = self._newest = self._known.repeated_with(*found)
+                self._start(self.line)
+                return
         self._bodiless += len(data)
         try:
             try:
@@ -272,10 +317,20 @@ class DoorProtocol(HttpToolsProtocol):
             self._refuse()
         line = self.line
         if line is not None and line is not before:
+            if between and self._tries:
+                self._learn(line, data)
             self._start(line)
+
+    def _learn(self, line: Direct, data: bytes) -> None:
+        """Know the head of a request that came whole and alone, should it come again."""
+        self._tries -= 1
+        head, _, body = data.partition(b"\r\n\r\n")
+        if self._between and line.ready(len(body)) == body and not self.waiting:
+            self._known, self._template = line, line.learn(head + b"\r\n\r\n")
 
     def on_message_begin(self) -> None:
         """A request starts."""
+        self._between = False
         self.url = b""
         self.pairs = []
 
@@ -321,6 +376,7 @@ class DoorProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The newest request is complete. Reading goes on: that is how a leaving is noticed."""
+        self._between = True
         self._newest.complete()
         if self.flow.read_paused and not self.waiting:
             self.flow.resume_reading()
