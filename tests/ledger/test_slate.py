@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def reopened(path: Path) -> list[str]:
-    return [one.request_id for one in Slate(path).left()]
+    return [one.request_id for one in Slate(path).take_left()]
 
 
 def test_what_was_noted_and_not_written_is_left(path: Path) -> None:
@@ -29,7 +29,7 @@ def test_what_was_noted_and_not_written_is_left(path: Path) -> None:
     for number in range(5):
         slate.note(order(number))
     slate.wrote(2)
-    assert Slate(path).left() == [order(2), order(3), order(4)]
+    assert Slate(path).take_left() == [order(2), order(3), order(4)]
     slate.clear()
     assert reopened(path) == []
     slate.note(order(9))
@@ -43,9 +43,10 @@ def test_it_goes_round_and_keeps_the_newest(path: Path) -> None:
     assert reopened(path) == [f"req_{n}" for n in range(10, SLOTS + 10)]
     slate.wrote(SLOTS + 8)
     again = Slate(path)
-    assert [one.nano for one in again.left()] == [SLOTS + 8, SLOTS + 9]
+    assert [one.nano for one in again.take_left()] == [SLOTS + 8, SLOTS + 9]
+    assert again.take_left() == []
     again.note(order(7))
-    assert [one.nano for one in again.left()] == [SLOTS + 8, SLOTS + 9, 7]
+    assert [one.nano for one in Slate(path).take_left()] == [SLOTS + 8, SLOTS + 9, 7]
     assert path.stat().st_size == HEAD + SLOTS * SLOT
 
 
@@ -53,7 +54,7 @@ def test_names_that_are_too_long_lose_their_end_and_no_money(path: Path) -> None
     slate = Slate(path)
     slate.note(order(1, model="m" * 5_000, route="\N{OCTOPUS}" * 400))
     slate.note(order(2))
-    first, second = Slate(path).left()
+    first, second = Slate(path).take_left()
     assert (first.request_id, first.nano, first.key_id) == ("req_1", 1, "k")
     assert first.model
     assert set(first.model) == {"m"}
@@ -63,7 +64,7 @@ def test_names_that_are_too_long_lose_their_end_and_no_money(path: Path) -> None
 def test_values_that_json_does_not_take_are_cleaned(path: Path) -> None:
     slate = Slate(path)
     slate.note(order(1, model="\ud800", nano=10**40))
-    (left,) = Slate(path).left()
+    (left,) = Slate(path).take_left()
     assert (left.model, left.nano) == ("?", 2**53 - 1)
 
 
@@ -90,7 +91,7 @@ def test_a_start_settles_what_missed_the_last_commit_and_nothing_twice(tmp_path:
     store.reserve(order(1))
     store.close()
     slate = Slate(folder / "orders.ring")
-    assert slate.left() == []
+    assert slate.take_left() == []
     slate.note(order(1))  # committed, and killed before that was noted
     slate.note(order(2, model="never committed"))
     for lost in (1, 0):

@@ -2,7 +2,7 @@
 
     slate.note(order)      on the loop, before the provider is asked: a copy into a mapped file
     slate.wrote(count)     the writer's thread, after it committed so many of them
-    slate.left()           at the next start: what was noted and may not be in the ledger
+    slate.take_left()      at the next start: what was noted and may not be in the ledger
 
 The kernel keeps the pages of a mapped file when a process is killed, so that an attempt
 which a provider has seen is never unknown here, although its commit comes up to 20 ms (on
@@ -42,7 +42,7 @@ _MOST = SLOT - _MARK.size
 class Slate:
     """The ring of one data folder. `note` belongs to the loop, `wrote` to the writer's thread."""
 
-    __slots__ = ("_map", "_noted", "_written")
+    __slots__ = ("_left", "_map", "_noted", "_written")
 
     def __init__(self, path: Path) -> None:
         """Open or make the file, with all its room: a mapped hole in a full disk kills.
@@ -57,10 +57,13 @@ class Slate:
                 os.ftruncate(file, 0)
             os.posix_fallocate(file, 0, size)
             self._map = mmap.mmap(file, size)
+            content = os.pread(file, size, 0)  # looked at in the map, it would be resident
         finally:
             os.close(file)
-        (self._written,) = _COUNT.unpack_from(self._map, 0)
-        self._noted = max([self._written, *self._marks()])
+        (self._written,) = _COUNT.unpack_from(content, 0)
+        marks = [_MARK.unpack_from(content, at)[0] for at in range(HEAD, size, SLOT)]
+        self._noted = max(self._written, *marks)
+        self._left = self._read(content)
 
     def note(self, order: Order) -> None:
         """Copy an order in."""
@@ -81,24 +84,24 @@ class Slate:
         self._written += count
         _COUNT.pack_into(self._map, 0, self._written)
 
-    def left(self) -> list[Order]:
-        """The orders that were noted after the last commit, oldest first."""
-        found: list[tuple[int, Order]] = []
-        for at in range(HEAD, len(self._map), SLOT):
-            number, size = _MARK.unpack_from(self._map, at)
-            if number > self._written and size <= _MOST:
-                with suppress(msgspec.DecodeError, UnicodeDecodeError):  # another version's
-                    start = at + _MARK.size
-                    found.append((number, _decode(self._map[start : start + size])))
-        return [order for _, order in sorted(found, key=lambda pair: pair[0])]
+    def take_left(self) -> list[Order]:
+        """What a killed process noted after its last commit, oldest first; once."""
+        left, self._left = self._left, []
+        return left
 
     def clear(self) -> None:
         """All that was left is in the ledger now."""
         self.wrote(self._noted - self._written)
 
-    def _marks(self) -> list[int]:
-        marks = range(HEAD, len(self._map), SLOT)
-        return [_MARK.unpack_from(self._map, at)[0] for at in marks]
+    def _read(self, content: bytes) -> list[Order]:
+        found: list[tuple[int, Order]] = []
+        for at in range(HEAD, len(content), SLOT):
+            number, size = _MARK.unpack_from(content, at)
+            if number > self._written and size <= _MOST:
+                with suppress(msgspec.DecodeError, UnicodeDecodeError):  # another version's
+                    start = at + _MARK.size
+                    found.append((number, _decode(content[start : start + size])))
+        return [order for _, order in sorted(found, key=lambda pair: pair[0])]
 
 
 def _shortened(order: Order) -> bytes:

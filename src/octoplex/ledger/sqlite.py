@@ -66,7 +66,7 @@ class Files:
         self._ledger = self._open("ledger.db", "ledger", "full")
         self._accounts = Accounts(self._ledger)
         self.slate = _slate(folder)
-        self.lost = self._accounts.settle_lost(self.slate.left() if self.slate else ())
+        self.lost = self._accounts.settle_lost(self.slate.take_left() if self.slate else ())
         if self.slate:
             self.slate.clear()
         self._logs: sqlite3.Connection | None = None
