@@ -2,12 +2,14 @@
 
 `goldens/ID.json`: `key` is the first variable that holds the key and `env` what fills the
 URL; `header` is how the key travels, or `auth` what takes more than a header; `requests`
-the URL and body of one plain chat in every dialect of the row; `others` URLs of what is no
-chat, `regions` base URLs. A golden file is never written from a row.
+the URL, query and body of one plain chat in every dialect of the row, of `model` where "m"
+would not do; `others` URLs of what is no chat, `regions` base URLs. A golden file is never
+written from a row.
 """
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -17,6 +19,7 @@ from octoplex.catalog.provider import IMPLEMENTED, OPERATIONS, Provider, catalog
 from octoplex.transport.origin import NO_PROXIES
 from octoplex.upstreams.configured import from_row
 from octoplex.upstreams.source import Making, Source
+from octoplex.upstreams.upstream import Spec, Wire
 from octoplex.wire.chat import Chat, Message, TextPart
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -57,20 +60,26 @@ def test_every_row_has_its_golden_file_and_none_is_left_over() -> None:
 def test_a_row_asks_at_the_urls_of_its_golden_file(row: Provider) -> None:
     said = golden(row)
     base_url = source_of(row, said).base_url
-    assert {n: row.url(n, base_url=base_url).format(model=_model(row)) for n in row.dialects} == {
+    model = quote(_model(said), safe="")
+    assert {n: row.url(n, base_url=base_url).format(model=model) for n in row.dialects} == {
         name: request["url"] for name, request in said["requests"].items()
     }
     for name, url in said.get("others", {}).items():
         path = row.path_of(name)
         assert path is not None
-        assert base_url + path == url
+        assert base_url + path.format(model=model) == url
     for name, url in said.get("regions", {}).items():
         assert row.base_url_in(name) == url
     assert set(row.regions) <= set(said.get("regions", ()))
 
 
-def _model(row: Provider) -> str:
-    return "chatlaw" if row.id == "chatlaw" else "m"
+def _model(said: Any) -> str:
+    return str(said.get("model", "m"))
+
+
+def wires_of(spec: Spec) -> dict[str, Wire]:
+    """By the names that rows have for dialects."""
+    return {wire.dialect.name: wire for wire in spec.wires.values()}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: r.id)
@@ -86,11 +95,12 @@ def test_a_row_is_authorised_as_its_golden_file_says(row: Provider) -> None:
     if row.obstacle or not row.dialects:
         return
     key = source.keys[0] if source.keys else None
-    spec = source.spec("m", key, MAKING)
-    assert set(spec.wires) == set(row.dialects) & IMPLEMENTED
-    for name, wire in spec.wires.items():
+    wires = wires_of(source.spec(_model(said), key, MAKING))
+    assert set(wires) == set(row.dialects) & IMPLEMENTED
+    for name, wire in wires.items():
         url, headers = requested(wire.head)
-        assert url == said["requests"][name]["url"].split("://")[1]
+        asked = said["requests"][name]
+        assert url == asked["url"].split("://")[1] + asked.get("query", "")
         keyed = {n: v for n, v in headers.items() if "KEY" in v}
         assert keyed == (dict([said["header"]]) if said["header"] else {})
 
@@ -99,8 +109,9 @@ def test_a_row_is_authorised_as_its_golden_file_says(row: Provider) -> None:
 def test_a_row_sends_the_body_of_its_golden_file(row: Provider) -> None:
     said = golden(row)
     source = source_of(row, said)
-    for name, wire in source.spec("m", None, MAKING).wires.items():
-        body = wire.dialect.encode_chat(HELLO, source.spec("m", None, MAKING).traits).body
+    spec = source.spec(_model(said), None, MAKING)
+    for name, wire in wires_of(spec).items():
+        body = wire.dialect.encode_chat(HELLO, spec.traits).body
         assert msgspec.json.decode(body) == said["requests"][name]["body"], name
 
 

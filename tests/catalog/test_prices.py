@@ -210,3 +210,19 @@ def test_every_table_can_be_read_and_belongs_to_a_provider() -> None:
         for name in table["names"]:
             SHIPPED.price(id_, name)
         assert all(-1 <= i < len(table["models"]) for i in table["names"].values())
+
+
+@pytest.mark.parametrize(
+    ("provider", "listed", "model"),
+    [
+        ("vertex", "gemini", "gemini-2.5-pro"),
+        ("vertex-anthropic", "gemini", "claude-sonnet-4-5@20250929"),
+        ("azure-openai-deployments", "azure-openai", "gpt-4o"),
+    ],
+)
+def test_a_row_without_a_list_of_its_own_is_priced_by_its_cloud(
+    provider: str, listed: str, model: str
+) -> None:
+    prices = Prices.load()
+    assert prices.price(provider, model) == prices.price(listed, model) is not None
+    assert prices.models(provider) == (), "a bare name is not at two providers"

@@ -1,9 +1,8 @@
 """Tokens for Google Cloud from a service account's key."""
 
-import builtins
 import json
+import sys
 from base64 import urlsafe_b64decode
-from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -12,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from octoplex.transport.google import Account, Google, google_grant
 from octoplex.transport.origin import NO_PROXIES
-from octoplex.wire.error import BadConfig, UpstreamBroken, UpstreamDenied
+from octoplex.wire.error import BadConfig, UpstreamBroken, UpstreamDenied, UpstreamFailed
 
 NOW = 1_741_569_952.5
 
@@ -81,9 +80,11 @@ def test_a_token_is_read(grant: Google) -> None:
     ("body", "kind"),
     [
         (b'{"error":"invalid_grant","error_description":"Invalid JWT"}', UpstreamDenied),
+        (b'{"error":"temporarily_unavailable"}', UpstreamFailed),
         (b"{}", UpstreamBroken),
         (b"<html>", UpstreamBroken),
         (b'{"access_token":1}', UpstreamBroken),
+        (b'{"x":' + b"[" * 100_000, UpstreamBroken),
     ],
 )
 def test_what_is_no_token_is_an_error(grant: Google, body: bytes, kind: type[Exception]) -> None:
@@ -98,23 +99,21 @@ def test_what_is_no_key_file_is_refused(text: str) -> None:
 
 
 def test_a_key_that_cannot_sign_is_refused_and_not_shown() -> None:
-    bad = google_grant('{"client_email":"a","private_key":"not-a-key"}', NO_PROXIES)
-    with pytest.raises(BadConfig, match="RSA") as caught:
+    begun = "-----BEGIN PRIVATE KEY-----\nnot-a-key"
+    bad = google_grant(json.dumps({"client_email": "a", "private_key": begun}), NO_PROXIES)
+    with pytest.raises(UpstreamDenied, match="RSA") as caught:
         bad.request(NOW)
     assert "not-a-key" not in str(caught.value)
     assert "not-a-key" not in repr(Account("a", "not-a-key")) + repr(bad)
+    with pytest.raises(BadConfig, match="PEM") as refused:
+        google_grant('{"client_email":"a","private_key":"not-a-key"}', NO_PROXIES)
+    assert "not-a-key" not in str(refused.value)
 
 
-def test_without_the_package_it_says_what_to_install(
-    grant: Google, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = builtins.__import__
-
-    def absent(name: str, *rest: Any, **named: Any) -> Any:
-        if name.startswith("cryptography"):
-            raise ImportError(name)
-        return real(name, *rest, **named)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(BadConfig, match="pip install cryptography"):
-        grant.request(NOW)
+def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    account = {"client_email": "a", "private_key": "-----BEGIN PRIVATE KEY-----"}
+    with pytest.raises(BadConfig, match=r"pip install 'octoplex\[vertex\]'"):
+        google_grant(json.dumps(account), NO_PROXIES)
+    user = {"client_id": "c", "client_secret": "s", "refresh_token": "r"}
+    assert google_grant(json.dumps(user), NO_PROXIES).request(NOW).body

@@ -94,6 +94,13 @@ def test_a_request_line_that_cannot_go_out(method: str, path: str) -> None:
         Origin.parse("https://x.example").head(method, path)
 
 
+def test_a_refused_request_line_is_shown_without_its_query() -> None:
+    with pytest.raises(BadConfig) as refused:
+        Origin.parse("https://x.example").head("GET", "/a b?sign=canary5d20c1")
+    assert "'/a b' is not a request line" in str(refused.value)
+    assert "canary" not in str(refused.value)
+
+
 def test_proxy_variables() -> None:
     both = Proxies.of({"HTTP_PROXY": "http://a:1", "ALL_PROXY": "b:2", "no_proxy": "x, y"})
     assert both == Proxies("http://a:1", "b:2", ("x", "y"))

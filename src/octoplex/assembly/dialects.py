@@ -1,13 +1,22 @@
 """Every dialect there is: the provider's sides and the callers'."""
 
 from octoplex.dialects.anthropic import Anthropic, AnthropicFace
+from octoplex.dialects.bedrock_anthropic import BedrockAnthropic
 from octoplex.dialects.bedrock_converse import BedrockConverse
 from octoplex.dialects.cohere_v2 import CohereV2
 from octoplex.dialects.dialect import Dialect, Face
+from octoplex.dialects.ernie_v1 import ErnieV1
 from octoplex.dialects.gemini import Gemini, GeminiFace
+from octoplex.dialects.gigachat import GigaChat
+from octoplex.dialects.oci import Oci
 from octoplex.dialects.ollama import Ollama
 from octoplex.dialects.openai_chat import OpenAIChat, OpenAIChatFace
 from octoplex.dialects.openai_responses import OpenAIResponses, OpenAIResponsesFace
+from octoplex.dialects.replicate import Replicate
+from octoplex.dialects.sagemaker import SageMaker
+from octoplex.dialects.vertex import Vertex
+from octoplex.dialects.vertex_anthropic import VertexAnthropic
+from octoplex.dialects.watsonx import Watsonx
 
 
 def dialects() -> dict[str, Dialect]:
@@ -16,10 +25,19 @@ def dialects() -> dict[str, Dialect]:
         OpenAIChat(),
         OpenAIResponses(),
         Anthropic(),
+        VertexAnthropic(),
+        BedrockAnthropic(),
         Gemini(),
+        Vertex(),
         BedrockConverse(),
         CohereV2(),
         Ollama(),
+        Oci(),
+        Replicate(),
+        SageMaker(),
+        Watsonx(),
+        GigaChat(),
+        ErnieV1(),
     )
     return {side.name: side for side in sides}
 

@@ -24,11 +24,12 @@ from msgspec import Struct
 
 from octoplex.catalog.provider import Provider
 from octoplex.catalog.quirk import Quirk
+from octoplex.wire.chat import Effort
 from octoplex.wire.error import BadConfig
 
-Thinking = Literal["none", "effort", "budget", "adaptive", "always"]
-"""How thinking is asked for: not at all; by effort; by a budget in tokens; by effort
-while the model decides how much (Anthropic's adaptive); it cannot be turned off."""
+Thinking = Literal["none", "switch", "effort", "budget", "adaptive", "always"]
+"""How thinking is asked for: not at all; on or off; by effort; by a budget in tokens; by
+effort while the model decides how much (Anthropic's adaptive); it cannot be turned off."""
 
 FILE = Path(__file__).parent / "families.toml"
 
@@ -45,6 +46,8 @@ class Family(Struct, frozen=True, kw_only=True):
     context: int | None = None
     reasons_silently: bool = False
     thinking: Thinking | None = None
+    efforts: tuple[Effort, ...] = ()
+    """The words it takes for how much to think; "none": it can be asked not to."""
     tools: bool | None = None
     vision: bool | None = None
     quirks: frozenset[Quirk] = frozenset()
@@ -63,6 +66,7 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     context: int | None = None
     silent: bool = False
     thinking: Thinking | None = None
+    efforts: tuple[Effort, ...] = ()
     tools: bool | None = None
     vision: bool | None = None
     quirks: frozenset[Quirk] = frozenset()
@@ -81,6 +85,7 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             context=self.context,
             reasons_silently=self.silent,
             thinking=self.thinking,
+            efforts=self.efforts,
             tools=self.tools,
             vision=self.vision,
             quirks=self.quirks,

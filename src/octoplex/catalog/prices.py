@@ -1,7 +1,8 @@
 """The price list: which price holds for a model at a provider, now.
 
 `prices.json` is compiled from genai-prices by `make prices` and shipped, with its date
-and source; nothing is fetched at run time. `Prices` is a snapshot of it with the
+and source; nothing is fetched at run time. An operator may put a newer one into the data
+folder (`octoplex prices update`). `Prices` is a snapshot of it with the
 operator's own prices laid over; reload makes a new one and swaps it whole, and every
 `Price` carries the snapshot's version into the ledger.
 
@@ -21,10 +22,11 @@ Not promised: discounts of an account, taxes, credits, public holidays in peak h
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from time import time
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -42,6 +44,15 @@ DAY_S = 86_400
 # What is remembered per (provider, model, tier); callers may make up model names.
 REMEMBERED = 4_096
 COMPACT_DATE = re.compile(r"(-)(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
+LISTED_AS = MappingProxyType(
+    {
+        "azure-openai-deployments": "azure-openai",
+        "vertex": "gemini",
+        "vertex-anthropic": "gemini",
+    }
+)
+"""Rows whose prices the list has under another's: genai-prices knows one Google and one Azure.
+They list no names, or each of these would be at two providers."""
 
 Clause = list[Any]
 """["is" | "starts" | "ends" | "has" | "regex", text] or ["any" | "all", [clauses]]."""
@@ -127,10 +138,58 @@ class Prices:
             BadConfig: the file is not a price list.
         """
         try:
-            file = msgspec.json.decode(path.read_bytes(), type=File)
-        except (OSError, msgspec.MsgspecError) as error:
-            raise BadConfig(f"{path}: is not a price list: {error}. Run `make prices`.") from None
-        return cls(file, {}, now)
+            content = path.read_bytes()
+        except OSError as error:
+            raise BadConfig(f"{path}: cannot be read: {error.strerror}.") from None
+        return cls.read(content, str(path), now)
+
+    @classmethod
+    def read(cls, content: bytes, name: str, now: Callable[[], float] = time) -> "Prices":
+        """The same out of a file's content; `name` stands in errors.
+
+        Raises:
+            BadConfig: it is not a price list.
+        """
+        try:
+            return cls(msgspec.json.decode(content, type=File), {}, now)
+        except msgspec.MsgspecError as error:
+            raise BadConfig(f"{name}: is not a price list: {error}.") from None
+
+    @classmethod
+    def newest(cls, folder: Path) -> "Prices":
+        """The list in a data folder, unless there is none or the one shipped is newer.
+
+        Raises:
+            BadConfig: the one in the folder is not a price list.
+        """
+        shipped, own = cls.load(), folder / FILE.name
+        if not own.is_file():
+            return shipped
+        put = cls.load(own)
+        return put if put.date >= shipped.date else shipped
+
+    def check(self) -> int:
+        """Decode every row, which otherwise waits until it is asked for; how many there are.
+
+        Raises:
+            BadConfig: naming the first provider with a row that is none, or is below zero.
+        """
+        count = 0
+        for provider in self._file.providers:
+            try:
+                table = self._table(provider)
+                models = [msgspec.json.decode(r, type=Model) for r in table.models] if table else ()
+            except msgspec.MsgspecError as error:
+                raise BadConfig(f"{provider}: is not a table of prices: {error}.") from None
+            if any(figure < 0 for model in models for figure in _figures(model)):
+                raise BadConfig(f"{provider}: a price is below zero.")
+            count += len(models)
+        return count
+
+    @property
+    def date(self) -> str:
+        """The day it was compiled, YYYY-MM-DD."""
+        return self._file.date
 
     @property
     def source(self) -> str:
@@ -182,10 +241,10 @@ class Prices:
             return own
         if provider_id in self._file.free:
             return self._free
-        name = model_id.lower()
-        found = self._match(provider_id, name)
+        name, listed = model_id.lower(), LISTED_AS.get(provider_id, provider_id)
+        found = self._match(listed, name)
         if found is None and (spelled := _with_long_date(name)) != name:
-            found = self._match(provider_id, spelled)
+            found = self._match(listed, spelled)
         return None if found is None else _schedule(found, tier, self.version)
 
     def _match(self, provider_id: str, name: str) -> Model | None:
@@ -225,6 +284,14 @@ def matches(clause: Clause, name: str) -> bool:
             return any(matches(c, name) for c in arg)
         case _:
             return all(matches(c, name) for c in arg)
+
+
+def _figures(model: Model) -> Iterator[int]:
+    """Every figure of a model, of any day, hour and tier."""
+    for day in (*model.days, *(d for days in model.tiers.values() for d in days)):
+        for _, figures in day.hours:
+            *plain, tiers = msgspec.structs.astuple(figures)
+            yield from (f for row in (plain, *tiers) for f in row if f is not None)
 
 
 def _index(table: Table, name: str) -> int | None:

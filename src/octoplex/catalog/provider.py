@@ -39,23 +39,23 @@ DialectName = Literal[
     "openai-chat",
     "openai-responses",
     "anthropic",
+    "vertex-anthropic",
+    "bedrock-anthropic",
     "gemini",
+    "vertex",
     "bedrock-converse",
     "cohere-v2",
     "ollama",
-]
-"""The dialects that this version speaks to providers, and so what a configuration may name."""
-KnownDialect = Literal[
-    DialectName,
-    "vertex-anthropic",
-    "watsonx",
+    "oci",
     "replicate",
     "sagemaker",
-    "oci",
+    "watsonx",
     "gigachat",
     "ernie-v1",
 ]
-"""What rows may name: those, and dialects whose module is still to be written."""
+"""The dialects that this version speaks to providers, and so what a configuration may name."""
+KnownDialect = Literal[DialectName]
+"""What rows may name: those, and dialects whose module is still to be written; none is now."""
 IMPLEMENTED: frozenset[str] = frozenset(get_args(DialectName))
 
 OPERATIONS: Mapping[KnownDialect, str] = MappingProxyType(
@@ -63,11 +63,13 @@ OPERATIONS: Mapping[KnownDialect, str] = MappingProxyType(
         "openai-chat": "/chat/completions",
         "openai-responses": "/responses",
         "anthropic": "/messages",
+        "vertex-anthropic": "/models/{model}:rawPredict",
+        "bedrock-anthropic": "/model/{model}/invoke",
         "gemini": "/models/{model}:generateContent",
+        "vertex": "/models/{model}:generateContent",
         "bedrock-converse": "/model/{model}/converse",
         "cohere-v2": "/chat",
         "ollama": "/chat",
-        "vertex-anthropic": "/models/{model}:rawPredict",
         "watsonx": "/text/chat",
         "replicate": "/models/{model}/predictions",
         "sagemaker": "/{model}/invocations",
@@ -90,15 +92,16 @@ Auth = Literal[
     "google",
     "ibm-iam",
     "oci",
+    "sber",
     "oauth",
     "token",
     "access-token",
 ]
 """How the key travels: `Authorization: Bearer`, alone in the header of that name, or not at all.
 
-The rest takes more than a header: AWS signs (`sigv4`, for the `service` of the row), Google
-and IBM hand out tokens for a service account or an API key, OCI signs with RSA, `oauth` is a
-vendor's own token endpoint, `token` is `Authorization: Token KEY`, `access-token` a query
+The rest takes more than a header: AWS signs (`sigv4`, for the `service` of the row), Google,
+IBM and Sber hand out tokens for a service account or a key, OCI signs with RSA, `oauth` is
+another vendor's own token endpoint, `token` is `Authorization: Token KEY`, `access-token` a query
 parameter that an endpoint hands out.
 """
 SENT: frozenset[Auth] = frozenset(
@@ -112,6 +115,10 @@ SENT: frozenset[Auth] = frozenset(
         "none",
         "sigv4",
         "google",
+        "oci",
+        "ibm-iam",
+        "sber",
+        "access-token",
     }
 )
 """The ways of authorisation that this version knows."""
@@ -127,6 +134,8 @@ CUSTOM: Mapping[Operation, str] = MappingProxyType(
     {"embed": "/embeddings", "moderation": "/moderations"}
 )
 """Where an OpenAI-compatible server has them, beside its `/chat/completions`."""
+Batches = Literal["openai", "anthropic"]
+"""By whose API a provider takes batches."""
 Evidence = Literal["verified", "listed"]
 Cloud = Literal["aws", "azure", "gcp", "ibm", "oci"]
 
@@ -144,16 +153,23 @@ class Detect(Struct, frozen=True, forbid_unknown_fields=True):
 class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row. `id` is the file's name.
 
-    The first of `key_env` that is set wins; a token in one of `bearer_env` takes its
-    place and goes as a bearer, whatever `auth` says. A `local` server needs no key, costs
-    nothing, and sends one only if it is there.
+    `account` is what the vendor wants to be told beside the key: names that its dialect
+    or its `auth` knows, and the variables that hold them.
+
+    The first of `key_env` that is set wins; where a key consists of two values the second is
+    in the variable of `secret_env` at the same place, and a colon joins them. A token in one
+    of `bearer_env` takes its place and goes as a bearer, whatever `auth` says. A `local`
+    server needs no key, costs nothing, and sends one only if it is there.
 
     `regions` are those with a URL of their own; a `cloud` row has its cloud's as well
     (`regions.toml`), in the place of `{region}` or, without one, because the account is
-    there. `region_percent` is what a region charges in percent of the listed price, 100
+    there. `query` goes with every request; `${NAME:-x}` in it is a variable, or x where that
+    is not set. `region_percent` is what a region charges in percent of the listed price, 100
     where it says nothing. `residency` says where `base_url` itself answers, by country
     and "eu", and only where that is one place; `forwards` that others answer, wherever
     they are. `unusable` is one sentence on why nobody can use the row here.
+    `batches` is for a vendor whose documentation has them, and `batch_percent` what a line
+    of one costs in percent of the listed price.
     """
 
     id: str = ""
@@ -165,12 +181,15 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     evidence: Evidence
     unusable: str = ""
     key_env: tuple[str, ...] = ()
+    secret_env: tuple[str, ...] = ()
     bearer_env: tuple[str, ...] = ()
     base_url_env: str = ""
     variables: dict[str, tuple[str, ...]] = {}
+    account: dict[str, tuple[str, ...]] = {}
     auth: Auth = "bearer"
     service: str = ""
     headers: dict[str, str] = {}
+    query: dict[str, str] = {}
     paths: dict[Operation, str] = {}
     bodies: dict[Operation, Body] = {}
     cloud: Cloud | None = None
@@ -181,6 +200,8 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quirks: frozenset[Quirk] = frozenset()
     local: bool = False
     detect: Detect | None = None
+    batches: Batches | None = None
+    batch_percent: int = 50
 
     def url(self, dialect: KnownDialect, operation: str = "", base_url: str = "") -> str:
         """Join the URL of an operation; `base_url` replaces the row's.

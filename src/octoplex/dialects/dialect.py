@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 from msgspec import Raw, Struct
 
 from octoplex.wire.ask import Call, Operation
-from octoplex.wire.chat import Chat
+from octoplex.wire.chat import Chat, Effort
 from octoplex.wire.error import GatewayError, UpstreamError
 from octoplex.wire.event import Event, Reply, StopReason, Usage
 
@@ -24,14 +24,18 @@ class Traits(Struct, frozen=True, kw_only=True):
     """What an encoder must know of the target: all from the catalogue and the route.
 
     `output_cap` is the family's largest output, None when unknown. `thinking` is how the
-    family is asked to think (`catalog/families.py`), None when unknown. `quirks` are the
-    named deviations of the provider's row. `drop_unsupported` is the route's word.
+    family is asked to think (`catalog/families.py`), None when unknown; `efforts` are the words
+    it takes for how much, empty when unknown. `quirks` are the named deviations of the
+    provider's row and the family. `account` is what the vendor wants to be told beside the
+    key, by name, such as OCI's `compartment`. `drop_unsupported` is the route's word.
     """
 
     model: str
     output_cap: int | None = None
     thinking: str | None = None
+    efforts: tuple[Effort, ...] = ()
     quirks: frozenset[str] = frozenset()
+    account: Mapping[str, str] = {}
     drop_unsupported: bool = False
 
 
@@ -176,6 +180,38 @@ class Counter(Protocol):
     def decode_error(
         self, status: int, headers: Mapping[str, str], body: bytes
     ) -> UpstreamError: ...
+
+
+@runtime_checkable
+class Form(Protocol):
+    """A provider's side that has another dialect's words in an envelope of its own.
+
+    A caller of the face `words` passes verbatim: what changes are members at the top of the
+    body, headers and the framing of a stream, never a value or the data of an event.
+    """
+
+    name: str
+    words: str
+
+    def serves(self, model: str) -> bool:
+        """Whether it is for this model, at a provider that speaks other dialects too."""
+        ...
+
+    def seal(self, fields: Mapping[str, Raw], headers: Mapping[str, str]) -> Encoded:
+        """The request with these members. `headers` are those of the caller that may travel."""
+        ...
+
+
+@runtime_checkable
+class CountForm(Protocol):
+    """A form whose requests for a count have an envelope too."""
+
+    uncounted: frozenset[int]
+    """Statuses that say no more than that this model or this key has no count."""
+
+    def seal_count(self, fields: Mapping[str, Raw], model: str) -> bytes:
+        """The body that asks for the count of these members."""
+        ...
 
 
 class Encoder(Protocol):

@@ -77,67 +77,107 @@ WEIGHTS: dict[str, Weight] = {
     "thinking_history": "hint",  # another provider cannot read it, and says so with a 400
 }
 
+_CHAT = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "seed",
+        "stop",
+        "n",
+        "logprobs",
+        "top_logprobs",
+        "modalities",
+        "response_format",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "thinking",
+        "user",
+        "metadata",
+        "service_tier",
+        "image.url",
+        "image.data",
+        "image.detail",
+        "document.data",
+        "document.file_id",
+        "document.title",
+        "audio.data",
+        "message.name",
+        "tool.strict",
+    }
+)
+_ANTHROPIC = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop",
+        "response_format",
+        "tools",
+        "server_tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "thinking",
+        "user",
+        "metadata",
+        "service_tier",
+        "extra",
+        "image.url",
+        "image.data",
+        "image.file_id",
+        "document.url",
+        "document.data",
+        "document.file_id",
+        "document.title",
+        "tool.strict",
+        "cache_control",
+        "thinking_history",
+    }
+)
+_ANTHROPICS_OWN = frozenset(
+    {"image.url", "image.file_id", "document.url", "document.file_id", "service_tier"}
+)
+"""What only Anthropic itself understands; a cloud that serves its models takes bytes."""
+_GEMINI = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "top_k",
+        "presence_penalty",
+        "frequency_penalty",
+        "seed",
+        "stop",
+        "n",
+        "logprobs",
+        "top_logprobs",
+        "modalities",
+        "response_format",
+        "tools",
+        "tool_choice",
+        "thinking",
+        "service_tier",
+        "image.url",
+        "image.data",
+        "image.file_id",
+        "document.url",
+        "document.data",
+        "document.file_id",
+        "audio.url",
+        "audio.data",
+        "audio.file_id",
+        "thinking_history",
+    }
+)
+
 SPOKEN: dict[str, frozenset[str]] = {
-    "openai-chat": frozenset(
-        {
-            "temperature",
-            "top_p",
-            "presence_penalty",
-            "frequency_penalty",
-            "logit_bias",
-            "seed",
-            "stop",
-            "n",
-            "logprobs",
-            "top_logprobs",
-            "modalities",
-            "response_format",
-            "tools",
-            "tool_choice",
-            "parallel_tool_calls",
-            "thinking",
-            "user",
-            "metadata",
-            "service_tier",
-            "image.url",
-            "image.data",
-            "image.detail",
-            "document.data",
-            "document.file_id",
-            "document.title",
-            "audio.data",
-            "message.name",
-            "tool.strict",
-        }
-    ),
-    "anthropic": frozenset(
-        {
-            "temperature",
-            "top_p",
-            "top_k",
-            "stop",
-            "response_format",
-            "tools",
-            "server_tools",
-            "tool_choice",
-            "parallel_tool_calls",
-            "thinking",
-            "user",
-            "metadata",
-            "service_tier",
-            "extra",
-            "image.url",
-            "image.data",
-            "image.file_id",
-            "document.url",
-            "document.data",
-            "document.file_id",
-            "document.title",
-            "tool.strict",
-            "cache_control",
-            "thinking_history",
-        }
-    ),
+    "openai-chat": _CHAT,
+    "sagemaker": _CHAT,
+    "anthropic": _ANTHROPIC,
+    "vertex-anthropic": _ANTHROPIC - _ANTHROPICS_OWN,
+    "bedrock-anthropic": _ANTHROPIC - _ANTHROPICS_OWN,
     "openai-responses": frozenset(
         {
             "temperature",
@@ -162,36 +202,8 @@ SPOKEN: dict[str, frozenset[str]] = {
             "thinking_history",
         }
     ),
-    "gemini": frozenset(
-        {
-            "temperature",
-            "top_p",
-            "top_k",
-            "presence_penalty",
-            "frequency_penalty",
-            "seed",
-            "stop",
-            "n",
-            "logprobs",
-            "top_logprobs",
-            "modalities",
-            "response_format",
-            "tools",
-            "tool_choice",
-            "thinking",
-            "service_tier",
-            "image.url",
-            "image.data",
-            "image.file_id",
-            "document.url",
-            "document.data",
-            "document.file_id",
-            "audio.url",
-            "audio.data",
-            "audio.file_id",
-            "thinking_history",
-        }
-    ),
+    "gemini": _GEMINI,
+    "vertex": _GEMINI - {"image.url", "document.url", "audio.url"},  # it wants their types
     "bedrock-converse": frozenset(
         {
             "temperature",
@@ -233,6 +245,43 @@ SPOKEN: dict[str, frozenset[str]] = {
             "thinking_history",
         }
     ),
+    "replicate": frozenset(
+        {
+            "temperature",
+            "top_p",
+            "top_k",
+            "presence_penalty",
+            "frequency_penalty",
+            "stop",
+            "thinking",
+            "image.url",
+            "image.data",
+        }
+    ),
+    "oci": frozenset(
+        {
+            "temperature",
+            "top_p",
+            "top_k",
+            "presence_penalty",
+            "frequency_penalty",
+            "logit_bias",
+            "seed",
+            "stop",
+            "response_format",
+            "tools",
+            "tool_choice",
+            "parallel_tool_calls",
+            "thinking",
+            "metadata",
+            "service_tier",
+            "image.url",
+            "image.data",
+            "image.detail",
+            "audio.data",
+            "message.name",
+        }
+    ),
     "ollama": frozenset(
         {
             "temperature",
@@ -248,6 +297,50 @@ SPOKEN: dict[str, frozenset[str]] = {
             "thinking",
             "image.data",
             "thinking_history",
+        }
+    ),
+    "watsonx": frozenset(
+        {
+            "temperature",
+            "top_p",
+            "presence_penalty",
+            "frequency_penalty",
+            "logit_bias",
+            "seed",
+            "stop",
+            "response_format",
+            "tools",
+            "tool_choice",
+            "thinking",
+            "image.data",
+            "image.detail",
+            "message.name",
+        }
+    ),
+    "gigachat": frozenset(
+        {
+            "temperature",
+            "top_p",
+            "response_format",
+            "tools",
+            "tool_choice",
+            "parallel_tool_calls",  # one call in a reply is all there is
+            "thinking",
+            "image.file_id",
+            "document.file_id",
+            "audio.file_id",
+        }
+    ),
+    "ernie-v1": frozenset(
+        {
+            "temperature",
+            "top_p",
+            "stop",
+            "response_format",
+            "tools",
+            "tool_choice",
+            "parallel_tool_calls",  # as with GigaChat
+            "user",
         }
     ),
 }

@@ -238,6 +238,8 @@ class Connection(asyncio.Protocol):
         kind = headers.get("content-type", "")
         if kind != "application/json" and status < 300:
             response.streaming = kind.partition(";")[0].strip().lower() in STREAMS
+        if response.in_pieces and status < 300:
+            response.streaming = True
         response.phase = "first"
         if self._bodyless:
             self._done = True
@@ -298,7 +300,10 @@ class Connection(asyncio.Protocol):
                 raise UpstreamBroken(f"The reply is framed by transfer-encoding {coding[:40]!r}")
         elif length is None:
             self._until_close = status not in (204, 304) and not self._bodyless
-        elif len(length) > 18 or int(length) > self._caps.body_bytes:
+        elif len(length) > 18 or (
+            int(length) > self._caps.body_bytes
+            and not (self._response is not None and self._response.in_pieces and status < 300)
+        ):
             raise UpstreamBroken(f"A reply of {length[:40]} bytes is above the cap")
 
     def _skip_interim(self, status: int) -> None:

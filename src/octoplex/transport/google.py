@@ -3,8 +3,8 @@
     service account:  JWT signed with RS256  -> POST to `token_uri` -> token, good for an hour
     signed-in user:   the refresh token of `gcloud auth application-default login` -> the same
 
-RS256 needs the `cryptography` package. It is no dependency of the core, so its absence is
-told as what to install.
+RS256 needs the `cryptography` package, which is the extra `vertex` and no dependency of the
+core: its absence is told where the key is read, as what to install.
 
 References: https://developers.google.com/identity/protocols/oauth2/service-account#httprest,
 https://developers.google.com/identity/protocols/oauth2/web-server#offline
@@ -13,6 +13,7 @@ Not promised: other kinds of credentials (external accounts, the metadata server
 """
 
 from base64 import urlsafe_b64encode
+from importlib.util import find_spec
 from urllib.parse import urlencode
 
 import msgspec
@@ -21,13 +22,14 @@ from msgspec import Struct
 from octoplex.transport.http import Request
 from octoplex.transport.origin import Origin, Proxies
 from octoplex.transport.tokens import Token
-from octoplex.wire.error import BadConfig, UpstreamBroken, UpstreamDenied
+from octoplex.wire.error import BadConfig, UpstreamBroken, UpstreamDenied, UpstreamFailed
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 TOKEN_URI = "https://oauth2.googleapis.com/token"
 LIFETIME_S = 3_600
 
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_LATER = frozenset({"internal_failure", "server_error", "temporarily_unavailable"})
 _json = msgspec.json.Encoder().encode
 
 
@@ -66,7 +68,7 @@ class Google(Struct, frozen=True):
         """The form to post.
 
         Raises:
-            BadConfig: the key cannot be used, or nothing here can sign with it.
+            UpstreamDenied: nothing can be signed with the key.
         """
         account = self.account
         if account.refresh_token:
@@ -91,10 +93,12 @@ class Google(Struct, frozen=True):
         """
         try:
             granted = _read_granted(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise UpstreamBroken("Google's reply to a request for a token cannot be read") from None
+        if granted.error in _LATER:
+            raise UpstreamFailed(f"Google gives out nothing now ({granted.error})")
         if granted.error:
-            raise UpstreamDenied(f"Google gives our account no token: {granted.error[:200]}")
+            raise UpstreamDenied(f"Google does not accept our account ({granted.error[:200]})")
         if not granted.access_token:
             raise UpstreamBroken("Google's reply to a request for a token holds none")
         return Token(granted.access_token, now + granted.expires_in)
@@ -104,7 +108,7 @@ def google_grant(text: str, proxies: Proxies) -> Google:
     """Read a key file as the Cloud console or `gcloud` writes it.
 
     Raises:
-        BadConfig: it is none.
+        BadConfig: it is none, or nothing here can sign with it.
     """
     try:
         account = _read_account(text)
@@ -116,6 +120,14 @@ def google_grant(text: str, proxies: Proxies) -> Google:
             "with a refresh_token; download one from the Cloud console, or run "
             "`gcloud auth application-default login`"
         )
+    if not account.refresh_token:
+        if not account.private_key.lstrip().startswith("-----BEGIN "):
+            raise BadConfig("The private_key of the Google service account is no key in PEM")
+        if find_spec("cryptography") is None:
+            raise BadConfig(
+                "Signing for Google Cloud needs the cryptography package: "
+                "pip install 'octoplex[vertex]'"
+            )
     return Google(account, Origin.parse(account.token_uri, proxies))
 
 
@@ -139,17 +151,13 @@ def _base64(data: bytes) -> bytes:
 
 
 def _signed(key: str, text: bytes) -> bytes:
-    try:
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import padding, rsa
-    except ImportError:
-        raise BadConfig(
-            "Signing for Google Cloud needs the cryptography package: pip install cryptography"
-        ) from None
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
     try:
         private = serialization.load_pem_private_key(key.encode(), None)
     except (ValueError, TypeError):
         private = None
     if not isinstance(private, rsa.RSAPrivateKey):
-        raise BadConfig("The private_key of the Google service account is not an RSA key in PEM")
+        raise UpstreamDenied("The private_key of our Google account is not an RSA key in PEM")
     return private.sign(text, padding.PKCS1v15(), hashes.SHA256())

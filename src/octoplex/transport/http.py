@@ -40,6 +40,7 @@ class Request(Struct):
     `head` comes from `Origin.head` (once per target), `extra` from `header_block` (per
     call); neither is ever put together by hand. `idempotent`: repeating it is harmless.
     `reached` is written by the sender: some of it may have been seen, and billed.
+    `in_pieces`: a good reply is a stream whatever its type, and of any size.
     """
 
     origin: Origin
@@ -48,6 +49,7 @@ class Request(Struct):
     extra: bytes = b""
     idempotent: bool = False
     reached: bool = False
+    in_pieces: bool = False
 
     def wire(self) -> bytes:
         """All its bytes.
@@ -124,6 +126,7 @@ class Client:
                 now = self._loop.time()
             host, first_at = connection.host, now + limits.first_s
             response = Response(host, first_at, limits.deadline_at, limits.idle_s)
+            response.in_pieces = request.in_pieces
             request.reached = True
             connection.begin(response, wire, now, request.bodyless)
             try:

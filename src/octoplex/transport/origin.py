@@ -155,7 +155,8 @@ class Origin(Struct, frozen=True):
         """
         target = self.path + path
         if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target):
-            raise BadConfig(f"{method!r} {target!r} is not a request line")
+            shown = target.partition("?")[0]  # a query may hold an operator's secret
+            raise BadConfig(f"{method!r} {shown!r} is not a request line")
         pairs = tuple(headers)
         try:
             block = header_block(pairs)

@@ -76,7 +76,8 @@ class Response(Struct, Bell, eq=False, weakref=True):
     """One reply. `expires_at` is set on by whoever sees progress (whole events, not bytes).
 
     `stale`: it failed on a reused connection before a byte of a reply. `drained`: its reader
-    has all it wants. `unread`: bytes in `_chunks`.
+    has all it wants. `in_pieces`: a good reply is a stream whatever its type.
+    `unread`: bytes in `_chunks`.
     """
 
     host: str
@@ -87,6 +88,7 @@ class Response(Struct, Bell, eq=False, weakref=True):
     headers: dict[str, str] = {}
     body: bytes | None = None
     streaming: bool = False
+    in_pieces: bool = False
     complete: bool = False
     stale: bool = False
     drained: bool = False

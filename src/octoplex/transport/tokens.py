@@ -14,11 +14,14 @@ import contextlib
 import time
 from collections.abc import Callable
 from typing import Protocol
+from urllib.parse import urlencode
 
+import msgspec
 from msgspec import Struct
 
 from octoplex.transport.http import Limits, Request, Sender
-from octoplex.wire.error import GatewayError, UpstreamBroken
+from octoplex.transport.origin import header_block
+from octoplex.wire.error import GatewayError, UpstreamBroken, UpstreamFailed
 
 EARLY_S = 300.0
 """Before its end a token is renewed: clocks differ, and a call may wait before it is sent."""
@@ -27,10 +30,14 @@ PATIENCE_S = 15.0
 
 
 class Token(Struct, frozen=True):
-    """A token; `expires_at` is Unix time in seconds."""
+    """A token; `expires_at` is Unix time in seconds.
+
+    `in_query` names the parameter it travels in, "" for the header of a bearer.
+    """
 
     value: str
     expires_at: float
+    in_query: str = ""
 
     def __repr__(self) -> str:
         return f"Token(expires_at={self.expires_at})"
@@ -63,7 +70,7 @@ class Tokens:
         self._token: Token | None = None
         self._flight: asyncio.Task[Token] | None = None
 
-    async def get(self) -> str:
+    async def get(self) -> Token:
         """A token that is good now.
 
         Raises:
@@ -73,10 +80,10 @@ class Tokens:
         if token is not None and now < token.expires_at:
             if now > token.expires_at - EARLY_S:
                 self._renew()
-            return token.value
+            return token
         flight = self._renew()
         try:
-            return (await asyncio.shield(flight)).value
+            return await asyncio.shield(flight)
         except GatewayError as error:
             # One failure is told to every waiter: a shared exception would grow with each.
             raise type(error)(str(error)) from None
@@ -105,7 +112,14 @@ class Tokens:
         if response.body is None:
             response.close()
             raise UpstreamBroken(f"{request.origin.host} answered a request for a token in pieces")
-        return self._grant.read(response.body, self._now())
+        if response.status == 429 or response.status >= 500:
+            raise UpstreamFailed(
+                f"{request.origin.host} answered a request for a token with {response.status}"
+            )
+        token = self._grant.read(response.body, self._now())
+        if not (token.value.isascii() and token.value.isprintable()):
+            raise UpstreamBroken(f"{request.origin.host} gives out what is no token")
+        return token
 
 
 class Purse:
@@ -125,12 +139,19 @@ class Purse:
         return tokens
 
 
-async def bearer(tokens: Tokens | None) -> tuple[tuple[str, str], ...]:
-    """The header that carries the token, where there is one to carry.
+async def proven(request: Request, tokens: Tokens | None) -> Request:
+    """The request with the token, where there is one to carry.
 
     Raises:
         GatewayError: none could be had.
     """
     if tokens is None:
-        return ()
-    return (("authorization", f"Bearer {await tokens.get()}"),)
+        return request
+    token = await tokens.get()
+    if not token.in_query:
+        header = header_block((("authorization", f"Bearer {token.value}"),))
+        return msgspec.structs.replace(request, extra=request.extra + header)
+    line, version, rest = request.head.partition(b" HTTP/1.1\r\n")
+    parameter = urlencode({token.in_query: token.value}).encode()
+    line += (b"&" if b"?" in line else b"?") + parameter
+    return msgspec.structs.replace(request, head=line + version + rest)

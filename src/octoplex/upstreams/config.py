@@ -1,8 +1,10 @@
 """What the configuration file says of providers and of models on this machine."""
 
+from typing import Literal
+
 from msgspec import Struct
 
-from octoplex.catalog.provider import DialectName
+from octoplex.catalog.provider import Batches, DialectName
 from octoplex.catalog.quirk import Quirk
 
 
@@ -37,9 +39,11 @@ class Provider(Struct, frozen=True, kw_only=True):
     region: str | None = None
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
+    account: dict[str, str] = {}
     models: tuple[str, ...] = ()
     quirks: tuple[Quirk, ...] = ()
     timeouts: Timeouts = Timeouts()
+    batches: Batches | Literal["none"] | None = None
 
 
 class Local(Struct, frozen=True, kw_only=True):

@@ -6,17 +6,24 @@
 A variable may hold a key or, for Google, the path of a file with one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from octoplex.catalog.provider import Operation as RowOperation
 from octoplex.catalog.provider import Provider as Row
 from octoplex.catalog.regions import region_names
 from octoplex.dialects.single import OPERATIONS
+from octoplex.dialects.watsonx.request import ACCOUNT
 from octoplex.transport.google import google_grant
+from octoplex.transport.oci_sign import oci_key
 from octoplex.transport.origin import NO_PROXIES
 from octoplex.transport.sigv4 import Credentials, Scope
+from octoplex.upstreams import oracle
 from octoplex.upstreams.config import Provider
+from octoplex.upstreams.grants import GRANTED, grant_for
 from octoplex.upstreams.source import Secret, Signer, Source
 from octoplex.wire.error import BadConfig
 
@@ -24,12 +31,29 @@ DOCUMENTED: tuple[RowOperation, ...] = ("embed", "rerank", "moderation")
 KEY_HEADERS = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
 """Where a dialect has the key, for a provider that has no row."""
 
+_VARIABLE = re.compile(r"\$\{(\w+):-(.*)\}")
+REFERENCES = ("env:", "file:")
+"""How a value of `headers` or `query` begins that is not meant as it stands there."""
+UNKNOWN = Source(
+    id="",
+    title="",
+    base_url="",
+    paths={},
+    auth="",
+    keys=(),
+    known=False,
+    modalities=tuple(OPERATIONS.values()),
+)
+"""A provider of which no row says anything."""
 Lookup = Callable[[str, str], str]
 """(`env:NAME` or `file:PATH`, where it is written) -> the secret."""
 
 
 def from_row(row: Row, env: Mapping[str, str], region: str = "") -> Source:
     """A provider of the catalogue with nothing but the environment, and a region of the file."""
+    unreadable = ""
+    if row.auth == "oci":
+        env, unreadable = _with_oracles(env)
     moved = region not in row.regions and bool(env.get(row.base_url_env))
     region = region or ("" if moved else _set(row.variables.get("region", ()), env))
     base_url, missing = _filled(row, env, region, moved)
@@ -38,13 +62,19 @@ def from_row(row: Row, env: Mapping[str, str], region: str = "") -> Source:
     keys: tuple[Secret, ...] = (Secret(found, env[found]),) if found else ()
     if keys and row.auth == "google" and not token:
         keys, unreadable = _from_key_file(keys[0])
-        missing = missing or unreadable
+    elif keys and row.auth == "oci":
+        keys, unreadable = _from_oracles(keys[0], env) if not unreadable else ((), unreadable)
+    elif keys and row.auth in GRANTED and not token:
+        keys, unreadable = _to_change(row, keys[0], env)
+    missing = unreadable or missing
     signer = None
     if row.auth == "sigv4" and not token:
         signer = _signer(row, env, region)
         keys, found = (), found if signer else ""
     if not missing and not found and row.auth != "none" and not row.local:
-        missing = f"set {' or '.join(row.key_env + row.bearer_env)}"
+        pairs = [" and ".join(pair) for pair in zip(row.key_env, row.secret_env, strict=False)]
+        missing = f"set {' or '.join([*(pairs or row.key_env), *row.bearer_env])}"
+    account = {n: v for n, variables in row.account.items() if (v := _set(variables, env))}
     return Source(
         id=row.id,
         title=row.title,
@@ -52,12 +82,14 @@ def from_row(row: Row, env: Mapping[str, str], region: str = "") -> Source:
         paths={str(name): path for name, path in row.dialects.items()},
         auth="bearer" if token else row.auth,
         keys=keys,
-        missing=row.obstacle or missing,
+        missing=row.obstacle or missing or _unpaid(row.dialects, account, row),
         signer=signer,
         operations=_operations(row),
         evidence=found,
         headers=row.headers,
+        query={name: _set_or_usual(value, env) for name, value in row.query.items()},
         quirks=frozenset(row.quirks),
+        account=account,
         local=row.local,
         modalities=tuple(row.modalities),
         region=region,
@@ -80,6 +112,46 @@ def _from_key_file(named: Secret) -> tuple[tuple[Secret, ...], str]:
     return (Secret(named.label, text),), ""
 
 
+def _with_oracles(env: Mapping[str, str]) -> tuple[Mapping[str, str], str]:
+    """The variables with what Oracle's file adds to them, and what is wrong with it."""
+    try:
+        return oracle.with_config(env), ""
+    except BadConfig as error:
+        return env, str(error)
+
+
+def _from_oracles(named: Secret, env: Mapping[str, str]) -> tuple[tuple[Secret, ...], str]:
+    """The key that Oracle's variables say, and what is wrong with it."""
+    try:
+        return (Secret(named.label, oracle.key_in(env)),), ""
+    except BadConfig as error:
+        return (), str(error)
+
+
+def _to_change(row: Row, named: Secret, env: Mapping[str, str]) -> tuple[tuple[Secret, ...], str]:
+    """The key that a vendor changes for tokens, and what is wrong with it."""
+    second = row.secret_env[row.key_env.index(named.label)] if row.secret_env else ""
+    value = named.value
+    if second and ":" not in value:
+        if not env.get(second):
+            return (), f"set {second}"
+        value = f"{value}:{env[second]}"
+    try:
+        grant_for(row.auth, value, {}, NO_PROXIES)
+    except BadConfig as error:
+        return (), f"{named.label}: {error}"
+    return (Secret(named.label, value),), ""
+
+
+def _unpaid(dialects: Collection[str], account: Mapping[str, str], row: Row | None) -> str:
+    """What watsonx must be told beside a key, where nothing says it."""
+    if "watsonx" not in dialects or any(name in account for name in ACCOUNT):
+        return ""
+    if row is None:
+        return f"set {' or '.join(ACCOUNT)} in account"
+    return f"set {' or '.join(v for name in ACCOUNT for v in row.account.get(name, ()))}"
+
+
 def _signer(row: Row, env: Mapping[str, str], region: str) -> Signer | None:
     """AWS's own three variables, where they are set."""
     key, secret = env.get("AWS_ACCESS_KEY_ID"), env.get("AWS_SECRET_ACCESS_KEY")
@@ -100,6 +172,12 @@ def _set(variables: Sequence[str], env: Mapping[str, str]) -> str:
     return next((env[v] for v in variables if env.get(v)), "")
 
 
+def _set_or_usual(value: str, env: Mapping[str, str]) -> str:
+    """`${NAME:-usual}` as a shell has it; any other value is itself."""
+    named = _VARIABLE.fullmatch(value)
+    return value if named is None else env.get(named[1]) or named[2]
+
+
 def _filled(row: Row, env: Mapping[str, str], region: str, moved: bool) -> tuple[str, str]:
     """The base URL with its variables filled in, and what is missing for that."""
     if moved:
@@ -112,7 +190,7 @@ def _filled(row: Row, env: Mapping[str, str], region: str, moved: bool) -> tuple
         value = _set(variables, env)
         if not value:
             return base_url, f"set {' or '.join(variables)}"
-        base_url = base_url.replace(place, value)
+        base_url = base_url.replace(place, value.rstrip("/"))
     return base_url, ""
 
 
@@ -137,49 +215,80 @@ def from_file(
     if table.region and row and table.region not in region_names(row):
         known = ", ".join(region_names(row)) or "none"
         raise BadConfig(f'{where} region: "{table.region}" is not one of: {known}.')
-    source = from_row(row, env, table.region or "") if row else None
+    source = from_row(row, env, table.region or "") if row else UNKNOWN
     own_url = bool(table.base_url) and not (row and table.region in row.regions)
-    paths = _paths(where, table) or (dict(source.paths) if source else {})
-    base_url = (
-        _url(table.base_url, bool(row and row.local))
-        if table.base_url and own_url
-        else source.base_url
-        if source
-        else ""
-    )
+    paths = _paths(where, table) or dict(source.paths)
+    base_url = source.base_url
+    if table.base_url and own_url:
+        base_url = _url(table.base_url, source.local)
     if not base_url or not paths:
         raise BadConfig(f"{where}: not in the catalogue; write base_url and dialect.")
-    keys = _keys(where, table, lookup)
+    keys = _keys(where, table, row, lookup)
     # A key belongs to the host it was made for: another host must be given its own.
-    found = keys or (source.keys if source and not table.base_url else ())
-    signed = bool(source and source.signer)
-    keyless = signed or row is None or row.auth == "none" or row.local or bool(table.base_url)
-    missing = "" if found or keyless or table.headers else (source.missing if source else "")
-    auth = source.auth if source else KEY_HEADERS.get(next(iter(paths)), "bearer")
-    return Source(
+    found = keys or (() if table.base_url else source.keys)
+    keyless = source.signer or row is None or row.auth == "none" or row.local or table.base_url
+    missing = "" if found or keyless or table.headers else source.missing
+    auth = source.auth or KEY_HEADERS.get(next(iter(paths)), "bearer")
+    if keys and row and row.auth in GRANTED:
+        auth = row.auth
+    account = {**_home(auth, keys), **source.account, **table.account}
+    if auth in GRANTED:
+        _check_grants(where, auth, keys, account)
+    return msgspec.structs.replace(
+        source,
         id=name,
-        title=row.title if row else name,
+        title=source.title or name,
         base_url=base_url,
         paths=paths,
         auth="bearer" if keys and auth == "sigv4" else auth,
         keys=found,
-        missing=missing,
-        signer=source.signer if source and not keys and not own_url else None,
-        operations=source.operations if source else {},
-        known=row is not None,
+        missing=missing or _unfilled(base_url, row) or _unpaid(paths, account, row),
+        signer=None if keys or own_url else source.signer,
         evidence=f"octoplex.toml {where}",
-        headers={**(row.headers if row else {}), **table.headers},
-        query=table.query,
-        quirks=frozenset(table.quirks) | (frozenset(row.quirks) if row else frozenset()),
+        headers={**source.headers, **_lower(_resolved(f"{where} headers", table.headers, lookup))},
+        query={**source.query, **_resolved(f"{where} query", table.query, lookup)},
+        quirks=frozenset(table.quirks) | source.quirks,
+        account=account,
         models=table.models,
         timeouts=table.timeouts,
-        region=table.region or ("" if own_url or source is None else source.region),
-        local=bool(row and row.local),
-        modalities=tuple(row.modalities) if row else tuple(OPERATIONS.values()),
-        regions=tuple(row.regions) if row else (),
-        percent=source.percent if source and (table.region or not own_url) else 100,
-        moved=own_url or bool(source and source.moved),
+        region=table.region or ("" if own_url else source.region),
+        percent=source.percent if table.region or not own_url else 100,
+        moved=own_url or source.moved,
     )
+
+
+def _unfilled(base_url: str, row: Row | None) -> str:
+    """The variables that a base URL still wants, whatever key there is; "" for none."""
+    wanted = [v for name, v in row.variables.items() if "{" + name + "}" in base_url] if row else []
+    return f"set {' or '.join(wanted[0])}" if wanted else ""
+
+
+def _check_grants(
+    where: str, auth: str, keys: Sequence[Secret], account: Mapping[str, str]
+) -> None:
+    """Refuse a key that is not of the form its vendor hands out.
+
+    Raises:
+        BadConfig: saying what is wrong with it.
+    """
+    for key in keys:
+        try:
+            grant_for(auth, key.value, account, NO_PROXIES)
+        except BadConfig as error:
+            raise BadConfig(f"{where} api_key ({key.label}): {error}") from None
+
+
+def _resolved(where: str, given: Mapping[str, str], lookup: Lookup) -> dict[str, str]:
+    """Values as they stand there, and the secrets behind those that are references."""
+    return {
+        name: lookup(value, f"{where}.{name}") if value.startswith(REFERENCES) else value
+        for name, value in given.items()
+    }
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    """By lower-case name, so that a header of a caller's does not stand beside it."""
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _paths(where: str, table: Provider) -> dict[str, str]:
@@ -188,9 +297,20 @@ def _paths(where: str, table: Provider) -> dict[str, str]:
     return {table.dialect: ""} if table.dialect else {str(n): p for n, p in table.dialects.items()}
 
 
-def _keys(where: str, table: Provider, lookup: Lookup) -> tuple[Secret, ...]:
+def _keys(where: str, table: Provider, row: Row | None, lookup: Lookup) -> tuple[Secret, ...]:
     given = table.api_key
     if given is None:
         return ()
     references = (given,) if isinstance(given, str) else given
-    return tuple(Secret(r, lookup(r, f"{where} api_key")) for r in references)
+    keys = tuple(Secret(r, lookup(r, f"{where} api_key")) for r in references)
+    if row is None or row.auth != "oci":
+        return keys
+    try:
+        return tuple(Secret(key.label, oracle.completed(key.value)) for key in keys)
+    except BadConfig as error:
+        raise BadConfig(f"{where} api_key: {error}") from None
+
+
+def _home(auth: str, keys: Sequence[Secret]) -> dict[str, str]:
+    """Whose account a key itself says that it is."""
+    return {"compartment": oci_key(keys[0].value).tenancy} if keys and auth == "oci" else {}

@@ -24,12 +24,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from octoplex.dialects.dialect import Counter, Traits
+from octoplex.dialects.dialect import Counter, CountForm, Traits
 from octoplex.dialects.verbatim import join
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
-from octoplex.transport.tokens import Tokens, bearer
+from octoplex.transport.tokens import Tokens, proven
 from octoplex.upstreams.fetch import Fetcher
+from octoplex.upstreams.upstream import BETAS, TRACE, Sign
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import MEDIA_TOKENS, Ask, Call
 from octoplex.wire.chat import Chat, Media, Part, TextPart, ToolCall, ToolResult
@@ -39,7 +40,6 @@ from octoplex.wire.event import Refusal, Reply, Thinking, Usage
 LETTERS_PER_TOKEN = 8
 AROUND_A_MESSAGE, BEFORE_THE_REPLY = 3, 3
 NO_SUCH_PATH = frozenset({404, 405, 501})
-TRAVELLING = ("anthropic-beta", "traceparent", "tracestate")
 
 _PIECE = re.compile(
     r"([A-Za-z]+)|([0-9]+)|([^\sA-Za-z0-9\x80-\U0010ffff]+)|([^\x00-\x7f]+)|(\n\s*|[ \t]{2,})"
@@ -116,11 +116,16 @@ class Counting(Struct, frozen=True, kw_only=True):
     provider: str
     origin: Origin
     dialect: Counter
+    words: str
+    """The face whose callers pass verbatim."""
     head: bytes
+    path: str
+    """As it stands on the request line."""
     traits: Traits
     connect_s: float
     wait_s: float
     tokens: Tokens | None = None
+    sign: Sign | None = None
 
 
 class CountUpstream:
@@ -140,9 +145,9 @@ class CountUpstream:
         if not isinstance(ask, Call):
             raise InvalidCall(f"The provider {self._spec.provider} does not take {ask.op}.")
         spec = self._spec
-        if self._fetch is not None and ask.may_hold_media and ask.face != spec.dialect.name:
+        if self._fetch is not None and ask.may_hold_media and ask.face != spec.words:
             ask = await self._fetch.fill(ask, spec.dialect.name, spec.traits.model)
-        request = self._request(ask, await bearer(spec.tokens))
+        request = await proven(self._request(ask), spec.tokens)
         limits = Limits(
             connect_s=spec.connect_s,
             first_s=spec.wait_s,
@@ -153,30 +158,37 @@ class CountUpstream:
         head = Head(provider=spec.provider, model=spec.traits.model)
         if response.status == 200 and response.body is not None:
             tokens = spec.dialect.decode_count(response.body)
-            return _counted(head, spec.dialect.name, response.body, Usage(tokens))
+            words = "" if isinstance(spec.dialect, CountForm) else spec.words
+            return _counted(head, words, response.body, Usage(tokens))
         if spec.tokens is not None:
             spec.tokens.told(response.status)
         error = self._refused(response)
         if response.status in NO_SUCH_PATH and error.facts.get("type") is None:
             return estimated(ask, head)  # not the vendor's own "no such model"
+        if isinstance(spec.dialect, CountForm) and response.status in spec.dialect.uncounted:
+            return estimated(ask, head)
         raise error
 
-    def _request(self, call: Call, proof: tuple[tuple[str, str], ...]) -> Request:
+    def _request(self, call: Call) -> Request:
         spec = self._spec
-        extra: dict[str, Any] = {n: call.headers[n] for n in TRAVELLING if n in call.headers}
-        extra |= dict(proof)
-        if call.face == spec.dialect.name:
-            fields = dict(call.fields)
-            if spec.dialect.model_in_body:
-                fields["model"] = self._model
-            fields.pop("models", None)
-            body = join(fields)
-        else:
-            extra.pop("anthropic-beta", None)
+        extra: dict[str, Any] = {n: call.headers[n] for n in TRACE if n in call.headers}
+        if call.face != spec.words:
             encoded = spec.dialect.encode_count(call.chat(), spec.traits)
             call.trail.dropped.extend(encoded.dropped)
             extra |= dict(encoded.headers)
             body = encoded.body
+        else:
+            fields = dict(call.fields)
+            fields.pop("models", None)
+            if isinstance(spec.dialect, CountForm):  # none of them knows a beta
+                body = spec.dialect.seal_count(fields, spec.traits.model)
+            else:
+                extra |= {n: call.headers[n] for n in BETAS if n in call.headers}
+                if spec.dialect.model_in_body:
+                    fields["model"] = self._model
+                body = join(fields)
+        if spec.sign is not None:
+            extra |= dict(spec.sign(spec.path, body))
         block = header_block(extra.items()) if extra else b""
         return Request(origin=spec.origin, head=spec.head, body=body, extra=block, idempotent=True)
 

@@ -16,9 +16,9 @@ from msgspec import Struct
 from octoplex.dialects.broken import readable
 from octoplex.dialects.single.plain import read_bill
 from octoplex.transport.http import Limits, Request, Response, Sender
-from octoplex.transport.origin import Origin, header_block
-from octoplex.transport.tokens import Tokens, bearer
-from octoplex.upstreams.upstream import Wait, exchanged
+from octoplex.transport.origin import Origin
+from octoplex.transport.tokens import Tokens, proven
+from octoplex.upstreams.upstream import Wait, billed_if_reached
 from octoplex.wire.answer import Answer, Ended, Ending, Frame, Head, Outcome, Whole
 from octoplex.wire.ask import BYTES_PER_TOKEN, Ask, Passed
 from octoplex.wire.error import (
@@ -63,11 +63,14 @@ class PassUpstream:
         way = self._way
         if not isinstance(ask, Passed):
             raise InvalidCall(f"`pass:{way.provider}` is for /providers/{way.provider}/ only.")
-        head, proof = way.head(ask.method, ask.path, ask.sent), await bearer(way.tokens)
-        request = Request(way.origin, head, ask.raw, header_block(proof))
+        head = way.head(ask.method, ask.path, ask.sent)
+        request = await proven(
+            Request(way.origin, head, ask.raw, in_pieces=ask.in_pieces), way.tokens
+        )
         until_at = min(ask.deadline_at, self._now() + way.wait.stream_s)
         limits = Limits(way.wait.connect_s, way.wait.plain_s, way.wait.idle_s, until_at)
-        response = await exchanged(self._client, request, limits, ask, way.provider)
+        with billed_if_reached(request, ask, way.provider):
+            response = await self._client.send(request, limits)
         return self._answered(ask, response)
 
     def _answered(self, ask: Passed, response: Response) -> Answer:

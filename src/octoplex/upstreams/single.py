@@ -1,18 +1,28 @@
 """Ask one provider for an operation of one body: embeddings, a ranking, a verdict, a completion.
 
 What passes verbatim and what is written anew is the shape's matter (`dialects/single/`).
-Whatever is not in the bill is estimated from what was sent, and flagged.
+Whatever is not in the bill is estimated from what was sent, and flagged. A completion may be a
+stream: its chunks are those of the Chat dialect but for where the text stands, so its way is
+that of a chat (`stream.py`).
 """
 
 import asyncio
 
 from msgspec import Struct
 
+from octoplex.dialects.openai_chat import OpenAIChat
 from octoplex.dialects.single import Shape
-from octoplex.transport.http import Limits, Request, Sender
+from octoplex.transport.http import Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
-from octoplex.transport.tokens import Tokens, bearer
-from octoplex.upstreams.upstream import TRACE, Headers, Wait, exchanged
+from octoplex.transport.tokens import Tokens, proven
+from octoplex.upstreams.stream import Patience, Streamed
+from octoplex.upstreams.upstream import (
+    TRACE,
+    Wait,
+    ask_for_usage,
+    billed_if_reached,
+    limits_of,
+)
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import Ask, Single
 from octoplex.wire.error import InvalidCall, UpstreamBroken, UpstreamError
@@ -29,6 +39,8 @@ class SingleSpec(Struct, frozen=True, kw_only=True):
     model: str
     wait: Wait
     tokens: Tokens | None = None
+    usage_on_request: bool = True
+    """Whether the provider understands `stream_options.include_usage`."""
 
 
 class SingleUpstream:
@@ -39,7 +51,7 @@ class SingleUpstream:
         self._now = asyncio.get_running_loop().time
 
     async def __call__(self, ask: Ask, /) -> Answer:
-        """Send the request and read the reply.
+        """Send the request and read the reply, or open it where it is a stream.
 
         Raises:
             InvalidCall, Unsupported: the shape cannot say what was asked.
@@ -47,11 +59,13 @@ class SingleUpstream:
         """
         if not isinstance(ask, Single):
             raise InvalidCall(f"{self._spec.provider}/{self._spec.model} does not take {ask.op}.")
-        request = self._request(ask, await bearer(self._spec.tokens))
-        wait = self._spec.wait
-        until_at = min(ask.deadline_at, self._now() + wait.plain_s)
-        limits = Limits(wait.connect_s, wait.plain_s, wait.idle_s, until_at)
-        response = await exchanged(self._client, request, limits, ask, self._spec.provider)
+        request, hidden = self._request(ask)
+        request = await proven(request, self._spec.tokens)
+        with billed_if_reached(request, ask, self._spec.provider):
+            limits = limits_of(self._spec.wait, ask, self._now())
+            response = await self._client.send(request, limits)
+            if ask.stream and response.body is None and response.status == 200:
+                return await self._opened(response, hidden)
         body = response.body
         if body is None:
             response.close()
@@ -62,13 +76,24 @@ class SingleUpstream:
             raise self._refused(response.status, response.headers, body)
         return self._answered(ask, body)
 
-    def _request(self, ask: Single, proof: Headers) -> Request:
-        spec = self._spec
-        encoded = spec.shape.write(ask.fields, spec.model)
+    def _request(self, ask: Single) -> tuple[Request, bool]:
+        """What goes out, and whether we ask for usage where the caller did not."""
+        spec, fields, hidden = self._spec, ask.fields, False
+        if ask.stream and spec.usage_on_request:
+            fields = fields.copy()
+            hidden = ask_for_usage(fields)
+        encoded = spec.shape.write(fields, spec.model)
         ask.trail.dropped.extend(encoded.dropped)
         traced = [(name, ask.headers[name]) for name in TRACE if name in ask.headers]
-        extra = header_block([*traced, *encoded.headers, *proof])
-        return Request(spec.origin, spec.head, encoded.body, extra)
+        extra = header_block([*traced, *encoded.headers])
+        return Request(spec.origin, spec.head, encoded.body, extra), hidden
+
+    async def _opened(self, response: Response, hidden: bool) -> Streamed:
+        spec, dialect = self._spec, OpenAIChat()
+        head, patience = Head(spec.provider, spec.model), Patience(self._now, spec.wait.idle_s)
+        answer = Streamed(head, dialect, response, dialect.scanner(hide_usage=hidden), patience)
+        await answer.open()
+        return answer
 
     def _answered(self, ask: Single, body: bytes) -> Whole:
         spec = self._spec

@@ -12,15 +12,19 @@ The path of an operation follows each vendor's own custom for base URLs: OpenAI'
 import ipaddress
 import time
 from collections.abc import Mapping, Sequence
+from email.utils import formatdate
 from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Struct
 
 from octoplex.catalog.families import Family, family
-from octoplex.dialects.dialect import Counter, Dialect, Traits
-from octoplex.dialects.single import ALWAYS, OPERATIONS, choose, shape_of
+from octoplex.dialects.dialect import Counter, Dialect, Form, Traits
+from octoplex.dialects.openai_responses import OpenAIResponses
+from octoplex.dialects.paths import in_path
+from octoplex.dialects.single import OPERATIONS, choose, follows, shape_of
 from octoplex.transport import sigv4
+from octoplex.transport.oci_sign import OciSigner, oci_key
 from octoplex.transport.origin import Origin, Proxies
 from octoplex.transport.sigv4 import Credentials, Scope, Unsigned
 from octoplex.transport.tokens import Purse, Tokens
@@ -35,8 +39,16 @@ from octoplex.wire.error import BadConfig, InvalidCall
 
 ANTHROPIC_VERSION = "2023-06-01"
 USER_AGENT = "octoplex/0.1"
+RESPONSES = OpenAIResponses.name
 SILENT_FIRST_S, SILENT_IDLE_S = 300.0, 120.0
-COUNT_IN = ("anthropic", "gemini", "openai-responses")
+COUNT_IN = (
+    "anthropic",
+    "vertex-anthropic",
+    "bedrock-anthropic",
+    "gemini",
+    "vertex",
+    "openai-responses",
+)
 """The dialects in which tokens are counted, the one most callers ask in first."""
 
 
@@ -73,6 +85,8 @@ class Source(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     query: Mapping[str, str] = {}
     quirks: frozenset[str] = frozenset()
+    account: Mapping[str, str] = {}
+    """What the vendor wants to be told beside the key."""
     models: tuple[str, ...] = ()
     timeouts: Timeouts = Timeouts()
     region: str = ""
@@ -111,11 +125,12 @@ class Source(Struct, frozen=True, kw_only=True):
         """Everything that can be known about this model and key before a call."""
         kind = family(self.id, model)
         origin = Origin.parse(self.base_url, make.proxies)
-        wires = {}
+        wires: dict[str, Wire] = {}
         for name, prefix in self.paths.items():
             dialect = make.dialects.get(name)
-            if dialect is not None:
-                wires[name] = self._wire(origin, prefix, dialect, model, key)
+            if dialect is not None and self._speaks(dialect, model):
+                wire = self._wire(origin, prefix, dialect, model, key)
+                wires.setdefault(wire.words, wire)
         traits = self._traits(model, kind, make)
         return Spec(
             provider=self.id,
@@ -123,8 +138,9 @@ class Source(Struct, frozen=True, kw_only=True):
             wires=wires,
             traits=traits,
             wait=self._wait(kind, make),
-            sign=self._sign(origin),
+            sign=self._sign(origin, key),
             tokens=self._tokens(key, make),
+            compacting=self._compacting(wires.get(RESPONSES), origin, key),
             usage_on_request="no_stream_options" not in traits.quirks,
         )
 
@@ -137,31 +153,40 @@ class Source(Struct, frozen=True, kw_only=True):
             return None
         origin = Origin.parse(self.base_url, make.proxies)
         path, body = self.operations.get(modality, ("", ""))
-        path = self._path("", origin, "", path)
+        path = self._path("", origin, "", path, model)
         shape, dialect = shape_of(op, body), ""
-        if shape is None and (not self.known or op in ALWAYS):
-            shapes = ((name, choose(op, name)) for name in self.paths)
+        if shape is None:
+            names = [n for n in self.paths if not self.known or follows(op, n)]
+            shapes = ((name, choose(op, name, self.account)) for name in names)
             dialect, shape = next(((n, s) for n, s in shapes if s is not None), ("", None))
             if shape is not None:
-                path = self._path(dialect, origin, self.paths[dialect], shape.path_for(model))
+                own = shape.path_for(model)
+                path = self._path(dialect, origin, self.paths[dialect], own, model)
         if shape is None:
             return None
+        kind = family(self.id, model)
         return SingleSpec(
             provider=self.id,
             origin=origin,
             shape=shape,
             head=self._head(origin, dialect, path, key),
             model=model,
-            wait=self._wait(family(self.id, model), make),
+            wait=self._wait(kind, make),
             tokens=self._tokens(key, make),
+            usage_on_request="no_stream_options" not in self.quirks | kind.quirks,
         )
+
+    def prefix_of(self, dialect: str) -> str:
+        """The path below the base URL before the operations of a dialect."""
+        origin = Origin.parse(self.base_url)
+        return self._path(dialect, origin, self.paths[dialect], "", "").partition("?")[0]
 
     def passing(self, key: Secret | None, make: "Making") -> Way | None:
         """How requests for paths that nobody here understands reach this provider.
 
         None where each must be signed for what it is.
         """
-        if self.signer is not None:
+        if self.signer is not None or self.auth == "oci":
             return None
         origin = Origin.parse(self.base_url, make.proxies)
         usual = {"user-agent": USER_AGENT}
@@ -189,28 +214,38 @@ class Source(Struct, frozen=True, kw_only=True):
         found = counting[0] if counting else COUNT_IN[0]
         prefix = self.paths.get(found) if self.counts is None else self.counts
         dialect = make.dialects.get(found)
-        if prefix is None or not isinstance(dialect, Counter):
+        if prefix is None or not isinstance(dialect, Counter) or not self._speaks(dialect, model):
             return None
         kind = family(self.id, model)
         origin = Origin.parse(self.base_url, make.proxies)
-        wait, count = self._wait(kind, make), dialect.count_path_for(model)
+        wait = self._wait(kind, make)
+        path = self._path(found, origin, prefix, dialect.count_path_for(model), model)
         return Counting(
             provider=self.id,
             origin=origin,
             dialect=dialect,
-            head=self._head(origin, found, self._path(found, origin, prefix, count), key),
+            words=dialect.words if isinstance(dialect, Form) else dialect.name,
+            head=self._head(origin, found, path, key),
+            path=origin.path + path,
             traits=self._traits(model, kind, make),
             connect_s=wait.connect_s,
             wait_s=wait.first_s,
             tokens=self._tokens(key, make),
+            sign=self._sign(origin, key),
         )
+
+    def _speaks(self, dialect: object, model: str) -> bool:
+        """Whether a dialect of this provider is one for this model."""
+        return not isinstance(dialect, Form) or len(self.paths) == 1 or dialect.serves(model)
 
     def _traits(self, model: str, kind: Family, make: "Making") -> Traits:
         return Traits(
             model=model,
             output_cap=kind.output_cap,
             thinking=kind.thinking,
+            efforts=kind.efforts,
             quirks=self.quirks | kind.quirks,
+            account=self.account,
             drop_unsupported=make.drop_unsupported,
         )
 
@@ -219,32 +254,52 @@ class Source(Struct, frozen=True, kw_only=True):
     ) -> Wire:
         def made(stream: bool) -> tuple[bytes, str]:
             operation = dialect.path_for(model, stream=stream)
-            path = self._path(dialect.name, origin, prefix, operation)
+            path = self._path(dialect.name, origin, prefix, operation, model)
             return self._head(origin, dialect.name, path, key), origin.path + path
 
         (head, path), (stream_head, stream_path) = made(False), made(True)
         if head == stream_head:
             stream_head = head
+        form = dialect if isinstance(dialect, Form) else None
         return Wire(
             dialect=dialect,
+            words=form.words if form else dialect.name,
             head=head,
             stream_head=stream_head,
             path=path,
             stream_path=stream_path,
+            seal=form.seal if form else None,
         )
 
-    def _path(self, dialect: str, origin: Origin, prefix: str, operation: str) -> str:
+    def _compacting(self, wire: Wire | None, origin: Origin, key: Secret | None) -> Wire | None:
+        """Where this provider compacts conversations itself; None where it does not."""
+        if wire is None or "compacts" not in self.quirks:
+            return None
+        prefix = self.paths[RESPONSES]
+        path = self._path(RESPONSES, origin, prefix, OpenAIResponses.compact_path, "")
+        head, path = self._head(origin, RESPONSES, path, key), origin.path + path
+        return msgspec.structs.replace(
+            wire, head=head, stream_head=head, path=path, stream_path=path
+        )
+
+    def _path(self, dialect: str, origin: Origin, prefix: str, operation: str, model: str) -> str:
         """Path and query of an operation below the base URL."""
         prefix = prefix.rstrip("/")
         if dialect == "anthropic" and not (origin.path + prefix).endswith("/v1"):
             operation = "/v1" + operation
         path = prefix + operation
+        if "{model}" in path:
+            path = path.replace("{model}", in_path(model))
         if self.query:
             path += ("&" if "?" in path else "?") + urlencode(self.query)
         return path
 
-    def _sign(self, origin: Origin) -> Sign | None:
-        """AWS signs each request; nobody else does."""
+    def _sign(self, origin: Origin, key: Secret | None) -> Sign | None:
+        """AWS and Oracle want each request signed; nobody else does."""
+        if self.auth == "oci" and key is not None:
+            oracles = OciSigner(oci_key(key.value))
+            host = origin.authority
+            return lambda path, body: oracles.sign(host, path, body, formatdate(usegmt=True))
         signer = self.signer
         if signer is None:
             return None
@@ -268,7 +323,7 @@ class Source(Struct, frozen=True, kw_only=True):
         """What the vendor hands out for the key, where that is not sent itself."""
         if key is None or make.purse is None or self.auth not in GRANTED:
             return None
-        return make.purse.of(grant_for(self.auth, key.value, make.proxies))
+        return make.purse.of(grant_for(self.auth, key.value, self.account, make.proxies))
 
     def _head(self, origin: Origin, dialect: str, path: str, key: Secret | None) -> bytes:
         headers = {"content-type": "application/json", "user-agent": USER_AGENT}
@@ -278,7 +333,7 @@ class Source(Struct, frozen=True, kw_only=True):
 
     def _credentials(self, key: Secret | None) -> dict[str, str]:
         """The header with the key, and those that the operator gives."""
-        if key is None or self.auth in {"none", "sigv4"} or self.auth in GRANTED:
+        if key is None or self.auth in {"none", "sigv4", "oci"} or self.auth in GRANTED:
             return dict(self.headers)
         if self.auth == "bearer":
             return {"authorization": f"Bearer {key.value}", **self.headers}

@@ -11,19 +11,22 @@ output limit is added where the model's own is unknown.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from octoplex.dialects.dialect import Dialect, Scanner, Traits
+from octoplex.dialects.dialect import Dialect, Encoded, Scanner, Traits
 from octoplex.dialects.foreign import HISTORY, without_foreign
 from octoplex.dialects.gemini.head import with_limit
-from octoplex.dialects.verbatim import join
+from octoplex.dialects.think_tags import parted, parted_reply
+from octoplex.dialects.verbatim import join, split
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
-from octoplex.transport.tokens import Tokens, bearer
+from octoplex.transport.tokens import Tokens, proven
 from octoplex.upstreams.fetch import Fetcher
 from octoplex.upstreams.reading import Reading
 from octoplex.upstreams.stream import Patience, Streamed
@@ -34,6 +37,7 @@ from octoplex.wire.error import (
     GatewayError,
     InvalidCall,
     UpstreamBroken,
+    UpstreamDenied,
     UpstreamError,
     UpstreamSlow,
 )
@@ -46,6 +50,8 @@ ID_HEADER = "x-amzn-requestid"
 LIMIT_FIELDS = {"openai-responses": "max_output_tokens", "gemini": "maxOutputTokens"}
 TRACE = ("traceparent", "tracestate")
 BETAS = ("anthropic-beta",)
+URL_SOURCE = re.compile(rb'"type"\s*:\s*"url"')
+"""What a body of Anthropic's holds that names media by URL."""
 
 
 class Wait(Struct, frozen=True, kw_only=True):
@@ -61,20 +67,26 @@ class Wait(Struct, frozen=True, kw_only=True):
 class Wire(Struct, frozen=True, kw_only=True):
     """One dialect a provider speaks, and the request heads that never change.
 
-    `head` asks for a whole reply, `stream_head` for a stream; `path` and `stream_path` are
-    theirs as they stand on the request line.
+    `words` is the face whose callers pass verbatim. `head` asks for a whole reply,
+    `stream_head` for a stream; `path` and `stream_path` are theirs as they stand on the
+    request line. `seal` puts the members of a verbatim body into the envelope of a `Form`.
     """
 
     dialect: Dialect
+    words: str
     head: bytes
     stream_head: bytes
     path: str
     stream_path: str
+    seal: "Seal | None" = None
 
 
 Headers = tuple[tuple[str, str], ...]
+NO_HEADERS: Headers = ()
 Sign = Callable[[str, bytes], Sequence[tuple[str, str]]]
 """(path and query, body) -> the headers that prove who asks, made for each request."""
+Seal = Callable[[Mapping[str, Raw], Mapping[str, str]], Encoded]
+"""(members, the caller's headers that may travel) -> the request."""
 
 
 class Spec(Struct, frozen=True, kw_only=True):
@@ -83,11 +95,14 @@ class Spec(Struct, frozen=True, kw_only=True):
     provider: str
     origin: Origin
     wires: Mapping[str, Wire]
+    """By their words, the preferred one first."""
     traits: Traits
     wait: Wait = Wait()
     sign: Sign | None = None
     tokens: Tokens | None = None
     """What the vendor hands out for the key, where that is not part of the heads."""
+    compacting: Wire | None = None
+    """Where it compacts a conversation itself, if it does."""
     usage_on_request: bool = True
     """Whether the provider understands `stream_options.include_usage`."""
 
@@ -95,6 +110,7 @@ class Spec(Struct, frozen=True, kw_only=True):
 class Sending(Struct, frozen=True, gc=False):
     """A request as it goes out. `hidden`: we asked for usage, the caller did not."""
 
+    call: Call
     wire: Wire
     request: Request
     verbatim: bool
@@ -119,54 +135,75 @@ class Upstream:
         """
         if not isinstance(ask, Call):
             raise InvalidCall(f"The provider {self._spec.provider} does not take {ask.op}.")
-        if self._fetch is not None and ask.may_hold_media and ask.face not in self._spec.wires:
-            ask = await self._fetch.fill(ask, self._preferred.dialect.name, self._spec.traits.model)
+        call = ask
+        if self._fetch is not None and ask.may_hold_media:
+            call = await self._filled(ask, self._fetch)
         tokens = self._spec.tokens
-        sending = self._sending(ask, await bearer(tokens) if tokens is not None else ())
-        request = sending.request
-        try:
-            response = await self._client.send(request, self._limits(ask))
-            if response.body is None and response.status == 200:
-                return await self._opened(sending, response)
-            return self._whole(sending, response)
-        except asyncio.CancelledError as left:
-            # Whoever settles this attempt must know whether the provider may bill it.
-            left.reached = request.reached  # type: ignore[attr-defined]
-            raise
-        except DeadlinePassed as late:
-            spent = self._now() >= ask.deadline_at
-            raise outlasted(late, request.reached, spent, self._spec.provider) from None
+        sending = self._sending(call, anew=call is not ask)
+        again = tokens is not None
+        while True:
+            request = sending.request if tokens is None else await proven(sending.request, tokens)
+            limits = limits_of(self._spec.wait, ask, self._now())
+            try:
+                response = await self._client.send(request, limits)
+                if response.body is None and response.status == 200:
+                    return await self._opened(sending, response)
+                return self._whole(sending, response)
+            except UpstreamDenied as denied:
+                if tokens is None or denied.facts.get("provider_status") != 401:
+                    raise
+                tokens.told(401)
+                if not again:
+                    raise
+                # A token may end before its time; what it was made of is not to blame yet.
+                again = False
+            except asyncio.CancelledError as left:
+                # Whoever settles this attempt must know whether the provider may bill it.
+                left.reached = request.reached  # type: ignore[attr-defined]
+                raise
+            except DeadlinePassed as late:
+                spent = self._now() >= ask.deadline_at
+                raise outlasted(late, request.reached, spent, self._spec.provider) from None
 
-    def _sending(self, call: Call, proof: Headers = ()) -> "Sending":
+    async def _filled(self, call: Call, fetch: Fetcher) -> Call:
+        """The call with the bytes in it that this target wants in place of addresses."""
+        wire = self._spec.wires.get(call.face, self._preferred)
+        if wire.words == call.face and (wire.seal is None or not URL_SOURCE.search(call.raw)):
+            return call
+        return await fetch.fill(call, wire.dialect.name, self._spec.traits.model)
+
+    def _sending(self, call: Call, *, anew: bool = False) -> "Sending":
         """What goes out: verbatim where the provider speaks the caller's dialect.
 
-        `proof` are the headers that prove who asks, where the heads do not.
+        `anew`: it holds other bytes than the caller sent, and must be written.
         """
         spec = self._spec
-        wire = spec.wires.get(call.face)
-        if wire is not None:
-            body, hidden = self._verbatim(call, wire.dialect)
-            if not (call.headers or proof) and spec.sign is None:
+        own = spec.compacting if call.op == "compact" else spec.wires.get(call.face)
+        wire = own
+        if wire is not None and not (anew and wire.seal):
+            fields, hidden = self._verbatim(call, wire.dialect)
+            if wire.seal is None:
+                body, headers = join(fields), NO_HEADERS
+            else:
+                body, headers = self._told(call, wire.seal(fields, call.headers))
+            if not (call.headers or headers) and spec.sign is None:
                 head = wire.stream_head if call.stream else wire.head
-                return Sending(wire, Request(spec.origin, head, body), True, hidden)
-            headers: Headers = ()
+                return Sending(call, wire, Request(spec.origin, head, body), True, hidden)
         else:
-            wire, hidden = self._preferred, False
+            wire, hidden = wire or self._preferred, False
             encoded = wire.dialect.encode_chat(self._with_limit(call), spec.traits)
-            body, headers = encoded.body, encoded.headers
-            call.trail.dropped.extend(encoded.dropped)
-        request = self._request(wire, call, body, headers + proof)
-        return Sending(wire, request, wire.dialect.name == call.face, hidden)
+            body, headers = self._told(call, encoded)
+            if wire.seal is not None and wire.words == call.face:
+                body, headers = self._told(call, wire.seal(split(body), call.headers))
+            else:
+                call.trail.dropped.extend(betas_of(call.headers))
+        request = self._request(wire, call, body, headers)
+        return Sending(call, wire, request, own is not None, hidden)
 
-    def _limits(self, ask: Ask) -> Limits:
-        wait = self._spec.wait
-        first_s, total_s = wait.plain_s, wait.plain_s
-        if ask.stream:
-            first_s, total_s = wait.first_s, wait.stream_s
-        until_at = self._now() + total_s
-        if ask.deadline_at < until_at:
-            until_at = ask.deadline_at
-        return Limits(wait.connect_s, first_s, wait.idle_s, until_at)
+    def _told(self, call: Call, encoded: Encoded) -> tuple[bytes, Headers]:
+        """Body and headers of a request that was written; what it leaves out is named."""
+        call.trail.dropped.extend(encoded.dropped)
+        return encoded.body, encoded.headers
 
     def _whole(self, sending: "Sending", response: Response) -> Whole:
         """The answer of a reply that is complete.
@@ -180,16 +217,19 @@ class Upstream:
         decode: Callable[[bytes], Reply] = wire.dialect.decode_reply
         try:
             seen = wire.dialect.read_whole(body)
+            usage = seen.usage or guessed(sending.call, body)
             if not sending.verbatim:
                 # It will be written anew; if it cannot be, another target may be asked now.
-                decode = decoded(self._named(decode(body), response))
+                reply = parted_reply(decode(body), spec.traits.quirks)
+                if reply.usage.estimated:
+                    reply = msgspec.structs.replace(reply, usage=usage)
+                decode = decoded(self._named(reply, response))
         except UpstreamError as error:
             # It said 200: what cannot be read may be billed. An error of its own words is not.
             error.reached = isinstance(error, UpstreamBroken)
             raise
         head = Head(spec.provider, seen.model or spec.traits.model)
-        usage = seen.usage or Usage(output_tokens=-(-len(body) // BYTES_PER_TOKEN), estimated=True)
-        return Whole(head, wire.dialect.name, body, usage, decode)
+        return Whole(head, wire.words, body, usage, decode)
 
     async def _opened(self, sending: "Sending", response: Response) -> Streamed:
         spec, dialect = self._spec, sending.wire.dialect
@@ -198,14 +238,15 @@ class Upstream:
             scanner: Scanner = dialect.scanner(hide_usage=sending.hidden)
         else:
             id_ = response.headers.get(ID_HEADER, "")
-            scanner = Reading(dialect.decoder(), id_, spec.traits.model)
+            decoder = parted(dialect.decoder(), spec.traits.quirks)
+            scanner = Reading(decoder, id_, spec.traits.model, sending.call.worst_case)
         patience = Patience(self._now, spec.wait.idle_s)
-        answer = Streamed(head, dialect, response, scanner, patience)
+        answer = Streamed(head, dialect, response, scanner, patience, sending.wire.words)
         await answer.open()
         return answer
 
-    def _verbatim(self, call: Call, dialect: Dialect) -> tuple[bytes, bool]:
-        """The body with only `model` replaced, and whether we added a request for usage."""
+    def _verbatim(self, call: Call, dialect: Dialect) -> tuple[dict[str, Raw], bool]:
+        """The members with only `model` replaced, and whether we added a request for usage."""
         spec = self._spec
         fields = call.fields.copy()
         if dialect.model_in_body:
@@ -216,23 +257,16 @@ class Upstream:
             self._drop_foreign(call, fields)
         hide = False
         if call.stream and spec.usage_on_request and call.face == "openai-chat":
-            asked = fields.get("stream_options")
-            if asked is None:
-                fields["stream_options"], hide = ASK_FOR_USAGE, True
-            else:
-                options = msgspec.json.decode(asked)
-                if isinstance(options, dict) and options.get("include_usage") is not True:
-                    options["include_usage"] = True
-                    fields["stream_options"] = Raw(msgspec.json.encode(options))
-                    hide = True
-        if call.caller.budgeted and call.max_tokens is None and spec.traits.output_cap is None:
+            hide = ask_for_usage(fields)
+        limited = call.caller.budgeted and call.op == "chat"  # a compaction takes no limit
+        if limited and call.max_tokens is None and spec.traits.output_cap is None:
             name = self._limit_field(call.face)
             if call.face == "gemini":
                 fields = with_limit(fields, OUTPUT_WHEN_UNKNOWN)
             else:
                 fields[name] = Raw(b"%d" % OUTPUT_WHEN_UNKNOWN)
             call.trail.added.append(name)
-        return join(fields), hide
+        return fields, hide
 
     def _drop_foreign(self, call: Call, fields: dict[str, Raw]) -> None:
         """Take out another provider's thinking, which this one would answer with a 400."""
@@ -281,30 +315,57 @@ class Upstream:
         if body is None:  # an error status with a stream's content type
             body = b""
             response.close()
-        if self._spec.tokens is not None:
-            self._spec.tokens.told(response.status)
         error = wire.dialect.decode_error(response.status, response.headers, body)
         error.target = f"{self._spec.provider}/{self._spec.traits.model}"
         return error
 
 
-async def exchanged(
-    client: Sender, request: Request, limits: Limits, ask: Ask, provider: str
-) -> Response:
-    """Send, and say with whatever ends it whether the provider may bill it.
+def ask_for_usage(fields: dict[str, Raw]) -> bool:
+    """Have a stream of the Chat dialect end with its usage; whether its caller had not asked."""
+    asked = fields.get("stream_options")
+    options = None if asked is None else msgspec.json.decode(asked)
+    if options is None:
+        fields["stream_options"] = ASK_FOR_USAGE
+        return True
+    if not isinstance(options, dict) or options.get("include_usage") is True:
+        return False
+    fields["stream_options"] = Raw(msgspec.json.encode({**options, "include_usage": True}))
+    return True
 
-    Raises:
-        UpstreamError: no reply came.
-        DeadlinePassed: the ask's own deadline ran out.
-    """
+
+def limits_of(wait: Wait, ask: Ask, now: float) -> Limits:
+    """How long an ask may take at a target that is waited for like this."""
+    first_s, total_s = wait.plain_s, wait.plain_s
+    if ask.stream:
+        first_s, total_s = wait.first_s, wait.stream_s
+    until_at = now + total_s
+    if ask.deadline_at < until_at:
+        until_at = ask.deadline_at
+    return Limits(wait.connect_s, first_s, wait.idle_s, until_at)
+
+
+@contextlib.contextmanager
+def billed_if_reached(request: Request, ask: Ask, provider: str) -> Iterator[None]:
+    """Say with whatever ends an exchange whether the provider may bill it."""
     try:
-        return await client.send(request, limits)
+        yield
     except asyncio.CancelledError as left:
         left.reached = request.reached  # type: ignore[attr-defined]
         raise
     except DeadlinePassed as late:
         spent = asyncio.get_running_loop().time() >= ask.deadline_at
         raise outlasted(late, request.reached, spent, provider) from None
+
+
+def guessed(call: Call, body: bytes) -> Usage:
+    """What a reply that does not say it may have used."""
+    output = -(-len(body) // BYTES_PER_TOKEN)
+    return Usage(call.worst_case().input_tokens, output, estimated=True)
+
+
+def betas_of(headers: Mapping[str, str]) -> list[str]:
+    """The flags of Anthropic's API that a caller set; no other dialect has a word for them."""
+    return [beta for text in headers.get("anthropic-beta", "").split(",") if (beta := text.strip())]
 
 
 def outlasted(late: DeadlinePassed, reached: bool, spent: bool, provider: str) -> GatewayError:

@@ -15,6 +15,7 @@ Reference: https://platform.claude.com/docs/en/build-with-claude/streaming
 Not promised: that arguments streamed by a model are valid JSON when they end.
 """
 
+from collections import deque
 from collections.abc import Sequence
 
 import msgspec
@@ -23,7 +24,7 @@ from octoplex.dialects.anthropic.failure import write_fail_event
 from octoplex.dialects.anthropic.tool_ids import ReplyIds
 from octoplex.dialects.anthropic.usage import write_usage
 from octoplex.dialects.anthropic.whole import settled_stop
-from octoplex.dialects.arguments import is_object
+from octoplex.dialects.arguments import Gathered
 from octoplex.dialects.signed_ids import sign
 from octoplex.wire.error import GatewayError
 from octoplex.wire.event import (
@@ -64,7 +65,7 @@ class _Block:
     def __init__(self, key: Key, start: Body) -> None:
         self.key, self.start = key, start
         self.waiting: list[Body] = []
-        self.arguments: list[str] = []
+        self.arguments = Gathered()
         self.signature = ""
 
     def take(self, event: Delta) -> Body | None:
@@ -76,7 +77,7 @@ class _Block:
                 self.signature += signature
                 return {"type": "thinking_delta", "thinking": text} if text else None
             case ToolDelta(arguments=arguments):
-                self.arguments.append(arguments)
+                self.arguments.add(arguments)
                 return (
                     {"type": "input_json_delta", "partial_json": arguments} if arguments else None
                 )
@@ -85,15 +86,13 @@ class _Block:
 
     def is_over(self) -> bool:
         """Whether nothing more can come, given that another block has begun."""
-        if self.key[0] != "tool":
-            return True
-        return bool(self.arguments) and is_object("".join(self.arguments))
+        return self.key[0] != "tool" or self.arguments.is_whole()
 
     def last(self) -> Body | None:
         """The delta that closes it: a signature, or the arguments of a call that has none."""
         if self.signature:
             return {"type": "signature_delta", "signature": self.signature}
-        if self.key[0] == "tool" and not "".join(self.arguments).strip():
+        if self.key[0] == "tool" and not self.arguments.text.strip():
             return {"type": "input_json_delta", "partial_json": "{}"}
         return None
 
@@ -104,14 +103,19 @@ class AnthropicEncoder:
     They stand in for what the provider leaves out.
     """
 
-    __slots__ = ("_done", "_ids", "_index", "_line", "_model", "_request_id", "_started", "_tools")
+    __slots__ = (
+        "_blocks", "_done", "_ids", "_index", "_line", "_model", "_request_id", "_started",
+        "_tools",
+    )  # fmt: skip
 
     def __init__(self, request_id: str, model: str) -> None:
         self._request_id, self._model = request_id, model
         self._ids = ReplyIds(request_id)
         self._index = 0
-        self._line: list[_Block] = []
+        self._line: deque[_Block] = deque()
         """Blocks not yet closed, the streaming one first."""
+        self._blocks: dict[Key, _Block] = {}
+        """The same by what they are."""
         self._started = self._tools = self._done = False
 
     def feed(self, events: Sequence[Event]) -> bytes:
@@ -162,13 +166,7 @@ class AnthropicEncoder:
         if not self._started:
             self._start(Started("", ""), out)
         key = (_KINDS[type(event)], event.index)
-        block: _Block | None = None
-        for waiting in self._line:
-            if waiting.key == key:
-                block = waiting
-                break
-        if block is None:
-            block = self._begin(key, event, out)
+        block = self._blocks.get(key) or self._begin(key, event, out)
         if block is None:
             return
         delta = block.take(event)
@@ -186,7 +184,7 @@ class AnthropicEncoder:
         start = self._opening(event)
         if start is None:
             return None
-        block = _Block(key, start)
+        block = self._blocks[key] = _Block(key, start)
         self._line.append(block)
         if len(self._line) == 1:
             self._open(block, out)
@@ -222,7 +220,9 @@ class AnthropicEncoder:
         block.waiting.clear()
 
     def _close(self, out: list[bytes]) -> None:
-        last = self._line.pop(0).last()
+        block = self._line.popleft()
+        del self._blocks[block.key]
+        last = block.last()
         if last is not None:
             out.append(self._written(last))
         out.append(frame("content_block_stop", {"index": self._index}))

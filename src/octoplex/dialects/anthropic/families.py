@@ -9,10 +9,12 @@
     any other name                  a budget                 leaving it out     taken
 
 "Any other name" are models of other vendors behind this dialect: they took over its
-older form. A refused field is a 400 at the provider, so it is settled here.
+older form. A refused field is a 400 at the provider, so it is settled here. A JSON Schema is
+enforced from 4.5 on and by Opus 4.1; other vendors read over it.
 
-Reference: https://platform.claude.com/docs/en/build-with-claude/thinking#configuring-thinking
-and https://platform.claude.com/docs/en/about-claude/models/migration-guide
+Reference: https://platform.claude.com/docs/en/build-with-claude/thinking#configuring-thinking,
+https://platform.claude.com/docs/en/build-with-claude/structured-outputs and
+https://platform.claude.com/docs/en/about-claude/models/migration-guide
 
 Not promised: that the next generation keeps to the last row it falls under.
 """
@@ -32,13 +34,17 @@ _ALWAYS = frozenset({"fable", "mythos"})
 
 
 class Family(Struct, frozen=True):
-    """What a model takes: adaptive thinking, a thinking budget, "disabled", sampling fields."""
+    """What a model takes: adaptive thinking, a thinking budget, "disabled", sampling fields.
+
+    `schemas`: it can be held to a JSON Schema.
+    """
 
     adaptive: bool
     budget: bool
     can_disable: bool
     sampling: bool
     efforts: Mapping[Effort, str]
+    schemas: bool = True
 
 
 _ALL: dict[Effort, str] = {
@@ -69,12 +75,15 @@ def family_of(model: str, thinking: str | None = None) -> Family:
     row = _named(model)
     if thinking is None:
         return row
+    if "claude" not in model.lower():
+        row = msgspec.structs.replace(row, schemas=False)
     adaptive = thinking in ("adaptive", "always")
     return msgspec.structs.replace(
         row,
         adaptive=adaptive,
-        budget=thinking in ("budget", "effort") or (adaptive and row.adaptive and row.budget),
-        can_disable=thinking == "adaptive",
+        budget=thinking in ("budget", "effort", "switch")
+        or (adaptive and row.adaptive and row.budget),
+        can_disable=thinking in ("adaptive", "switch"),
     )
 
 
@@ -90,4 +99,6 @@ def _named(model: str) -> Family:
         return ADAPTIVE
     if version == (4, 6):
         return OPUS_46 if line == "opus" else SONNET_46
-    return BUDGET if version >= (3, 7) else NO_THINKING
+    row = BUDGET if version >= (3, 7) else NO_THINKING
+    schemas = version >= (4, 5) or (line, version) == ("opus", (4, 1))
+    return msgspec.structs.replace(row, schemas=schemas)

@@ -22,6 +22,7 @@ from octoplex.dialects.anthropic.turns import write_turns
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.expression import SPOKEN, Omissions, express
 from octoplex.wire.chat import Chat, Tool
+from octoplex.wire.error import Unsupported
 
 NAME = "anthropic"
 OUTPUT_WHEN_UNKNOWN = 4_096
@@ -36,25 +37,25 @@ _members = msgspec.json.Decoder(dict[str, Raw]).decode
 Body = dict[str, object]
 
 
-def write_request(chat: Chat, traits: Traits) -> Encoded:
-    """Write the request.
+def write_request(chat: Chat, traits: Traits, name: str = NAME) -> Encoded:
+    """Write the request. `name` is that of the dialect, or of a cloud's form of it.
 
     Raises:
         Unsupported: a field that changes the answer cannot be expressed.
     """
-    return _write(chat, traits, counting=False)
+    return _write(chat, traits, name, counting=False)
 
 
-def write_count(chat: Chat, traits: Traits) -> Encoded:
+def write_count(chat: Chat, traits: Traits, name: str = NAME) -> Encoded:
     """Write the request that counts the tokens of `chat` instead of answering it."""
-    return _write(chat, traits, counting=True)
+    return _write(chat, traits, name, counting=True)
 
 
-def _write(chat: Chat, traits: Traits, *, counting: bool) -> Encoded:
-    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+def _write(chat: Chat, traits: Traits, name: str, *, counting: bool) -> Encoded:
+    omissions = Omissions(name, drop_unsupported=traits.drop_unsupported)
     native = chat.dialect == NAME
     family = family_of(traits.model, traits.thinking)
-    chat = express(without_defaults(chat, family), _spoken(native, family), omissions)
+    chat = express(without_defaults(chat, family), _spoken(name, native, family), omissions)
     if chat.max_tokens is None:
         max_tokens = traits.output_cap or OUTPUT_WHEN_UNKNOWN
     else:
@@ -66,7 +67,7 @@ def _write(chat: Chat, traits: Traits, *, counting: bool) -> Encoded:
     _put_content(body, chat, omissions)
     _put_tools(body, chat)
     wanted = write_thinking(chat, family, max_tokens, omissions)
-    _put_output(body, chat, wanted, omissions)
+    _put_output(body, chat, wanted, omissions, schemas=family.schemas)
     put_extra(body, chat.extra | chat.native)
     if chat.stream and not counting:
         body["stream"] = True
@@ -81,8 +82,8 @@ def without_defaults(chat: Chat, family: Family) -> Chat:
     return msgspec.structs.replace(chat, **same) if same else chat
 
 
-def _spoken(native: bool, family: Family) -> frozenset[str]:
-    spoken = SPOKEN[NAME] if native else SPOKEN[NAME] - _NATIVE_ONLY
+def _spoken(name: str, native: bool, family: Family) -> frozenset[str]:
+    spoken = SPOKEN[name] | {"native"} if native else SPOKEN[name] - _NATIVE_ONLY
     return spoken if family.sampling else spoken - SAMPLING
 
 
@@ -115,6 +116,12 @@ def _put_content(body: Body, chat: Chat, omissions: Omissions) -> None:
     system, turns = write_turns(chat.messages, omissions, native=native)
     if system:
         body["system"] = system
+    if not turns and omissions.names():
+        raise Unsupported(
+            "Nothing is left of `messages` that can be expressed in the anthropic dialect of this "
+            "target; send text too, or choose another model.",
+            param="messages",
+        )
     body["messages"] = turns
 
 
@@ -156,16 +163,20 @@ def _tool_choice(chat: Chat, has_tools: bool) -> Body | None:
     return choice
 
 
-def _put_output(body: Body, chat: Chat, wanted: Wanted, omissions: Omissions) -> None:
+def _put_output(
+    body: Body, chat: Chat, wanted: Wanted, omissions: Omissions, *, schemas: bool
+) -> None:
     if wanted.thinking is not None:
         body["thinking"] = wanted.thinking
     output: Body = {}
     if wanted.effort is not None:
         output["effort"] = wanted.effort
-    if chat.format is not None and chat.format.schema is not None:
-        output["format"] = {"type": "json_schema", "schema": chat.format.schema}
-    elif chat.format is not None:
+    if chat.format is not None and chat.format.schema is None:
         omissions.leave_out("response_format", why="JSON needs a schema here")
+    elif chat.format is not None and not schemas:
+        omissions.leave_out("response_format", why="this model is held to no schema")
+    elif chat.format is not None:
+        output["format"] = {"type": "json_schema", "schema": chat.format.schema}
     if output:
         body["output_config"] = output
 

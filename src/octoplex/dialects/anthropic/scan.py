@@ -31,6 +31,7 @@ from octoplex.dialects.anthropic.shapes import (
 )
 from octoplex.dialects.anthropic.usage import Counts, read_counts
 from octoplex.dialects.anthropic.verdict import judge_in_band
+from octoplex.dialects.broken import cut
 from octoplex.dialects.sieve import is_utf8, look_at_lines, parse_strictly, sift_slowly
 from octoplex.wire.error import UpstreamError
 from octoplex.wire.event import StopReason, Usage
@@ -104,7 +105,8 @@ class AnthropicScanner:
     def feed(self, wire: bytes) -> bytes:
         """Look at whole events; return those that may reach the caller."""
         # Most reads hold one delta: its two lines and nothing else.
-        if wire.find(b"\n", JSON_AT) == len(wire) - 2 and wire.startswith(DELTA) and not self.ended:
+        one = wire.find(b"\n", JSON_AT) == len(wire) - 2 and wire.startswith(DELTA)
+        if one and 13 not in wire and not self.ended:
             return wire if self._look_at_delta(wire[JSON_AT:-2]) else b""
         blocks = wire.split(b"\n\n")
         if b"\r" in wire or blocks.pop():
@@ -164,10 +166,12 @@ class AnthropicScanner:
             return False
         if kind == "content_block_delta":
             return self._look_at_delta(data)
-        if kind == "message_stop":
-            self.ended = True
         self._note(kind, event)
-        return True
+        if kind == "message_stop":
+            if self.stop is None:
+                self.error = cut("The provider's stream ended without a stop reason.")
+            self.ended = self.error is None
+        return self.error is None
 
     def _note(self, kind: str, event: _Event) -> None:
         """Remember what a head, the start of a block or the end of the message says."""

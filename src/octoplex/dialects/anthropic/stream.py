@@ -36,7 +36,8 @@ from octoplex.dialects.anthropic.usage import Counts, read_counts
 from octoplex.dialects.anthropic.verdict import judge_in_band
 from octoplex.dialects.anthropic.whole import UNKNOWN_USAGE
 from octoplex.dialects.arguments import input_text
-from octoplex.dialects.broken import cut
+from octoplex.dialects.broken import cut, named
+from octoplex.dialects.openai_chat.toolcalls import made_id
 from octoplex.wire.event import (
     Event,
     Finished,
@@ -53,7 +54,10 @@ from octoplex.wire.event import (
 class AnthropicDecoder:
     """One stream. `feed` wire bytes of whole events, then `end`."""
 
-    __slots__ = ("_counts", "_done", "_stop", "_stop_sequence", "_tools", "read", "skipped")
+    __slots__ = (
+        "_begun", "_counts", "_done", "_id", "_stop", "_stop_sequence", "_taken", "_tools", "read",
+        "skipped",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.skipped = 0
@@ -65,6 +69,9 @@ class AnthropicDecoder:
         self._stop_sequence: str | None = None
         self._tools: dict[int, str | None] = {}
         """Open tool calls -> the arguments to give where no delta comes; None once one came."""
+        self._begun: set[int] = set()
+        self._id = ""
+        self._taken: set[str] = set()
 
     @property
     def stop(self) -> StopReason | None:
@@ -130,7 +137,8 @@ class AnthropicDecoder:
         counts = read_counts(message.usage)
         self._counts = counts or self._counts
         usage = None if counts is None else counts.usage()
-        events.append(Started(message.id or "", message.model or "", usage))
+        self._id = message.id or ""
+        events.append(Started(self._id, message.model or "", usage))
 
     def _start(self, index: int, block: BlockWire, events: list[Event]) -> None:
         match block.type:
@@ -141,8 +149,12 @@ class AnthropicDecoder:
             case "redacted_thinking":
                 events.append(RedactedThinking(redacted(block.data), index))
             case "tool_use":
+                if index in self._begun:
+                    raise cut("The provider's stream holds two tool calls in one block.")
+                self._begun.add(index)
                 self._tools[index] = input_text(block.input)
-                events.append(ToolStart(block.id or "", block.name or "", index))
+                id_ = made_id(block.id, self._id, len(self._taken), self._taken)
+                events.append(ToolStart(id_, named(block.name), index))
 
     def _delta(self, index: int, delta: DeltaWire, events: list[Event]) -> None:
         match delta.type:

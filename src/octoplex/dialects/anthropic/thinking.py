@@ -18,6 +18,7 @@ Not promised: that the model thinks as much as it may.
 from msgspec import Struct
 
 from octoplex.dialects.anthropic.families import Family
+from octoplex.dialects.effort import effort_of, is_off
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.foreign import made_by
 from octoplex.wire.chat import Chat, Effort, Message, ThinkingAsk, ToolCall, ToolResult
@@ -36,8 +37,6 @@ _BUDGETS: dict[Effort, int] = {
 }
 _LEAST_TOP_P = 0.95
 """Beside thinking the API takes no smaller one."""
-_LOW_BELOW, _MEDIUM_UP_TO = 2_048, 6_144
-"""Budgets in tokens below and up to which an effort is called low and medium."""
 
 
 class Wanted(Struct, frozen=True):
@@ -57,7 +56,7 @@ def write_thinking(chat: Chat, family: Family, max_tokens: int, omissions: Omiss
         return NOTHING_WANTED
     if chat.dialect == "anthropic":
         return _literally(ask)
-    if ask.enabled is False or ask.effort == "none":
+    if is_off(ask):
         return _off(family, omissions)
     if _is_refused_beside(chat) or not (family.adaptive or family.budget):
         omissions.leave_out("thinking")
@@ -99,13 +98,6 @@ def _budget(ask: ThinkingAsk, chat: Chat, max_tokens: int, omissions: Omissions)
         omissions.leave_out("thinking")
         return NOTHING_WANTED
     return Wanted({"type": "enabled", "budget_tokens": budget})
-
-
-def effort_of(budget_tokens: int) -> Effort:
-    """The effort that a thinking budget stands for."""
-    if budget_tokens < _LOW_BELOW:
-        return "low"
-    return "medium" if budget_tokens <= _MEDIUM_UP_TO else "high"
 
 
 def _is_refused_beside(chat: Chat) -> bool:

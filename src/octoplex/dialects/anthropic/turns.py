@@ -24,7 +24,7 @@ from msgspec import Raw
 from octoplex.dialects.anthropic.thinking import is_signed
 from octoplex.dialects.anthropic.tool_ids import to_wire
 from octoplex.dialects.arguments import input_object
-from octoplex.dialects.expression import Omissions
+from octoplex.dialects.expression import Omissions, says
 from octoplex.dialects.media import source_of
 from octoplex.dialects.media_types import media_type_of
 from octoplex.wire.chat import Media, Message, Part, TextPart, ToolCall, ToolResult
@@ -119,9 +119,10 @@ class _Parts:
     def _media(self, media: Media) -> Body | None:
         if media.detail is not None:
             self._omissions.leave_out("image.detail")
-        source = None if media.kind == "audio" else _source(media)
+        field = f"{media.kind}.{source_of(media)}"
+        source = _source(media) if says(self._omissions.dialect, field) else None
         if source is None or (media.file_id is not None and not self._native):
-            self._omissions.leave_out(f"{media.kind}.{source_of(media)}")
+            self._omissions.leave_out(field)
             return None
         block: Body = {"type": media.kind, "source": source}
         if media.title is not None and media.kind == "document":

@@ -26,8 +26,9 @@ from octoplex.dialects.anthropic.tool_ids import ReplyIds
 from octoplex.dialects.anthropic.usage import read_counts, write_usage
 from octoplex.dialects.anthropic.verdict import judge_in_band
 from octoplex.dialects.arguments import input_object, input_text
-from octoplex.dialects.broken import unreadable
+from octoplex.dialects.broken import named, unreadable
 from octoplex.dialects.dialect import Seen
+from octoplex.dialects.openai_chat.toolcalls import made_id
 from octoplex.dialects.signed_ids import sign
 from octoplex.wire.event import (
     Block,
@@ -93,7 +94,8 @@ def decode_reply(body: bytes) -> Reply:
     if wire.content is None and wire.stop_reason is None:
         raise unreadable(body)
     counts = read_counts(wire.usage)
-    blocks = [_block(read_block(raw)) for raw in wire.content or ()]
+    taken: set[str] = set()
+    blocks = [_block(read_block(raw), wire.id or "", taken) for raw in wire.content or ()]
     return Reply(
         id=wire.id or "",
         model=wire.model or "",
@@ -104,7 +106,7 @@ def decode_reply(body: bytes) -> Reply:
     )
 
 
-def _block(wire: BlockWire) -> Block | None:
+def _block(wire: BlockWire, reply_id: str, taken: set[str]) -> Block | None:
     match wire.type:
         case "text":
             return Text(wire.text) if wire.text else None
@@ -113,7 +115,8 @@ def _block(wire: BlockWire) -> Block | None:
         case "redacted_thinking":
             return Thinking(data=redacted(wire.data))
         case "tool_use":
-            return ToolUse(wire.id or "", wire.name or "", input_text(wire.input))
+            id_ = made_id(wire.id, reply_id, len(taken), taken)
+            return ToolUse(id_, named(wire.name), input_text(wire.input))
         case _:
             return None
 

@@ -12,7 +12,8 @@ of an application inference profile does not show one, and falls under the last 
 the generations of Claude differ in is `anthropic/families.py`'s.
 
 Reference: https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html,
-https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html and
+https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html,
+https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html and
 https://docs.aws.amazon.com/nova/latest/nova2-userguide/using-converse-api.html
 
 Not promised: that a model of the last row takes tools, images or documents at all.
@@ -32,13 +33,19 @@ _MAKERS: tuple[tuple[str, Maker], ...] = (
     ("openai.gpt-oss", "gpt-oss"),
 )
 _VERSION = re.compile(r"claude-[a-z]+-(\d)(?:-(\d{1,2}))?(?!\d)")
+_LACKS_SCHEMAS = re.compile(r"claude-(?:\d|v|instant)|(?:amazon|meta|cohere|ai21|writer)\.")
+"""Of the older Claude and of these makers' models none is listed as held to a schema."""
 
 
 class Model(Struct, frozen=True):
-    """One model. `caches_hours`: a cache point may be kept for an hour."""
+    """One model. `caches_hours`: a cache point may be kept for an hour.
+
+    `schemas`: it can be held to a JSON Schema.
+    """
 
     maker: Maker
     caches_hours: bool = False
+    schemas: bool = True
 
     @property
     def caches(self) -> bool:
@@ -56,4 +63,6 @@ def model_of(name: str) -> Model:
     maker: Maker = next((m for mark, m in _MAKERS if mark in name), "other")
     found = _VERSION.search(name)
     version = (int(found[1]), int(found[2] or 0)) if found else (0, 0)
-    return Model(maker, version >= (4, 5))
+    new = version >= (4, 5)
+    schemas = new if found else _LACKS_SCHEMAS.search(name) is None
+    return Model(maker, new, schemas)

@@ -60,7 +60,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     _put_inference(body, chat, omissions)
     _put_tools(body, chat, model, omissions)
     if chat.format is not None:
-        _put_format(body, chat.format, omissions)
+        _put_format(body, chat.format, model, omissions)
     _put_service_tier(body, chat, omissions)
     fields = _top_k(chat, model, omissions)
     max_tokens = chat.max_tokens or traits.output_cap or OUTPUT_WHEN_UNKNOWN
@@ -128,9 +128,10 @@ def _tool(tool: Tool) -> Body:
     return {"toolSpec": spec}
 
 
-def _put_format(body: Body, form: Format, omissions: Omissions) -> None:
-    if form.schema is None:
-        omissions.leave_out("response_format", why="JSON needs a schema here")
+def _put_format(body: Body, form: Format, model: Model, omissions: Omissions) -> None:
+    if form.schema is None or not model.schemas:
+        why = "this model is held to no schema" if form.schema else "JSON needs a schema here"
+        omissions.leave_out("response_format", why=why)
         return
     schema: Body = {"schema": bytes(form.schema).decode(), "name": form.name}
     if form.description is not None:

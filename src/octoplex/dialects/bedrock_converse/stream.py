@@ -27,8 +27,9 @@ from octoplex.dialects.bedrock_converse.shapes import (
 )
 from octoplex.dialects.bedrock_converse.verdict import judge_in_band
 from octoplex.dialects.bedrock_converse.whole import UNKNOWN_USAGE
-from octoplex.dialects.broken import cut
+from octoplex.dialects.broken import cut, named
 from octoplex.dialects.members import UNREADABLE
+from octoplex.dialects.openai_chat.toolcalls import made_id
 from octoplex.wire.event import (
     Event,
     Finished,
@@ -48,7 +49,10 @@ _read_text = msgspec.json.Decoder(str).decode
 class ConverseDecoder:
     """One stream. `feed` wire bytes of whole frames, then `end`."""
 
-    __slots__ = ("_done", "_stop", "_stop_sequence", "_tools", "_usage", "read", "skipped")
+    __slots__ = (
+        "_begun", "_done", "_stop", "_stop_sequence", "_taken", "_tools", "_usage", "read",
+        "skipped",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.skipped = 0
@@ -60,6 +64,8 @@ class ConverseDecoder:
         self._stop_sequence: str | None = None
         self._tools: dict[int, bool] = {}
         """Open tool calls -> whether arguments have come."""
+        self._begun: set[int] = set()
+        self._taken: set[str] = set()
 
     @property
     def stop(self) -> StopReason | None:
@@ -122,8 +128,12 @@ class ConverseDecoder:
     def _start(self, index: int, start: Raw, events: list[Event]) -> None:
         call = read_block(start).tool_use
         if call is not None:
+            if index in self._begun:
+                raise cut("The provider's stream holds two tool calls in one block.")
+            self._begun.add(index)
             self._tools[index] = False
-            events.append(ToolStart(call.tool_use_id, call.name, index))
+            id_ = made_id(call.tool_use_id, "", len(self._taken), self._taken)
+            events.append(ToolStart(id_, named(call.name), index))
 
     def _delta(self, index: int, delta: Raw, events: list[Event]) -> None:
         piece = read_block(delta)

@@ -9,8 +9,9 @@ and https://docs.aws.amazon.com/nova/latest/nova2-userguide/using-converse-api.h
 """
 
 from octoplex.dialects.anthropic.families import Family
-from octoplex.dialects.anthropic.thinking import effort_of, write_thinking
+from octoplex.dialects.anthropic.thinking import write_thinking
 from octoplex.dialects.bedrock_converse.models import Model
+from octoplex.dialects.effort import effort_of, is_off
 from octoplex.dialects.expression import Omissions
 from octoplex.wire.chat import Chat, Effort, ThinkingAsk
 
@@ -30,7 +31,7 @@ def thinking_fields(
         wanted = write_thinking(chat, family, max_tokens, omissions)
         fields: Body = {} if wanted.thinking is None else {"thinking": wanted.thinking}
         return fields | ({"output_config": {"effort": wanted.effort}} if wanted.effort else {})
-    off = ask.enabled is False or ask.effort == "none"
+    off = is_off(ask)
     if model.maker == "nova-2" and off:
         return {"reasoningConfig": {"type": "disabled"}}
     if model.maker == "nova-2" and not (_effort(ask) == "high" and _limits(chat)):

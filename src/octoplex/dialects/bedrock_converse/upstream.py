@@ -7,13 +7,12 @@ carries a bearer key.
 Reference: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 """
 
-from urllib.parse import quote
-
 from octoplex.dialects.bedrock_converse.request import NAME, write_request
 from octoplex.dialects.bedrock_converse.stream import ConverseDecoder
 from octoplex.dialects.bedrock_converse.verdict import judge_status
 from octoplex.dialects.bedrock_converse.whole import decode_reply, read_whole
 from octoplex.dialects.one_way import OneWay, Parts
+from octoplex.dialects.paths import in_path
 
 
 class BedrockConverse(OneWay):
@@ -33,4 +32,4 @@ class BedrockConverse(OneWay):
     def path_for(self, model: str, *, stream: bool) -> str:
         """The path with the model's id or ARN in it, whose `:` and `/` are quoted."""
         operation = "converse-stream" if stream else "converse"
-        return f"{self.path}/{quote(model, safe='')}/{operation}"
+        return f"{self.path}/{in_path(model)}/{operation}"

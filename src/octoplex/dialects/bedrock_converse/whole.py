@@ -17,8 +17,9 @@ from octoplex.dialects.bedrock_converse.shapes import (
     stop_sequence_of,
     usage_of,
 )
-from octoplex.dialects.broken import readable, unreadable
+from octoplex.dialects.broken import named, readable, unreadable
 from octoplex.dialects.dialect import Seen
+from octoplex.dialects.openai_chat.toolcalls import made_id
 from octoplex.wire.event import Block, Reply, Text, Thinking, ToolUse, Usage
 
 UNKNOWN_USAGE = Usage(estimated=True)
@@ -43,7 +44,8 @@ def decode_reply(body: bytes) -> Reply:
     wire = _read(body)
     message = wire.output and wire.output.message
     content = message.content if message else []
-    blocks = [_block(read_block(raw)) for raw in content]
+    taken: set[str] = set()
+    blocks = [_block(read_block(raw), taken) for raw in content]
     return Reply(
         id="",
         model="",
@@ -61,12 +63,13 @@ def _read(body: bytes) -> ReplyWire:
     return wire
 
 
-def _block(wire: BlockWire) -> Block | None:
+def _block(wire: BlockWire, taken: set[str]) -> Block | None:
     if wire.text is not None:
         return Text(wire.text) if wire.text else None
     if wire.tool_use is not None:
         call = wire.tool_use
-        return ToolUse(call.tool_use_id, call.name, input_text(call.input))
+        id_ = made_id(call.tool_use_id, "", len(taken), taken)
+        return ToolUse(id_, named(call.name), input_text(call.input))
     if wire.reasoning_content is not None:
         return _thinking(wire.reasoning_content)
     if wire.citations_content is not None:

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 
 from octoplex.dialects.single.cohere import CohereEmbed
 from octoplex.dialects.single.gemini import GeminiEmbed
+from octoplex.dialects.single.gigachat import GigaChatEmbed
 from octoplex.dialects.single.plain import Plain
 from octoplex.dialects.single.shape import Shape
+from octoplex.dialects.single.vertex import VertexEmbed
 from octoplex.dialects.single.voyage import VoyageEmbed, VoyageRerank
+from octoplex.dialects.single.watsonx import WatsonxEmbed, WatsonxRerank
 from octoplex.wire.ask import Operation
 
 OPERATIONS: Mapping[Operation, str] = {
@@ -16,8 +19,7 @@ OPERATIONS: Mapping[Operation, str] = {
     "complete": "chat",
 }
 """Operation -> the modality of a row that has it."""
-ALWAYS = frozenset({"embed", "complete"})
-"""What follows from a dialect alone, also for a provider that has a row."""
+_ALWAYS = frozenset({"embed", "complete"})
 _PATHS = {
     "embed": "/embeddings",
     "rerank": "/rerank",
@@ -42,8 +44,16 @@ def shape_of(op: Operation, body: str) -> Shape | None:
     return None
 
 
-def choose(op: Operation, dialect: str) -> Shape | None:
-    """The operation as a provider of this dialect usually has it; None where it has none."""
+def follows(op: Operation, dialect: str) -> bool:
+    """Whether an operation follows from the dialect alone, also for a provider with a row."""
+    return op in _ALWAYS or dialect == "watsonx"
+
+
+def choose(op: Operation, dialect: str, account: Mapping[str, str]) -> Shape | None:
+    """The operation as a provider of this dialect usually has it; None where it has none.
+
+    `account` is what the provider is told beside the key.
+    """
     if dialect == "openai-chat" or (dialect == "openai-responses" and op != "complete"):
         return Plain(_PATHS[op])
     if dialect == "cohere-v2":
@@ -51,4 +61,10 @@ def choose(op: Operation, dialect: str) -> Shape | None:
         return own.get(op)
     if dialect == "gemini" and op == "embed":
         return GeminiEmbed()
+    if dialect == "vertex" and op == "embed":
+        return VertexEmbed()
+    if dialect == "gigachat" and op == "embed":
+        return GigaChatEmbed()
+    if dialect == "watsonx" and op in ("embed", "rerank"):
+        return WatsonxEmbed(account) if op == "embed" else WatsonxRerank(account)
     return None

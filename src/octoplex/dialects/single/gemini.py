@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 from octoplex.dialects.broken import readable
 from octoplex.dialects.dialect import Encoded
 from octoplex.dialects.gemini.verdict import judge_status
+from octoplex.dialects.paths import in_path
 from octoplex.dialects.single.embedding import asked, vectors
 from octoplex.dialects.single.shape import Told
 from octoplex.wire.error import UpstreamError
@@ -37,7 +38,7 @@ class GeminiEmbed:
         self._now = now
 
     def path_for(self, model: str) -> str:
-        return f"/models/{model.removeprefix('models/')}:batchEmbedContents"
+        return f"/models/{in_path(model.removeprefix('models/'), '/')}:batchEmbedContents"
 
     def write(self, fields: Mapping[str, Raw], model: str) -> Encoded:
         wish = asked(fields, {"taskType", "title"})
