@@ -22,6 +22,7 @@ from octoplex.server.table import routes
 from octoplex.settings import load
 from octoplex.transport.fake import Fake, Script
 from octoplex.wire.answer import Answer
+from octoplex.wire.ask import Call
 
 CHAT = json.dumps(
     {
@@ -70,7 +71,7 @@ class Scene:
         self.options.config.write_text(text)
         return reload(self.app, self.options)
 
-    async def ask(self, model: str, face: str = "openai-chat", **members: Any) -> Answer:
+    def call(self, model: str, face: str = "openai-chat", **members: Any) -> Call:
         body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], **members}
         arrival = Arrival(
             id="r1",
@@ -78,7 +79,10 @@ class Scene:
             started_at=asyncio.get_running_loop().time(),
             patience=self.gateway.patience,
         )
-        return await self.gateway.answer(read_call(arrival, json.dumps(body).encode()))
+        return read_call(arrival, json.dumps(body).encode())
+
+    async def ask(self, model: str, face: str = "openai-chat", **members: Any) -> Answer:
+        return await self.gateway.answer(self.call(model, face, **members))
 
 
 @contextlib.asynccontextmanager

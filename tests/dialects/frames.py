@@ -3,6 +3,7 @@
 Reference: https://docs.aws.amazon.com/lexv2/latest/dg/event-stream-encoding.html
 """
 
+from base64 import b64encode
 from collections.abc import Iterable
 from struct import pack
 from typing import Any
@@ -32,3 +33,20 @@ def told(message: dict[str, Any]) -> bytes:
     kind = "exception" if "exception" in message else "event"
     headers = [(f":{kind}-type", message[kind]), json, (":message-type", kind)]
     return frame(headers, payload)
+
+
+def chunk(event: dict[str, Any]) -> bytes:
+    """The frame of one entry of `stream.chunks.json`: an event of Anthropic, or an exception."""
+    if "type" not in event:
+        return told(event)
+    data = b64encode(msgspec.json.encode(event)).decode()
+    return told({"event": "chunk", "payload": {"bytes": data, "p": "abcdef"}})
+
+
+def part(message: dict[str, Any]) -> bytes:
+    """The frame of one entry of `stream.payloads.json`: a piece of a stream, or an exception."""
+    if "bytes" not in message:
+        return told(message)
+    kind = (":content-type", "application/octet-stream")
+    headers = [(":event-type", "PayloadPart"), kind, (":message-type", "event")]
+    return frame(headers, message["bytes"].encode())

@@ -14,6 +14,12 @@ BYTES = {
     "bedrock-converse": {"image", "document", "audio"},
     "cohere-v2": {"document"},
     "ollama": {"image"},
+    "oci": {"audio"},
+    "replicate": set(),
+    "sagemaker": {"document", "audio"},
+    "watsonx": {"image"},
+    "gigachat": set(),
+    "ernie-v1": set(),
 }
 
 

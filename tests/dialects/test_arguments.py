@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from octoplex.dialects.arguments import input_object, input_text, is_object
+from octoplex.dialects.arguments import Gathered, input_object, input_text, is_object
 
 OBJECTS = st.dictionaries(st.text(), st.none() | st.integers() | st.text(), max_size=3)
 
@@ -37,3 +37,31 @@ def test_what_is_no_object_is_handed_on_as_text(text: str) -> None:
     (name,) = json.loads(bytes(input_object(text)))
     assert name == "INVALID_JSON"
     assert not is_object(text)
+
+
+def gathered(pieces: list[str]) -> Gathered:
+    found = Gathered()
+    for piece in pieces:
+        found.add(piece)
+    return found
+
+
+@given(OBJECTS, st.integers(1, 5), st.sampled_from(["", " ", "\n"]))
+def test_arguments_are_whole_once_all_has_come(value: dict[str, Any], size: int, end: str) -> None:
+    text = json.dumps(value) + end
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    assert gathered(pieces).is_whole()
+    assert gathered(pieces).text == text
+    assert not gathered(pieces[:-1]).is_whole() or not pieces[-1].strip("}\n ")
+    assert not Gathered().is_whole()
+
+
+def test_vain_looks_become_rare() -> None:
+    """A stream of braces: each look is a parse of all that came."""
+    found, looks = Gathered(), 0
+    found.add("[")
+    for _ in range(20_000):
+        found.add("{},}")
+        assert not found.is_whole()
+        looks = found.vain
+    assert 64 < looks < 150

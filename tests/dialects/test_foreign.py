@@ -26,8 +26,9 @@ def left(face: str, messages: list[Any], quirks: frozenset[str] = NONE) -> Any:
 def test_chat() -> None:
     assert left("openai-chat", [USER, SAID]) is None
     assert left("openai-chat", [USER, THOUGHT]) == [USER, SAID]
-    echo = left("openai-chat", [USER, THOUGHT], frozenset({"echo_reasoning"}))
-    assert echo == [USER, {**SAID, "reasoning_content": "Hm."}]
+    for quirk in ("echo_reasoning", "echo_tool_reasoning"):
+        echo = left("openai-chat", [USER, THOUGHT], frozenset({quirk}))
+        assert echo == [USER, {**SAID, "reasoning_content": "Hm."}]
     assert left("openai-chat", [THOUGHT], frozenset({"echo_reasoning_details"})) is None
     alone = {**SAID, "reasoning_content": "another gateway's own"}
     assert left("openai-chat", [USER, alone]) is None
@@ -52,3 +53,16 @@ def test_anthropic() -> None:
 def test_what_is_malformed_is_the_providers_to_judge(face: str) -> None:
     for odd in ([1, "reasoning_details"], [{"content": [3, UNSIGNED]}], ["x", UNSIGNED, THOUGHT]):
         assert left(face, odd) is None
+
+
+@pytest.mark.parametrize(
+    ("face", "messages"),
+    [
+        ("openai-chat", b'[{"reasoning_details\xff":[],"reasoning_details":[]}]'),
+        ("anthropic", b'[{"content":[{"type":"thinking\xff","signature":""}]}]'),
+        ("openai-responses", b'[{"type":"\xff","encrypted_content":"octoplex:x"},"octoplex:"]'),
+        ("gemini", b'[{"parts":[{"thoughtSignature":"b2N0b3BsZXg6\xff"}]}]'),
+    ],
+)
+def test_what_is_not_utf8_is_the_providers_to_judge(face: str, messages: bytes) -> None:
+    assert without_foreign(face, Raw(messages), NONE) is None

@@ -31,6 +31,11 @@ SPLITTERS: dict[str, Callable[[], Any]] = {
     "bedrock-converse": aws_frames.Splitter,
     "cohere-v2": sse.Splitter,
     "ollama": ndjson.Splitter,
+    "oci": sse.Splitter,
+    "replicate": sse.Splitter,
+    "watsonx": sse.Splitter,
+    "gigachat": sse.Splitter,
+    "ernie-v1": sse.Splitter,
 }
 STREAMED = [case for case in OWN if list(case.glob("stream.*"))]
 PIECES = {
@@ -62,7 +67,17 @@ WORDS = st.sampled_from(
         "arguments",
         "inputTokens",
         "finish_reason",
+        "finishReason",
+        "toolCalls",
+        "status",
+        "metrics",
         "COMPLETE",
+        "choices",
+        "function_call",
+        "error_code",
+        "is_end",
+        "result",
+        "errors",
     ]
 )
 JSON = st.recursive(
@@ -133,7 +148,7 @@ def test_any_json_raises_nothing_undeclared(
     if dialect == "bedrock-converse":
         names = st.sampled_from(["contentBlockStart", "contentBlockDelta", "messageStop", "x"])
         pieces = [frame([(":event-type", kind.draw(names))], text) for text in texts]
-    elif dialect == "cohere-v2":
+    elif SPLITTERS[dialect] is sse.Splitter:
         pieces = [b"data: " + text + b"\n\n" for text in texts]
     else:
         pieces = [text + b"\n" for text in texts]
@@ -145,8 +160,10 @@ def judged(dialect: Dialect, body: bytes) -> None:
     for read in (dialect.decode_reply, dialect.read_whole):
         with contextlib.suppress(UpstreamError):
             read(body)
-    for status in (200, 400, 403, 404, 429, 500, 599):
-        assert isinstance(dialect.decode_error(status, {}, body), UpstreamError)
+    for status in (99, 200, 400, 403, 404, 429, 500, 599, 600, 999):
+        error = dialect.decode_error(status, {}, body)
+        assert isinstance(error, UpstreamError)
+        assert 400 <= error.status < 600
 
 
 @both
@@ -156,6 +173,14 @@ def test_depth_raises_nothing_undeclared(dialect: str) -> None:
         DIALECTS[dialect], [deep, b"data: " + deep + b"\n\n", frame([(":event-type", "x")], deep)]
     )
     judged(DIALECTS[dialect], deep)
+
+
+def test_arguments_that_are_no_text_are_made_text() -> None:
+    """An object of arguments is passed on unread."""
+    call = b'"function_call":{"name":"f","arguments":{"a":"\xd0"}}'
+    body = b'{"choices":[{"message":{"role":"assistant",%b},"finish_reason":"function_call"}]}'
+    (use,) = DIALECTS["gigachat"].decode_reply(body % call).tool_calls
+    assert use.arguments == '{"a":"\ufffd"}'
 
 
 def test_headers_that_are_none_are_a_broken_stream() -> None:

@@ -12,7 +12,9 @@ that the bytes were typed from. The rest are pairs, each there or not:
     reply.json       -> reply.typed.json  a provider's whole reply (reply.raw: not JSON)
                      or error.json
     stream.sse       -> events.json       a provider's stream, and error.json if it then fails;
-                                          stream.ndjson, stream.frames.json: other framings
+                                          stream.ndjson, stream.frames.json: other framings;
+                                          stream.chunks.json: Anthropic's, as Bedrock frames them;
+                                          stream.payloads.json: a container's, as SageMaker does
     reply.typed.json -> answer.json       what a caller is given
     events.json      -> answer.sse        the same, streamed, for the caller of request.json
     errors.json                           a list of replies that are no 200: "status", "headers",
@@ -34,9 +36,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from octoplex.dialects.bedrock_anthropic import sse_of
 from octoplex.dialects.dialect import Dialect, Face, PathFace, Place, Traits
 from octoplex.dialects.openai_chat import OpenAIChatFace
 from octoplex.dialects.verbatim import split
+from octoplex.upstreams.payloads import Payloads
 from octoplex.wire import error as errors
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat
@@ -212,7 +216,13 @@ def ways(case: Path) -> list[list[bytes]]:
     """How the bytes may arrive: event by event, and all at once."""
     path = next(case.glob("stream.*"))
     wire = path.read_bytes()
-    if path.suffix == ".ndjson":
+    if path.name == "stream.payloads.json":
+        cut = Payloads()
+        parts = [cut.feed(frames.part(message)) for message in msgspec.json.decode(wire)]
+        pieces = [piece for piece in (*parts, cut.rest()) if piece]
+    elif path.name == "stream.chunks.json":
+        pieces = [sse_of(frames.chunk(message)) for message in msgspec.json.decode(wire)]
+    elif path.suffix == ".ndjson":
         pieces = wire.splitlines(keepends=True)
     elif path.suffix == ".json":
         pieces = [frames.told(message) for message in msgspec.json.decode(wire)]

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from octoplex.routing import Policy
@@ -67,6 +68,17 @@ def test_no_limit_for_plain_calls_and_where_no_further_target_can_be_asked() -> 
         await Road(candidate("a/m", slow), candidate("b/m", other)).send()
         await Road(candidate("a/m", slow)).send(stream=True)
         await Road(candidate("a/m", slow), candidate("b/m")).send(stream=True)
+        assert other.asked_at == []
+
+    run(case())
+
+
+def test_no_limit_for_a_stream_that_is_answered_whole() -> None:
+    async def case() -> None:
+        slow, other = says(after_s=200.0), says()
+        first = msgspec.structs.replace(candidate("a/m", slow), buffers=lambda ask: ask.stream)
+        answer = await Road(first, candidate("b/m", other)).send(stream=True)
+        assert await listen(answer) == "hello"
         assert other.asked_at == []
 
     run(case())

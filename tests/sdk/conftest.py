@@ -104,7 +104,7 @@ class Tee(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
                 assert told.startswith(b"x-octoplex-cost-nano: ")
                 assert face != "gemini", "its SDK reads over no comment"
             if face == "gemini" and response.headers.get("x-octoplex-provider", "").startswith(
-                "gem"
+                ("gem", "vert")
             ):
                 lines = set(bytes(wire).split(b"\n"))  # Google's own, with usage in every event
                 assert all(not line or line.startswith(b"data: {") for line in lines)

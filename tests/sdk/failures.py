@@ -3,7 +3,7 @@
 import json
 
 from tests.dialects.frames import told
-from tests.sdk import others
+from tests.sdk import near, others
 from tests.sdk import vendors as v
 from tests.sdk.house import SPEAKERS
 from tests.sdk.others import OTHERS, RESPONSE, named
@@ -36,6 +36,12 @@ _AMAZON = {
     "failed": (500, "InternalServerException"),
     "overloaded": (503, "ServiceUnavailableException"),
 }
+_ORACLE = {
+    "own key": "NotAuthenticated",
+    "busy": "TooManyRequests",
+    "failed": "InternalServerError",
+    "overloaded": "ServiceUnavailable",
+}
 
 
 def refuses(target: str, name: str) -> Play:
@@ -43,19 +49,25 @@ def refuses(target: str, name: str) -> Play:
     status, words = STATUSES[name], f"No, says the account of {SECRET}."
     wait = {"retry_after": "7"} if name == "busy" else {}
     lines = [("content-type", "application/json"), *(("retry-after", w) for w in wait.values())]
+    if target == "vex":  # Google's gate has its own words, what stands behind it Anthropic's
+        target = "gem" if name in ("own key", "busy") else "claude"
     match target:
         case "oai" | "resp":
             return v.openai_error(status, *_GPT[name], words, **wait)
         case "claude":
             return v.claude_error(*_CLAUDE[name], words, **wait)
-        case "gem":
+        case "gem" | "vert":
             body: Json = {"error": {"code": status, "message": words, "status": _GOOGLE[name]}}
-        case "rock":
+        case "rock" | "inv" | "sage":
             status, kind = _AMAZON[name]
             lines.append(("x-amzn-errortype", f"{kind}:http://internal.amazon.com/coral/"))
             body = {"message": words}
+        case "oci":
+            body = {"code": _ORACLE[name], "message": words}
         case "coh":
             body = {"id": "5a50480a-cf52-46f0-af01-53d18539bd31", "message": words}
+        case "wat" | "giga" | "qian":
+            status, body = near.refusal(target, name, status, words)
         case _:
             body = {"error": words}
     return says(json.dumps(body).encode(), status, lines)
@@ -69,7 +81,11 @@ def begun(target: str, *blocks: Json) -> list[bytes]:
     if target == "claude":
         return v.message_events(list(blocks), "end_turn")[:-2]
     events = OTHERS[SPEAKERS[target][0]][1](blocks, "end_turn")
-    return events[: -2 if target == "rock" else -1]
+    return events[: -LAST.get(target, 1)]
+
+
+LAST = {"rock": 2, "inv": 2, "vex": 2, "sage": 3, "oci": 3, "wat": 3, "giga": 2}
+"""How many events come with the reason to stop or after it, where that is not one."""
 
 
 def kind_of(target: str) -> str:
@@ -85,7 +101,7 @@ def sorry(target: str) -> bytes:
     match target:
         case "oai":
             return sse({"error": {"message": words, "type": "server_error", "code": None}})
-        case "claude":
+        case "claude" | "vex":
             return named([{"type": "error", "error": {"type": "api_error", "message": words}}])[0]
         case "resp":
             error = {"code": "server_error", "message": words}
@@ -93,12 +109,20 @@ def sorry(target: str) -> bytes:
             flat = {"type": "error", "code": "server_error", "message": words, "param": None}
             ended = {"type": "response.failed", "response": failed, "sequence_number": 100}
             return b"".join(named([{**flat, "sequence_number": 99}, ended]))
-        case "gem":
+        case "gem" | "vert":
             return sse({"error": {"code": 500, "message": words, "status": "INTERNAL"}})
-        case "rock":
+        case "rock" | "inv":
             return told({"exception": "internalServerException", "payload": {"message": words}})
+        case "sage":
+            said = {"Message": words, "ErrorCode": "StreamBroken"}
+            return told({"exception": "ModelStreamError", "payload": said})
+        case "oci":
+            return sse({"code": "InternalServerError", "message": words})
         case "coh":
             return sse({"id": "x", "message": words})
+        case "wat" | "giga" | "qian":
+            named_error = b"id: 9\nevent: error\n" if target == "wat" else b""
+            return named_error + sse(near.refusal(target, "failed", 500, words)[1])
         case _:
             return json.dumps({"error": words}).encode() + b"\n"
 

@@ -39,8 +39,17 @@ SPEAKERS = {
     "resp": ("openai-responses", "/v1"),
     "gem": ("gemini", "/v1beta"),
     "rock": ("bedrock-converse", ""),
+    "inv": ("bedrock-anthropic", ""),
+    "vex": ("vertex-anthropic", "/v1/projects/acme/locations/global/publishers/anthropic"),
+    "vert": ("vertex", "/v1/projects/acme/locations/global/publishers/google"),
+    "sage": ("sagemaker", "/endpoints"),
+    "oci": ("oci", "/20231130/actions"),
+    "rep": ("replicate", "/v1"),
     "coh": ("cohere-v2", "/v2"),
     "oll": ("ollama", "/api"),
+    "wat": ("watsonx", "/ml/v1"),
+    "giga": ("gigachat", "/api/v1"),
+    "qian": ("ernie-v1", "/rpc/2.0/ai_custom/v1/wenxinworkshop"),
 }
 """Prefix of the providers' names -> the dialect they speak, and the path of their base URL."""
 PRICED = {
@@ -49,10 +58,29 @@ PRICED = {
     "resp": "resp/gpt-5.1",
     "gem": "gem/gemini-3-flash-preview",
     "rock": "rock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "inv": "inv/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "vex": "vex/claude-sonnet-4-5@20250929",
+    "vert": "vert/gemini-3-flash-preview",
+    "sage": "sage/my-endpoint",
+    "oci": "oci/meta.llama-3.3-70b-instruct",
     "coh": "coh/command-a-reasoning-08-2025",
     "oll": "oll/qwen3:8b",
+    "wat": "wat/ibm/granite-4-h-small",
+    "giga": "giga/GigaChat-2-Max",
+    "qian": "qian/ernie-4.0-8k",
 }
 """A model of each that costs a dollar per million tokens in and ten per million out."""
+WORDS = {"inv": "claude", "vex": "claude", "vert": "gem", "sage": "oai"}
+"""Those whose bodies have another's words, in an envelope of their own."""
+MORE = {"wat": 'account = { project_id = "acme" }\n'}
+"""What the table of a provider must say beside."""
+ONE_CALL = {"giga", "qian"}
+"""Those that call one tool in a reply at most."""
+
+
+def words(target: str) -> str:
+    """Whose words a target's bodies have."""
+    return WORDS.get(target, target)
 
 
 class Vendor:
@@ -85,7 +113,7 @@ class Vendor:
     @property
     def asked(self) -> list[dict[str, Any]]:
         """The bodies of the requests so far."""
-        return [json.loads(entry.body) for entry in self.book]
+        return [json.loads(entry.body) for entry in self.book if entry.body]
 
     def close(self) -> None:
         self._wait(self.upstream.__aexit__())
@@ -100,7 +128,7 @@ def configured(folder: Path, vendors: Mapping[str, Vendor], more: str = "") -> s
     for prefix, (dialect, path) in SPEAKERS.items():
         tables += [
             f'[providers.{name}]\ndialect = "{dialect}"\napi_key = "env:VENDOR_KEY"\n'
-            f'base_url = "http://127.0.0.1:{vendors[prefix].port}{path}"\n'
+            f'base_url = "http://127.0.0.1:{vendors[prefix].port}{path}"\n{MORE.get(prefix, "")}'
             f'[models.once-{name}]\ntry = ["{name}/gpt-or-claude"]\n'
             f"retry = {{ attempts = 1 }}\n"
             for name in (prefix, *(f"{prefix}{n}" for n in range(SPARE)))
@@ -113,7 +141,21 @@ def configured(folder: Path, vendors: Mapping[str, Vendor], more: str = "") -> s
         '[providers.counts]\ndialect = "openai-responses"\nquirks = ["counts_input"]\n'
         f'base_url = "http://127.0.0.1:{vendors["resp"].port}/v1"\napi_key = "env:VENDOR_KEY"\n'
     )
-    prices = [f'"{model}" = {{ input = 1.0, output = 10.0 }}' for model in PRICED.values()]
+    tables += [
+        f'[providers.{name}]\ndialect = "openai-chat"\nquirks = ["{quirk}"]\n'
+        f'base_url = "http://127.0.0.1:{vendors["oai"].port}/v1"\napi_key = "env:VENDOR_KEY"\n'
+        for name, quirk in (("objects", "no_json_schema"), ("words", "no_response_format"))
+    ]
+    tables.append(
+        '[models.twice]\ntry = ["words/some-model"]\nretry = { json_attempts = 2 }\n'
+        '[models.then]\ntry = ["words/some-model", "oai/gpt-5.1"]\nretry = { json_attempts = 1 }\n'
+    )
+    priced = (*PRICED.values(), "words/some-model", "rep/meta/llama")
+    tables.append(
+        f'[providers.azure-openai-deployments]\napi_key = "env:VENDOR_KEY"\n'
+        f'base_url = "http://127.0.0.1:{vendors["oai"].port}"\n'
+    )
+    prices = [f'"{model}" = {{ input = 1.0, output = 10.0 }}' for model in priced]
     tables.append(
         '[prices]\n"oai/gpt-priced" = { input = 1.0, output = 1.0 }\n'
         + "\n".join(prices) + "\n"

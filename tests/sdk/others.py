@@ -6,6 +6,12 @@ out as the vendor's whole reply or stream, each text and each argument in two pi
     openai-responses  https://developers.openai.com/api/reference/resources/responses
     gemini            https://ai.google.dev/api/generate-content
     bedrock-converse  https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
+    bedrock-anthropic https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModelWithResponseStream.html
+    vertex-anthropic  what Anthropic itself answers (`vendors.message_events`)
+    vertex            what the Gemini API answers
+    sagemaker         a container's OpenAI chat in the frames of
+                      https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_ResponseStream.html
+    oci               https://docs.oracle.com/en-us/iaas/api/#/en/generative-ai-inference/20231130/ChatResult/Chat
     cohere-v2         https://docs.cohere.com/reference/chat-stream
     ollama            https://docs.ollama.com/api/chat
 
@@ -13,11 +19,23 @@ Every one bills `BILL`. Nothing here is made by the code under test.
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 from zlib import crc32
 
-from tests.dialects.frames import told
-from tests.sdk.vendors import Json, sse
+from tests.dialects.frames import frame, told
+from tests.sdk import near
+from tests.sdk.vendors import (
+    Json,
+    called,
+    called_deltas,
+    chat_body,
+    chat_events,
+    message_body,
+    message_events,
+    sse,
+)
 
 BILL = (19, 10)
 Wires = list[bytes]
@@ -250,6 +268,102 @@ def _converse_deltas(block: Json) -> list[Json]:
             return [{"toolUse": {"input": piece}} for piece in pieces]
 
 
+# -- the clouds' Claude ---------------------------------------------------------------------
+
+
+def claude(blocks: Sequence[Json], stop: str) -> bytes:
+    return message_body(list(blocks), stop)
+
+
+def claude_events(blocks: Sequence[Json], stop: str) -> Wires:
+    return message_events(list(blocks), stop)
+
+
+def chunks(wires: Iterable[bytes]) -> Wires:
+    """Anthropic's events as Bedrock frames them: the data alone, in base64."""
+    data = [wire.partition(b"data: ")[2].strip() for wire in wires]
+    padded = [{"bytes": b64encode(piece).decode(), "p": "abcdefg"} for piece in data]
+    return [told({"event": "chunk", "payload": payload}) for payload in padded]
+
+
+def invoked_events(blocks: Sequence[Json], stop: str) -> Wires:
+    return chunks(claude_events(blocks, stop))
+
+
+# -- sagemaker ------------------------------------------------------------------------------
+
+CHAT_STOPS = {"end_turn": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
+
+
+def _used(blocks: Sequence[Json]) -> tuple[str, list[tuple[str, str, Json]]]:
+    words = "".join(b["text"] for b in blocks if b["type"] == "text")
+    return words, [(b["id"], b["name"], b["input"]) for b in blocks if b["type"] == "tool_use"]
+
+
+def contained(blocks: Sequence[Json], stop: str) -> bytes:
+    words, calls = _used(blocks)
+    message: Json = {"content": words or None}
+    return chat_body(message | ({"tool_calls": called(*calls)} if calls else {}), CHAT_STOPS[stop])
+
+
+def parted_events(blocks: Sequence[Json], stop: str) -> Wires:
+    """A container's events, each cut into two frames."""
+    words, calls = _used(blocks)
+    deltas: list[Json] = [{"content": piece} for piece in halves(words)]
+    return framed(chat_events(deltas + called_deltas(*calls), CHAT_STOPS[stop]))
+
+
+def framed(wires: Iterable[bytes]) -> Wires:
+    name = [(":event-type", "PayloadPart"), (":message-type", "event")]
+    middles = [(wire, len(wire) // 2) for wire in wires]
+    return [frame(name, wire[:at]) + frame(name, wire[at:]) for wire, at in middles]
+
+
+# -- oci ------------------------------------------------------------------------------------
+
+OCI_USAGE: Json = {
+    "promptTokens": BILL[0],
+    "completionTokens": BILL[1],
+    "totalTokens": sum(BILL),
+}
+
+
+def _oci_call(block: Json) -> Json:
+    call = {"id": block["id"], "name": block["name"], "arguments": json.dumps(block["input"])}
+    return {"type": "FUNCTION", **call}
+
+
+def oci(blocks: Sequence[Json], stop: str) -> bytes:
+    texts = [{"type": "TEXT", "text": b["text"]} for b in blocks if b["type"] == "text"]
+    calls = [_oci_call(b) for b in blocks if b["type"] == "tool_use"]
+    message: Json = {"role": "ASSISTANT", "content": texts or None, "toolCalls": calls}
+    choice = {"index": 0, "message": message, "finishReason": CHAT_STOPS[stop], "logprobs": {}}
+    chat: Json = {"apiFormat": "GENERIC", "timeCreated": "2025-03-10T01:25:52.000Z"}
+    chat |= {"choices": [choice], "usage": OCI_USAGE}
+    model = {"modelId": "meta.llama-3.3-70b-instruct", "modelVersion": "1.0.0"}
+    return json.dumps({**model, "chatResponse": chat}).encode()
+
+
+def oci_events(blocks: Sequence[Json], stop: str) -> Wires:
+    """Choices with a piece each, the reason to stop, the usage."""
+
+    def said(**message: Any) -> Json:
+        return {"index": 0, "message": {"role": "ASSISTANT", **message}, "pad": "aaa"}
+
+    events: list[Json] = []
+    for block in blocks:
+        if block["type"] == "text":
+            pieces = halves(block["text"])
+            events += [said(content=[{"type": "TEXT", "text": piece}]) for piece in pieces]
+            continue
+        call = _oci_call(block)
+        first, *rest = halves(call["arguments"])
+        events.append(said(toolCalls=[{**call, "arguments": first}]))
+        events += [said(toolCalls=[{"type": "FUNCTION", "arguments": p}]) for p in rest]
+    events.append(said(content=[{"type": "TEXT", "text": ""}]) | {"finishReason": CHAT_STOPS[stop]})
+    return [*map(sse, events), sse({"usage": OCI_USAGE, "pad": "a"}), b"data: [DONE]\n\n"]
+
+
 # -- cohere-v2 ------------------------------------------------------------------------------
 
 COHERE_STOPS = {"end_turn": "COMPLETE", "max_tokens": "MAX_TOKENS", "tool_use": "TOOL_CALL"}
@@ -353,7 +467,15 @@ OTHERS: dict[str, tuple[Write, Stream, str]] = {
     "openai-responses": (response, response_events, "text/event-stream"),
     "gemini": (gemini, gemini_events, "text/event-stream"),
     "bedrock-converse": (converse, converse_events, "application/vnd.amazon.eventstream"),
+    "bedrock-anthropic": (claude, invoked_events, "application/vnd.amazon.eventstream"),
+    "vertex-anthropic": (claude, claude_events, "text/event-stream"),
+    "vertex": (gemini, gemini_events, "text/event-stream"),
+    "sagemaker": (contained, parted_events, "application/vnd.amazon.eventstream"),
+    "oci": (oci, oci_events, "text/event-stream"),
     "cohere-v2": (cohere, cohere_events, "text/event-stream"),
     "ollama": (ollama, ollama_events, "application/x-ndjson"),
+    "watsonx": (near.watsonx, near.watsonx_events, "text/event-stream"),
+    "gigachat": (near.gigachat, near.gigachat_events, "text/event-stream"),
+    "ernie-v1": (near.ernie, near.ernie_events, "text/event-stream"),
 }
 """Dialect -> whole reply, events, and the content type of a stream."""

@@ -22,6 +22,8 @@ from tests.upstream_server import Entry
 SAID = "Grüße! How can I assist you today?"
 NANO = BILL[0] * 1_000 + BILL[1] * 10_000
 KEY = b"sk-vendor-1"
+CLOUD = "/v1/projects/acme/locations/global/publishers"
+VERSIONS = {"inv": "bedrock-2023-05-31", "vex": "vertex-2023-10-16"}
 
 
 def settled(folder: Path, tee: Tee) -> dict[str, Any]:
@@ -49,8 +51,19 @@ def reached(target: str, entry: Entry, body: dict[str, Any], stream: bool) -> No
         "gem": f"/v1beta/models/{model}:"
         + ("streamGenerateContent?alt=sse" if stream else "generateContent"),
         "rock": f"/model/{quote(model, safe='')}/converse" + ("-stream" if stream else ""),
+        "inv": f"/model/{quote(model, safe='')}/invoke"
+        + ("-with-response-stream" if stream else ""),
+        "vex": f"{CLOUD}/anthropic/models/{model}:"
+        + ("streamRawPredict" if stream else "rawPredict"),
+        "vert": f"{CLOUD}/google/models/{model}:"
+        + ("streamGenerateContent?alt=sse" if stream else "generateContent"),
+        "sage": f"/endpoints/{model}/invocations" + ("-response-stream" if stream else ""),
+        "oci": "/20231130/actions/chat",
         "coh": "/v2/chat",
         "oll": "/api/chat",
+        "wat": "/ml/v1/text/chat" + ("_stream" if stream else ""),
+        "giga": "/api/v1/chat/completions",
+        "qian": f"/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/{model}",
     }
     assert entry.target.decode() == paths[target]
     name = {"claude": b"x-api-key", "gem": b"x-goog-api-key"}.get(target)
@@ -60,14 +73,25 @@ def reached(target: str, entry: Entry, body: dict[str, Any], stream: bool) -> No
     else:
         assert entry.headers[b"authorization"] == b"Bearer " + KEY
     assert entry.headers[b"content-type"] == b"application/json"
-    if target in ("gem", "rock"):
+    if target == "oci":
+        assert body["servingMode"] == {"servingType": "ON_DEMAND", "modelId": model}
+        assert body["chatRequest"].get("isStream", False) is stream
+    elif target == "wat":
+        assert (body["model_id"], body["project_id"]) == (model, "acme")
+        assert not {"model", "stream", "stream_options"} & body.keys()
+    elif target in ("vex", "sage", "qian"):
+        assert "model" not in body
+        assert body.get("stream", False) is stream
+    elif target in ("gem", "rock", "inv", "vert"):
         assert not {"model", "stream"} & body.keys()
     else:
         assert body["model"] == model
         assert body.get("stream", False) is stream
+    assert body.get("anthropic_version") == VERSIONS.get(target)
+    assert b"anthropic-version" not in entry.headers or target == "claude"
     if target == "oll":
         assert "stream" in body, "it streams unless it is told not to"
-    if target == "oai":
+    if target in ("oai", "sage"):
         assert body.get("stream_options") == ({"include_usage": True} if stream else None)
 
 

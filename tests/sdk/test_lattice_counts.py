@@ -1,6 +1,7 @@
 """Token counts through each SDK, before providers that count and before those that do not."""
 
 import json
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.sdk.conftest import Tee
 from tests.sdk.faces import Sdks
-from tests.sdk.house import PRICED, Vendor
+from tests.sdk.house import PRICED, Vendor, words
 from tests.sdk.sides import every_target
 from tests.upstream_server import says
 
@@ -31,6 +32,19 @@ COUNTERS = {
         "/v1beta/models/gemini-3-flash-preview:countTokens",
         {"totalTokens": 2095, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 2095}]},
     ),
+    "inv": (
+        "/model/anthropic.claude-sonnet-4-5-20250929-v1%3A0/count-tokens",
+        {"inputTokens": 2095},
+    ),
+    "vex": (
+        "/v1/projects/acme/locations/global/publishers/anthropic/models/count-tokens:rawPredict",
+        {"input_tokens": 2095},
+    ),
+    "vert": (
+        "/v1/projects/acme/locations/global/publishers/google/models/"
+        "gemini-3-flash-preview:countTokens",
+        {"totalTokens": 2095},
+    ),
     "resp": (
         "/v1/responses/input_tokens",
         {"object": "response.input_tokens", "input_tokens": 2095},
@@ -50,9 +64,14 @@ def test_row19_a_provider_counts(
     assert COUNTS[face](clients, model) == 2095
     (entry,) = up.book
     assert entry.target.decode() == path
-    assert TEXT in entry.body.decode()
     body = up.asked[0]
-    assert ("model" in body) == (target != "gem")
+    if target == "inv":
+        body = json.loads(b64decode(body["input"]["invokeModel"]["body"]))
+        assert body.keys() == {"anthropic_version", "max_tokens", "messages"}
+    if target == "vert":
+        assert body.keys() == {"contents"}
+    assert TEXT in json.dumps(body)
+    assert ("model" in body) == (target not in ("gem", "vert", "inv"))
     assert "stream" not in body
     head = tee.got[-1].headers
     assert "x-octoplex-estimated" not in head
@@ -70,4 +89,4 @@ def test_row19_where_nobody_counts_it_is_an_estimate_and_says_so(
     told = COUNTS[face](clients, PRICED[target])
     assert told == 16, "nine words and a stop, and six around them"
     assert tee.got[-1].headers["x-octoplex-estimated"] == "true"
-    assert len(up.book) == (target in ("claude", "gem"))
+    assert len(up.book) == (words(target) in ("claude", "gem"))

@@ -92,6 +92,8 @@ def test_a_refusal_before_content(
     assert type(raised.value) is KINDS[face][status]
     assert response.headers["x-should-retry"] == "false", "it was already retried here"
     rest = {"busy": "7", "own key": "60"}.get(case)
+    if (target, case) == ("qian", "busy"):
+        rest = "1"  # Baidu says so in a 200, and not until when
     assert response.headers.get("retry-after") == rest
     assert SECRET not in response.text
     assert len(tee.got) == 1, "no retry of the SDK's own"

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from tests.dialects.grammar import requests
+from tests.sdk import near
 from tests.sdk import vendors as v
 from tests.sdk.faces import TOOL, Caller, Said, Talk
-from tests.sdk.house import PRICED, Vendor
+from tests.sdk.house import ONE_CALL, PRICED, Vendor, words
 from tests.sdk.sides import answer, every_face, every_target, streamed_or_not
 from tests.sdk.vendors import Json
+from tests.upstream_server import Play
 
 PARIS, TOKYO = v.use("toolu_01A", "weather", city="Paris"), v.use("toolu_02B", "time", city="東京")
 LYON = v.use("toolu_03C", "weather", city="Lyon")
@@ -30,10 +32,20 @@ def results(said: Said, number: int) -> dict[str, str]:
 
 
 def converse(talk: Talk) -> tuple[list[Said], Said]:
-    """Two calls at once, one more, and the last reply."""
-    first = talk.turn("Weather in Paris and Lyon, time in Tokyo?")
-    second = talk.give(results(first, 0))
-    return [first, second], talk.give(results(second, 2))
+    """The replies with calls, three in all, and the last one."""
+    turns, given = [talk.turn("Weather in Paris and Lyon, time in Tokyo?")], 0
+    while given < len(GIVEN):
+        turns.append(talk.give(results(turns[-1], given)))
+        given += len(turns[-2].calls)
+    return turns[:-1], turns[-1]
+
+
+def calling(target: str, stream: bool) -> list[Play]:
+    """Two calls at once, or one after the other where there is no more in a reply; one more."""
+    alone = [[TOKYO]] if target in ONE_CALL else []
+    first = [v.text("Looking."), PARIS, *([] if alone else [TOKYO])]
+    turns = [answer(target, *t, stop="tool_use", stream=stream) for t in (first, *alone, [LYON])]
+    return [*turns, answer(target, v.text("Mild."), stream=stream)]
 
 
 # -- what a provider was told, in one shape: (calls, results) with ids made equal -------------
@@ -41,7 +53,7 @@ def converse(talk: Talk) -> tuple[list[Said], Said]:
 
 def told(target: str, body: Json) -> tuple[list[tuple[str, Json]], list[str]]:
     """The calls (name, arguments) and the results, each under the id of its call."""
-    found = HISTORIES[target](body)
+    found = HISTORIES[words(target)](body)
     ids = [id_ for id_, _, _ in found[0]]
     assert len(set(ids)) == len(ids), ids
     assert [id_ for id_, _ in found[1]] == ids, "each result belongs to its call"
@@ -119,21 +131,70 @@ def _coh(body: Json) -> History:
     return _oai(body)
 
 
+def _oci(body: Json) -> History:
+    requests.oci(json.dumps(body).encode())
+    messages = body["chatRequest"]["messages"]
+    calls = [c for m in messages for c in m.get("toolCalls", ())]
+    said = [(m["toolCallId"], _text(m["content"])) for m in messages if m["role"] == "TOOL"]
+    return [(c["id"], c["name"], json.loads(c["arguments"])) for c in calls], said
+
+
+def _wat(body: Json) -> History:
+    requests.watsonx(json.dumps(body).encode())
+    return _oai(body)
+
+
+def _one_call(body: Json) -> History:
+    """Calls and results without ids: each result directly follows its call."""
+    messages = body["messages"]
+    calls = [(n, m["function_call"]) for n, m in enumerate(messages) if "function_call" in m]
+    said = [(n - 1, m) for n, m in enumerate(messages) if m["role"] == "function"]
+    assert [(n, c["name"]) for n, c in calls] == [(n, m["name"]) for n, m in said]
+    return (
+        [(str(n), c["name"], _object(c["arguments"])) for n, c in calls],
+        [(str(n), _output(m["content"])) for n, m in said],
+    )
+
+
+def _object(arguments: Any) -> Json:
+    given: Json = json.loads(arguments) if isinstance(arguments, str) else arguments
+    return given
+
+
+def _output(content: str) -> str:
+    return str(json.loads(content)["output"]) if content.startswith("{") else content
+
+
+def _giga(body: Json) -> History:
+    requests.gigachat(json.dumps(body).encode())
+    assert all(isinstance(m["content"], str) for m in body["messages"])
+    return _one_call(body)
+
+
+def _qian(body: Json) -> History:
+    requests.ernie_v1(json.dumps(body).encode())
+    return _one_call(body)
+
+
 HISTORIES = {
     "oai": _oai, "claude": _claude, "resp": _resp, "gem": _gem, "rock": _rock, "coh": _coh,
-    "oll": _oll,
+    "oll": _oll, "oci": _oci, "wat": _wat, "giga": _giga, "qian": _qian,
 }  # fmt: skip
 
 
 def schemas(target: str, body: Json) -> dict[str, Json]:
     """The tools a provider was told of, by name."""
-    match target:
-        case "oai" | "coh" | "oll":
+    match words(target):
+        case "giga" | "qian":
+            return {t["name"]: t["parameters"] for t in body["functions"]}
+        case "oai" | "coh" | "oll" | "wat":
             return {t["function"]["name"]: t["function"]["parameters"] for t in body["tools"]}
         case "claude":
             return {t["name"]: t["input_schema"] for t in body["tools"]}
         case "resp":
             return {t["name"]: t["parameters"] for t in body["tools"]}
+        case "oci":
+            return {t["name"]: t["parameters"] for t in body["chatRequest"]["tools"]}
         case "gem":
             declared = body["tools"][0]["functionDeclarations"]
             forms = ("parametersJsonSchema", "parameters_json_schema")  # Google reads either
@@ -150,18 +211,17 @@ def test_parallel_tools_over_three_turns(
     call: Mapping[str, Caller], behind: Mapping[str, Vendor],
     face: str, target: str, stream: bool,
 ) -> None:  # fmt: skip
-    up = behind[target].plays(
-        answer(target, v.text("Looking."), PARIS, TOKYO, stop="tool_use", stream=stream),
-        answer(target, LYON, stop="tool_use", stream=stream),
-        answer(target, v.text("Mild."), stream=stream),
-    )
+    up = behind[target].plays(*calling(target, stream))
     turns, last = converse(call[face](model=PRICED[target], stream=stream, tools=True))
-    assert [said.stop for said in turns] == ["tool", "tool"]
+    assert {said.stop for said in turns} == {"tool"}
     assert [(u.name, u.given) for said in turns for u in said.calls] == GIVEN
     assert turns[0].text == "Looking."
     assert (last.text, last.stop) == ("Mild.", "end")
-    body = up.asked[2]
+    body = up.asked[-1]
     assert told(target, body) == (GIVEN, RESULTS)
+    if target == "giga":
+        states = [m["functions_state_id"] for m in body["messages"] if "function_call" in m]
+        assert states == [near.gigachat_state(use) for use in (PARIS, TOKYO, LYON)]
     found = schemas(target, body)
     assert list(found) == ["weather", "time"]
     assert found["weather"] == TOOL
@@ -170,7 +230,7 @@ def test_parallel_tools_over_three_turns(
 # -- proofs ---------------------------------------------------------------------------------
 
 PROOFS = ("EqQBCgIYAhIM1gbcDa9GJwZA2b3h+/A=", "Zm9yIHRoZSBzZWNvbmQgdHVybg/+")
-SIGNERS = ("claude", "rock", "resp")
+SIGNERS = ("claude", "rock", "inv", "vex", "resp")
 THINKS: Mapping[str, Json] = {
     "openai-chat": {"reasoning_effort": "medium"},
     "openai-responses": {"reasoning": {"effort": "medium", "summary": "auto"}},
@@ -181,7 +241,7 @@ THINKS: Mapping[str, Json] = {
 
 def proofs(target: str, body: Json) -> list[tuple[str, str]]:
     """The (thought, proof) pairs that a provider was given back."""
-    match target:
+    match words(target):
         case "resp":
             items = [i for i in body["input"] if i.get("type") == "reasoning"]
             return [(i["summary"][0]["text"], i["encrypted_content"]) for i in items]
@@ -243,8 +303,8 @@ def _bytes(signature: str) -> bytes:
     return base64.b64decode(signature.translate(str.maketrans("-_", "+/")), validate=True)
 
 
-ALIKE = {"claude": {"rock"}}
-"""Bedrock's Claude reads what Anthropic's has signed."""
+ALIKE = {"claude": {"rock", "inv", "vex"}, "gem": {"vert"}}
+"""A cloud's Claude reads what Anthropic's has signed, and its Gemini what Gemini's has."""
 
 
 @every_face

@@ -43,6 +43,11 @@ CLAUDE_USAGE: Json = {
 
 def chat(message: Json, finish: str = "stop", usage: Json = CHAT_USAGE) -> Play:
     """A `chat.completion` object."""
+    return says(chat_body(message, finish, usage))
+
+
+def chat_body(message: Json, finish: str = "stop", usage: Json = CHAT_USAGE) -> bytes:
+    """The same as bytes."""
     reply = {
         "id": CHAT_ID,
         "object": "chat.completion",
@@ -59,7 +64,7 @@ def chat(message: Json, finish: str = "stop", usage: Json = CHAT_USAGE) -> Play:
         "usage": usage,
         "service_tier": "default",
     }
-    return says(json.dumps(reply).encode())
+    return json.dumps(reply).encode()
 
 
 def chat_stream(deltas: list[Json], finish: str | None = "stop", usage: Json = CHAT_USAGE) -> Play:
@@ -98,6 +103,11 @@ def sse(value: Json) -> bytes:
 
 def message(content: list[Json], stop: str = "end_turn", usage: Json = CLAUDE_USAGE) -> Play:
     """A `message` object."""
+    return says(message_body(content, stop, usage))
+
+
+def message_body(content: list[Json], stop: str, usage: Json = CLAUDE_USAGE) -> bytes:
+    """The same as bytes."""
     reply = {
         "id": "msg_01XFDUDYJgAACzvnptvVoYEL",
         "type": "message",
@@ -108,7 +118,7 @@ def message(content: list[Json], stop: str = "end_turn", usage: Json = CLAUDE_US
         "stop_sequence": None,
         "usage": usage,
     }
-    return says(json.dumps(reply).encode())
+    return json.dumps(reply).encode()
 
 
 def message_stream(

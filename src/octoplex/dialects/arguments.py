@@ -13,6 +13,7 @@ from octoplex.dialects.members import UNREADABLE
 
 _encode = msgspec.json.Encoder().encode
 _is_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_FREE = 64
 
 
 def input_text(input_: Raw) -> str:
@@ -33,6 +34,46 @@ def input_object(arguments: str) -> Raw:
     if "\n" in text or "\r" in text:  # between tokens: inside a string they are escaped
         text = msgspec.json.format(text, indent=-1)
     return Raw(text.encode())
+
+
+class Gathered:
+    """The arguments of one call while they come.
+
+    To know whether they are whole costs a parse of all that came. After `_FREE` vain ones it
+    is tried only once there is an eighth more, so that no stream costs the square of its length.
+    """
+
+    __slots__ = ("_closes", "_next", "_pieces", "_size", "vain")
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._closes = False
+        """What came last that is no white space is a closing brace."""
+        self._size = self._next = 0
+        self.vain = 0
+        """Looks that found them not whole."""
+
+    @property
+    def text(self) -> str:
+        """All that has come."""
+        return "".join(self._pieces)
+
+    def add(self, piece: str) -> None:
+        """More of them."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+        end = piece.rstrip()
+        self._closes = end.endswith("}") if end else self._closes
+
+    def is_whole(self) -> bool:
+        """Whether they are one whole JSON object; False while that is not worth a parse."""
+        if not self._closes or self._size < self._next:
+            return False
+        if is_object(self.text):
+            return True
+        self.vain += 1
+        self._next = self._size + (1 if self.vain <= _FREE else 1 + self._size // 8)
+        return False
 
 
 def is_object(arguments: str) -> bool:

@@ -32,6 +32,17 @@ def unreadable(body: bytes) -> UpstreamBroken:
     return error
 
 
+def named(name: str | None) -> str:
+    """The name of a tool call.
+
+    Raises:
+        UpstreamBroken: it has none, so nobody could run it.
+    """
+    if not name:
+        raise cut("The provider's reply holds a tool call without a name.")
+    return name
+
+
 def cut(message: str) -> UpstreamBroken:
     """The error for a stream that has a hole, or ends without saying why."""
     error = UpstreamBroken(message)

@@ -28,7 +28,7 @@ def by_status(status: int, said: str, wait_s: float | None) -> UpstreamError:
     if status in (503, 529):
         return UpstreamOverloaded(f"The provider is overloaded: {said}", retry_after_s=wait_s)
     error: UpstreamError
-    if status in (408, 409) or status >= 500:
+    if status in (408, 409) or 500 <= status < 600:
         error = UpstreamFailed(f"The provider failed with {status}: {said}", retry_after_s=wait_s)
     elif 400 <= status < 500:
         error = UpstreamRejected(said)

@@ -25,6 +25,7 @@ from base64 import b64encode
 import msgspec
 from msgspec import Raw
 
+from octoplex.dialects.members import UNREADABLE
 from octoplex.dialects.signed_ids import BYTES_MARK, without_signatures
 from octoplex.wire.event import Thinking
 
@@ -40,6 +41,7 @@ _turns = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 _blocks = msgspec.json.Decoder(list[Raw]).decode
 _json = msgspec.json.Encoder().encode
 _OURS = ("reasoning_details", "reasoning_content")
+_ECHOES = frozenset({"echo_reasoning", "echo_tool_reasoning"})
 HISTORY = {
     "openai-chat": "messages",
     "anthropic": "messages",
@@ -114,7 +116,7 @@ def _without_thinking(face: str, messages: Raw, quirks: frozenset[str]) -> Raw |
             return _items(messages)
         if face == "gemini" and GEMINI_MARK in text:
             return _contents(messages)
-    except msgspec.MsgspecError:  # not what it should be: the provider's to judge
+    except UNREADABLE:  # not what it should be: the provider's to judge
         return None
     return None
 
@@ -125,7 +127,7 @@ def _chat(messages: Raw, quirks: frozenset[str]) -> Raw | None:
     for turn in turns:
         if "reasoning_details" in turn:
             found = True
-            for name in _OURS[: 1 if "echo_reasoning" in quirks else 2]:
+            for name in _OURS[: 1 if quirks & _ECHOES else 2]:
                 turn.pop(name, None)
     return Raw(_json(turns)) if found else None
 

@@ -38,15 +38,16 @@ def look_at_lines(block: bytes, look_at_event: Callable[[bytes, bytes], bool]) -
     """Whether an event may pass, told by its name and its data; a comment may."""
     head, _, data = block.partition(b"\ndata: {")
     if data and head.startswith(b"event: ") and block.count(b"\n") == 1:
-        return look_at_event(head[7:], b"{" + data)
-    return all(look_at_event(name.encode(), data) for name, data in sse.events(block))
+        return look_at_event(head[7:], b"{" + data) and is_utf8(head)
+    passes = all(look_at_event(name.encode(), data) for name, data in sse.events(block))
+    return passes and is_utf8(block)  # its name or a comment may not be
 
 
 def sift_slowly(wire: bytes, look: Callable[[bytes, bytes], bool]) -> bytes:
     """The same for events of any form; they pass whole, or rewritten when some do not."""
     found = sse.events(wire)
     kept = [(name, data) for name, data in found if look(name.encode(), data)]
-    if len(kept) == len(found):
+    if len(kept) == len(found) and is_utf8(wire):
         return wire
     lines = [(b"event: " + n.encode() + b"\n" if n else b"", d) for n, d in kept]
     return b"".join([name + b"data: " + data + b"\n\n" for name, data in lines])

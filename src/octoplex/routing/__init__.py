@@ -6,7 +6,7 @@ from octoplex.routing.health import Health
 from octoplex.routing.names import Resolver
 from octoplex.routing.pick import Chooser, choosers
 from octoplex.routing.policy import DEFAULT, Breaking, Policy
-from octoplex.routing.route import Candidate, Lane, Route, Target
+from octoplex.routing.route import Candidate, Lane, Route, Target, never
 from octoplex.routing.single import Singles
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "Singles",
     "Target",
     "choosers",
+    "never",
 ]

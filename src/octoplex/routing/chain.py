@@ -112,7 +112,8 @@ class Chain:
 
     async def _ask(self, plan: Plan, step: Step) -> Answer | None:
         """One attempt, with another beside it if it is slow and may have one."""
-        if not plan.ask.stream or not plan.may_have_further():
+        whole = not plan.ask.stream or step.candidate.buffers(plan.ask)
+        if whole or not plan.may_have_further():
             return await ask_lane(plan.open_call(step), step, plan.ask)
         if plan.is_first():
             policy = plan.route.policy_for(step.candidate.target)

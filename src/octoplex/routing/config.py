@@ -10,11 +10,15 @@ Pick = Literal["in-order", "weighted", "fastest", "cheapest", "least-busy"]
 
 
 class Retry(Struct, frozen=True, kw_only=True):
-    """`[models.NAME.retry]`. `attempts` counts the first and is per target."""
+    """`[models.NAME.retry]`. `attempts` counts the first and is per target.
+
+    So does `json_attempts`, of those at JSON that a target does not enforce itself.
+    """
 
     attempts: int = 3
     wait_max_s: float = 3.0
     backoff_s: float = 0.5
+    json_attempts: int = 3
     first_content_s: float | None = None
     hedge_share: float = 0.1
 
@@ -33,3 +37,4 @@ class Model(Struct, frozen=True, kw_only=True):
     fall_over_on_refusal: bool = False
     cheaper_when_over_budget: bool = False
     region: str = ""
+    forward_batches: bool = True

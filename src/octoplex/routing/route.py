@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from octoplex.routing.policy import DEFAULT, Policy
 from octoplex.wire.answer import Answerer
-from octoplex.wire.ask import Operation, Worst
+from octoplex.wire.ask import Ask, Operation, Worst
 
 Pick = Literal["in-order", "weighted", "fastest", "cheapest", "least-busy", "learned"]
 
@@ -21,6 +21,11 @@ Pick = Literal["in-order", "weighted", "fastest", "cheapest", "least-busy", "lea
 def unpriced(worst: Worst) -> int | None:
     """The cost of a call on a target without a price: unknown."""
     return None
+
+
+def never(ask: Ask) -> bool:
+    """Whether an ask for a stream is answered whole, at a target that streams what it has."""
+    return False
 
 
 def unsaid(area: str) -> str:
@@ -66,6 +71,8 @@ class Candidate(Struct, frozen=True):
     """The same keys for each operation of one body that the provider has."""
     missing: str = ""
     """What keeps it from being asked at all, such as "set OPENAI_API_KEY"; it has no lanes then."""
+    buffers: Callable[[Ask], bool] = never
+    """Whether an ask for a stream is answered whole: then it has no first content to wait for."""
 
 
 class Barred(Struct, frozen=True):

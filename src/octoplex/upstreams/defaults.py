@@ -4,7 +4,7 @@ They are written in the caller's own dialect, before anything is priced, passed 
 translated. So one default holds for every target of the route, a reservation counts it, and
 what the caller's dialect has no word for is treated like any other unknown member.
 
-Not promised: anything about a count of tokens, to which nothing is added.
+Not promised: anything about counts of tokens and compactions, to which nothing is added.
 """
 
 from collections.abc import Awaitable, Mapping
@@ -52,7 +52,9 @@ class Defaulted:
         Raises:
             InvalidCall: a default is not what the caller's dialect takes.
         """
-        return self._inner(self._completed(ask) if isinstance(ask, Call) else ask)
+        if isinstance(ask, Call) and ask.op != "compact":
+            ask = self._completed(ask)
+        return self._inner(ask)
 
     def _completed(self, call: Call) -> Call:
         given = call.fields

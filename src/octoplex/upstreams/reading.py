@@ -2,14 +2,28 @@
 
 A verbatim stream is only scanned; one that crosses dialects is decoded anyway, and what a
 scanner would find is in its events. This saves a third of a crossing's cost per event
-(0.8 of 2.6 us).
+(0.8 of 2.6 us). Where the provider counted nothing, the end has an estimate in its place,
+flagged: the caller is told what the ledger is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
 
 from octoplex.dialects.dialect import Decoder
+from octoplex.wire.ask import Worst
 from octoplex.wire.error import UpstreamError
-from octoplex.wire.event import Event, Finished, Started, StopReason, TextDelta, Usage
+from octoplex.wire.event import (
+    Event,
+    Finished,
+    RefusalDelta,
+    Started,
+    StopReason,
+    TextDelta,
+    ThinkingDelta,
+    ToolDelta,
+    Usage,
+)
 
 BYTES_PER_TOKEN = 3
 
@@ -18,6 +32,7 @@ class Reading:
     """Implements `Scanner` over a decoder; `take` gives the events read since the last time."""
 
     __slots__ = (
+        "_asked",
         "_decoder",
         "_events",
         "_id",
@@ -32,9 +47,15 @@ class Reading:
         "skipped",
     )
 
-    def __init__(self, decoder: Decoder, id_: str = "", model: str = "") -> None:
-        """`id_` and `model` are told where the stream does not say them."""
-        self._decoder, self._id, self._model = decoder, id_, model
+    def __init__(
+        self,
+        decoder: Decoder,
+        id_: str = "",
+        model: str = "",
+        asked: Callable[[], Worst] | None = None,
+    ) -> None:
+        """`id_`, `model` and what was `asked` are told where the stream does not say them."""
+        self._decoder, self._id, self._model, self._asked = decoder, id_, model, asked
         self._events: list[Event] = []
         self._input: Usage | None = None
         self._usage: Usage | None = None
@@ -53,8 +74,11 @@ class Reading:
         """The bill; before it comes, the input the provider counted and what was received."""
         if self._usage is not None or self._input is None:
             return self._usage
-        output = -(-self.received // BYTES_PER_TOKEN)
-        return Usage(self._input.input_tokens, output, estimated=True)
+        return self._guess(self._input.input_tokens)
+
+    def _guess(self, input_tokens: int) -> Usage:
+        """The input that is known, and what was received."""
+        return Usage(input_tokens, -(-self.received // BYTES_PER_TOKEN), estimated=True)
 
     def feed(self, wire: bytes) -> bytes:
         """Decode whole events. An error is kept in `error`, after what came before it."""
@@ -71,10 +95,25 @@ class Reading:
                     events = self._named(events, event)
                 continue
             elif type(event) is Finished:
-                self._usage, self.ended = event.usage, True
+                events = self._ended(events, event)
+            elif type(event) is ThinkingDelta or type(event) is RefusalDelta:
+                self.received += len(event.text)
+            elif type(event) is ToolDelta:
+                self.received += len(event.arguments)
             self.content = True
         self._events += events
         return wire if events else b""
+
+    def _ended(self, events: Sequence[Event], end: Finished) -> Sequence[Event]:
+        """Note the bill; where there is none, put the estimate in its place."""
+        self._usage, self.ended = end.usage, True
+        if not end.usage.estimated or end.usage.output_tokens:
+            return events
+        told = end.usage.input_tokens or (self._input.input_tokens if self._input else 0)
+        if not told and self._asked is not None:
+            told = self._asked().input_tokens
+        self._usage = self._guess(told)
+        return [replace(end, usage=self._usage) if event is end else event for event in events]
 
     def _named(self, events: Sequence[Event], start: Started) -> list[Event]:
         self.model = start.model or self._model
@@ -87,10 +126,11 @@ class Reading:
         Raises:
             UpstreamBroken: it never said why it stopped.
         """
-        for event in self._decoder.end():
+        events = self._decoder.end()
+        for event in events:
             if type(event) is Finished:
-                self._usage, self.ended = event.usage, True
-            self._events.append(event)
+                events = self._ended(events, event)
+        self._events += events
         return b" " if self._events else b""
 
     def take(self) -> list[Event]:

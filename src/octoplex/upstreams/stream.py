@@ -16,9 +16,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from octoplex.dialects.bedrock_anthropic import sse_of
 from octoplex.dialects.dialect import Decoder, Dialect, Scanner
 from octoplex.transport import aws_frames, ndjson, sse
 from octoplex.transport.http import Response
+from octoplex.upstreams.payloads import Payloads
 from octoplex.upstreams.reading import BYTES_PER_TOKEN, Reading
 from octoplex.wire.answer import Ended, Ending, Frame, Head, Outcome
 from octoplex.wire.error import DeadlinePassed, UpstreamBroken, UpstreamError
@@ -44,9 +46,28 @@ class Splitter(Protocol):
         ...
 
 
+class Unpacked:
+    """Bedrock's frames with Anthropic's events in them: cut, checked, and handed on as SSE."""
+
+    __slots__ = ("_frames",)
+
+    def __init__(self) -> None:
+        self._frames = aws_frames.Splitter()
+
+    def feed(self, data: bytes) -> bytes:
+        """The whole events so far."""
+        return sse_of(self._frames.feed(data))
+
+    def rest(self) -> bytes:
+        """Nothing: half a frame cannot be read."""
+        return self._frames.rest()
+
+
 SPLITTERS: Mapping[str, Callable[[], Splitter]] = {
+    "bedrock-anthropic": Unpacked,
     "bedrock-converse": aws_frames.Splitter,
     "ollama": ndjson.Splitter,
+    "sagemaker": Payloads,
 }
 """By dialect; every other one is SSE."""
 
@@ -82,8 +103,10 @@ class Streamed:
         response: Response,
         scanner: Scanner,
         patience: Patience,
+        words: str = "",
     ) -> None:
-        self.head, self.dialect = head, dialect.name
+        """`words` is the face that may pass verbatim, where that is not the dialect's name."""
+        self.head, self.dialect = head, words or dialect.name
         self.body: bytes | None = None
         self._dialect, self._response, self._scanner = dialect, response, scanner
         self._splitter = SPLITTERS.get(dialect.name, sse.Splitter)()

@@ -215,7 +215,7 @@ deltas = st.one_of(
     st.builds(RefusalDelta, words, indices),
     st.builds(ThinkingDelta, words, indices, words),
     st.builds(RedactedThinking, words, indices),
-    st.builds(ToolStart, words, words, indices),
+    st.builds(ToolStart, words, words.filter(bool), indices),
     st.builds(ToolDelta, st.sampled_from(["", "{}", '{"a"', ":1}", "nope"]), indices),
 )
 

@@ -3,7 +3,7 @@
 import pytest
 
 from octoplex.dialects.anthropic.scan import AnthropicScanner
-from octoplex.wire.error import UpstreamOverloaded
+from octoplex.wire.error import UpstreamBroken, UpstreamOverloaded
 from octoplex.wire.event import Usage
 from tests.dialects.anthropic.wires import (
     PING,
@@ -150,3 +150,19 @@ def test_valid_json_of_unknown_shape_passes() -> None:
 def test_comments_pass() -> None:
     wire = b": keep-alive\n\n"
     assert AnthropicScanner().feed(wire) is wire
+
+
+def test_an_end_without_a_stop_reason_is_a_cut() -> None:
+    scanner = AnthropicScanner()
+    said = sse(start(), TEXT, text("Hel"))
+    assert scanner.feed(said + sse(STOP)) == said
+    assert isinstance(scanner.error, UpstreamBroken)
+    assert not scanner.ended
+
+
+@pytest.mark.parametrize("lead", [b": \xff\n", b"id: \xff\n", b"event: \xff\n"])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_what_is_not_utf8_does_not_pass_whatever_it_is(lead: bytes, line_end: bytes) -> None:
+    data = sse(text("Hel")).partition(b"\n")[2]
+    passed = AnthropicScanner().feed((lead + data).replace(b"\n", line_end))
+    assert passed.decode() in ("", data.decode(), "event: \ufffd\n" + data.decode())

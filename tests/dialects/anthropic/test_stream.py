@@ -204,3 +204,26 @@ def test_a_head_full_of_nulls_still_starts() -> None:
 def test_deltas_of_a_call_that_never_began_are_ignored() -> None:
     wire = sse(start(), delta(3, type="input_json_delta", partial_json="{}"), end(), STOP)
     assert not any(isinstance(e, ToolStart) for e in events(wire))
+
+
+def call(index: int, id_: object, name: object = "f") -> bytes:
+    return sse(begin(index, type="tool_use", id=id_, name=name, input={}), close(index))
+
+
+def test_equal_ids_are_told_apart_and_missing_ones_made() -> None:
+    wire = sse(start()) + call(0, "a") + call(1, "a") + call(2, None) + sse(end(), STOP)
+    ids = [use.id for use in fold(events(wire)).tool_calls]
+    assert ids[0] == "a"
+    assert len(set(ids)) == 3
+    assert all(ids)
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_a_call_without_a_name_is_a_hole(name: object) -> None:
+    with pytest.raises(UpstreamBroken, match="without a name"):
+        events(sse(start()) + call(0, "a", name) + sse(end(), STOP))
+
+
+def test_two_calls_in_one_block_are_a_hole() -> None:
+    with pytest.raises(UpstreamBroken, match="one block"):
+        events(sse(start()) + call(0, "a") + call(0, "b") + sse(end(), STOP))

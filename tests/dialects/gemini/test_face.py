@@ -163,3 +163,18 @@ def test_calls_go_out_as_soon_as_they_are_whole() -> None:
     last = encoder.feed([Finished(stop="tool", usage=Usage(1, 1))])
     check(first + last)
     assert encoder.feed([TextDelta("late", 3)]) == b""
+
+
+def test_a_head_that_comes_after_the_first_words_changes_nothing() -> None:
+    encoder = FACE.encoder(call_of(FACE, json.dumps(ASK).encode()))
+    end = Finished(stop="end", usage=Usage(1, 1))
+    check(encoder.feed([TextDelta("a"), Started("late", "other"), TextDelta("b"), end]))
+
+
+def test_calls_that_are_done_out_of_order_go_out_in_it() -> None:
+    encoder = FACE.encoder(call_of(FACE, json.dumps(ASK).encode()))
+    begun = [ToolStart("b", "g", 2), ToolStart("a", "f", 1), ToolStart("c", "h", 3)]
+    done = [ToolDelta("{}", 3), ToolDelta("{}", 2), ToolDelta("{}", 1)]
+    wire = encoder.feed([*begun, *done, Finished(stop="tool", usage=Usage(1, 1))])
+    check(wire)
+    assert wire.index(b'"f"') < wire.index(b'"g"') < wire.index(b'"h"')

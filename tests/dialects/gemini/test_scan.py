@@ -132,3 +132,14 @@ def test_valid_json_of_unknown_shape_passes() -> None:
     scanner = GeminiScanner()
     assert scanner.feed(wire) is wire
     assert (scanner.skipped, scanner.error, scanner.usage) == (0, None, None)
+
+
+def test_a_bare_error_behind_events_is_an_error_too() -> None:
+    bare = ERROR.removeprefix(b"data: ")
+    scanner = GeminiScanner()
+    assert scanner.feed(HELLO + bare) == HELLO
+    assert isinstance(scanner.error, UpstreamOverloaded)
+
+
+def test_what_is_not_utf8_does_not_pass_whatever_it_is() -> None:
+    assert GeminiScanner().feed(HELLO[:-1] + b"id: \xff\n\n") == HELLO

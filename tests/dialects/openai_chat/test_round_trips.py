@@ -7,6 +7,7 @@ result becomes text. The strategies here make values without these.
 """
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,10 +25,13 @@ from octoplex.wire.chat import (
     ToolChoice,
     ToolResult,
 )
+from octoplex.wire.error import InvalidCall
 from octoplex.wire.event import (
     Refusal,
     Reply,
+    Started,
     Text,
+    TextDelta,
     Thinking,
     ToolUse,
     Usage,
@@ -195,3 +199,39 @@ def test_chat(chat: Chat, newer: bool) -> None:
     sent = DIALECT.encode_chat(chat, Traits(model="m", quirks=frozenset(quirks)))
     assert sent.dropped == ()
     assert plain(call_of(FACE, sent.body).chat()) == plain(chat)
+
+
+def test_parts_of_no_known_kind_are_read_over() -> None:
+    odd = b'{"role":"assistant","content":[{"type":"thinking","thinking":[1,{"text":"Hm."}]},7]}'
+    wire = b'data: {"id":"c","choices":[{"index":0,"delta":%b,"finish_reason":"stop"}]}\n\n' % odd
+    decoder = DIALECT.decoder()
+    reply = fold([*decoder.feed(wire), *decoder.end()])
+    assert reply.thinking == "Hm."
+
+
+def test_a_body_that_is_not_utf8_cannot_be_understood() -> None:
+    body = ASK.replace(b'"m"', b'"m","metadata":{"a":"\xff"}')
+    with pytest.raises(InvalidCall, match="UTF-8"):
+        call_of(FACE, body).chat()
+
+
+def test_a_long_id_does_not_make_every_chunk_long() -> None:
+    encoder = FACE.encoder(call_of(FACE, ASK))
+    encoder.feed([Started("x" * 100_000, "y" * 100_000)])
+    assert len(encoder.feed([TextDelta("a")])) < 2000
+
+
+def test_pieces_without_an_index_are_told_apart_by_id() -> None:
+    pieces = [("a", "f", '{"x":'), ("b", "g", "{}"), ("a", "", "1}")]
+    wire = b"".join(
+        b'data: {"choices":[{"delta":{"tool_calls":[%b]}}]}\n\n'
+        % msgspec.json.encode({"id": id_, "function": {"name": name, "arguments": arguments}})
+        for id_, name, arguments in pieces
+    )
+    decoder = DIALECT.decoder()
+    events = [*decoder.feed(wire + b'data: {"choices":[{"finish_reason":"stop"}]}\n\n')]
+    uses = fold([*events, *decoder.end()]).tool_calls
+    assert [(use.id, use.name, use.arguments) for use in uses] == [
+        ("a", "f", '{"x":1}'),
+        ("b", "g", "{}"),
+    ]

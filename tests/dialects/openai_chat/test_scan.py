@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octoplex.dialects.openai_chat.scan import ChatScanner
-from octoplex.wire.error import UpstreamFailed
+from octoplex.wire.error import UpstreamBroken, UpstreamFailed
+from tests.fuzz.parts import weight
 
 
 def event(delta: dict[str, Any] | None = None, finish: str | None = None, **more: Any) -> bytes:
@@ -39,6 +40,21 @@ def test_content_begins_with_content() -> None:
     assert scanner.content
     assert scanner.received == 5
     assert scanner.model == "m-1"
+
+
+@pytest.mark.parametrize("text", ["hm", "é", {"of": "another shape"}])
+def test_the_text_of_a_completion_is_content(text: Any) -> None:
+    """https://developers.openai.com/api/reference/resources/completions/methods/create"""
+    empty = wire({"id": "c", "model": "m-1", "choices": [{"index": 0, "text": ""}]})
+    scanner, _ = scanned(empty)
+    assert not scanner.content
+    chunk = wire({"id": "c", "choices": [{"index": 0, "text": text, "finish_reason": None}]})
+    assert scanner.feed(chunk) == chunk
+    assert scanner.content
+    assert scanner.received > 0
+    assert scanner.stop is None
+    scanner.feed(wire({"id": "c", "choices": [{"index": 0, "text": "", "finish_reason": "stop"}]}))
+    assert (scanner.stop, scanner.model) == ("end", "m-1")
 
 
 @pytest.mark.parametrize(
@@ -172,3 +188,52 @@ def test_any_json_passes_or_is_an_error(value: Any) -> None:
     scanner, passed = scanned(wire(value))
     assert passed == wire(value) or scanner.error is not None
     assert scanner.skipped == 0
+
+
+def test_a_field_that_only_looks_like_data_is_none() -> None:
+    """`dat:a: {...}` is a field that nobody knows; its JSON is no event."""
+    scanner = ChatScanner(hide_usage=False)
+    scanner.feed(b"dat:a: " + STOP.removeprefix(b"data: "))
+    assert scanner.stop is None
+    assert not scanner.content
+
+
+def test_an_end_marker_without_a_reason_is_a_cut() -> None:
+    cuts = ((ROLE, TEXT, DONE), (ROLE + TEXT + DONE,))
+    for pieces in cuts:
+        scanner, passed = scanned(*pieces)
+        assert passed == ROLE + TEXT
+        assert scanner.stop is None
+        assert not scanner.ended
+        assert isinstance(scanner.error, UpstreamBroken)
+
+
+def test_an_end_marker_ends_what_any_choice_gave_a_reason_for() -> None:
+    """Azure sends a chunk without a reason after the one that had it."""
+    second = wire({"choices": [{"index": 1, "delta": {"content": "x"}}]})
+    scanner, passed = scanned(ROLE, second, STOP, TEXT, DONE)
+    assert passed.endswith(DONE)
+    assert scanner.stop == "end"
+
+
+def test_choices_without_end_cost_no_memory() -> None:
+    scanner = ChatScanner(hide_usage=False)
+    for index in range(5000):
+        scanner.feed(wire({"choices": [{"index": index, "delta": {"content": "x"}}]}))
+    assert weight(scanner) < 32 * 1024
+
+
+@pytest.mark.parametrize("odd", [b": \xff\n\n", b"event: \xff\n" + TEXT, b"id: \xff\n" + TEXT])
+def test_what_is_not_utf8_does_not_pass_whatever_it_is(odd: bytes) -> None:
+    scanner, passed = scanned(odd + TEXT)
+    assert passed == TEXT
+    assert scanner.skipped == 1
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\n", b"\r"])
+def test_an_event_ends_where_its_line_does_whatever_json_says(end: bytes) -> None:
+    """White space between the tokens of JSON may be a line end; to SSE it is one."""
+    scanner, passed = scanned(TEXT.replace(b', "choices"', b"," + end + b'"choices"'))
+    assert b"data" not in passed
+    assert scanner.skipped == 1
+    assert not scanner.content

@@ -134,3 +134,15 @@ def test_only_declared_errors_are_raised(pieces: list[bytes]) -> None:
     except UpstreamError:
         return
     assert isinstance(events[-1], Finished)
+
+
+def test_what_is_misshapen_first_and_no_json_after_that_is_skipped() -> None:
+    decoder = ResponsesDecoder()
+    bad = b'data: {"type":"response.output_text.delta","delta":1} trailing\n\n'
+    assert decoder.feed(bad) == []
+    assert decoder.skipped == 1
+
+
+def test_a_call_without_a_name_is_a_hole() -> None:
+    with pytest.raises(UpstreamBroken, match="without a name"):
+        decoded(start(), done({**call(0, "{}"), "name": ""}, 0), end())

@@ -18,6 +18,7 @@ from msgspec import Raw
 
 from octoplex.dialects.cohere_v2.messages import write_messages
 from octoplex.dialects.dialect import Encoded, Traits
+from octoplex.dialects.effort import is_off
 from octoplex.dialects.expression import SPOKEN, Omissions, express
 from octoplex.wire.chat import Chat, Effort, Tool
 
@@ -105,7 +106,7 @@ def _put_thinking(body: Body, chat: Chat, omissions: Omissions, *, thinks: bool)
     ask = chat.thinking
     if ask is None:
         return
-    off = ask.enabled is False or ask.effort == "none"
+    off = is_off(ask)
     if not thinks:
         if not off:
             omissions.leave_out("thinking")

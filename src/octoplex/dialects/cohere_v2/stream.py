@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import msgspec
 
 from octoplex.dialects import sse
-from octoplex.dialects.broken import cut
+from octoplex.dialects.broken import cut, named
 from octoplex.dialects.cohere_v2.shapes import (
     BROKEN_STOPS,
     Delta,
@@ -133,7 +133,7 @@ class CohereDecoder:
             block = self._at("call", index)
             id_ = made_id(call.id, self._id, len(self._argued), self._taken)
             self._argued[block] = False
-            events.append(ToolStart(id_, call.function.name or "", block))
+            events.append(ToolStart(id_, named(call.function.name), block))
             self._arguments(index, said, events)
 
     def _arguments(self, index: int, said: Said, events: list[Event]) -> None:

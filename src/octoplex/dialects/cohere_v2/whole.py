@@ -7,7 +7,7 @@ Reference: https://docs.cohere.com/reference/chat
 Not promised: a model's name; the reply has none. Citations.
 """
 
-from octoplex.dialects.broken import readable, unreadable
+from octoplex.dialects.broken import named, readable, unreadable
 from octoplex.dialects.cohere_v2.shapes import (
     BROKEN_STOPS,
     Said,
@@ -55,7 +55,7 @@ def decode_reply(body: bytes) -> Reply:
     taken: set[str] = set()
     for number, call in enumerate(calls_of(said.tool_calls)):
         call_id = made_id(call.id, id_, number, taken)
-        blocks.append(ToolUse(call_id, call.function.name or "", arguments_of(call.function)))
+        blocks.append(ToolUse(call_id, named(call.function.name), arguments_of(call.function)))
     return Reply(
         id=id_,
         model="",

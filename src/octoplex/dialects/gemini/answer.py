@@ -13,16 +13,18 @@ Not promised: that arguments streamed by a model are valid JSON when they end.
 """
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
 
 import msgspec
 
-from octoplex.dialects.arguments import is_object
+from octoplex.dialects.arguments import Gathered
 from octoplex.dialects.gemini.failure import write_fail_event
 from octoplex.dialects.gemini.shapes import Body
 from octoplex.dialects.gemini.stream import data_of
 from octoplex.dialects.gemini.whole import ending, write_call, write_reply, write_thought
 from octoplex.wire.error import GatewayError
 from octoplex.wire.event import (
+    LONGEST_NAME,
     Delta,
     Event,
     Finished,
@@ -43,18 +45,15 @@ _json = msgspec.json.Encoder().encode
 class _Held:
     """A tool call while its arguments come."""
 
-    __slots__ = ("pieces", "start")
+    __slots__ = ("arguments", "start")
 
     def __init__(self, start: ToolStart) -> None:
         self.start = start
-        self.pieces: list[str] = []
-
-    def is_whole(self) -> bool:
-        return is_object("".join(self.pieces))
+        self.arguments = Gathered()
 
     def use(self) -> ToolUse:
         start = self.start
-        return ToolUse(start.id, start.name, "".join(self.pieces), start.signature)
+        return ToolUse(start.id, start.name, self.arguments.text, start.signature)
 
 
 class GeminiEncoder:
@@ -63,18 +62,24 @@ class GeminiEncoder:
     They stand in for what the provider leaves out.
     """
 
-    __slots__ = ("_called", "_calls", "_done", "_id", "_last", "_model", "_request_id", "_thought")
+    __slots__ = (
+        "_begun", "_called", "_calls", "_done", "_id", "_last", "_model", "_order", "_request_id",
+        "_thought",
+    )  # fmt: skip
 
     def __init__(self, request_id: str, model: str) -> None:
         self._id = self._request_id = request_id
         self._model = model
         self._calls: dict[int, _Held] = {}
         """Block index -> a tool call that has not gone out."""
+        self._order: list[int] = []
+        """The indices of these, as a heap."""
         self._thought: tuple[int, str, bool] | None = None
         """The open block of thinking, its signature so far, and whether it said anything."""
         self._last: Body | None = None
         """The part that waits: the next one, or the end, sends it on its way."""
-        self._called = self._done = False
+        self._begun = self._called = self._done = False
+        """Whether an event has gone out, a call has, the end has."""
 
     def feed(self, events: Sequence[Event]) -> bytes:
         """Write the events that may be written now."""
@@ -83,7 +88,11 @@ class GeminiEncoder:
             if self._done:
                 break
             if isinstance(event, Started):
-                self._id, self._model = event.id or self._id, event.model or self._model
+                if self._begun:
+                    continue
+                # Every event repeats them: a long one would make a large reply of a small one.
+                self._id = (event.id or self._id)[:LONGEST_NAME]
+                self._model = (event.model or self._model)[:LONGEST_NAME]
             elif isinstance(event, Finished):
                 self._finish(event, out)
             else:
@@ -110,14 +119,19 @@ class GeminiEncoder:
             case RedactedThinking(data=data):
                 self._put(write_thought(Thinking(data=data)), out)
             case ToolStart():
-                self._send_calls(out)
-                self._calls[event.index] = _Held(event)
+                self._hold(event, out)
             case ToolDelta():
                 held = self._calls.get(event.index)
                 if held is not None:
-                    held.pieces.append(event.arguments)
+                    held.arguments.add(event.arguments)
                 if len(self._calls) > 1:
                     self._send_calls(out)
+
+    def _hold(self, start: ToolStart, out: list[bytes]) -> None:
+        self._send_calls(out)
+        if start.index not in self._calls:
+            self._calls[start.index] = _Held(start)
+            heappush(self._order, start.index)
 
     def _think(self, event: ThinkingDelta, out: list[bytes]) -> None:
         _, signature, said = self._thought or (0, "", False)
@@ -135,10 +149,8 @@ class GeminiEncoder:
 
     def _send_calls(self, out: list[bytes], *, all_of_them: bool = False) -> None:
         """Send the calls that are whole, in their order; at the end, all."""
-        for index in sorted(self._calls):
-            if not (all_of_them or self._calls[index].is_whole()):
-                return
-            use = self._calls.pop(index).use()
+        while self._order and (all_of_them or self._calls[self._order[0]].arguments.is_whole()):
+            use = self._calls.pop(heappop(self._order)).use()
             self._put(write_call(use, first=not self._called), out)
             self._called = True
 
@@ -159,6 +171,7 @@ class GeminiEncoder:
         self._done = True
 
     def _event(self, part: Body, end: tuple[str, Body] | None) -> bytes:
+        self._begun = True
         return b"data: %b\n\n" % _json(write_reply([part], self._id, self._model, end))
 
 

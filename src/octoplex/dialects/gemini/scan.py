@@ -93,7 +93,8 @@ class GeminiScanner:
         """Look at whole events; return those that may reach the caller."""
         found = data_of(wire)
         kept = [data for data in found if self.error is None and self._look(data)]
-        if len(kept) == len(found) and wire.startswith(b"data:") and b"\n:" not in wire:
+        bare = wire.startswith(b"data:") and b"\n:" not in wire
+        if len(kept) == len(found) and bare and (wire.isascii() or is_utf8(wire)):
             return wire
         return b"".join([b"data: " + data.replace(b"\n", b" ") + b"\n\n" for data in kept])
 

@@ -16,7 +16,7 @@ import msgspec
 
 from octoplex.dialects import sse
 from octoplex.dialects.arguments import input_text
-from octoplex.dialects.broken import cut
+from octoplex.dialects.broken import cut, named
 from octoplex.dialects.gemini import signatures
 from octoplex.dialects.gemini.shapes import (
     BROKEN_STOPS,
@@ -53,10 +53,12 @@ from octoplex.wire.event import (
 
 
 def data_of(wire: bytes) -> list[bytes]:
-    """The JSON of each event; of an error that came bare, the whole."""
+    """The JSON of each event; of an error that came bare, also behind events, the whole."""
     if wire.lstrip()[:1] in (b"{", b"["):
         return [wire]
-    return [data for _, data in sse.events(wire)]
+    wire, bare, rest = wire.partition(b"\n\n{")
+    found = [data for _, data in sse.events(wire + b"\n\n" if bare else wire)]
+    return [*found, b"{" + rest] if bare else found
 
 
 class GeminiDecoder:
@@ -157,7 +159,7 @@ class GeminiDecoder:
         index = self._open("tool")
         id_ = made_id(call.id, self._id, len(self._taken), self._taken)
         signature = signatures.of_call(signature)
-        events.append(ToolStart(id_, call.name or "", index, signature))
+        events.append(ToolStart(id_, named(call.name), index, signature))
         events.append(ToolDelta(input_text(call.args), index))
 
     def _text(self, part: PartWire, events: list[Event]) -> None:

@@ -10,11 +10,11 @@ Reference: https://ai.google.dev/gemini-api/docs/thinking
 Not promised: that the model thinks as much as it may.
 """
 
+from octoplex.dialects.effort import effort_of, is_off
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.gemini.families import Family
 from octoplex.dialects.gemini.shapes import Body
 from octoplex.dialects.gemini.signatures import NAME
-from octoplex.dialects.openai_chat.request import effort_of
 from octoplex.wire.chat import Chat, Effort, ThinkingAsk
 
 DYNAMIC = -1
@@ -37,7 +37,7 @@ def write_thinking(chat: Chat, family: Family, omissions: Omissions) -> Body | N
         omissions.leave_out("thinking")
         return None
     config: Body = {}
-    if ask.enabled is False or ask.effort == "none":
+    if is_off(ask):
         if not family.can_disable:
             omissions.leave_out("thinking")
         if family.style == "level":

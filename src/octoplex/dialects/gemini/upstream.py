@@ -7,7 +7,6 @@ Not promised: anything that Vertex has and the Gemini API has not.
 
 import time
 from collections.abc import Callable, Mapping
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +20,7 @@ from octoplex.dialects.gemini.signatures import NAME
 from octoplex.dialects.gemini.stream import GeminiDecoder
 from octoplex.dialects.gemini.verdict import judge_status
 from octoplex.dialects.gemini.whole import decode_reply, read_whole
+from octoplex.dialects.paths import in_path
 from octoplex.wire.chat import Chat
 from octoplex.wire.error import UpstreamError
 from octoplex.wire.event import Reply
@@ -50,10 +50,10 @@ class Gemini:
     def path_for(self, model: str, *, stream: bool) -> str:
         """The path; a stream has an operation of its own, and is asked for as SSE."""
         verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
-        return f"/models/{quote(model)}:{verb}"
+        return f"/models/{in_path(model, '/')}:{verb}"
 
     def count_path_for(self, model: str) -> str:
-        return f"/models/{quote(model)}:countTokens"
+        return f"/models/{in_path(model, '/')}:countTokens"
 
     def encode_chat(self, chat: Chat, traits: Traits) -> Encoded:
         return write_request(chat, traits)

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.arguments import input_object, input_text
-from octoplex.dialects.broken import unreadable
+from octoplex.dialects.broken import named, unreadable
 from octoplex.dialects.dialect import Seen
 from octoplex.dialects.gemini import signatures
 from octoplex.dialects.gemini.shapes import (
@@ -156,7 +156,7 @@ def _blocks(candidate: Candidate, reply_id: str) -> tuple[Block, ...]:
 
 
 def _use(call: Call, id_: str, signature: str) -> ToolUse:
-    return ToolUse(id_, call.name or "", input_text(call.args), signatures.of_call(signature))
+    return ToolUse(id_, named(call.name), input_text(call.args), signatures.of_call(signature))
 
 
 def _add_text(part: PartWire, blocks: list[Block]) -> None:

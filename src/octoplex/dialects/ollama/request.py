@@ -16,8 +16,8 @@ Not promised: a context window; Ollama's own (`num_ctx`) holds, and longer promp
 import msgspec
 
 from octoplex.dialects.anthropic.request import put_extra
-from octoplex.dialects.anthropic.thinking import effort_of
 from octoplex.dialects.dialect import Encoded, Traits
+from octoplex.dialects.effort import effort_of, is_off
 from octoplex.dialects.expression import SPOKEN, Omissions, express
 from octoplex.dialects.ollama.messages import write_messages
 from octoplex.wire.chat import Chat, Effort, Tool
@@ -93,10 +93,10 @@ def _put_thinking(body: Body, chat: Chat, traits: Traits, omissions: Omissions) 
     ask = chat.thinking
     if ask is None:
         return
-    if ask.enabled is False or ask.effort == "none":
+    if is_off(ask):
         body["think"] = False
     elif "gpt-oss" in traits.model:
-        effort = ask.effort or (effort_of(ask.budget_tokens) if ask.budget_tokens else "medium")
+        effort = ask.effort or effort_of(ask.budget_tokens)
         body["think"] = _LEVELS.get(effort, "high")
     elif traits.thinking in (None, "none"):
         omissions.leave_out("thinking")

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.arguments import input_text
+from octoplex.dialects.broken import named
 from octoplex.dialects.members import UNREADABLE
 from octoplex.dialects.openai_chat.shapes import WireUsage, usage_of
 from octoplex.dialects.openai_chat.toolcalls import made_id
@@ -83,7 +84,8 @@ class Made:
         found: list[ToolUse] = []
         for call in (wire.message or _NOTHING).tool_calls or ():
             id_ = made_id(call.id, self._stamp, self._calls, self._taken)
-            found.append(ToolUse(id_, call.function.name, input_text(call.function.arguments)))
+            name, arguments = named(call.function.name), input_text(call.function.arguments)
+            found.append(ToolUse(id_, name, arguments))
             self._calls += 1
         return found
 

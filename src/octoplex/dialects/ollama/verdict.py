@@ -35,7 +35,7 @@ def judge_status(status: int, headers: Mapping[str, str], body: bytes, now: floa
     try:
         said = _said(bytes(_read_body(body).error) or body)
     except UNREADABLE:
-        said = snippet(body)
+        said = snippet(body) or "no message"
     if status in (401, 403):
         return denied(status)
     if status == 404:
@@ -54,4 +54,4 @@ def _said(error: bytes) -> str:
     try:
         return redact(_read_text(error))[:_LONGEST_MESSAGE] or "no message"
     except UNREADABLE:
-        return snippet(error)
+        return snippet(error) or "no message"

@@ -19,6 +19,7 @@ from octoplex.dialects.openai_chat.reasoning import must_echo, write_detail, wri
 from octoplex.dialects.signed_ids import sign
 from octoplex.wire.error import GatewayError
 from octoplex.wire.event import (
+    LONGEST_NAME,
     Event,
     Finished,
     RedactedThinking,
@@ -175,8 +176,9 @@ class ChatEncoder:
                 return b""
 
     def _start(self, started: Started) -> bytes:
-        id_ = started.id or self._fallback.id
-        model = started.model or self._fallback.model
+        # Every chunk repeats them: a long one would make a large reply of a small one.
+        id_ = (started.id or self._fallback.id)[:LONGEST_NAME]
+        model = (started.model or self._fallback.model)[:LONGEST_NAME]
         self._head = (
             b'data: {"id":%b,"object":"chat.completion.chunk","created":%d,"model":%b,"choices":['
             % (_json(id_), self._created, _json(model))

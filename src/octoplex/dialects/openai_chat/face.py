@@ -63,6 +63,11 @@ class OpenAIChatFace:
     def encode_reply(self, reply: Reply) -> bytes:
         return write_reply(reply, int(self._now()))
 
+    def encode_reply_to(self, call: Call, reply: Reply) -> bytes:
+        """The reply, with an id where its provider gave none: the one that a stream has."""
+        named = reply if reply.id else msgspec.structs.replace(reply, id=f"chatcmpl-{call.id}")
+        return self.encode_reply(named)
+
     def encoder(self, call: Call) -> Encoder:
         return ChatEncoder(
             created=int(self._now()),

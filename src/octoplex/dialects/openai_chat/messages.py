@@ -7,7 +7,7 @@ follow in the next user message, introduced by one line that names the tool call
 failed result is marked in its text, since there is no member for it.
 
 Earlier thinking is dropped and named, unless the provider wants it back (quirks
-`echo_reasoning`, `echo_reasoning_details`).
+`echo_reasoning`, `echo_tool_reasoning`, `echo_reasoning_details`).
 
 Reference: https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages
 
@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Raw
 
-from octoplex.dialects.expression import Omissions
+from octoplex.dialects.expression import Omissions, says
 from octoplex.dialects.foreign import made_by
 from octoplex.dialects.media import FAILED, file_of, image_url, source_of
 from octoplex.dialects.openai_chat.reasoning import write_details
@@ -43,10 +43,17 @@ Quirks = frozenset[str]
 
 def write_messages(messages: Iterable[Message], quirks: Quirks, omissions: Omissions) -> list[Body]:
     """Write every turn; raises Unsupported where a part cannot be expressed."""
+    turns = list(messages)
+    if "echo_tool_reasoning" in quirks and any(_calls(turn) for turn in turns):
+        quirks |= {"echo_reasoning"}
     writer = _Writer(quirks, omissions)
-    for message in messages:
-        writer.add(message)
+    for turn in turns:
+        writer.add(turn)
     return writer.written
+
+
+def _calls(message: Message) -> list[ToolCall]:
+    return [p for p in message.parts if isinstance(p, ToolCall)]
 
 
 class _Writer:
@@ -102,7 +109,7 @@ class _Writer:
 
     def _assistant(self, message: Message) -> None:
         texts = [p for p in message.parts if isinstance(p, TextPart)]
-        calls = [p for p in message.parts if isinstance(p, ToolCall)]
+        calls = _calls(message)
         refusals = [p.text for p in message.parts if isinstance(p, Refusal)]
         content = self._content(texts) if texts else None
         if content is None and not calls and not refusals:
@@ -153,10 +160,11 @@ class _Writer:
         """One string where that says it all, else a list of parts."""
         if len(parts) == 1 and isinstance(parts[0], TextPart) and parts[0].cache is None:
             return parts[0].text
-        if "flat_content" in self._quirks and all(isinstance(p, TextPart) for p in parts):
-            return "\n".join(p.text for p in parts if isinstance(p, TextPart))
-        written = [self._part(p) for p in parts]
-        return [p for p in written if p is not None] or ""
+        written = [w for part in parts if (w := self._part(part)) is not None]
+        flat = "flat_content" in self._quirks
+        if flat and all(part.keys() == {"type", "text"} for part in written):
+            return "\n".join(str(part["text"]) for part in written)
+        return written or ""
 
     def _part(self, part: Part) -> Body | None:
         if isinstance(part, TextPart):
@@ -177,16 +185,16 @@ class _Writer:
         return written
 
     def _media(self, media: Media) -> Body | None:
-        source = source_of(media)
-        if media.kind == "image" and source != "file_id":
-            return self._image(media)
-        if media.kind == "document" and source == "data":
-            return {"type": "file", "file": file_of(media)}
-        if media.kind == "document" and source == "file_id":
-            return {"type": "file", "file": {"file_id": media.file_id}}
-        form = _AUDIO.get(media.media_type or "")
-        if media.kind == "audio" and source == "data" and form is not None:
-            return {"type": "input_audio", "input_audio": {"data": media.data, "format": form}}
+        source, form = source_of(media), _AUDIO.get(media.media_type or "")
+        if says(self._omissions.dialect, f"{media.kind}.{source}"):
+            if media.kind == "image":
+                return self._image(media)
+            if media.kind == "document":
+                by_id = source == "file_id"
+                file = {"file_id": media.file_id} if by_id else file_of(media)
+                return {"type": "file", "file": file}
+            if form is not None:
+                return {"type": "input_audio", "input_audio": {"data": media.data, "format": form}}
         self._omissions.leave_out(f"{media.kind}.{source}", why=media.media_type or "")
         return None
 

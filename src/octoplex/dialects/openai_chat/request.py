@@ -2,7 +2,8 @@
 
 Fields come out as most servers of the dialect take them unless a quirk of the
 provider's row says otherwise (`catalog/quirk.py`); what the dialect has no word for is
-settled by the table in `dialects/expression.py`. Messages are `messages.py`'s.
+settled by the table in `dialects/expression.py`. Messages are `messages.py`'s, thinking is
+`thinking.py`'s.
 
 Reference: https://platform.openai.com/docs/api-reference/chat/create
 
@@ -12,15 +13,15 @@ Not promised: that the provider's model accepts each value; that is its own verd
 import msgspec
 
 from octoplex.dialects.dialect import Encoded, Traits
-from octoplex.dialects.expression import SPOKEN, Omissions, express
+from octoplex.dialects.expression import SPOKEN, Omissions, express, says
 from octoplex.dialects.openai_chat.messages import write_messages
-from octoplex.wire.chat import Chat, Effort, Format, ThinkingAsk, Tool, ToolChoice
+from octoplex.dialects.openai_chat.thinking import put_thinking
+from octoplex.dialects.structured import naming_json
+from octoplex.wire.chat import Chat, Format, Tool, ToolChoice
 
 NAME = "openai-chat"
 
 _MOST_STOPS = 4
-_LOW_BELOW, _MEDIUM_UP_TO = 2_048, 6_144
-"""Budgets in tokens below and up to which an effort is called low and medium."""
 
 _json = msgspec.json.Encoder().encode
 Body = dict[str, object]
@@ -33,7 +34,16 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
         Unsupported: a field that changes the answer cannot be expressed.
     """
     omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
-    chat = express(chat, _spoken(traits), omissions)
+    return Encoded(_json(write_body(chat, traits, omissions)), omissions.names())
+
+
+def write_body(chat: Chat, traits: Traits, omissions: Omissions) -> Body:
+    """The members of the request, for this dialect or one near it: whose `omissions` are.
+
+    Raises:
+        Unsupported: a field that changes the answer cannot be expressed.
+    """
+    chat = naming_json(express(chat, _spoken(traits, omissions.dialect), omissions))
     body: Body = {
         "model": traits.model,
         "messages": write_messages(chat.messages, traits.quirks, omissions),
@@ -47,8 +57,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
             *chat.server_tools
         ]
         _put_tool_choice(body, chat, traits.quirks, omissions)
-    if chat.thinking is not None:
-        _put_thinking(body, chat.thinking, traits.quirks)
+    put_thinking(body, chat, traits, omissions)
     if "reasoning_split" in traits.quirks:
         body["reasoning_split"] = True
     if chat.stream:
@@ -56,13 +65,13 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
         if "no_stream_options" not in traits.quirks:
             body["stream_options"] = {"include_usage": True}
     body.update({name: value for name, value in chat.extra.items() if name not in body})
-    return Encoded(_json(body), omissions.names())
+    return body
 
 
-def _spoken(traits: Traits) -> frozenset[str]:
+def _spoken(traits: Traits, dialect: str) -> frozenset[str]:
     """The dialect's words, plus and minus what the provider's row and the family say."""
     quirks = traits.quirks
-    spoken = SPOKEN[NAME] | (quirks & {"top_k", "cache_control"})
+    spoken = SPOKEN[dialect] | (quirks & {"top_k", "cache_control"})
     if "no_thinking_field" in quirks or traits.thinking == "none":
         spoken -= {"thinking"}  # a hint must not become the provider's 400
     if "no_parallel_tool_calls" in quirks:
@@ -105,6 +114,9 @@ def _put_plain(body: Body, chat: Chat, quirks: frozenset[str]) -> None:
 
 
 def _put_format(body: Body, form: Format, quirks: frozenset[str], omissions: Omissions) -> None:
+    if "no_response_format" in quirks:
+        omissions.leave_out("response_format", why="this provider has no word for it")
+        return
     if form.schema is None:
         body["response_format"] = {"type": "json_object"}
         return
@@ -129,7 +141,10 @@ def _tool(tool: Tool, quirks: frozenset[str], omissions: Omissions) -> Body:
     if tool.schema is not None:
         function["parameters"] = tool.schema
     if tool.strict is not None:
-        function["strict"] = tool.strict
+        if says(omissions.dialect, "tool.strict"):
+            function["strict"] = tool.strict
+        else:
+            omissions.leave_out("tool.strict")
     written: Body = {"type": "function", "function": function}
     if tool.cache is not None:
         if "cache_control" in quirks:
@@ -156,43 +171,3 @@ def _tool_choice(choice: ToolChoice, quirks: frozenset[str]) -> object:
     if choice.mode == "any":
         return "any" if "required_is_any" in quirks else "required"
     return choice.mode
-
-
-def _put_thinking(body: Body, ask: ThinkingAsk, quirks: frozenset[str]) -> None:
-    """Ask for thinking in the provider's style. Off means no field where no field means off."""
-    on = ask.enabled is not False and ask.effort != "none"
-    if "thinking_object" in quirks:
-        body["thinking"] = {"type": "enabled" if on else "disabled"}
-        if on and ask.effort is not None:
-            body["reasoning_effort"] = ask.effort
-        elif on and ask.budget_tokens is not None:
-            body["thinking"] = {"type": "enabled", "budget_tokens": ask.budget_tokens}
-    elif "reasoning_object" in quirks:
-        body["reasoning"] = _reasoning_object(ask, on)
-    elif "enable_thinking" in quirks:
-        body["enable_thinking"] = on
-        if on and ask.budget_tokens is not None:
-            body["thinking_budget"] = ask.budget_tokens
-    elif "thinking_template" in quirks:
-        body["chat_template_kwargs"] = {"enable_thinking": on}
-    elif ask.effort is not None or on:
-        body["reasoning_effort"] = ask.effort or effort_of(ask.budget_tokens)
-
-
-def _reasoning_object(ask: ThinkingAsk, on: bool) -> Body:
-    if not on:
-        return {"enabled": False}
-    if ask.effort is not None:
-        return {"effort": ask.effort}
-    if ask.budget_tokens is not None:
-        return {"max_tokens": ask.budget_tokens}
-    return {"enabled": True}
-
-
-def effort_of(budget_tokens: int | None) -> Effort:
-    """The effort that a thinking budget stands for; none given is medium."""
-    if budget_tokens is None:
-        return "medium"
-    if budget_tokens < _LOW_BELOW:
-        return "low"
-    return "medium" if budget_tokens <= _MEDIUM_UP_TO else "high"

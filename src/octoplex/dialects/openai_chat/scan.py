@@ -1,4 +1,4 @@
-"""A look at a Chat stream that passes verbatim.
+"""A look at a Chat stream, or a completion's, that passes verbatim.
 
 Per event one typed decode that reads only what the gateway must know: usage, finish
 reason, error, and how much content came. `feed` returns the same bytes unless an event
@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects import sse
+from octoplex.dialects.broken import cut
 from octoplex.dialects.openai_chat.shapes import (
     BROKEN_STOPS,
     UNREADABLE,
@@ -49,6 +50,8 @@ class _Choice(Struct):
     index: int = 0
     delta: _Delta | None = None
     finish_reason: str | None = None
+    text: str | None = None
+    """The content of a completion, whose chunks are otherwise those of a chat."""
 
 
 class _Chunk(Struct):
@@ -63,6 +66,7 @@ class _OddChoice(Struct):
     index: int = 0
     delta: dict[str, object] | None = None
     finish_reason: str | None = None
+    text: object = None
 
 
 class _Odd(Struct):
@@ -76,6 +80,9 @@ class _Named(Struct):
     model: str | None = None
 
 
+_MOST_CHOICES = 128
+"""As many as the API gives: a stream that goes on inventing them costs no memory."""
+
 _read = msgspec.json.Decoder(_Chunk).decode
 _read_name = msgspec.json.Decoder(_Named).decode
 
@@ -84,7 +91,7 @@ class ChatScanner:
     """One verbatim stream. See `dialects.dialect.Scanner` for the attributes."""
 
     __slots__ = (
-        "_hide_usage", "_running", "_several", "content", "ended", "error", "model",
+        "_hide_usage", "_last", "_running", "_several", "content", "ended", "error", "model",
         "received", "skipped", "stop", "usage",
     )  # fmt: skip
 
@@ -92,6 +99,8 @@ class ChatScanner:
         self._hide_usage = hide_usage
         self._running: set[int] = set()
         """Choices that began and have not finished: with n > 1 the first end is not the end."""
+        self._last: StopReason | None = None
+        """Why the choice stopped that stopped last."""
         self.content = self.ended = self._several = False
         self.usage: Usage | None = None
         self.stop: StopReason | None = None
@@ -101,13 +110,13 @@ class ChatScanner:
 
     def feed(self, wire: bytes) -> bytes:
         """Look at whole events; return those that may reach the caller."""
-        # One plain `data:` event is the rule, so it is read where it lies: if these bytes
-        # held anything else, what follows "data: " would not be one JSON value.
+        # One plain `data:` event is the rule, so it is read where it lies.
         try:
             chunk = _read(wire[6:])
         except UNREADABLE:
             return self._feed_many(wire)
-        if wire[0] != 100:  # not "d": a comment, say
+        # JSON may hold line ends between its tokens, an event may not.
+        if wire[:6] != b"data: " or wire.find(b"\n") != len(wire) - 2 or 13 in wire:
             return self._feed_many(wire)
         return wire if self._look(chunk, wire) else b""
 
@@ -154,9 +163,12 @@ class ChatScanner:
             elif delta.audio or delta.function_call:
                 self.received += len(data) // 2
                 self.content = True
+        elif choice.text:
+            self.received += len(choice.text)
+            self.content = True
         if choice.finish_reason:
             self._finish(choice, data)
-        else:
+        elif len(self._running) < _MOST_CHOICES:
             self._running.add(choice.index)
             self._several = self._several or choice.index > 0
 
@@ -166,8 +178,18 @@ class ChatScanner:
             self.error = judge_in_band(data, reason)
             return
         self._running.discard(choice.index)
+        self._last = stop_of(reason)
         if not self._running or not self._several:
-            self.stop, self.content = stop_of(reason), True
+            self.stop, self.content = self._last, True
+
+    def _end(self) -> bool:
+        """The end marker; where nothing said why it stops, it stands for a cut."""
+        self.stop = self.stop or self._last
+        if self.stop is None:
+            self.error = cut("The provider's stream ended without saying why it stopped.")
+        else:
+            self.ended = self.content = True
+        return self.ended
 
     def _name(self, data: bytes) -> None:
         """Read the model's name, once; chunks repeat it."""
@@ -195,7 +217,8 @@ class ChatScanner:
             if not chunk.choices and self._hide_usage:
                 return False
         for choice in chunk.choices or ():
-            if any(value for name, value in (choice.delta or {}).items() if name != "role"):
+            said = any(value for name, value in (choice.delta or {}).items() if name != "role")
+            if said or choice.text:
                 self.received += len(data) // 2
                 self.content = True
             self._choice(_Choice(choice.index, None, choice.finish_reason), data)
@@ -245,14 +268,16 @@ class ChatScanner:
 
     def _look_unusual(self, event: bytes) -> bool:
         for _, data in sse.events(event):
-            if data.strip() == b"[DONE]":
-                self.ended = True
-                return True
-            try:
-                return self._look(_read(data), data)
-            except UNREADABLE:
-                return self._look_slowly(data)
-        return True  # a comment
+            return self._look_at_data(data) and self._is_utf8(event)
+        return self._is_utf8(event)  # a comment
+
+    def _look_at_data(self, data: bytes) -> bool:
+        if data.strip() == b"[DONE]":
+            return self._end()
+        try:
+            return self._look(_read(data), data)
+        except UNREADABLE:
+            return self._look_slowly(data)
 
 
 def _refuse(constant: str) -> object:

@@ -119,6 +119,10 @@ class Wire(Struct):
     service_tier: str | None = None
 
 
+class Last(Wire):
+    """A chunk after which nothing comes, in a dialect near Chat that says so."""
+
+
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 _NO_DETAILS = TokenDetails()
 

@@ -12,7 +12,7 @@ Reference: https://platform.openai.com/docs/api-reference/chat-streaming
 Not promised: choices other than the first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +25,7 @@ from octoplex.dialects.openai_chat.shapes import (
     UNREADABLE,
     Choice,
     FunctionPiece,
+    Last,
     ReasoningDetail,
     Said,
     ToolPiece,
@@ -63,14 +64,16 @@ class ChatDecoder:
     """One stream. `feed` wire bytes of whole events, then `end`."""
 
     __slots__ = (
-        "_block", "_calls", "_done", "_id", "_index", "_plain", "_refused", "_started", "_stop",
-        "_usage", "read", "skipped",
+        "_block", "_calls", "_decode", "_done", "_id", "_index", "_plain", "_refused", "_started",
+        "_stop", "_usage", "read", "skipped",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, decode: Callable[[bytes], Wire] = read_wire) -> None:
+        """`decode` reads a chunk: another one where the dialect is only near this (`near.py`)."""
         self.skipped = 0
         """Events that were not valid JSON."""
         self.read: list[Event] = []
+        self._decode = decode
         self._started = self._done = self._refused = self._plain = False
         self._id = self._block = ""
         self._index = -1
@@ -99,6 +102,8 @@ class ChatDecoder:
             chunk = self._read(data)
             if chunk is not None:
                 self._chunk(chunk, data, events)
+                if self._stop is not None and type(chunk) is Last:
+                    self._finish(events)
         return events
 
     def end(self) -> Sequence[Event]:
@@ -114,7 +119,7 @@ class ChatDecoder:
 
     def _read(self, data: bytes) -> Wire | None:
         try:
-            return read_wire(data)
+            return self._decode(data)
         except msgspec.ValidationError:
             return self._read_barely(data)
         except UNREADABLE:
@@ -132,6 +137,8 @@ class ChatDecoder:
         except msgspec.ValidationError as error:
             if "$.choices" in str(error):
                 raise cut(f"The provider sent a chunk that cannot be read: {error}.") from None
+        except UNREADABLE:
+            self.skipped += 1  # misshapen first, and no JSON after that
         return None
 
     def _chunk(self, chunk: Wire, data: bytes, events: list[Event]) -> None:
@@ -256,37 +263,52 @@ class _ToolCall:
 class _Calls:
     """The tool calls of one stream, in the order they began."""
 
-    __slots__ = ("_calls", "_reply_id", "_taken")
+    __slots__ = ("_by_id", "_by_place", "_calls", "_reply_id", "_taken")
 
     def __init__(self, reply_id: str) -> None:
         self._calls: list[_ToolCall] = []
+        self._by_id: dict[str, _ToolCall] = {}
+        self._by_place: dict[tuple[int, str], _ToolCall] = {}
+        """By index and id; under the id "" the last one with the index."""
         self._taken: set[str] = set()
         self._reply_id = reply_id
 
     def find(self, piece: ToolPiece) -> _ToolCall:
         """The call that a piece belongs to; a new one where it belongs to none."""
-        for call in reversed(self._calls):
-            if self._belongs(piece, call):
-                if piece.id and call.said_id is None:
-                    call.said_id = piece.id
-                return call
-        id_ = made_id(piece.id, self._reply_id, len(self._calls), self._taken)
-        self._calls.append(_ToolCall(piece.index, piece.id or None, id_))
-        return self._calls[-1]
+        call = self._begun(piece)
+        if call is None:
+            id_ = made_id(piece.id, self._reply_id, len(self._calls), self._taken)
+            call = _ToolCall(piece.index, piece.id or None, id_)
+            self._calls.append(call)
+            if piece.id:
+                self._by_id[piece.id] = call
+            self._note(call)
+        elif piece.id and call.said_id is None:
+            call.said_id = piece.id
+            self._by_id.setdefault(piece.id, call)
+            self._note(call)
+        return call
 
-    @staticmethod
-    def _belongs(piece: ToolPiece, call: _ToolCall) -> bool:
-        """By index, unless another id says that it is a new call; without index, by id.
+    def _begun(self, piece: ToolPiece) -> _ToolCall | None:
+        """The call by index, unless another id says that it is a new one; without index, by id.
 
         A piece with neither goes on with the call that was begun last, unless it names a
         function and so begins one.
         """
-        same_id = not piece.id or call.said_id is None or piece.id == call.said_id
         if piece.index is not None:
-            return piece.index == call.index and same_id
+            last = self._by_place.get((piece.index, ""))
+            if not piece.id or last is None or last.said_id is None:
+                return last
+            return self._by_place.get((piece.index, piece.id))
         if piece.id:
-            return piece.id == call.said_id
-        return not (piece.function and piece.function.name)
+            return self._by_id.get(piece.id)
+        named = piece.function and piece.function.name
+        return self._calls[-1] if self._calls and not named else None
+
+    def _note(self, call: _ToolCall) -> None:
+        if call.index is not None:
+            self._by_place[call.index, call.said_id or ""] = call
+            self._by_place[call.index, ""] = call
 
     def close(self, events: list[Event]) -> None:
         """Nothing more comes: a call without arguments gets the empty object."""

@@ -29,7 +29,7 @@ _read_piece = msgspec.json.Decoder(_Piece).decode
 
 def made_id(id_: str | None, reply_id: str, number: int, taken: set[str]) -> str:
     """The call's id, or one made of the reply's id and the call's number; adds it to `taken`."""
-    made = id_ or f"call_{_NOT_IN_ID.sub('', reply_id)[-24:]}_{number}"
+    made = id_ or f"call_{_NOT_IN_ID.sub('', reply_id[-64:])[-24:]}_{number}"
     if made in taken:
         made = f"{made}_{number}"
     taken.add(made)
@@ -39,7 +39,7 @@ def made_id(id_: str | None, reply_id: str, number: int, taken: set[str]) -> str
 def arguments_of(call: FunctionPiece) -> str:
     """The arguments as JSON text; none at all is an empty object."""
     if isinstance(call.arguments, dict):
-        return _encode(call.arguments).decode()
+        return _encode(call.arguments).decode("utf-8", "replace")  # nobody has looked inside
     return call.arguments or "{}"
 
 
@@ -50,10 +50,7 @@ def content_of(said: Said) -> tuple[str, str]:
         return thinking, said.content or ""
     thoughts, texts = [thinking], []
     for raw in said.content:
-        try:
-            piece = _read_piece(raw)
-        except UNREADABLE:
-            continue  # a kind of part that is not text
+        piece = _piece(raw)
         texts.append(piece.text or "")
         thoughts += _thoughts(piece.thinking)
     return "".join(thoughts), "".join(texts)
@@ -61,5 +58,13 @@ def content_of(said: Said) -> tuple[str, str]:
 
 def _thoughts(thinking: str | list[Raw] | None) -> list[str]:
     if isinstance(thinking, list):
-        return [_read_piece(raw).text or "" for raw in thinking]
+        return [_piece(raw).text or "" for raw in thinking]
     return [thinking or ""]
+
+
+def _piece(raw: Raw) -> _Piece:
+    """A part of the content; one of a kind that is not text is an empty one."""
+    try:
+        return _read_piece(raw)
+    except UNREADABLE:
+        return _Piece()

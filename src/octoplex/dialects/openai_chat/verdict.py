@@ -57,6 +57,7 @@ _QUOTA = frozenset(
         "insufficient_balance",
         "insufficient_quota",
         "payment_required",
+        "token_quota_reached",
     }
 )
 _MODEL = frozenset(
@@ -65,6 +66,7 @@ _MODEL = frozenset(
         "model_decommissioned",
         "model_not_exist",
         "model_not_found",
+        "model_not_supported",
         "resource_not_found_error",
     }
 )
@@ -118,11 +120,12 @@ def read_problem(body: bytes) -> Problem | None:
     if not isinstance(found, dict):
         return None
     error = found.get("error") or found.get("errors") or found.get("base_resp")
+    beside = {"status": found.get("status_code")}  # watsonx has it beside its list of errors
     if isinstance(error, list) and error:
         error = error[0]
     if isinstance(error, str):
         error = {"message": error} | {k: v for k, v in found.items() if k != "error"}
-    return _problem(error if isinstance(error, dict) else found)
+    return _problem({**beside, **(error if isinstance(error, dict) else found)})
 
 
 def _problem(error: dict[str, object]) -> Problem | None:
@@ -157,7 +160,7 @@ def judge_status(status: int, headers: Mapping[str, str], body: bytes, now: floa
     problem = read_problem(body)
     if problem is None:
         problem = Problem(message=snippet(body))
-    return _judge(status, problem, retry_after(headers, now))
+    return judge(status, problem, retry_after(headers, now))
 
 
 def judge_in_band(body: bytes, reason: str = "") -> UpstreamError:
@@ -170,7 +173,7 @@ def judge_in_band(body: bytes, reason: str = "") -> UpstreamError:
         return UpstreamFailed(f"The provider gave up with the finish reason {reason!r}.")
     if problem is None:
         return UpstreamBroken(f"The provider sent an error without content: {snippet(body)!r}.")
-    return _judge(problem.status or _implied_status(problem), problem, None)
+    return judge(problem.status or _implied_status(problem), problem, None)
 
 
 def _implied_status(problem: Problem) -> int:
@@ -185,7 +188,8 @@ def _implied_status(problem: Problem) -> int:
     return 500
 
 
-def _judge(status: int, problem: Problem, wait: float | None) -> UpstreamError:
+def judge(status: int, problem: Problem, wait: float | None) -> UpstreamError:
+    """Classify a problem by its codes, else by the status. `wait` is in seconds."""
     said = problem.message or "no message"
     if problem.is_one_of(_POLICY):
         return _quoting(ContentRefused(said), problem)

@@ -11,10 +11,12 @@ Not promised: blocks in the order the model wrote them; the dialect does not kee
 The order given is thinking, text, refusal, tool calls.
 """
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec import Struct
 
-from octoplex.dialects.broken import cut, unreadable
+from octoplex.dialects.broken import cut, named, unreadable
 from octoplex.dialects.dialect import Seen
 from octoplex.dialects.openai_chat.reasoning import read_detail
 from octoplex.dialects.openai_chat.shapes import (
@@ -23,6 +25,7 @@ from octoplex.dialects.openai_chat.shapes import (
     Choice,
     FunctionPiece,
     Said,
+    Wire,
     WireError,
     WireUsage,
     read_leniently,
@@ -84,14 +87,14 @@ def read_whole(body: bytes) -> Seen:
     )
 
 
-def decode_reply(body: bytes) -> Reply:
-    """Decode a whole 200 reply.
+def decode_reply(body: bytes, decode: Callable[[bytes], Wire] = read_wire) -> Reply:
+    """Decode a whole 200 reply; `decode` reads its shape.
 
     Raises:
         UpstreamError: it is not a reply of this dialect, or an error dressed as one.
     """
     try:
-        wire = read_leniently(read_wire, body)
+        wire = read_leniently(decode, body)
     except UNREADABLE:
         raise unreadable(body) from None
     if not wire.choices or wire.error:
@@ -148,11 +151,11 @@ def _blocks(said: Said, id_: str) -> tuple[Block, ...]:
     for number, piece in enumerate(said.tool_calls or ()):
         call = piece.function or FunctionPiece()
         call_id = made_id(piece.id, id_, number, seen)
-        blocks.append(ToolUse(call_id, call.name or "", arguments_of(call)))
+        blocks.append(ToolUse(call_id, named(call.name), arguments_of(call)))
     if said.function_call is not None and not said.tool_calls:
         call = said.function_call
         call_id = made_id(None, id_, 0, seen)
-        blocks.append(ToolUse(call_id, call.name or "", arguments_of(call)))
+        blocks.append(ToolUse(call_id, named(call.name), arguments_of(call)))
     return tuple(blocks)
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from octoplex.dialects.arguments import is_object
+from octoplex.dialects.arguments import Gathered
 from octoplex.dialects.openai_responses.failure import frame, write_failure
 from octoplex.dialects.openai_responses.items import (
     Ids,
@@ -102,10 +102,10 @@ class _Call:
 
     def __init__(self, number: int, id_: str, call_id: str, tool: Body) -> None:
         self.number, self.id, self.call_id, self.tool = number, id_, call_id, tool
-        self.pieces: list[str] = []
+        self.arguments = Gathered()
 
     def item(self, status: str) -> Body:
-        return call_item(self.id, self.call_id, self.tool, "".join(self.pieces), status)
+        return call_item(self.id, self.call_id, self.tool, self.arguments.text, status)
 
 
 class ResponsesEncoder:
@@ -115,7 +115,7 @@ class ResponsesEncoder:
     """
 
     __slots__ = (
-        "_calls", "_done", "_head", "_ids", "_keeps_id", "_message", "_now", "_number",
+        "_argued", "_calls", "_done", "_head", "_ids", "_keeps_id", "_message", "_now", "_number",
         "_output", "_refused", "_request_id", "_started", "_thought",
     )  # fmt: skip
 
@@ -131,6 +131,8 @@ class ResponsesEncoder:
         self._message: _Message | None = None
         self._thought: _Thought | None = None
         self._calls: dict[int, _Call] = {}
+        self._argued: dict[int, _Call] = {}
+        """Those of them whose arguments have gone on since the last was closed."""
         self._started = self._done = self._refused = False
 
     def feed(self, events: Sequence[Event]) -> bytes:
@@ -186,7 +188,8 @@ class ResponsesEncoder:
             case ToolStart():
                 self._begin_call(event, out)
             case ToolDelta() if event.index in self._calls and event.arguments:
-                self._argue(self._calls[event.index], event.arguments, out)
+                call = self._argued[event.index] = self._calls[event.index]
+                self._argue(call, event.arguments, out)
             case _:
                 pass  # an empty piece, or arguments of a call that nobody began
 
@@ -249,8 +252,10 @@ class ResponsesEncoder:
 
         `status` is the status of the reply's last item.
         """
-        for index, call in list(self._calls.items()):
-            if all_ or is_object("".join(call.pieces)):
+        looked_at = self._calls if all_ else self._argued
+        self._argued = {}
+        for index, call in sorted(looked_at.items(), key=lambda item: item[1].number):
+            if all_ or call.arguments.is_whole():
                 del self._calls[index]
                 self._close_call(call, self._status_at(call.number, status), out)
         message, self._message = self._message, None
@@ -322,12 +327,12 @@ class ResponsesEncoder:
         self._announce(call.item("in_progress"), out)
 
     def _argue(self, call: _Call, arguments: str, out: list[bytes]) -> None:
-        call.pieces.append(arguments)
+        call.arguments.add(arguments)
         members: Body = {"item_id": call.id, "output_index": call.number, "delta": arguments}
         self._put("response.function_call_arguments.delta", members, out)
 
     def _close_call(self, call: _Call, status: str, out: list[bytes]) -> None:
-        if not call.pieces:  # a call without arguments is a call with none
+        if not call.arguments.text:  # a call without arguments is a call with none
             self._argue(call, "{}", out)
         item = call.item(status)
         done: Body = {

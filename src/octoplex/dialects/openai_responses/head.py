@@ -64,5 +64,7 @@ def _input(fields: Mapping[str, Raw]) -> bool:
     if text[:1] not in (b'"', b"["):
         raise wrong("input", value_of(fields, "input"), _WANTED)
     if text[:1] == b"[" and text[1:64].lstrip()[:1] == b"]":
+        if any(value_of(fields, name) is not None for name in _INSTEAD):
+            return False
         raise wrong("input", [], "at least one item")
     return text[:1] == b"[" and any(mark in text for mark in _MARKS)

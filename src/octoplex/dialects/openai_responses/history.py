@@ -6,9 +6,10 @@ caller runs itself (custom, shell, patch, computer) become tool calls like any o
 what they were called with as JSON, so that another provider can go on from there.
 
 What is left has no meaning elsewhere. Calls that the provider ran itself are hints: their
-fruits are in the text after them. Everything else (a compacted history, approvals, kinds
-not yet invented) changes the answer and is refused elsewhere. Either is named by its
-place, `input[3]`.
+fruits are in the text after them. So is a history that another provider compacted: its
+cipher says nothing elsewhere, and the user's messages stand beside it. Everything else
+(approvals, kinds not yet invented) changes the answer and is refused elsewhere. Either is
+named by its place, `input[3]`.
 
 Reference: https://developers.openai.com/api/reference/resources/responses/methods/create
 
@@ -46,9 +47,10 @@ _CALLS = {
 _OUTPUTS = frozenset(
     {"function_call_output", "custom_tool_call_output", *(f"{name}_output" for name in _CALLS)}
 )
-_RAN_ELSEWHERE = frozenset(
+_MADE_ELSEWHERE = frozenset(
     {
         "code_interpreter_call",
+        "compaction",
         "file_search_call",
         "image_generation_call",
         "mcp_call",
@@ -56,7 +58,7 @@ _RAN_ELSEWHERE = frozenset(
         "web_search_call",
     }
 )
-"""Calls of tools that the provider ran."""
+"""Calls of tools that the provider ran, and what it made for itself."""
 _EPHEMERAL = Raw(b'{"type":"ephemeral"}')
 """Our word for a cache breakpoint is Anthropic's."""
 
@@ -174,7 +176,7 @@ def _read(raw: Raw, path: str, turns: _Turns) -> str | None:
             f"`{path}` refers to an item that is not kept here; send the item itself.", param=path
         )
     else:
-        return "extra" if kind in _RAN_ELSEWHERE else "native"
+        return "extra" if kind in _MADE_ELSEWHERE else "native"
     return None
 
 

@@ -16,11 +16,12 @@ import msgspec
 from msgspec import Raw
 
 from octoplex.dialects.dialect import Encoded, Traits
+from octoplex.dialects.effort import effort_word
 from octoplex.dialects.expression import SPOKEN, Omissions, express
-from octoplex.dialects.openai_chat.request import effort_of
 from octoplex.dialects.openai_responses.asked import ENCRYPTED
 from octoplex.dialects.openai_responses.input import write_input
 from octoplex.dialects.openai_responses.shapes import NAME
+from octoplex.dialects.structured import naming_json
 from octoplex.wire.chat import Chat, Format, Message, TextPart, ThinkingAsk, Tool, ToolChoice
 
 LEAST_OUTPUT = 16
@@ -42,7 +43,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
         Unsupported: a field that changes the answer cannot be expressed.
     """
     omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
-    chat = express(chat, _spoken(chat, traits), omissions)
+    chat = naming_json(express(chat, _spoken(chat, traits), omissions), last=True)
     body = _asked(chat, traits, omissions)
     _put_plain(body, chat, omissions)
     body["store"] = False
@@ -85,10 +86,12 @@ def _asked(chat: Chat, traits: Traits, omissions: Omissions) -> Body:
             body["tool_choice"] = _tool_choice(chat.tool_choice)
         if chat.parallel_tools is not None:
             body["parallel_tool_calls"] = chat.parallel_tools
-    if chat.format is not None:
+    if chat.format is not None and not _lacks(chat.format, traits.quirks, omissions):
         body["text"] = {"format": _format(chat.format)}
-    if chat.thinking is not None and (reasoning := _reasoning(chat.thinking)):
-        body["reasoning"] = reasoning
+    if chat.thinking is not None:
+        reasoning = _reasoning(chat.thinking, traits, omissions)
+        if reasoning:
+            body["reasoning"] = reasoning
     return body
 
 
@@ -119,6 +122,15 @@ def _tool_choice(choice: ToolChoice) -> object:
     return "required" if choice.mode == "any" else choice.mode
 
 
+def _lacks(form: Format, quirks: frozenset[str], omissions: Omissions) -> bool:
+    """Whether the model cannot be held to the form, which is left out then."""
+    lacks_schemas = "no_json_schema" in quirks and form.schema is not None
+    if not lacks_schemas and "no_response_format" not in quirks:
+        return False
+    omissions.leave_out("response_format", why="this model is not held to it")
+    return True
+
+
 def _format(form: Format) -> Body:
     if form.schema is None:
         return {"type": "json_object"}
@@ -130,14 +142,10 @@ def _format(form: Format) -> Body:
     return written
 
 
-def _reasoning(ask: ThinkingAsk) -> Body:
+def _reasoning(ask: ThinkingAsk, traits: Traits, omissions: Omissions) -> Body:
     """Off means no member where no member means off."""
-    if ask.effort is not None:
-        written: Body = {"effort": ask.effort}
-    elif ask.budget_tokens is not None and ask.enabled is not False:
-        written = {"effort": effort_of(ask.budget_tokens)}
-    else:
-        written = {}
+    effort = effort_word(ask, traits, omissions)
+    written: Body = {} if effort is None else {"effort": effort}
     if ask.enabled:
         written["summary"] = "auto"
     return written

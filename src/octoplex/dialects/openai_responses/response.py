@@ -22,18 +22,19 @@ from octoplex.wire.event import Refusal, Reply, StopReason, Usage
 Body = dict[str, object]
 
 _DEFAULTS: dict[str, object] = {
+    "frequency_penalty": 0.0,
     "instructions": None,
     "max_output_tokens": None,
     "max_tool_calls": None,
     "parallel_tool_calls": True,
+    "presence_penalty": 0.0,
     "previous_response_id": None,
     "prompt_cache_key": None,
     "safety_identifier": None,
-    "service_tier": None,
+    "service_tier": "default",
     "store": True,
     "temperature": 1.0,
     "tool_choice": "auto",
-    "tools": [],
     "top_logprobs": 0,
     "top_p": 1.0,
     "truncation": "disabled",
@@ -42,9 +43,12 @@ _DEFAULTS: dict[str, object] = {
 }
 _REASONING: Body = {"effort": None, "summary": None}
 _TEXT: Body = {"format": {"type": "text"}}
-_NULL = b"null"
+_FUNCTION: Body = {"description": None, "parameters": None, "strict": None}
+_IS_FUNCTION = Raw(b'"function"')
+_NULL, _NONE = b"null", Raw(b"[]")
 
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
+_listed = msgspec.json.Decoder(list[dict[str, Raw]] | None).decode
 
 
 class Head(Struct, frozen=True):
@@ -69,6 +73,7 @@ def echo_of(fields: Mapping[str, Raw], *, stores: bool) -> Body:
     for name, default in _DEFAULTS.items():
         raw = fields.get(name)
         echo[name] = default if raw is None or bytes(raw) == _NULL else _compact(raw)
+    echo["tools"] = _tools(fields.get("tools", _NONE))
     echo["reasoning"] = _merged(fields.get("reasoning"), _REASONING)
     echo["text"] = _merged(fields.get("text"), _TEXT)
     if not stores:
@@ -83,6 +88,15 @@ def _merged(raw: Raw | None, defaults: Body) -> Body:
         return {**defaults, **_members(_compact(raw))}
     except UNREADABLE:
         return defaults
+
+
+def _tools(raw: Raw) -> list[dict[str, object]]:
+    """The tools, every function with all the members that it has in a response."""
+    try:
+        tools = _listed(_compact(raw)) or ()
+    except UNREADABLE:
+        return []
+    return [{**_FUNCTION, **t} if t.get("type") == _IS_FUNCTION else {**t} for t in tools]
 
 
 def _compact(raw: Raw) -> Raw:

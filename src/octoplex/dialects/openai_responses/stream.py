@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects import sse
-from octoplex.dialects.broken import cut
+from octoplex.dialects.broken import cut, named
 from octoplex.dialects.members import UNREADABLE
 from octoplex.dialects.openai_chat.shapes import FunctionPiece
 from octoplex.dialects.openai_chat.toolcalls import arguments_of, made_id
@@ -133,6 +133,9 @@ class ResponsesDecoder:
                 kind = _read_type(data).type
             except msgspec.ValidationError:
                 return None
+            except UNREADABLE:  # misshapen first, and no JSON after that
+                self.skipped += 1
+                return None
             if kind in _PIECES:
                 raise cut(f"The provider sent an event that cannot be read: {error}.") from None
         except UNREADABLE:
@@ -237,7 +240,7 @@ class ResponsesDecoder:
         call = self._calls[number] = _Item(self._new())
         id_ = made_id(item.call_id or item.id, self._id, len(self._calls) - 1, self._taken)
         self._early.discard(number)
-        events.append(ToolStart(id_, item.name or "", call.block))
+        events.append(ToolStart(id_, named(item.name), call.block))
         return call
 
     def _item_done(self, event: EventWire, events: list[Event]) -> None:

@@ -31,6 +31,7 @@ class OpenAIResponses:
     path = "/responses"
     model_in_body = True
     count_path = "/responses/input_tokens"
+    compact_path = "/responses/compact"
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now

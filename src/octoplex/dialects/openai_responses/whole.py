@@ -12,7 +12,7 @@ Not promised: items of tools that the provider runs itself, in a decoded reply.
 import msgspec
 from msgspec import Raw, Struct
 
-from octoplex.dialects.broken import cut, readable, unreadable
+from octoplex.dialects.broken import cut, named, readable, unreadable
 from octoplex.dialects.dialect import Seen
 from octoplex.dialects.openai_chat.shapes import FunctionPiece
 from octoplex.dialects.openai_chat.toolcalls import arguments_of, made_id
@@ -104,7 +104,7 @@ def blocks_of(item: ItemWire, reply_id: str, taken: set[str]) -> list[Block]:
         case "function_call":
             id_ = made_id(item.call_id or item.id, reply_id, len(taken), taken)
             arguments = arguments_of(FunctionPiece(None, item.arguments))
-            return [ToolUse(id_, item.name or "", arguments)]
+            return [ToolUse(id_, named(item.name), arguments)]
         case _:
             return []
 
