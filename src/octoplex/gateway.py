@@ -21,7 +21,8 @@ from octoplex.reflex.keys import Entry, Key, in_force
 from octoplex.reflex.record import Recorded
 from octoplex.routing import Chain, Counted, Singles
 from octoplex.settings import Settings
-from octoplex.wire.ask import Caller
+from octoplex.wire.answer import Answer, Head, Whole
+from octoplex.wire.ask import Ask, Caller
 
 STREAM_S, PLAIN_S = 3_600.0, 600.0
 MOST_LINES = 4_096
@@ -39,6 +40,17 @@ def compose(plan: Plan, works: Works) -> Recorded:
     chain = Chain(route_of, works.health)
     routed = Singles(Counted(chain, route_of, works.counting), chain, route_of)
     guarded = admitted(routed, works.desk, plan.other_names)
+    return Recorded(guarded, works.store, works.metrics, lambda f, e: works.faces[f].status(e))
+
+
+def announced(plan: Plan, works: Works) -> Recorded:
+    """The same for what only announces a request: nobody is asked, a wrong name is refused."""
+
+    async def ready(ask: Ask) -> Answer:
+        plan.resolver.route_of(ask)
+        return Whole(Head("", ask.model), "", b"")
+
+    guarded = admitted(ready, works.desk, plan.other_names)
     return Recorded(guarded, works.store, works.metrics, lambda f, e: works.faces[f].status(e))
 
 
@@ -62,6 +74,7 @@ class Gateway:
         rows = list(run_time_keys)
         entries = self._entries(rows)
         self.answer = compose(self.plan, works)
+        self.prepare = announced(self.plan, works)
         total_s = settings.server.timeouts.total_s
         self.patience = Patience(total_s or PLAIN_S, total_s or STREAM_S)
         self.max_body = settings.server.max_body_bytes

@@ -1,6 +1,7 @@
 """Admission: models, rates, debt; and the layer leaves the answer alone."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from octoplex.reflex import Desk, Hasher, Key, KeySpec, admitted, from_config
 from octoplex.wire.answer import Answer, Ending, Head, Outcome, Whole
 from octoplex.wire.ask import ANYONE, Ask, Caller
-from octoplex.wire.error import Forbidden, TooFast, UpstreamFailed
+from octoplex.wire.error import Forbidden, OutputInvalid, TooFast, UpstreamFailed
 from octoplex.wire.event import NO_USAGE, Usage
 
 SECOND = 1_000_000_000
@@ -136,6 +137,23 @@ def test_what_was_never_opened_used_no_tokens_but_counts_as_a_request() -> None:
         with pytest.raises(type(failure)):
             go(admitted(Inner(failure), desk), ask())
     assert remaining(desk) == [3, 100]
+
+
+@pytest.mark.parametrize("last", ["refused", "whole", "streamed"])
+def test_replies_that_were_not_good_enough_used_tokens_too(last: str) -> None:
+    desk, stream = Desk([key("1000 tok/min")], Clock()), Open()
+    done = Whole(Head("p", "m"), "", b"", Usage(10, 5))
+
+    async def inner(ask: Ask, /) -> Any:
+        ask.trail.wasted_tokens = 300
+        if last == "refused":
+            raise OutputInvalid("no JSON in 3 attempts")
+        return done if last == "whole" else stream
+
+    with contextlib.suppress(OutputInvalid):
+        go(admitted(inner, desk), ask(size=150))
+    stream.end("done", Usage(10, 5))
+    assert remaining(desk) == [700 if last == "refused" else 685]
 
 
 def test_an_end_without_usage_leaves_the_estimate() -> None:

@@ -15,7 +15,7 @@ from tests.server.conftest import Run
 from tests.server.gate import Gate, file, route, until
 from tests.server.inside import inside
 from tests.server.scene import CROSSINGS, scene
-from tests.upstream_server import Play, Upstream, says, streams
+from tests.upstream_server import Play, Upstream, says, stalls, streams
 
 TRANSCRIPTS = Path(__file__).parents[1] / "dialects" / "transcripts"
 
@@ -377,5 +377,21 @@ def test_a_reply_that_cannot_be_translated_is_a_failed_attempt(tmp_path: Path, r
             assert [x["target"] for x in first["attempts"]] == ["a/m", "claude/m"]
             rows = await gate.rows(3)
             assert [bool(r["estimated"]) for r in rows] == [True, False, True]
+
+    run(main())
+
+
+def test_an_error_that_cannot_be_written_closes_the_connection(tmp_path: Path, run: Run) -> None:
+    def broken(*_: object) -> bytes:
+        raise KeyError("a defect of ours")
+
+    async def main() -> None:
+        async with Upstream(stalls()) as up, inside(tmp_path, file(a=up)) as gate:
+            face = gate.works.faces["anthropic"]
+            face.encode_error = broken  # type: ignore[method-assign]
+            async with gate.line() as line:
+                line.send(gate.question("nobody/m", "anthropic"))
+                assert await line.ended() == b""
+            assert (await gate.chat("nobody/m")).status == 404
 
     run(main())

@@ -193,3 +193,16 @@ def test_a_rejection_is_the_providers_verdict(tmp_path: Path, run: Run) -> None:
             await at.gate.rows(5)
 
     run(main())
+
+
+def test_a_status_that_http_does_not_have_is_a_broken_reply(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with scene(tmp_path, lambda d: [provider.fails(d, 999)]) as at:
+            for face, name in CROSSINGS:
+                reply = await at.gate.chat(f"{name}/m-{face}", face)
+                assert reply.status == 502
+                assert error_of(reply, face)["code"] == "bad_upstream_response"
+            passed = await at.gate.post("/providers/a/chat/completions", b'{"model":"m9"}')
+            assert passed.status == 999
+
+    run(main())

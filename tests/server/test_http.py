@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from octoplex.server.protocol import Direct, DoorProtocol
+from octoplex.server.protocol import HEAD_CAP, Direct, DoorProtocol
 from tests.server import caller, provider
 from tests.server.caller import request
 from tests.server.check import FACES, error_of
@@ -109,6 +109,30 @@ def test_what_follows_a_body_is_bounded_as_a_head_is(tmp_path: Path, run: Run) -
                     assert (await line.reply()).status == 400
                     assert await line.ended() == b""
             assert len(up.book) == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("split", [False, True], ids=["one write", "two"])
+def test_a_head_behind_a_body_has_the_same_bound(tmp_path: Path, run: Run, split: bool) -> None:
+    """What came in one read with the body before it is a part of the head all the same."""
+
+    async def main() -> None:
+        async with gated(tmp_path) as (gate, up):
+            asked = request("POST", CHAT, question("a/m"))
+            for size in (60_000, HEAD_CAP, 150_000):
+                long = request("GET", "/health/live", None, [("x-long", "y" * size)])
+                async with gate.line() as line:
+                    line.send(asked + long[: -20 if split else None])
+                    assert (await line.reply()).status == 200
+                    if split:
+                        line.send(long[-20:])
+                    if size < HEAD_CAP:
+                        assert (await line.reply()).status == 200
+                        continue
+                    said = await line.ended()  # nothing, where the first was still being answered
+                    assert said == b"" or said.startswith(b"HTTP/1.1 400"), said
+            assert len(up.book) == 3
 
     run(main())
 
@@ -340,6 +364,7 @@ def test_browsers(tmp_path: Path, run: Run) -> None:
             asked = [("origin", page), ("access-control-request-method", "POST")]
             reply = await caller.ask(gate.port, "OPTIONS", CHAT, None, asked)
             assert reply.status == 204
+            assert "content-length" not in reply.headers, "RFC 9110, 8.6"
             assert reply.headers["access-control-allow-origin"] == page
             assert "authorization" in reply.headers["access-control-allow-headers"]
             asked.append(("access-control-request-headers", "authorization,x-stainless-lang"))

@@ -183,7 +183,7 @@ def test_what_is_wrong_is_said_before_anybody_is_asked(tmp_path: Path, run: Run)
                     ("embeddings", {"model": "a/m"}, "input"),
                     ("embeddings", {"model": "a/m", "input": []}, "input"),
                     ("rerank", {"model": "a/m", "query": "q"}, "documents"),
-                    ("completions", {"model": "a/m", "prompt": "x", "stream": True}, "stream"),
+                    ("completions", {"model": "a/m", "prompt": "x", "stream": "yes"}, "stream"),
                     (
                         "completions",
                         {"model": "a/m", "prompt": "x", "max_tokens": -1},

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.server import provider
 from tests.server.check import error_of
 from tests.server.conftest import Run
@@ -73,6 +75,25 @@ def test_what_names_a_model_is_metered_like_a_call(tmp_path: Path, run: Run) -> 
     run(main())
 
 
+@pytest.mark.parametrize(
+    "path", ["v1beta/models/{}:generateContent", "model/{}/invoke", "openai/deployments/{}/x"]
+)
+def test_a_model_in_the_path_is_metered_too(tmp_path: Path, run: Run, path: str) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(says(provider.chat_body())) as up,
+            Gate(tmp_path, file(KEY, a=up), key=APP_KEY) as gate,
+        ):
+            assert (await gate.post("/providers/a/" + path.format("m"), b"{}")).status == 200
+            (row,) = await gate.rows(1)
+            assert (row["model"], row["nano"]) == ("m", provider.nano(provider.BILL))
+            dearer = await gate.post("/providers/a/" + path.format("dearer"), b"{}")
+            assert dearer.status == 403
+            assert len(up.book) == 1
+
+    run(main())
+
+
 def test_streams_and_failures_pass_as_they_are(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
         events = [b"data: 1\n\n", b"data: 2\n\n"]
@@ -129,5 +150,23 @@ def test_no_carrier_of_the_callers_key_passes(tmp_path: Path, run: Run) -> None:
                 assert b"canary-caller" not in entry.data.lower()
                 assert f"x-api-key: {UP_KEY}".encode() in entry.head.lower()
                 assert b"authorization" not in entry.head.lower()
+
+    run(main())
+
+
+def test_a_header_of_the_operator_is_no_callers_to_replace(tmp_path: Path, run: Run) -> None:
+    each = "headers = { OpenAI-Organization = 'org-ours' }"
+
+    async def main() -> None:
+        async with (
+            Upstream(says(b"{}")) as up,
+            Gate(tmp_path, file("", "", each=each, a=up)) as gate,
+        ):
+            theirs = ("openai-organization", "org-theirs")
+            assert (await gate.post("/providers/a/v1/x", b"{}", theirs)).status == 200
+            lines = up.book[0].head.lower().split(b"\r\n")
+            assert [n for n in lines if n.startswith(b"openai-organization")] == [
+                b"openai-organization: org-ours"
+            ]
 
     run(main())

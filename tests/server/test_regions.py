@@ -36,5 +36,37 @@ def test_outside_a_keys_region_nobody_is_asked(tmp_path: Path, run: Run) -> None
                 assert len(here.book) == 2
                 assert not there.book
                 await gate.records(5 + 2)
+                assert (await gate.get("/v1/key")).json["region"] == "eu"
+
+    run(main())
+
+
+def test_a_key_made_at_run_time_is_bound_at_once_and_after_a_restart(
+    tmp_path: Path, run: Run
+) -> None:
+    async def main() -> None:
+        async with Upstream(says(chat_body())) as here, Upstream(says(chat_body())) as there:
+            text = file(route("both", "b/m", "a/m"), "", a=here, b=there)
+            text = text.replace("[providers.a]\n", "[providers.a]\nregion = 'de'\n")
+            text = text.replace("[providers.b]\n", "[providers.b]\nregion = 'us'\n")
+            async with Gate(tmp_path, text) as gate:
+                assert (await gate.get("/v1/key")).json["region"] == ""
+                refused = await gate.control(
+                    {"do": "keys.new", "name": "app", "region": "eu-centrl-1"}
+                )
+                assert 'did you mean "eu-central-1"?' in refused["error"]
+                made = await gate.control({"do": "keys.new", "name": "app", "region": "eu"})
+                gate.key = made["ok"]["secret"]
+                for life in (1, 2):
+                    assert (await gate.get("/v1/key")).json["region"] == "eu"
+                    assert (await gate.chat("both")).status == 200
+                    assert (await gate.chat("b/m")).json["error"]["code"] == "out_of_region"
+                    assert (len(here.book), len(there.book)) == (life, 0)
+                    gate.hup()  # a reload keeps it too
+                    assert await gate.control({"do": "reload"}) == {"ok": "reloaded"}
+                    assert (await gate.chat("b/m", "anthropic")).status == 403
+                    if life == 1:
+                        assert await gate.stop() == 0
+                        await gate.start()
 
     run(main())

@@ -24,6 +24,8 @@ from octoplex.wire.ask import Ask, Call, fallback_models
 from octoplex.wire.error import Forbidden
 from octoplex.wire.event import NO_USAGE, Usage
 
+NO_TOKENS = frozenset({"count_tokens", "prepare"})
+"""Operations that use none."""
 OtherNames = Callable[[str], Sequence[str]]
 """Further names of a model: a bare `gpt-5-mini` is also `openai/gpt-5-mini`."""
 
@@ -101,16 +103,17 @@ def admitted(inner: Answerer, desk: Desk, other_names: OtherNames | None = None)
         buckets = guest.buckets
         if buckets is None:
             return await inner(ask)
-        if not buckets.counts_tokens or ask.op == "count_tokens":
-            buckets.take()  # to count tokens uses none
+        if not buckets.counts_tokens or ask.op in NO_TOKENS:
+            buckets.take()
             return await inner(ask)
         tokens = ask.worst_case().input_tokens
         buckets.take(tokens)
         try:
             answer = await inner(ask)
         except BaseException:
-            buckets.give_back(tokens)
+            buckets.give_back(tokens - ask.trail.wasted_tokens)
             raise
+        tokens -= ask.trail.wasted_tokens
         if type(answer) is Whole:  # it has ended: no need to be told
             usage = answer.usage
             if usage is not NO_USAGE:

@@ -23,6 +23,8 @@ from octoplex.server.forwarded import caller_address
 from octoplex.server.headers import error_headers
 from octoplex.server.inbound import JSON, Inbound
 from octoplex.server.line import Asgi, Line, left
+from octoplex.server.memory import Hoard
+from octoplex.server.websocket import Limits
 from octoplex.settings import Server, loopback
 from octoplex.wire.ask import Ask
 from octoplex.wire.error import (
@@ -51,6 +53,8 @@ class Route(Struct, frozen=True, kw_only=True):
     face: str
     serve: Serve
     says: str
+    websocket: bool = False
+    """It may become a websocket."""
 
 
 class App:
@@ -63,9 +67,13 @@ class App:
         self._exact = {(r.method, r.path): r for r in routes if not r.path.endswith("/")}
         self.usual = {(m.encode(), p.encode()): (m, p, b"") for m, p in self._exact}
         """Method, path and query of the request lines that have neither query nor argument."""
+        self.websockets = frozenset({r.path for r in routes if r.websocket})
+        self.socket_limits = Limits()
+        self.hoard = Hoard(MOST_REMEMBERED)
+        """How long a websocket may be."""
         self._open = [r for r in routes if r.path.endswith("/")]
         self._plain_face = faces["openai-chat"]
-        self._next_id = request_ids()
+        self.new_id = request_ids()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI scope, under whatever server."""
@@ -78,10 +86,18 @@ class App:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
 
+    def door(self, method: str, path: str) -> Route:
+        """The row of a path without an argument."""
+        return self._exact[(method, path)]
+
+    def face(self, route: Route) -> Face:
+        """The dialect that a row answers in; not for those that exist in several."""
+        return self._faces[route.face]
+
     async def serve(self, line: Line) -> None:
         """Answer one request, whatever happens."""
         gateway = self.gateway
-        inbound = Inbound(self._next_id(), line, monotonic(), self._plain_face, self.quiet)
+        inbound = Inbound(self.new_id(), line, monotonic(), self._plain_face, self.quiet)
         known = False
         try:
             route = self._admitted(inbound, gateway)
@@ -174,10 +190,14 @@ class App:
 
     async def _refuse(self, inbound: Inbound, error: GatewayError) -> None:
         face = inbound.face
-        block = JSON + error_headers(error, inbound) + inbound.cors
-        await inbound.line.whole(
-            face.status(error), block, face.encode_error(error, inbound.shown_id)
-        )
+        try:
+            block = JSON + error_headers(error, inbound) + inbound.cors
+            status, body = face.status(error), face.encode_error(error, inbound.shown_id)
+        except Exception:  # nobody may wait for an answer that cannot be written
+            log.exception("request %s: its error %r could not be written", inbound.id, error.code)
+            inbound.line.cut()
+            return
+        await inbound.line.whole(status, block, body)
 
 
 def defect(inbound: Inbound, error: Exception) -> GatewayError:
@@ -215,6 +235,8 @@ async def preflight(inbound: Inbound, gateway: Gateway) -> None:
 PREFLIGHT = Route(
     method="OPTIONS", path="", who="anyone", face="openai-chat", serve=preflight, says=""
 )
+MOST_REMEMBERED = 256_000_000
+"""Bytes that all websockets may remember together of responses that nobody stores."""
 LAST_WORDS = "The server is shutting down; ask again in a moment."
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})

@@ -11,20 +11,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from octoplex.assembly.arrival import Arrival, read_call, written
-from octoplex.dialects.dialect import CountFace, PathFace, Place
+from octoplex.dialects.dialect import CountFace, Encoder, Face, PathFace, Place
 from octoplex.gateway import Gateway
 from octoplex.server import out
 from octoplex.server.app import LAST_WORDS, defect
 from octoplex.server.headers import NO_COMMENTS, answer_headers, trailing
 from octoplex.server.inbound import JSON, Inbound, read_body, ready_body
 from octoplex.wire.answer import Answer, Frame, Outcome
-from octoplex.wire.ask import Call, Operation
+from octoplex.wire.ask import Ask, Call, Operation
 from octoplex.wire.error import GatewayError, Stopping
 from octoplex.wire.event import Event, Usage, fold, unfold
 
 TRAVELLING = frozenset({b"anthropic-beta", b"traceparent", b"tracestate"})
 NO_HEADERS: dict[str, str] = {}
-PassOn = Callable[[Inbound, Call, Answer, out.Stream], Awaitable[None]]
+PassOn = Callable[[Inbound, Ask, Answer, out.Stream], Awaitable[None]]
 ESTIMATED = b"x-octoplex-estimated: true\r\n"
 
 
@@ -123,22 +123,22 @@ async def events_of(answer: Answer) -> list[Event]:
 async def streamed(
     inbound: Inbound,
     gateway: Gateway,
-    call: Call,
+    ask: Ask,
     *,
     array: bool = False,
     passing: PassOn | None = None,
 ) -> None:
     """Answer with a stream. `passing` stands in for `pass_on`."""
     kind = JSON if array else out.SSE
-    comments = call.face not in NO_COMMENTS
+    comments = ask.face not in NO_COMMENTS
     block = kind + inbound.id_lines().encode()
     stream = out.Stream(inbound.line, block, array=array, comments=comments)
     inbound.quiet.add(stream)
     try:
-        answer = await gateway.answer(call)
-        stream.block = kind + answer_headers(inbound, call, answer.head, gateway)
+        answer = await gateway.answer(ask)
+        stream.block = kind + answer_headers(inbound, ask, answer.head, gateway)
         try:
-            await (passing or pass_on)(inbound, call, answer, stream)
+            await (passing or pass_on)(inbound, ask, answer, stream)
         except asyncio.CancelledError:
             answer.close("stopped" if gateway.works.stopping else "left")
             raise
@@ -147,30 +147,35 @@ async def streamed(
     except GatewayError as error:
         if not stream.started:
             raise
-        await _fail(inbound, call, stream, error)
+        await _fail(inbound, ask, stream, error)
     except asyncio.CancelledError:
         if stream.started and gateway.works.stopping:
-            await _fail(inbound, call, stream, Stopping(LAST_WORDS))
+            await _fail(inbound, ask, stream, Stopping(LAST_WORDS))
         raise
     except Exception as error:  # told in-band; the log has the rest
         if not stream.started:
             raise
-        await _fail(inbound, call, stream, defect(inbound, error))
+        await _fail(inbound, ask, stream, defect(inbound, error))
     finally:
         inbound.quiet.discard(stream)
 
 
-async def _fail(inbound: Inbound, call: Call, stream: out.Stream, error: GatewayError) -> None:
+async def _fail(inbound: Inbound, ask: Ask, stream: out.Stream, error: GatewayError) -> None:
     """Say in-band that the stream failed; it has begun, so its status cannot."""
     face, id_ = inbound.face, inbound.shown_id
     if inbound.verbatim or type(error) is GatewayError:  # a defect, maybe of the encoder
         failure = face.fail_event(error, id_)
     else:  # it knows how to go on where it broke off
-        failure = (inbound.encoder or face.encoder(call)).fail(error, id_)
-    await stream.write(failure + trailing(call), last=True)
+        failure = (inbound.encoder or _encoder(face, ask)).fail(error, id_)
+    await stream.write(failure + trailing(ask), last=True)
 
 
-async def pass_on(inbound: Inbound, call: Call, answer: Answer, stream: out.Writes) -> None:
+def _encoder(face: Face, ask: Ask) -> Encoder:
+    assert isinstance(ask, Call), "a stream of anything but a chat passes verbatim"
+    return face.encoder(ask)
+
+
+async def pass_on(inbound: Inbound, ask: Ask, answer: Answer, stream: out.Writes) -> None:
     """Write every frame; the trailing comment goes with the last, where clients hang up."""
     ended: list[Outcome] = []
 
@@ -180,21 +185,21 @@ async def pass_on(inbound: Inbound, call: Call, answer: Answer, stream: out.Writ
     face = inbound.face
     if answer.body is not None:  # the provider answered whole although a stream was asked for
         events: Sequence[Event] = unfold(answer.reply())
-        inbound.encoder = face.encoder(call)
+        inbound.encoder = _encoder(face, ask)
         data = inbound.encoder.feed(events)
-        await stream.write(data + trailing(call), last=True)
+        await stream.write(data + trailing(ask), last=True)
         return
     answer.on_end(end)
     inbound.verbatim = answer.dialect == face.name
-    encoder = inbound.encoder = None if inbound.verbatim else face.encoder(call)
+    encoder = inbound.encoder = None if inbound.verbatim else _encoder(face, ask)
     async for frame in answer:
         data = _bytes(frame) if encoder is None else encoder.feed(frame.events())
         if ended:
-            await stream.write(data + trailing(call), last=True)
+            await stream.write(data + trailing(ask), last=True)
             return
         if data:
             await stream.write(data)
-    await stream.write(trailing(call), last=True)
+    await stream.write(trailing(ask), last=True)
 
 
 def _bytes(frame: Frame) -> bytes:

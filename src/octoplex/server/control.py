@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from octoplex.assembly.region import check_demanded
 from octoplex.reflex.keys import KeySpec, new_key
 from octoplex.server.app import App
 from octoplex.wire.error import GatewayError, InvalidCall
@@ -79,6 +80,7 @@ class Control:
         works = self._app.gateway.works
         if any(key.name == spec.name for key in works.keyring):
             raise InvalidCall(f'There is a key "{spec.name}" already; revoke it or choose a name.')
+        check_demanded(self._app.gateway.settings, {"region": spec.region})
         given, row = new_key(spec, works.hasher, int(time.time() * 1000))
         await works.store.add_key(row)
         self._app.gateway.put_keys(await works.store.keys())

@@ -9,7 +9,7 @@ from time import monotonic
 from octoplex.gateway import Gateway, header_safe
 from octoplex.server.inbound import Inbound
 from octoplex.wire.answer import Head
-from octoplex.wire.ask import Ask, Call
+from octoplex.wire.ask import Ask
 from octoplex.wire.error import GatewayError, UpstreamError
 
 NO_COMMENTS = frozenset({"gemini"})
@@ -43,11 +43,11 @@ def _names(names: list[str]) -> str:
     return header_safe(", ".join(dict.fromkeys(names)))[:2_000]
 
 
-def trailing(call: Call) -> bytes:
+def trailing(ask: Ask) -> bytes:
     """The comment that ends a stream: what its headers could not know yet."""
-    if call.face in NO_COMMENTS:
+    if ask.face in NO_COMMENTS:
         return b""
-    trail = call.trail
+    trail = ask.trail
     estimated = " estimated" if trail.estimated else ""
     return (
         f": x-octoplex-cost-nano: {trail.nano}{estimated}\n"

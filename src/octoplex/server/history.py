@@ -4,7 +4,9 @@
 
 What is stored here is put in the place of what names it, before anything is asked: so a
 conversation may go on at any target, in any dialect, and is authorised, reserved and
-metered as what it is. What is not stored here:
+metered as what it is. So is a summary that was sealed here for this caller (a compaction item
+of ours): it becomes a message, while what is kept of the request holds the item. What is not
+stored here:
 
 - an id of our form, or one that is or was somebody's here: 404, whoever asks;
 - any other id: it may be a provider's own. Where the route has a target that speaks this
@@ -21,6 +23,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.members import value_of, wrong
+from octoplex.dialects.openai_responses.compaction import SEALED, opened
 from octoplex.dialects.openai_responses.shapes import NAME
 from octoplex.dialects.openai_responses.stored import (
     by_id,
@@ -35,6 +38,7 @@ from octoplex.gateway import Gateway
 from octoplex.ledger.rows import Stored
 from octoplex.server.chat import call_of
 from octoplex.server.inbound import Inbound
+from octoplex.server.memory import Memory, memory_of
 from octoplex.wire.ask import Call
 from octoplex.wire.error import NotFound
 
@@ -66,6 +70,8 @@ class Turn(Struct):
     origin: str = ""
     whole: bool = True
     """Whether `before` and `input` are all there was: nothing more lies at a provider."""
+    memory: Memory | None = None
+    """Where it is remembered when it is not to be stored; None: nowhere."""
 
 
 async def turn_of(inbound: Inbound, gateway: Gateway, call: Call) -> Turn:
@@ -73,15 +79,17 @@ async def turn_of(inbound: Inbound, gateway: Gateway, call: Call) -> Turn:
 
     Raises:
         NotFound: an id names nothing that this caller may go on from. Fact: `param`.
-        InvalidCall: `previous_response_id` or `input` is not what it should be.
+        InvalidCall: `previous_response_id` or `input` is not what it should be, or a compaction
+            in it is not this caller's.
     """
     fields = call.fields
     previous = value_of(fields, PREVIOUS)
     input_ = fields.get("input")
-    refers = input_ is not None and _MARK in bytes(input_)
-    turn = Turn(call, call, input_)
+    text = b"" if input_ is None else bytes(input_)
+    refers = _MARK in text
+    turn = Turn(call, call, input_, memory=memory_of(inbound.line))
     turn.whole = all(value_of(fields, name) is None for name in _ELSEWHERE)
-    if previous is None and not refers:
+    if previous is None and not refers and SEALED not in text:
         return turn
     if previous is not None and not isinstance(previous, str):
         raise wrong(PREVIOUS, previous, "the id of a response")
@@ -91,11 +99,13 @@ async def turn_of(inbound: Inbound, gateway: Gateway, call: Call) -> Turn:
         del now[PREVIOUS]
     if refers:
         await _resolve(turn, inbound, gateway)
+    whole = turn.input
     if turn.before or refers:
         whole = joined(turn.before, turn.input)
         if not _at_home(turn, gateway):
             whole = portable(whole)
-        now["input"] = whole
+    if whole is not None:
+        now["input"] = opened(whole, inbound.caller.id, gateway.works.hasher.hash)
     turn.call = call_of(inbound, gateway, join(now), call.op)
     turn.told = msgspec.structs.replace(turn.call, fields=fields)
     return turn
@@ -103,8 +113,10 @@ async def turn_of(inbound: Inbound, gateway: Gateway, call: Call) -> Turn:
 
 async def _continue(turn: Turn, id_: str, inbound: Inbound, gateway: Gateway) -> bool:
     """Take up the items of a stored response; False where the provider is to know it."""
-    shelf = gateway.store.responses
-    row = await shelf.find(inbound.caller.id, id_)
+    shelf, memory = gateway.store.responses, turn.memory
+    row = None if memory is None else memory.find(inbound.caller.id, id_)
+    if row is None:
+        row = await shelf.find(inbound.caller.id, id_)
     if row is not None and row.whole:
         turn.before = [*_items(row.input), *output_items(row.body)]
         turn.origin = row.origin

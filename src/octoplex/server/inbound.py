@@ -72,9 +72,18 @@ async def read_body(inbound: Inbound, cap: int) -> bytes:
     declared = headers.get(b"content-length")
     if declared is not None and len(declared) > 6 and declared.isdigit() and int(declared) > cap:
         raise too_large(int(declared), cap)
+    no_coding(headers)
+    body = inbound.line.ready(cap)
+    return await inbound.line.read(cap) if body is None else body
+
+
+def no_coding(headers: dict[bytes, bytes]) -> None:
+    """Refuse a body that is compressed.
+
+    Raises:
+        InvalidCall: we would have to unpack it to check it.
+    """
     coding = headers.get(b"content-encoding")
     if coding is not None and coding != b"identity":
         name = coding.decode("latin-1")[:40]
         raise InvalidCall(f'Send the body without content-encoding "{name}".')
-    body = inbound.line.ready(cap)
-    return await inbound.line.read(cap) if body is None else body

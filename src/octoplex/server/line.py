@@ -1,8 +1,8 @@
 """The caller's end of one request: its bytes in, ours out, and whether it is still there.
 
-Two kinds. `protocol.Direct` sits on uvicorn's httptools protocol and writes head and
+Three kinds. `protocol.Direct` sits on uvicorn's httptools protocol and writes head and
 body of a small reply in one system call. `Asgi` does the same through plain ASGI, under
-any other server. Doors know only `Line`.
+any other server. `strands.Create` is one of many on a websocket. Doors know only `Line`.
 
 Header blocks are lines ending in CRLF, made by us; what comes from a name that a caller
 can choose goes through `gateway.header_safe` first.
@@ -44,6 +44,16 @@ class Line(Protocol):
             TooLarge: it is longer.
             CallerSlow: nothing came for 30 s.
             CallerLeft: the caller went away before its end.
+        """
+        ...
+
+    async def piece(self) -> bytes:
+        """What has come of the body since it was last asked; b"" at its end.
+
+        Nothing more is taken from the caller than what was asked for, nearly.
+
+        Raises:
+            CallerSlow, CallerLeft: see `read`.
         """
         ...
 
@@ -137,7 +147,17 @@ class Asgi:
         """The whole body, at most `cap` bytes."""
         chunks: list[bytes] = []
         size = 0
-        while True:
+        while data := await self.piece():
+            chunks.append(data)
+            size += len(data)
+            if size > cap:
+                raise too_large(size, cap)
+        return b"".join(chunks)
+
+    async def piece(self) -> bytes:
+        """What has come of the body since it was last asked; b"" at its end."""
+        data = b""
+        while not data and self._watch is None:
             try:
                 async with asyncio.timeout(UPLOAD_GAP_S):
                     message = await self._receive()
@@ -145,26 +165,24 @@ class Asgi:
                 raise too_slow() from None
             if message["type"] == "http.disconnect":
                 raise left()
-            chunks.append(message.get("body", b""))
-            size += len(chunks[-1])
-            if size > cap:
-                raise too_large(size, cap)
-            if not message.get("more_body"):
-                task = asyncio.current_task()
-                if task is not None:
-                    self._watch = asyncio.create_task(self._wait(task))
-                return b"".join(chunks)
+            data = message.get("body", b"")
+            task = asyncio.current_task()
+            if not message.get("more_body") and task is not None:
+                self._watch = asyncio.create_task(self._wait(task))
+        return data
 
     async def whole(self, status: int, block: bytes, body: bytes) -> None:
         """Send a complete response."""
-        headers = [*_pairs(block), (b"content-length", b"%d" % len(body))]
+        headers = header_pairs(block)
+        if status != 204:  # RFC 9110, 8.6
+            headers.append((b"content-length", b"%d" % len(body)))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
     async def write(self, data: bytes, block: bytes | None, last: bool) -> None:
         """Send a piece of a stream."""
         if block is not None:
-            start = {"type": "http.response.start", "status": 200, "headers": _pairs(block)}
+            start = {"type": "http.response.start", "status": 200, "headers": header_pairs(block)}
             await self._send(start)
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
@@ -185,6 +203,7 @@ class Asgi:
         task.cancel()
 
 
-def _pairs(block: bytes) -> list[tuple[bytes, bytes]]:
+def header_pairs(block: bytes) -> Pairs:
+    """The lines of a header block."""
     pairs = (line.partition(b": ") for line in block.split(b"\r\n") if line)
     return [(name, value) for name, _, value in pairs]

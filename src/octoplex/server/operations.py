@@ -2,20 +2,23 @@
 
 They are asks on the one spine: reserved, metered, limited, recorded and failed over like
 chat. The body is checked for what routing and money need, and is the provider's to judge
-otherwise. Errors are in OpenAI's shape, which the SDKs of all four read.
+otherwise. Errors are in OpenAI's shape, which the SDKs of all four read. Completions may be
+streamed, which goes chat's way (`chat.streamed`).
 """
 
+import msgspec
 from msgspec import Raw
 
-from octoplex.dialects.members import count_of, model_of, stream_of, wrong
+from octoplex.dialects.members import UNREADABLE, count_of, model_of, stream_of, wrong
 from octoplex.dialects.single.gemini_face import VERBS, read_embed, write_embed
 from octoplex.dialects.verbatim import split
 from octoplex.gateway import Gateway
-from octoplex.server.chat import generate, travelling
-from octoplex.server.headers import answer_headers
+from octoplex.server import out
+from octoplex.server.chat import generate, pass_on, streamed, travelling
+from octoplex.server.headers import answer_headers, trailing
 from octoplex.server.inbound import JSON, Inbound, read_body
-from octoplex.wire.ask import Operation, Single, Trail
-from octoplex.wire.error import Unsupported
+from octoplex.wire.answer import Answer
+from octoplex.wire.ask import Ask, Operation, Single, Trail
 
 NEEDS: dict[Operation, tuple[tuple[str, str], ...]] = {
     "embed": (("input", "a text, or a list of texts"),),
@@ -31,6 +34,8 @@ EXAMPLES: dict[Operation, str] = {
 }
 USUAL_COMPLETION = 16
 """Tokens that a completion has when nobody says otherwise (OpenAI's reference)."""
+
+_list = msgspec.json.Decoder(list[Raw]).decode
 
 
 async def embeddings(inbound: Inbound, gateway: Gateway) -> None:
@@ -49,7 +54,7 @@ async def moderations(inbound: Inbound, gateway: Gateway) -> None:
 
 
 async def completions(inbound: Inbound, gateway: Gateway) -> None:
-    """Complete a text (OpenAI's older dialect), whole."""
+    """Complete a text (OpenAI's older dialect), streamed or whole."""
     await _serve("complete", inbound, gateway)
 
 
@@ -70,9 +75,22 @@ async def of_gemini(inbound: Inbound, gateway: Gateway) -> None:
 async def _serve(op: Operation, inbound: Inbound, gateway: Gateway) -> None:
     body = await read_body(inbound, gateway.max_body)
     ask = _asked(op, inbound, gateway, body, split(body))
+    if ask.stream:
+        inbound.verbatim = True  # a failure before the answer opens is told as after it
+        await streamed(inbound, gateway, ask, passing=_pass_on)
+        return
     answer = await gateway.answer(ask)
     block = JSON + answer_headers(inbound, ask, answer.head, gateway)
     await inbound.line.whole(200, block, answer.body or b"{}")
+
+
+async def _pass_on(inbound: Inbound, ask: Ask, answer: Answer, stream: out.Stream) -> None:
+    if answer.body is None:
+        await pass_on(inbound, ask, answer, stream)
+        return
+    # It came whole although a stream was asked for: it has the form of a chunk.
+    chunk = b"data: %b\n\ndata: [DONE]\n\n" % msgspec.json.format(answer.body, indent=-1)
+    await stream.write(chunk + trailing(ask), last=True)
 
 
 def _asked(
@@ -81,7 +99,7 @@ def _asked(
     """Check what routing and money need.
 
     Raises:
-        InvalidCall, Unsupported: naming the field, its value and what to send.
+        InvalidCall: naming the field, its value and what to send.
     """
     if op == "moderate" and "model" not in fields:  # the SDKs leave it out
         fields["model"] = Raw(b'"%b"' % EXAMPLES[op].encode())
@@ -89,29 +107,36 @@ def _asked(
     for name, wanted in NEEDS[op]:
         if bytes(fields.get(name) or b"null") in (b"null", b"[]", b'""'):
             raise wrong(name, None, wanted)
-    output: int | None = 0
+    output, n, stream, patience_s = 0, 1, False, gateway.patience.plain_s
     if op == "complete":
-        if stream_of(fields):
-            raise Unsupported(
-                "Streamed completions are not offered; use /v1/chat/completions.", param="stream"
-            )
-        output = count_of(fields, "max_tokens") or USUAL_COMPLETION
+        output, stream = count_of(fields, "max_tokens") or USUAL_COMPLETION, stream_of(fields)
+        n = max(count_of(fields, "n") or 1, count_of(fields, "best_of") or 1) * _prompts(fields)
+        patience_s = gateway.patience.stream_s if stream else patience_s
     ask = Single(
         inbound.id,
         inbound.face.name,
         model,
         body,
-        inbound.started_at + gateway.patience.plain_s,
+        inbound.started_at + patience_s,
         inbound.started_at,
         op,
-        False,
+        stream,
         inbound.caller,
         travelling(inbound.line.headers),
         Trail(),
         "",
         fields,
         output,
-        max(count_of(fields, "n") or 1, count_of(fields, "best_of") or 1),
+        n,
     )
     inbound.asked = True
     return ask
+
+
+def _prompts(fields: dict[str, Raw]) -> int:
+    """How many texts are to be completed: a list of numbers is one, of tokens."""
+    try:
+        found = _list(fields["prompt"])
+    except UNREADABLE:
+        return 1
+    return len(found) if found and bytes(found[0])[:1] in b'["' else 1

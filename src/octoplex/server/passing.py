@@ -6,6 +6,7 @@ request line as it was decoded, quoted anew, and may not climb.
 """
 
 import asyncio
+import re
 from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
@@ -37,6 +38,7 @@ class _Named(Struct):
     model: str | None = None
 
 
+_IN_PATH = re.compile(r"/(?:models|model|deployments)/([^/]+?)(?::[A-Za-z]+)?(?:/|$)")
 _named = msgspec.json.Decoder(_Named).decode
 
 
@@ -67,7 +69,7 @@ def _asked(inbound: Inbound, gateway: Gateway, body: bytes) -> Passed:
     pairs = parse_qsl(line.query.decode("latin-1"), keep_blank_values=True)
     kept = [pair for pair in pairs if pair[0] != "key"]
     path = "/" + quote(rest, safe="/:@!$&'()*+,;=-._~") + ("?" + urlencode(kept) if kept else "")
-    model = _model(body)
+    model = _model(body) or (_model_in(rest) if line.method == "POST" else "")
     return Passed(
         id=inbound.id,
         face=inbound.face.name,
@@ -91,6 +93,12 @@ def _model(body: bytes) -> str:
         return _named(body).model or ""
     except UNREADABLE:
         return ""
+
+
+def _model_in(path: str) -> str:
+    """The model that a path names, as Google's, Amazon's and Azure's older ones do."""
+    found = _IN_PATH.search("/" + path)
+    return found[1] if found else ""
 
 
 def _travelling(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:

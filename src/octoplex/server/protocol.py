@@ -10,15 +10,15 @@ starts when its bytes have been parsed, so that its body is usually already here
 Requests on one connection are answered in order; while one is answered, further
 (pipelined) ones wait parsed, and reading pauses. A response that ends before the request's
 body has been read closes the connection. References: RFC 9112; llhttp's strict mode is
-what refuses doubtful framing. HTTP/2 and websockets are not promised.
+what refuses doubtful framing. A request that offers a websocket where there is one (RFC 6455)
+is started like any other, and its door may `switch` the connection; every other offer is
+declined. HTTP/2 is not promised.
 """
 
 import asyncio
-import http
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote
 
 import httptools
 from msgspec import Struct
@@ -26,6 +26,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from octoplex.server import again
+from octoplex.server.http1 import NOT_HTTP, STATUS, aim, wants_websocket, without_offer
 from octoplex.server.line import UPLOAD_GAP_S, Pairs, left, merged, too_large, too_slow
 from octoplex.wire.eager import Eager, in_task
 
@@ -34,32 +35,6 @@ TRIES = 4
 """Heads in a row that a connection learns although none of them came again."""
 LINGER_S = 2.0
 """How long a caller that still sends is listened to after its answer (RFC 9112, 9.6)."""
-OFFERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
-NOT_HTTP = (
-    b'{"error":{"message":"This is not a valid HTTP/1.1 request.",'
-    b'"type":"invalid_request_error","param":null,"code":"invalid_http"}}'
-)
-
-
-def _status_line(status: int) -> bytes:
-    try:
-        phrase = http.HTTPStatus(status).phrase
-    except ValueError:
-        phrase = "Overloaded" if status == 529 else ""
-    return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
-
-
-STATUS = {status: _status_line(status) for status in range(100, 600)}
-
-
-def _aim(verb: bytes, url: bytes) -> tuple[str, str, bytes]:
-    """Method, path and query of a request line."""
-    if not url.startswith(b"/"):  # absolute-form, as proxies send it
-        parsed = httptools.parse_url(url)
-        url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
-    raw, _, query = url.partition(b"?")
-    path = raw.decode("latin-1")
-    return verb.decode("ascii"), unquote(path) if "%" in path else path, query
 
 
 class Direct(Struct, eq=False):
@@ -107,6 +82,13 @@ class Direct(Struct, eq=False):
         body = self._body
         return body[0] if len(body) == 1 else b"".join(body)
 
+    async def piece(self) -> bytes:
+        """What has come of the body since it was last asked; b"" at its end."""
+        while not self._body and not self._complete:
+            await self._more()
+        data, self._body, self._size = b"".join(self._body), [], 0
+        return data
+
     async def _more(self) -> None:
         protocol = self._protocol
         await in_task()
@@ -133,12 +115,12 @@ class Direct(Struct, eq=False):
         keep = self._keep and self._complete
         date = protocol.server_state.default_headers
         protocol.transport.write(
-            b"%bdate: %b\r\n%bcontent-length: %d\r\n%b\r\n%b"
+            b"%bdate: %b\r\n%b%b%b\r\n%b"
             % (
                 STATUS[status],
                 date[0][1] if date else b"",
                 block,
-                len(body),
+                b"content-length: %d\r\n" % len(body) if status != 204 else b"",
                 b"" if keep else b"connection: close\r\n",
                 body if self.method != "HEAD" else b"",
             )
@@ -175,6 +157,11 @@ class Direct(Struct, eq=False):
         """Break the response off, so that nobody takes it for a whole one."""
         self._over = True
         self._protocol.transport.abort()
+
+    @property
+    def door(self) -> "DoorProtocol | None":
+        """The connection, where it may `switch`."""
+        return None if self._protocol.offered is None else self._protocol
 
     @property
     def client(self) -> str:
@@ -265,6 +252,8 @@ class DoorProtocol(HttpToolsProtocol):
 
     line: Direct | None = None
     address = ""
+    offered: bytes | None = None
+    """What came behind a request that offers a websocket and may have one."""
 
     def connection_made(self, transport: Any) -> None:
         """Note who it is."""
@@ -275,6 +264,8 @@ class DoorProtocol(HttpToolsProtocol):
         self.pairs: Pairs = []
         self._bodiless = 0
         """Bytes since the last head was complete or body came: of a head, or of trailers."""
+        self._behind = False
+        """The head began in one read with what came before: not all of it was counted."""
         self._deaf = False
         self._between = True
         """The parser is at the end of a request, or has seen none."""
@@ -310,7 +301,11 @@ class DoorProtocol(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as offer:
-                self._decline(memoryview(data)[offer.args[0] :])
+                rest = memoryview(data)[offer.args[0] :]
+                if self._may_switch():
+                    self.offered = bytes(rest)
+                else:
+                    self._decline(rest)
             if self._bodiless > HEAD_CAP:
                 self._refuse()
         except httptools.HttpParserError:
@@ -333,6 +328,8 @@ class DoorProtocol(HttpToolsProtocol):
         self._between = False
         self.url = b""
         self.pairs = []
+        if not self._bodiless:
+            self._behind = True
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
@@ -345,15 +342,16 @@ class DoorProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is here: this is the next request to answer, or it waits for its turn."""
         pairs, parser = self.pairs, self.parser
-        if self._bodiless > HEAD_CAP:
+        if self._bodiless > HEAD_CAP or self._behind:
             self._bound_head(pairs)
+            self._behind = False
         self._bodiless = 0
         headers = dict(pairs)
         repeated: Sequence[tuple[bytes, bytes]] = ()
         if len(headers) != len(pairs):
             headers, repeated = merged(pairs)
         verb, url = parser.get_method(), self.url
-        method, path, query = self.app.usual.get((verb, url)) or _aim(verb, url)
+        method, path, query = self.app.usual.get((verb, url)) or aim(verb, url)
         old = parser.get_http_version() == "1.0"
         keep = parser.should_keep_alive() and not old
         line = Direct(self, method, path, query, headers, repeated, keep, old)
@@ -404,6 +402,11 @@ class DoorProtocol(HttpToolsProtocol):
         if self.line is None and self.idle_at < before:
             self.transport.close()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self.line is not None
+
     def stop(self) -> None:
         """Cancel what is being answered: the server stops."""
         if self.line is not None and self.line.task is not None:
@@ -415,6 +418,30 @@ class DoorProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             self.line.hang_up()
+
+    def _may_switch(self) -> bool:
+        """Whether the newest request is alone, and there is the websocket that it wants."""
+        line, version = self._newest, self.parser.get_http_version()
+        there = line.path in self.app.websockets and self.line is line
+        if not (there and wants_websocket(line.method, version, line.headers)):
+            return False
+        line.hang_up()  # the parser has come to its end: after a refusal too
+        return True
+
+    def switch(self, block: bytes, other: asyncio.Protocol) -> None:
+        """Hand the connection to another protocol after a 101 with these header lines."""
+        transport, rest, date = self.transport, self.offered, self.server_state.default_headers
+        stamp = date[0][1] if date else b""
+        transport.write(b"%bdate: %b\r\n%b\r\n" % (STATUS[101], stamp, block))
+        self.line = self.offered = None
+        self._newest.task = None  # a request reachable from its own task is a reference cycle
+        self._known = None
+        vars(self).pop("_newest", None)
+        self.connections.discard(self)
+        transport.set_protocol(other)
+        other.connection_made(transport)
+        if rest:
+            other.data_received(rest)
 
     def _decline(self, rest: memoryview) -> None:
         """Go on as if no request had offered to switch protocols (RFC 9110, 7.8).
@@ -439,13 +466,10 @@ class DoorProtocol(HttpToolsProtocol):
             self.line = None
         else:
             self.waiting.pop()
-        kept = [pair for pair in self.pairs if pair[0] not in OFFERS]
-        lines = b"".join([b"%b: %b\r\n" % pair for pair in kept])
-        version = self.parser.get_http_version().encode()
+        version = self.parser.get_http_version()
+        head = without_offer(line.method, self.url, version, self.pairs)
         self.parser = httptools.HttpRequestParser(self)
-        self.parser.feed_data(
-            b"%b %b HTTP/%b\r\n%b\r\n" % (line.method.encode(), self.url, version, lines)
-        )
+        self.parser.feed_data(head)
 
     def _refuse(self) -> None:
         """What came is no HTTP. Say so, unless an earlier request is still being answered."""

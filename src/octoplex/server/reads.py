@@ -89,13 +89,15 @@ async def key(inbound: Inbound, gateway: Gateway) -> None:
     own = gateway.key_of(inbound.caller)
     works = gateway.works
     if own is None:
-        await _json(inbound, {"name": None, "models": [], "limits": [], "budgets": []})
+        nothing: dict[str, Any] = {"models": [], "region": "", "limits": [], "budgets": []}
+        await _json(inbound, {"name": None, **nothing})
         return
     budgets = works.book.left(own.id, int(time.time() * 1000))
     shown = {
         "id": own.id,
         "name": own.name,
         "models": [str(m) for m in own.models.patterns],
+        "region": own.caller.region,
         "limits": [
             {
                 "unit": f.unit,

@@ -36,12 +36,12 @@ from octoplex.gateway import Gateway
 from octoplex.ledger.rows import Stored
 from octoplex.server import chat, out
 from octoplex.server.headers import answer_headers
-from octoplex.server.history import OURS, Turn, combined, items_of, turn_of
+from octoplex.server.history import MIXED, OURS, Turn, combined, items_of, turn_of
 from octoplex.server.inbound import JSON, Inbound, read_body, ready_body
 from octoplex.wire.answer import Answer
-from octoplex.wire.ask import Call
+from octoplex.wire.ask import Ask
 from octoplex.wire.error import InvalidCall, NotFound, Unsupported
-from octoplex.wire.event import fold
+from octoplex.wire.event import NO_USAGE, Finished, Started, fold
 
 log = logging.getLogger("octoplex.server")
 MOST_ITEMS, USUAL_ITEMS = 100, 20
@@ -71,7 +71,9 @@ async def respond(inbound: Inbound, gateway: Gateway) -> None:
     turn = await turn_of(inbound, gateway, chat.call_of(inbound, gateway, body, "chat"))
     stores = bool(gateway.store.responses.days)
     inbound.face = OpenAIResponsesFace(stores=stores, reply_id=new_id())
-    if turn.call.stream:
+    if turn.memory is not None and value_of(turn.call.fields, "generate") is False:
+        await _prepare(turn, inbound, gateway)
+    elif turn.call.stream:
         passing = partial(_pass_on, turn, gateway)
         await chat.streamed(inbound, gateway, turn.call, passing=passing)
     else:
@@ -157,8 +159,17 @@ async def _whole(turn: Turn, inbound: Inbound, gateway: Gateway) -> None:
     await inbound.line.whole(200, block, body)
 
 
+async def _prepare(turn: Turn, inbound: Inbound, gateway: Gateway) -> None:
+    """Answer a request of a websocket that only announces the next: nobody is asked."""
+    await gateway.prepare(msgspec.structs.replace(turn.call, op="prepare"))
+    events = (Started("", turn.call.model), Finished(stop="end", usage=NO_USAGE))
+    data = inbound.face.encoder(turn.told).feed(events)
+    tape = _Tape(out.Stream(inbound.line, b""), partial(_keep, turn, gateway, ""))
+    await tape.write(data, last=True)
+
+
 async def _pass_on(
-    turn: Turn, gateway: Gateway, inbound: Inbound, _: Call, answer: Answer, stream: out.Stream
+    turn: Turn, gateway: Gateway, inbound: Inbound, _: Ask, answer: Answer, stream: out.Stream
 ) -> None:
     tape = _Tape(stream, partial(_keep, turn, gateway, answer.head.provider))
     await chat.pass_on(inbound, turn.told, answer, tape)
@@ -182,16 +193,25 @@ class _Tape:
 
 
 def _keep(turn: Turn, gateway: Gateway, provider: str, body: bytes) -> None:
-    """Hand a response to the shelf, unless its caller or the operator wants none kept."""
-    shelf = gateway.store.responses
-    if not shelf.days or value_of(turn.told.fields, "store") is False:
+    """Hand a response to the shelf, unless its caller or the operator wants none kept.
+
+    A websocket remembers it then, as OpenAI does: while it is open, and never on disk.
+    """
+    shelf, memory = gateway.store.responses, turn.memory
+    private = value_of(turn.told.fields, "store") is False
+    stored = shelf.days and not private
+    if not stored and memory is None:
         return
     try:
-        row = _row(turn, provider, body)
+        # What its provider does not store is nowhere at home.
+        row = _row(turn, MIXED if private else provider, body)
     except (InvalidCall, *UNREADABLE) as error:  # it passed verbatim and means nothing to us
         log.warning("the response to %s is not stored: %s", turn.call.id, error)
         return
-    shelf.keep(row)
+    if stored:
+        shelf.keep(row)
+    elif memory is not None:
+        memory.keep(row)
 
 
 def _row(turn: Turn, provider: str, body: bytes) -> Stored:

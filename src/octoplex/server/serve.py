@@ -21,10 +21,14 @@ import uvicorn
 from msgspec import Struct
 
 from octoplex.gateway import Gateway, open_gateway
+from octoplex.jobs.forwarding import Forwarding
+from octoplex.jobs.runner import Runner
 from octoplex.server.app import App
 from octoplex.server.control import Control
+from octoplex.server.inner import Asker
 from octoplex.server.protocol import DoorProtocol
 from octoplex.server.table import routes
+from octoplex.server.websocket import WebSocket
 from octoplex.settings import DEFAULT_LISTEN, Settings, data_folder, load, loopback
 from octoplex.upstreams.detect import detect
 from octoplex.wire.error import BadConfig, GatewayError
@@ -103,7 +107,11 @@ async def _serve(settings: Settings, options: Options, place: Place, ready: Read
         app = App(gateway, routes(), works.faces)
         server = DoorServer(_uvicorn(app, settings), app)
         server.on_reload = lambda: reload(app, options)
-        async with Control(data, app, server.on_reload):
+        asker = Asker(app)
+        archive = works.store.archive
+        forwarding = Forwarding(archive, lambda: app.gateway)
+        server.runner = Runner(archive, asker.answer, asker.rules, forwarding)
+        async with Control(data, app, server.on_reload), server.runner:
             gc.collect()
             gc.freeze()  # what exists now lives as long as the process
             await server.run_until_signal(place, lambda: ready(gateway, place))
@@ -153,6 +161,8 @@ class DoorServer(uvicorn.Server):
         super().__init__(config)
         self._app = app
         self.on_reload: Callable[[], str] = str
+        self.runner: Runner | None = None
+        """What else runs here: it stops with the doors."""
         self._told: Callable[[], None] = lambda: None
 
     async def run_until_signal(self, place: Place, told: Callable[[], None]) -> None:
@@ -197,6 +207,8 @@ class DoorServer(uvicorn.Server):
             self.force_exit = True
         self.should_exit = True
         self._app.gateway.works.stopping = True
+        if self.runner is not None:
+            self.runner.stop()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, drain, tell those still open, close."""
@@ -208,7 +220,7 @@ class DoorServer(uvicorn.Server):
         drain_s = self._app.gateway.settings.server.drain_s
         await _until(lambda: self.force_exit or not self.busy, drain_s)
         for connection in list(connections):
-            if isinstance(connection, DoorProtocol):
+            if isinstance(connection, DoorProtocol | WebSocket):
                 connection.stop()
         for task in list(tasks):  # whose connection is gone
             if not task.cancelling():
@@ -219,10 +231,12 @@ class DoorServer(uvicorn.Server):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being answered."""
+        """Whether a request is being answered, or a line of a batch."""
+        if self.runner is not None and self.runner.busy:
+            return True
         state = self.server_state
-        lines = (c.line for c in state.connections if isinstance(c, DoorProtocol))
-        return bool(state.tasks) or any(line is not None for line in lines)
+        ours = (c for c in state.connections if isinstance(c, DoorProtocol | WebSocket))
+        return bool(state.tasks) or any(connection.busy for connection in ours)
 
 
 async def _until(true: Callable[[], bool], within_s: float) -> None:

@@ -5,7 +5,18 @@ from typing import Any
 import msgspec
 
 from octoplex.gateway import Gateway
-from octoplex.server import chat, operations, passing, reads, responses
+from octoplex.server import (
+    batches,
+    chat,
+    compaction,
+    files,
+    message_batches,
+    operations,
+    passing,
+    reads,
+    responses,
+    strands,
+)
 from octoplex.server.app import Route, Who
 from octoplex.server.inbound import JSON, Inbound
 
@@ -18,9 +29,13 @@ async def openapi(inbound: Inbound, gateway: Gateway) -> None:
     await inbound.line.whole(200, JSON + inbound.cors, msgspec.json.encode(describe()))
 
 
-def _row(method: str, path: str, who: Who, face: str, serve: Any) -> Route:
+def _row(
+    method: str, path: str, who: Who, face: str, serve: Any, *, websocket: bool = False
+) -> Route:
     says = (serve.__doc__ or "").strip().partition("\n")[0]
-    return Route(method=method, path=path, who=who, face=face, serve=serve, says=says)
+    return Route(
+        method=method, path=path, who=who, face=face, serve=serve, says=says, websocket=websocket
+    )
 
 
 def routes() -> list[Route]:
@@ -30,9 +45,11 @@ def routes() -> list[Route]:
         _row("POST", "/v1/messages", "key", "anthropic", chat.chat),
         _row("POST", "/v1/messages/count_tokens", "key", "anthropic", chat.count_tokens),
         _row("POST", "/v1/responses", "key", "openai-responses", responses.respond),
+        _row("GET", "/v1/responses", "key", "openai-responses", strands.connect, websocket=True),
         _row(
             "POST", "/v1/responses/input_tokens", "key", "openai-responses", responses.count_tokens
         ),
+        _row("POST", "/v1/responses/compact", "key", "openai-responses", compaction.compact),
         _row("GET", "/v1/responses/", "key", "openai-responses", responses.read),
         _row("DELETE", "/v1/responses/", "key", "openai-responses", responses.delete),
         _row("POST", "/v1/responses/", "key", "openai-responses", responses.cancel),
@@ -45,6 +62,19 @@ def routes() -> list[Route]:
         _row("GET", "/v1beta/models", "key", "gemini", reads.models),
         _row("GET", "/v1beta/models/", "key", "gemini", reads.model),
         *[_row(m, "/providers/", "key", "openai-chat", passing.passed) for m in PASSED],
+        _row("POST", "/v1/files", "key", "openai-chat", files.upload),
+        _row("GET", "/v1/files", "key", "openai-chat", files.files),
+        _row("GET", "/v1/files/", "key", "openai-chat", files.read),
+        _row("DELETE", "/v1/files/", "key", "openai-chat", files.delete),
+        _row("POST", "/v1/batches", "key", "openai-chat", batches.create),
+        _row("GET", "/v1/batches", "key", "openai-chat", batches.batches),
+        _row("GET", "/v1/batches/", "key", "openai-chat", batches.read),
+        _row("POST", "/v1/batches/", "key", "openai-chat", batches.cancel),
+        _row("POST", "/v1/messages/batches", "key", "anthropic", message_batches.create),
+        _row("GET", "/v1/messages/batches", "key", "anthropic", message_batches.batches),
+        _row("GET", "/v1/messages/batches/", "key", "anthropic", message_batches.read),
+        _row("POST", "/v1/messages/batches/", "key", "anthropic", message_batches.cancel),
+        _row("DELETE", "/v1/messages/batches/", "key", "anthropic", message_batches.delete),
         _row("GET", "/v1/models", "key", "either", reads.models),
         _row("GET", "/v1/models/", "key", "either", reads.model),
         _row("GET", "/v1/requests", "key", "openai-chat", reads.requests),
@@ -67,7 +97,7 @@ def describe() -> dict[str, Any]:
             "operationId": f"{route.method.lower()}{path.replace('/', '_')}",
             "security": [] if route.who == "anyone" else [{"bearer": []}, {"apiKey": []}],
             "responses": {
-                "200": {"description": "The answer."},
+                "101" if route.websocket else "200": {"description": "The answer."},
                 "default": {"description": f"An error in the {route.face} dialect."},
             },
         }
@@ -75,9 +105,10 @@ def describe() -> dict[str, Any]:
             operation["parameters"] = [
                 {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
             ]
-        if route.method == "POST" and route.serve is not responses.cancel:
+        if route.method == "POST" and route.serve not in WITHOUT_BODY:
             schema = OF_ONE_BODY.get(route.path) or BODIES[route.face]
-            content = {"application/json": {"schema": schema}}
+            kind = "multipart/form-data" if route.serve is files.upload else "application/json"
+            content = {kind: {"schema": schema}}
             operation["requestBody"] = {"required": True, "content": content}
         paths.setdefault(path, {})[route.method.lower()] = operation
     schemes = {
@@ -112,6 +143,16 @@ def _body(required: list[str], docs: str) -> dict[str, Any]:
     }
 
 
+def _object(properties: dict[str, Any], docs: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+        "additionalProperties": True,
+        "externalDocs": {"url": docs},
+    }
+
+
 def _single(required: list[str], docs: str) -> dict[str, Any]:
     return {
         "type": "object",
@@ -132,6 +173,7 @@ BODIES = {
     "anthropic": _body(["model", "messages"], "https://platform.claude.com/docs/en/api/messages"),
     "gemini": _body(["contents"], "https://ai.google.dev/api/generate-content"),
 }
+WITHOUT_BODY = (responses.cancel, batches.cancel, message_batches.cancel)
 OPENAI = "https://developers.openai.com/api/reference/resources/"
 OF_ONE_BODY = {
     "/v1/embeddings": _single(["model", "input"], OPENAI + "embeddings"),
@@ -140,4 +182,20 @@ OF_ONE_BODY = {
     ),
     "/v1/moderations": _single(["input"], OPENAI + "moderations"),
     "/v1/completions": _single(["model", "prompt"], OPENAI + "completions"),
+    "/v1/files": _object(
+        {"file": {"type": "string", "format": "binary"}, "purpose": {"enum": files.PURPOSES}},
+        OPENAI + "files",
+    ),
+    "/v1/batches": _object(
+        {
+            "input_file_id": {"type": "string"},
+            "endpoint": {"enum": batches.ENDPOINTS},
+            "completion_window": {"enum": [batches.WINDOW]},
+        },
+        OPENAI + "batches",
+    ),
+    "/v1/messages/batches": _object(
+        {"requests": {"type": "array", "items": {"type": "object"}}},
+        "https://platform.claude.com/docs/en/api/messages/batches",
+    ),
 }

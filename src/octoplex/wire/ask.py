@@ -19,7 +19,9 @@ from msgspec import Raw, Struct
 from octoplex.wire.chat import Chat, Media, TextPart, ToolResult
 from octoplex.wire.error import InvalidCall
 
-Operation = Literal["chat", "count_tokens", "embed", "rerank", "moderate", "complete", "pass"]
+Operation = Literal[
+    "chat", "compact", "count_tokens", "prepare", "embed", "rerank", "moderate", "complete", "pass"
+]
 
 MEDIA_TOKENS = 1_000
 """Tokens reserved for an image or a page whose true count only the provider knows."""
@@ -76,6 +78,8 @@ class Trail(Struct, kw_only=True):
     """Attempts that were paid for so far: the number of the next one's row."""
     nano: int = 0
     estimated: bool = False
+    wasted_tokens: int = 0
+    """What replies used that were not given to the caller, because they were not what it asked."""
     fetched: dict[tuple[str, str], Media] | None = None
     """Media by kind and URL whose bytes were fetched for one attempt, for those after it."""
 
@@ -125,13 +129,15 @@ class Passed(Ask):
     """A request that goes to one provider as it came.
 
     `path` is path and query below the provider's base, `sent` the headers that go on.
-    `generates`: its body names a model, so it may be billed by tokens.
+    `generates`: its body names a model, so it may be billed by tokens. `in_pieces`: its reply
+    is wanted as it comes, whatever its type.
     """
 
     method: str = "GET"
     path: str = ""
     sent: tuple[tuple[str, str], ...] = ()
     generates: bool = False
+    in_pieces: bool = False
 
     def worst_case(self) -> Worst:
         """The body's bytes / 3 and as much output as the model has; nothing without a model."""
@@ -143,13 +149,17 @@ def _nobody(call: "Call") -> Chat:
 
 
 class Call(Ask):
-    """A chat request. `fields` are the body's top-level members, byte for byte."""
+    """A chat request. `fields` are the body's top-level members, byte for byte.
+
+    `added_tokens` is what somebody here may put around it.
+    """
 
     fields: dict[str, Raw] = {}
     understand: Callable[["Call"], Chat] = _nobody
     max_tokens: int | None = None
     n: int = 1
     may_hold_media: bool = False
+    added_tokens: int = 0
     _chat: Chat | None = None
     _worst: Worst | None = None
 
@@ -157,9 +167,11 @@ class Call(Ask):
         """The typed view, decoded at the first use.
 
         Raises:
-            InvalidCall: the body does not mean anything in its dialect.
+            InvalidCall: the body does not mean anything in its dialect, or is not UTF-8, which
+                a decoder does not see in values that it reads over.
         """
         if self._chat is None:
+            _check_utf8(self.raw)
             self._chat = self.understand(self)
         return self._chat
 
@@ -171,8 +183,15 @@ class Call(Ask):
             if self.may_hold_media:
                 with contextlib.suppress(InvalidCall):  # verbatim: the provider may understand
                     tokens = _typed_tokens(self.chat())
-            worst = self._worst = Worst(tokens, self.max_tokens, self.n)
+            worst = self._worst = Worst(tokens + self.added_tokens, self.max_tokens, self.n)
         return worst
+
+
+def _check_utf8(body: bytes) -> None:
+    try:
+        body.isascii() or body.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidCall(f"The body is not UTF-8: {error}.") from None
 
 
 def _tokens(size: int) -> int:

@@ -17,6 +17,7 @@ GatewayError
   UpstreamError          a provider failed; routing decides what is asked next
     UpstreamUnreachable  502  no connection, or it broke before a reply
     UpstreamBroken       502  a reply that cannot be read, or a stream that broke off
+    OutputInvalid        502  a reply that is not in the form that was asked for
     UpstreamDenied       502  the provider does not accept our key
     UpstreamQuota        502  the account behind our key is out of credit
     UpstreamFailed       502  408, 409 or 5xx from the provider
@@ -163,6 +164,13 @@ class UpstreamBroken(UpstreamError):
     """A reply that cannot be read, or a stream that broke off."""
 
     code = "bad_upstream_response"
+
+
+class OutputInvalid(UpstreamError):
+    """No attempt gave JSON as it was asked for. The message names the first thing wrong."""
+
+    code, retryable = "invalid_output", False
+    next: Next = "target"
 
 
 class UpstreamDenied(UpstreamError):

@@ -13,6 +13,7 @@ adds them up). `output_tokens` includes `reasoning_tokens`.
 from collections.abc import Iterable
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from octoplex.wire.error import UpstreamBroken
@@ -37,6 +38,8 @@ class Usage(Struct, frozen=True, gc=False):
 
 
 NO_USAGE = Usage()
+LONGEST_NAME = 512
+"""Characters of a reply's id and model where every event of a stream repeats them."""
 
 
 class Started(Struct, frozen=True, tag_field="type", tag="started"):
@@ -245,7 +248,8 @@ class _Block:
 
 def unfold(reply: Reply) -> list[Event]:
     """The stream that folds to `reply`: what a caller who asked for a stream is given."""
-    events: list[Event] = [Started(reply.id, reply.model)]
+    read = msgspec.structs.replace(reply.usage, output_tokens=0, reasoning_tokens=0)
+    events: list[Event] = [Started(reply.id, reply.model, read)]
     for index, block in enumerate(reply.blocks):
         match block:
             case Text(text=text):

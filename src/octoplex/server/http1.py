@@ -1,0 +1,53 @@
+"""The words of HTTP/1.1 that a connection reads and writes: pure, of bytes.
+
+References: RFC 9112; RFC 9110, 7.8 (offers to switch protocols).
+"""
+
+import http
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
+
+import httptools
+
+NOT_HTTP = (
+    b'{"error":{"message":"This is not a valid HTTP/1.1 request.",'
+    b'"type":"invalid_request_error","param":null,"code":"invalid_http"}}'
+)
+_OFFERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
+_BODY = frozenset({b"content-length", b"transfer-encoding"})
+
+
+def _status_line(status: int) -> bytes:
+    try:
+        phrase = http.HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Overloaded" if status == 529 else ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
+
+
+STATUS = {status: _status_line(status) for status in range(100, 1000)}
+"""Every one that three digits can say: some providers invent theirs."""
+
+
+def aim(verb: bytes, url: bytes) -> tuple[str, str, bytes]:
+    """Method, path and query of a request line."""
+    if not url.startswith(b"/"):  # absolute-form, as proxies send it
+        parsed = httptools.parse_url(url)
+        url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
+    raw, _, query = url.partition(b"?")
+    path = raw.decode("latin-1")
+    return verb.decode("ascii"), unquote(path) if "%" in path else path, query
+
+
+def wants_websocket(method: str, version: str, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether the head of an offer is that of a websocket (RFC 6455, 4.1): it has no body."""
+    wanted = headers.get(b"upgrade", b"").lower() == b"websocket"
+    return wanted and method == "GET" and version == "1.1" and _BODY.isdisjoint(headers)
+
+
+def without_offer(
+    method: str, url: bytes, version: str, pairs: Iterable[tuple[bytes, bytes]]
+) -> bytes:
+    """The head of a request without its offer to switch protocols."""
+    kept = b"".join([b"%b: %b\r\n" % pair for pair in pairs if pair[0] not in _OFFERS])
+    return b"%b %b HTTP/%b\r\n%b\r\n" % (method.encode(), url, version.encode(), kept)

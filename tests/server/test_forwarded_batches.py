@@ -1,0 +1,319 @@
+"""Batches that their provider runs: handed over whole, watched, settled line by line.
+
+What a line costs there is half: a reply of 12 and 7 tokens 41,000 nano-dollars.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server import provider
+from tests.server.batch_scene import APP_KEY, chat, claude, made, output, over, sdk, text, until
+from tests.server.conftest import Run
+from tests.server.gate import UP_KEY, Gate
+from tests.server.gate import until as soon
+from tests.server.remote import Site, anthropic_batches, openai_batches
+from tests.server.test_message_batches import ended, message, results
+from tests.upstream_server import Upstream
+
+HALF = provider.nano(provider.BILL) // 2
+OPENAI, ANTHROPIC = "batches = 'openai'", "batches = 'anthropic'"
+MAIN = "[models.main]\ntry = ['a/m']\n"
+
+
+def test_a_batch_is_handed_over_and_settled_line_by_line(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        site = Site(without={"3"})
+        async with (
+            Upstream(openai_batches(site)) as up,
+            Gate(tmp_path, text(MAIN, "", each=OPENAI, a=up), key=APP_KEY) as gate,
+            sdk(gate) as client,
+        ):
+            lines = [chat(f"{n}", f"word {n}", model="main") for n in range(10)]
+            batch = await made(client, lines, metadata={"a": "b"})
+            seen = await until(client, batch.id, lambda b: b.request_counts.completed == 1)
+            assert seen.status == "in_progress"
+            assert site.models == {"m"}
+            assert site.said == [f"word {n}" for n in range(10)]
+            site.running = False
+            done = await over(client, batch.id)
+            assert done.status == "completed"
+            assert done.metadata == {"a": "b"}
+            assert done.request_counts is not None
+            assert done.request_counts.model_dump() == {"total": 10, "completed": 9, "failed": 1}
+            good = await output(client, done.output_file_id)
+            assert set(good) == {f"{n}" for n in range(10)} - {"3"}
+            bad = await output(client, done.error_file_id)
+            assert bad["3"]["response"]["status_code"] == 400
+            text_ = good["0"]["response"]["body"]["choices"][0]["message"]["content"]
+            assert text_ == "there"
+            records = await gate.records(10)
+            assert {r["op"] for r in records} == {"chat"}
+            assert {r["route"] for r in records} == {"main"}
+            told = {line["response"]["request_id"] for line in [*good.values(), *bad.values()]}
+            assert {r["id"] for r in records} == told
+            rows = await gate.rows(10)
+            assert sorted(r["nano"] for r in rows) == [0] + [HALF] * 9
+            assert gate.spent() == 9 * HALF
+            assert site.keys == {f"Bearer {UP_KEY}"}
+            budgets = (await gate.get("/v1/key")).json
+            assert budgets["spent_nano"] == 9 * HALF
+
+    run(main())
+
+
+def test_a_message_batch_is_handed_over(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        site = Site(without={"r3"})
+        async with (
+            Upstream(anthropic_batches(site)) as up,
+            Gate(tmp_path, text(each=ANTHROPIC, claude=up), key=APP_KEY) as gate,
+            claude(gate) as client,
+        ):
+            requests = [message(f"r{n}", f"word {n}") for n in range(5)]
+            batch = await client.messages.batches.create(requests=requests)
+            await soon(lambda: bool(site.batches))
+            assert site.models == {"m"}
+            site.running = False
+            done = await ended(client, batch.id)
+            assert done.request_counts.succeeded == 4
+            assert done.request_counts.errored == 1
+            found = await results(client, batch.id)
+            assert found["r0"].message.content[0].text == "there"
+            assert found["r3"].error.error.type == "invalid_request_error"
+            await gate.rows(5)
+            assert gate.spent() == 4 * HALF
+            # The results are read where the batch was made, wherever its reply points.
+            assert ("GET", "/v1/messages/batches/msgbatch_there0/results") in site.sent
+
+    run(main())
+
+
+HERE: dict[str, tuple[str, str, str, Any]] = {
+    "the provider has none": ("", "", "", {}),
+    "the server says so": ("forward_batches = false", "", OPENAI, {}),
+    "the route says so": ("", "forward_batches = false\n", OPENAI, {}),
+    "the route adds to it": ("", "defaults = { temperature = 0.5 }\n", OPENAI, {}),
+    "a line streams": ("", "", OPENAI, {"stream": False}),
+    "a line has a tier": ("", "", OPENAI, {"service_tier": "flex"}),
+    "another dialect": ("", "", ANTHROPIC, {}),
+}
+
+
+@pytest.mark.parametrize("why", HERE)
+def test_what_cannot_be_handed_over_runs_here(tmp_path: Path, run: Run, why: str) -> None:
+    async def main() -> None:
+        server, route, each, more = HERE[why]
+        site = Site()
+        async with (
+            Upstream(openai_batches(site)) as up,
+            Gate(tmp_path, text(MAIN + route, server, each=each, a=up), key=APP_KEY) as gate,
+            sdk(gate) as client,
+        ):
+            lines = [chat("0", "x", model="main"), chat("1", "x", model="main", **more)]
+            done = await over(client, (await made(client, lines)).id)
+            found = await output(client, done.output_file_id)
+            assert len(found) == 2
+            assert {path for _, path in site.sent} == {"/chat/completions"}
+            await gate.rows(2)
+            assert gate.spent() == 2 * provider.nano(provider.BILL)
+
+    run(main())
+
+
+def test_a_provider_whose_paths_name_the_model_is_handed_none(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        site = Site()
+        async with Upstream(openai_batches(site)) as up:
+            paths = "dialects = { openai-chat = '/deployments/{model}' }"
+            file = text(MAIN, each=OPENAI, a=up).replace("dialect = 'openai-chat'", paths)
+            async with Gate(tmp_path, file, key=APP_KEY) as gate, sdk(gate) as client:
+                batch = await made(client, [chat("0", "x", model="main")])
+                assert (await over(client, batch.id)).status == "completed"
+        assert {path for _, path in site.sent} == {"/deployments/m/chat/completions"}
+
+    run(main())
+
+
+def test_two_targets_or_limits_run_here(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        site = Site()
+        async with Upstream(openai_batches(site)) as up:
+            two = "[models.main]\ntry = ['a/m', 'b/m']\n"
+            for number, (more, limits) in enumerate(((two, ""), (MAIN, "1000 req/s"))):
+                folder = tmp_path / str(number)
+                folder.mkdir()
+                file = text(more, limits=limits, each=OPENAI, a=up, b=up)
+                async with Gate(folder, file, key=APP_KEY) as gate, sdk(gate) as client:
+                    lines = [chat("0", "x", model="main"), chat("1", "x", model="main")]
+                    done = await over(client, (await made(client, lines)).id)
+                    assert len(await output(client, done.output_file_id)) == 2
+            assert {path for _, path in site.sent} == {"/chat/completions"}
+
+    run(main())
+
+
+@pytest.mark.parametrize("face", ["openai", "anthropic"])
+def test_a_batch_that_the_provider_refuses_runs_here(tmp_path: Path, run: Run, face: str) -> None:
+    async def main() -> None:
+        site = Site(refuse=400)
+        play = openai_batches(site) if face == "openai" else anthropic_batches(site)
+        async with Upstream(play) as up:
+            name = "a" if face == "openai" else "claude"
+            file = text(each=f"batches = '{face}'", **{name: up})
+            async with Gate(tmp_path, file, key=APP_KEY) as gate:
+                if face == "openai":
+                    async with sdk(gate) as client:
+                        done = await over(client, (await made(client, [chat("0", "x")])).id)
+                        found = await output(client, done.output_file_id)
+                        assert "here" in str(found["0"])
+                else:
+                    async with claude(gate) as anthropic_client:
+                        batch = await anthropic_client.messages.batches.create(
+                            requests=[message("r", "x")]
+                        )
+                        await ended(anthropic_client, batch.id)
+                        assert "here" in str(await results(anthropic_client, batch.id))
+                await gate.rows(1)
+                assert gate.spent() == provider.nano(provider.BILL)
+                assert (await gate.get("/v1/key")).json["spent_nano"] == gate.spent()
+
+    run(main())
+
+
+def test_a_budget_holds_it_from_its_creation_over_a_kill_to_its_end(
+    tmp_path: Path, run: Run
+) -> None:
+    """A line may cost (57 bytes / 3 + 50 * 10) / 2 and a little: some 270,000 nano-dollars."""
+
+    async def main() -> None:
+        site = Site()
+        async with Upstream(openai_batches(site)) as up:
+            file = text(limits="$0.003/day", each=OPENAI, a=up)
+            async with Gate(tmp_path, file, key=APP_KEY) as gate:
+
+                async def held() -> int:
+                    budget = (await gate.get("/v1/key")).json["budgets"][0]
+                    return int(budget["held_nano"])
+
+                async with sdk(gate) as client:
+                    batch = await made(client, [chat(f"{n}", "x") for n in range(8)])
+                    await soon(lambda: bool(site.batches))
+                    before = await held()
+                    assert 2_000_000 < before < 3_000_000
+                    refused = await gate.chat("a/m", max_tokens=200)
+                    assert refused.status == 402
+                gate.kill()
+                await gate.start()
+                assert await held() == before
+                site.running = False
+                async with sdk(gate) as client:
+                    done = await over(client, batch.id)
+                    assert len(await output(client, done.output_file_id)) == 8
+                    assert await held() == 0
+                    assert gate.spent() == 8 * HALF
+                    # What does not fit as a whole is asked line by line.
+                    batch = await made(client, [chat(f"{n}", "x") for n in range(20)])
+                    done = await over(client, batch.id)
+                    assert done.request_counts is not None
+                    assert done.request_counts.total == 20
+                    assert len(site.batches) == 1
+                    assert await held() == 0
+
+    run(main())
+
+
+def test_a_cancellation_goes_through(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        site = Site()
+        async with (
+            Upstream(openai_batches(site)) as up,
+            Gate(tmp_path, text(limits="$1/day", each=OPENAI, a=up), key=APP_KEY) as gate,
+            sdk(gate) as client,
+        ):
+            batch = await made(client, [chat(f"{n}", "x") for n in range(5)])
+            await soon(lambda: bool(site.batches))
+            await client.batches.cancel(batch.id)
+            await soon(lambda: ("POST", "/batches/batch_there0/cancel") in site.sent)
+            site.running = False
+            done = await over(client, batch.id)
+            assert done.status == "cancelled"
+            assert set(await output(client, done.output_file_id)) == {"0"}
+            assert gate.spent() == HALF
+            assert (await gate.get("/v1/key")).json["budgets"][0]["held_nano"] == 0
+
+    run(main())
+
+
+def test_a_kill_before_the_reply_makes_no_second_batch(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        site = Site(drop_reply=True)
+        async with (
+            Upstream(openai_batches(site)) as up,
+            Gate(tmp_path, text(each=OPENAI, a=up), key=APP_KEY) as gate,
+        ):
+            async with sdk(gate) as client:
+                batch = await made(client, [chat(f"{n}", "x") for n in range(3)])
+                await soon(lambda: bool(site.batches))
+            gate.kill()
+            await gate.start()
+            site.running = False
+            async with sdk(gate) as client:
+                done = await over(client, batch.id)
+                assert len(await output(client, done.output_file_id)) == 3
+            assert len(site.batches) == 1
+            assert gate.spent() == 3 * HALF
+
+    run(main())
+
+
+def test_kills_while_results_come_settle_each_line_once(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        site = Site()
+        async with (
+            Upstream(openai_batches(site)) as up,
+            Gate(tmp_path, text(each=OPENAI, a=up), key=APP_KEY) as gate,
+        ):
+            async with sdk(gate) as client:
+                batch = await made(client, [chat(f"{n}", "x") for n in range(500)])
+                await soon(lambda: bool(site.batches))
+            site.running = False
+            out = gate.data / "files" / f"{batch.id}.out"
+            for lines in (64, 200):
+                async with asyncio.timeout(20):
+                    await soon(lambda n=lines: out.exists() and out.read_bytes().count(b"\n") >= n)  # type: ignore[misc]
+                gate.kill()
+                # As if the kill had come between settling a group and writing it down.
+                kept = out.read_bytes().splitlines(keepends=True)
+                out.write_bytes(b"".join(kept[:-10]))
+                await gate.start()
+            async with sdk(gate) as client:
+                done = await over(client, batch.id)
+                assert len(await output(client, done.output_file_id)) == 500
+            await gate.rows(500)
+            assert gate.spent() == 500 * HALF
+            assert (await gate.get("/v1/key")).json["spent_nano"] == 500 * HALF
+
+    run(main())
+
+
+def test_a_provider_that_is_down_is_asked_again(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        site = Site()
+        async with (
+            Upstream(openai_batches(site)) as up,
+            Gate(tmp_path, text(each=OPENAI, a=up), key=APP_KEY) as gate,
+            sdk(gate) as client,
+        ):
+            batch = await made(client, [chat("0", "x")])
+            await soon(lambda: bool(site.batches))
+            site.down, site.running = True, False
+            asked = len(site.sent)
+            await soon(lambda: len(site.sent) >= asked + 2, 10)
+            site.down = False
+            done = await over(client, batch.id)
+            assert len(await output(client, done.output_file_id)) == 1
+
+    run(main())
