@@ -19,6 +19,10 @@ test-clients: ## real SDKs and command-line agents against the gateway (download
 	@tools/setup clients
 	@.venv-clients/bin/python -m tests.clients.alone -n 2 --dist worksteal -rs tests/clients
 
+fuzz: ## every reader of bytes under a coverage-guided fuzzer (a minute each)
+	@tools/setup fuzz
+	@.venv-fuzz/bin/python -m tests.fuzz $(ARGS)
+
 check: ## format, lint, types and house rules
 	@tools/setup dev
 	@$(VENV)/ruff format --check .
@@ -42,4 +46,4 @@ lock: ## resolve dependencies again into requirements/*.txt
 	@tools/setup dev
 	@tools/lock
 
-.PHONY: help setup serve test test-clients check bench prices schema lock
+.PHONY: help setup serve test test-clients fuzz check bench prices schema lock
