@@ -4,9 +4,10 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from octoplex.ledger import Book, Order, SpendQuery, open_store
+from octoplex.ledger import Book, Order, Reader, SpendQuery, open_store
 from octoplex.ledger.migrate import Step, migrate, steps
 from octoplex.ledger.rows import REQUEST_FIELDS
 from octoplex.wire.error import BadConfig
@@ -17,7 +18,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None)
 
 
-@pytest.mark.parametrize("kind", ["control", "ledger", "logs", "responses"])
+@pytest.mark.parametrize("kind", ["control", "ledger", "logs", "responses", "archive"])
 def test_migrations_are_numbered_without_gaps(kind: str) -> None:
     assert [step.number for step in steps(kind)] == list(range(1, len(steps(kind)) + 1))
 
@@ -59,6 +60,43 @@ def test_a_later_migration_is_applied_once_and_a_copy_kept(tmp_path: Path) -> No
     assert (tmp_path / "x.db.before-0002").stat().st_mode & 0o777 == 0o600
     copy.close()
     db.close()
+
+
+KEY = (
+    "key_1",
+    "app",
+    b"h",
+    "oct-",
+    "wxyz",
+    "",
+    '["main"]',
+    "$5/day",
+    1_767_225_600_000,
+    None,
+    None,
+)
+
+
+def test_keys_of_the_first_schema_are_kept_and_bound_to_no_region(tmp_path: Path) -> None:
+    """Read as they are by the shell, and brought to the newest schema by what writes."""
+    path = tmp_path / "control.db"
+    db = connect(path)
+    migrate(db, path, steps("control")[:1])
+    db.execute(f"insert into keys values ({', '.join('?' * len(KEY))})", KEY)
+    db.close()
+    reader = Reader(tmp_path)
+    before = reader.keys()
+    reader.close()
+    store = open_store(tmp_path)
+    asyncio.run(store.add_key(msgspec.structs.replace(before[0], id="key_2", name="b", hash=b"i",
+                                                      region="eu")))  # fmt: skip
+    after = asyncio.run(store.keys())
+    store.close()
+    assert after[0] == before[0]
+    assert [(k.name, k.models, k.limits, k.region) for k in after] == [
+        ("app", ("main",), "$5/day", ""),
+        ("b", ("main",), "$5/day", "eu"),
+    ]
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

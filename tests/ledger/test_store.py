@@ -192,6 +192,7 @@ def test_keys_are_kept_and_revoked_by_name_or_id(store: Store) -> None:
             last4="wxyz",
             models=("main", "openai/*"),
             limits="$5/day",
+            region="eu",
             created_at_ms=DAY1,
         )
 
@@ -208,9 +209,9 @@ def test_keys_are_kept_and_revoked_by_name_or_id(store: Store) -> None:
         assert await store.revoke_key("x'; drop table keys; --", DAY2) is None
         return await store.keys()
 
-    assert [(k.id, k.revoked_at_ms, k.models) for k in asyncio.run(play())] == [
-        ("key_1", DAY2, ("main", "openai/*")),
-        ("key_3", DAY2, ("main", "openai/*")),
+    assert [(k.id, k.revoked_at_ms, k.models, k.region) for k in asyncio.run(play())] == [
+        ("key_1", DAY2, ("main", "openai/*"), "eu"),
+        ("key_3", DAY2, ("main", "openai/*"), "eu"),
     ]
 
 

@@ -10,10 +10,12 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from octoplex.assembly.batching import DIALECT, Posting, forwards, percent_of, style_of
 from octoplex.assembly.media import rules_of
 from octoplex.assembly.region import check_areas, here, outside
 from octoplex.catalog.families import family
@@ -22,7 +24,7 @@ from octoplex.catalog.provider import catalogue
 from octoplex.dialects.dialect import Dialect, Face
 from octoplex.dialects.single import OPERATIONS
 from octoplex.ledger.book import Book
-from octoplex.routing import Candidate, Lane, Policy, Resolver, Route, Target
+from octoplex.routing import Candidate, Lane, Policy, Resolver, Route, Target, never
 from octoplex.routing.config import Model
 from octoplex.routing.region import narrowed
 from octoplex.settings import Settings, secret
@@ -32,15 +34,18 @@ from octoplex.transport.tokens import Purse
 from octoplex.upstreams.configured import from_file, from_row
 from octoplex.upstreams.count import CountUpstream
 from octoplex.upstreams.defaults import Defaulted, check_defaults
+from octoplex.upstreams.enforced import Enforced, Enforcement, enforcement_of
 from octoplex.upstreams.fetch import Fetcher
+from octoplex.upstreams.judge import Judge
 from octoplex.upstreams.local.fleet import LOCAL, Fleet
 from octoplex.upstreams.metered import Metered, Tariff, no_price
 from octoplex.upstreams.passing import NO_MODEL, PASS, PassUpstream
+from octoplex.upstreams.prediction import sender_for
 from octoplex.upstreams.single import SingleUpstream
 from octoplex.upstreams.source import Making, Source
 from octoplex.upstreams.upstream import Upstream
 from octoplex.wire.answer import Answerer
-from octoplex.wire.ask import Operation, Worst
+from octoplex.wire.ask import Ask, Operation, Worst
 from octoplex.wire.error import BadConfig
 
 PLAIN = Model(try_=())
@@ -49,6 +54,8 @@ PLAIN = Model(try_=())
 class Parts(Protocol):
     """What targets are made of: `Works` when serving, a `Sketch` when only looking."""
 
+    @property
+    def data(self) -> Path: ...
     @property
     def env(self) -> Mapping[str, str]: ...
     @property
@@ -67,6 +74,8 @@ class Parts(Protocol):
     def faces(self) -> Mapping[str, Face]: ...
     @property
     def fleet(self) -> Fleet: ...
+    @property
+    def judge(self) -> Judge: ...
 
 
 class Plan:
@@ -82,7 +91,7 @@ class Plan:
         # The server's own total bounds the whole request, not one attempt.
         self._usual = msgspec.structs.replace(settings.server.timeouts, total_s=None)
         self._fetch = Fetcher(rules_of(settings.server.media), works.trust) if works.trust else None
-        self.prices = Prices.load().with_own(settings.prices)
+        self.prices = Prices.newest(works.data).with_own(settings.prices)
         check_areas(settings)
         self.sources = self._sources(found)
         self.routes = {name: self._route(name, model) for name, model in settings.models.items()}
@@ -158,6 +167,48 @@ class Plan:
         priced = [n for n in self.settings.prices if n not in named]
         return [*own, *named, *priced]
 
+    def posting(self, name: str, area: str) -> Posting | None:
+        """How the batches of a model are handed to its provider; None where they are not.
+
+        Raises:
+            GatewayError: the name leads nowhere.
+        """
+        route = self.resolver.resolve(name)
+        if not forwards(self.settings, route):
+            return None
+        target = route.candidates[0].target
+        if area and target.outside(area):
+            return None
+        return self.post_to(route.name, target.provider, target.model)
+
+    def post_to(self, route: str, provider: str, model: str) -> Posting | None:
+        """How a provider's batches are reached; None where it has none, or no key."""
+        source = self.sources.get(provider)
+        style = style_of(self.settings, source) if source else None
+        if source is None or style is None or source.missing:
+            return None
+        prefix = source.paths.get(DIALECT[style])
+        if prefix is None or "{model}" in prefix:
+            return None
+        price, percent = self._price_of(source, model), percent_of(source)
+
+        def at_batch_price() -> Price | None:
+            listed = price("")
+            return None if listed is None else listed.scaled(percent)
+
+        making, client = self._making(PLAIN), self._works.client
+        ways = {k.label if k else "": source.passing(k, making) for k in source.keys or (None,)}
+        return Posting(
+            route=route,
+            provider=provider,
+            model=model,
+            style=style,
+            price=at_batch_price,
+            output_cap=family(provider, model).output_cap,
+            prefix=source.prefix_of(DIALECT[style]),
+            lanes={k: PassUpstream(way, client) for k, way in ways.items() if way is not None},
+        )
+
     def _passing(self, source: Source, model: str) -> Route | None:
         """The route of requests that go to a provider as they come: asked once."""
         making = self._making(PLAIN)
@@ -210,6 +261,8 @@ class Plan:
         retry = model.retry
         if retry.attempts < 1:
             raise BadConfig(f"{where} retry.attempts counts the first: at least 1.")
+        if retry.json_attempts < 1:
+            raise BadConfig(f"{where} retry.json_attempts counts the first: at least 1.")
         route = Route(
             name=name,
             candidates=candidates,
@@ -263,11 +316,11 @@ class Plan:
         if source.missing:
             return Candidate(target, (), weight, missing=source.missing)
         making = self._making(route)
-        lanes = self._lanes(source, route, making, tariff)
+        lanes, buffers = self._lanes(source, route, making, tariff)
         counters = self._counters(source, model, making)
         singles = self._singles(source, route, making, tariff)
         missing = "" if lanes else f"it serves {' and '.join(source.modalities)} only"
-        return Candidate(target, lanes, weight, counters, singles, missing)
+        return Candidate(target, lanes, weight, counters, singles, missing, buffers)
 
     def _making(self, route: Model) -> Making:
         return Making(
@@ -281,15 +334,20 @@ class Plan:
 
     def _lanes(
         self, source: Source, route: Model, making: Making, tariff: Tariff
-    ) -> tuple[Lane, ...]:
+    ) -> tuple[tuple[Lane, ...], Callable[[Ask], bool]]:
+        """The lanes, and which asks for a stream they answer whole."""
         if not any(name in making.dialects for name in source.paths):
-            return ()
-        lanes = []
+            return (), never
+        lanes: list[Lane] = []
+        enforcement: Enforcement | None = None
         for key in source.keys or (None,):
             spec = source.spec(tariff.model, key, making)
-            upstream = Upstream(spec, self._works.client, self._fetch)
-            lanes.append(Lane(key.label if key else "", self._paid(upstream, tariff, route)))
-        return tuple(lanes)
+            enforcement = enforcement_of(spec) if not lanes else enforcement  # alike for each key
+            sender = sender_for(spec, self._works.client, self._works.proxies)
+            upstream = Upstream(spec, sender, self._fetch)
+            paid = self._paid(upstream, tariff, route, enforcement)
+            lanes.append(Lane(key.label if key else "", paid))
+        return tuple(lanes), never if enforcement is None else enforcement.buffers
 
     def _singles(
         self, source: Source, route: Model, making: Making, tariff: Tariff
@@ -335,8 +393,14 @@ class Plan:
         lanes = (Lane("", self._paid(engine, tariff, route)),)
         return Candidate(target, lanes, weight, (Lane("", counter),))
 
-    def _paid(self, inner: Answerer, tariff: Tariff, route: Model) -> Answerer:
-        paid = Metered(inner, tariff, self._works.book, self.settings.server.budget_wait_s)
+    def _paid(
+        self, inner: Answerer, tariff: Tariff, route: Model, enforcement: Enforcement | None = None
+    ) -> Answerer:
+        paid: Answerer = Metered(
+            inner, tariff, self._works.book, self.settings.server.budget_wait_s
+        )
+        if enforcement is not None:
+            paid = Enforced(paid, enforcement, route.retry.json_attempts, self._works.judge)
         return Defaulted(paid, route.defaults, self._works.faces) if route.defaults else paid
 
 

@@ -6,7 +6,7 @@ provider that no row describes, the file's own `region` is all that is known.
 Not promised: that an operator's word is true.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from octoplex.catalog.provider import Provider as Row
@@ -76,8 +76,17 @@ def check_areas(settings: Settings) -> None:
     Raises:
         BadConfig: naming the table and the nearest word.
     """
-    demands = {f"[models.{name}]": model.region for name, model in settings.models.items()}
-    demands |= {f"[keys.{name}]": key.region for name, key in settings.keys.items()}
+    demands = {f"[models.{name}] region": m.region for name, m in settings.models.items()}
+    demands |= {f"[keys.{name}] region": key.region for name, key in settings.keys.items()}
+    check_demanded(settings, demands)
+
+
+def check_demanded(settings: Settings, demands: Mapping[str, str]) -> None:
+    """The same of areas by where they are demanded; "" demands none.
+
+    Raises:
+        BadConfig: naming the place and the nearest word.
+    """
     demands = {where: area for where, area in demands.items() if area}
     if not demands:
         return
@@ -86,7 +95,7 @@ def check_areas(settings: Settings) -> None:
         if area not in known:
             near = get_close_matches(area.lower(), sorted(known), 1)
             advice = f'did you mean "{near[0]}"?' if near else 'write such as "eu", "de" or "us".'
-            raise BadConfig(f'{where} region: "{area}" is no area that is known; {advice}')
+            raise BadConfig(f'{where}: "{area}" is no area that is known; {advice}')
 
 
 def _areas() -> Iterable[str]:

@@ -20,6 +20,7 @@ from octoplex.transport.fake import Fake
 from octoplex.transport.http import Sender
 from octoplex.transport.origin import Proxies
 from octoplex.transport.tokens import Purse
+from octoplex.upstreams.judge import Judge
 from octoplex.upstreams.local.fleet import Fleet
 
 
@@ -37,7 +38,7 @@ class Sketch:
     """What a `Plan` is made of, without what it would serve with. Needs a running loop."""
 
     def __init__(self, env: Mapping[str, str], data: Path) -> None:
-        self.env, self.proxies = env, Proxies.of(env)
+        self.data, self.env, self.proxies = data, env, Proxies.of(env)
         self.client: Sender = Fake()
         self.purse = Purse(self.client)
         self.trust: ssl.SSLContext | None = None
@@ -45,6 +46,7 @@ class Sketch:
         self.dialects = dialects()
         self.faces = faces()
         self.fleet = Fleet(data, self.client, self.dialects)
+        self.judge = Judge()
 
     def plan(self, settings: Settings, found: frozenset[str] = frozenset()) -> Plan:
         """Compile everything but the keys.

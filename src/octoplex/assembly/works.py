@@ -20,6 +20,7 @@ from octoplex.telemetry.metrics import Gauge, Labels, Metrics
 from octoplex.transport.http import Client
 from octoplex.transport.origin import Proxies
 from octoplex.transport.tokens import Purse
+from octoplex.upstreams.judge import Judge
 from octoplex.upstreams.local.fleet import Fleet
 
 Environment = Mapping[str, str]
@@ -50,6 +51,7 @@ class Works:
         self.dialects = dialects()
         self.fleet = Fleet(data, self.client, self.dialects)
         self.faces = faces()
+        self.judge = Judge()
 
     @classmethod
     def open(cls, data: Path, env: Environment, address: str = "", exposed: str = "") -> "Works":
@@ -68,6 +70,7 @@ class Works:
         """Close connections and engines, then write what is left to write."""
         self.client.close()
         await self.fleet.close()
+        await self.judge.close()
         try:
             await asyncio.to_thread(self.store.close)
         except RuntimeError:  # the interpreter is ending and gives no more work to threads
@@ -77,6 +80,10 @@ class Works:
         def breakers() -> list[tuple[Labels, float]]:
             states = {"closed": 0.0, "probing": 1.0, "open": 2.0}
             return [((c.target,), states[c.breaker]) for c in self.health.report()]
+
+        def batches() -> list[tuple[Labels, float]]:
+            found = list(self.store.archive.open.values())
+            return [((), float(sum(not batch.over for batch in found)))]
 
         def condition() -> list[tuple[Labels, float]]:
             store = self.store.condition()
@@ -88,6 +95,7 @@ class Works:
 
         return [
             Gauge("octoplex_breaker_state", "0 closed, 1 probing, 2 open.", ("target",), breakers),
+            Gauge("octoplex_batches_open", "Batches with lines still to do.", (), batches),
             Gauge(
                 "octoplex_log",
                 "Rows for logs: dropped, waiting; responses dropped.",

@@ -188,6 +188,38 @@ class Hold(Struct, gc=False):
         self.settle(0, NO_USAGE, outcome, state=RELEASED)
 
 
+class Aside(Struct):
+    """Money set aside for long work, in memory alone: whoever keeps the work sets it aside
+    again after a start. Its parts are settled one by one, on the day it was set aside."""
+
+    nano: int
+    _book: "Book"
+    _account: _Account
+    _day: _Day
+
+    def settle(
+        self, order: Order, nano: int, usage: Usage, outcome: str, state: int = SETTLED
+    ) -> None:
+        """Charge one part, for which `order.nano` was set aside."""
+        book, estimated = self._book, usage.estimated
+        if not 0 <= nano <= MOST_NANO:
+            nano, estimated = min(max(nano, 0), MOST_NANO), True
+        if nano > order.nano:
+            book.exceeded += 1
+        self._day.spent += nano
+        book.write_down(Settlement(order, nano, usage, outcome, estimated, state))
+        self.give_back(order.nano)
+
+    def give_back(self, nano: int | None = None) -> None:
+        """Set less aside; without an amount: nothing any more."""
+        nano = self.nano if nano is None else min(nano, self.nano)
+        self.nano -= nano
+        self._day.held -= nano
+        self._account.number = -1  # what is free is summed up again
+        if self._account.waiting:
+            self._book.serve(self._account)
+
+
 class Book:
     """Accounts by key id; callers without a key share the account of ""."""
 
@@ -229,6 +261,16 @@ class Book:
         day.held += nano
         account.free -= nano
         return Hold(order, self, account, day)
+
+    def set_aside(self, key_id: str, nano: int, at_ms: int, *, anew: bool = True) -> Aside | None:
+        """Set money aside for long work; None when it does not fit, unless it was before."""
+        account = self._accounts.get(key_id) or self._open(key_id)
+        account.turn(at_ms // DAY_MS)
+        if anew and nano > account.free:
+            return None
+        account.day.held += nano
+        account.number = -1
+        return Aside(nano, self, account, account.day)
 
     async def wait(self, order: Order, timeout_s: float = PATIENCE_S) -> Hold:
         """Hold as soon as open reservations leave room, for an order that does not fit now.

@@ -9,7 +9,7 @@ from typing import Literal
 
 from octoplex.ledger.migrate import migrate, steps
 
-Kind = Literal["control", "ledger", "logs", "responses"]
+Kind = Literal["control", "ledger", "logs", "responses", "archive"]
 
 WAL_PAGES = 1_000
 """Checkpoint at 4 MB of log (responses: 8, records: 16) at the latest; sooner when nothing is
@@ -20,6 +20,7 @@ PAGE_BYTES: dict[Kind, int] = {
     "ledger": 4_096,
     "logs": 16_384,
     "responses": 8_192,
+    "archive": 4_096,
 }
 """A page costs four calls of the kernel until it is in its place, whatever its size."""
 EMPTIED: frozenset[Kind] = frozenset({"responses"})

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from octoplex.ledger.batch import Batch, results
 from octoplex.ledger.marks import WITH_ID, sought
 from octoplex.ledger.period import FOREVER, day_number, day_text
 from octoplex.ledger.rows import Balance, KeyRow, Page, Record, Spend, SpendQuery, SpendRow
@@ -50,8 +51,7 @@ _ATTEMPTS_OF = f"""with mine as ({_ENDED_OF}), open_ as ({_OPEN_OF}),
 """What the view `ledger` shows, out of the few batches that may hold a request.
 `SHOWN` is that view's own list of columns."""
 _SHOWN = "select sql from sqlite_schema where name = 'ledger'"
-_KEYS = """select id, name, hash, prefix, last4, tenant, models, limits, created_at_ms,
-    expires_at_ms, revoked_at_ms from keys order by created_at_ms, id"""
+_KEYS = "select * from keys order by created_at_ms, id"
 _FIND = f"select seq, records {WITH_ID} and instr(records, :text)"
 _BACK = "select seq, records from batches where seq <= ? order by seq desc"
 _ON = "select seq, records from batches where seq >= ? order by seq"
@@ -110,10 +110,28 @@ class Reader:
             names = [column[0] for column in found.description]
             return [dict(zip(names, row, strict=True)) for row in found]
 
+    def batches(self, limit: int, id_: str = "") -> list[Batch]:
+        """The newest batches, or the one of an id; what is running counted from its results."""
+        where, values = ("where id = ?", [id_]) if id_ else ("", [])
+        text = f"select row from batches {where} order by seq desc limit ?"
+        found = [
+            msgspec.json.decode(row, type=Batch)
+            for (row,) in self._all("archive.db", text, (*values, limit))
+        ]
+        for batch in found:
+            if not batch.over:
+                batch.counts = results(self._folder / "files", batch).counts
+        return found
+
     def keys(self) -> list[KeyRow]:
-        """All run-time keys."""
-        rows = self._all("control.db", _KEYS, ())
-        return [KeyRow(**_key(row)) for row in rows]
+        """All run-time keys, also out of a file that still has an earlier schema."""
+        path = self._folder / "control.db"
+        if not path.exists():
+            return []
+        with self._borrowed(path) as db:
+            found = db.execute(_KEYS)
+            names = [column[0] for column in found.description]
+            return [_key(dict(zip(names, row, strict=True))) for row in found]
 
     def request(self, id_: str) -> Record | None:
         """One record, by its id."""
@@ -247,7 +265,5 @@ def _spent(key: str, model: str, provider: str, day: int, *sums: int) -> SpendRo
     return SpendRow(key, model, provider, day_text(day), *sums)
 
 
-def _key(row: Row) -> dict[str, Any]:
-    named = dict(zip(KeyRow.__struct_fields__, row, strict=True))
-    named["models"] = _models.decode(str(named["models"]))
-    return named
+def _key(named: dict[str, Any]) -> KeyRow:
+    return msgspec.convert(named | {"models": _models.decode(named["models"])}, KeyRow)

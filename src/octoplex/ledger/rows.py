@@ -114,6 +114,7 @@ class KeyRow(Struct, frozen=True, kw_only=True):
     created_at_ms: int = 0
     expires_at_ms: int | None = None
     revoked_at_ms: int | None = None
+    region: str = ""
 
 
 class Stored(Struct, frozen=True, kw_only=True, gc=False):

@@ -5,6 +5,7 @@
     orders.ring      what the next commit will hold  a mapped file, see `slate.py`
     logs-YYYYMM.db   request records, one a month    synchronous = normal
     responses.db     responses kept for callers      synchronous = normal, see `shelf.py`
+    archive.db       callers' files and batches      synchronous = full, see `archive.py`
 
     store = open_store("~/.local/share/octoplex", "127.0.0.1:8080")
     reader = Reader(path)      # the same questions, synchronously, from any process
@@ -30,6 +31,7 @@ from typing import TypeVar
 import msgspec
 
 from octoplex.ledger.accounts import Accounts
+from octoplex.ledger.archive import Archive
 from octoplex.ledger.book import KEPT_DAYS
 from octoplex.ledger.connect import Kind, connect, corrupt, put_aside
 from octoplex.ledger.folder import Folder
@@ -174,6 +176,7 @@ class SqliteStore:
     def __init__(self, folder: Folder, files: Files, tempo: Tempo | None = None) -> None:
         self._folder, self._files = folder, files
         self.responses = SqliteShelf(folder)
+        self.archive = Archive(folder)
         self._writer = Writer(files, tempo, files.slate.note if files.slate else None)
         self.reader = Reader(folder.path)
         self.reserve = self._writer.reserve
@@ -237,6 +240,7 @@ class SqliteStore:
         atexit.unregister(self.close)
         self.reader.close()
         self.responses.close()
+        self.archive.close()
         self._writer.close()
         self._folder.unlock()
 

@@ -1,0 +1,1 @@
+"""Long work: batches, whose lines are answered one by one when there is time."""
