@@ -20,6 +20,7 @@ from typing import Any
 
 from bench import tools
 from bench.process import Program, clean_environment, core_busy_ns, cores, free_port, post
+from bench.progress import Progress
 from bench.subjects import Site, Subject
 from bench.workloads import SATURATED, WORKLOADS, Mode, Workload
 
@@ -62,6 +63,7 @@ class Bench:
     ports: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     slow: dict[str, float] = field(default_factory=dict)  # cells whose rate is out of reach
+    progress: Progress = field(default_factory=Progress)
     repeats: int = 0
     idle_mb: dict[str, float] = field(default_factory=dict)
     loaded_mb: dict[str, float] = field(default_factory=dict)
@@ -100,6 +102,7 @@ def prepare(folder: Path, pace_ms: int = 10) -> Bench:
 
 def start(bench: Bench, subject: Subject, folder: Path) -> None:
     """Install, start and try a subject; a failure is noted under its name and does not stop us."""
+    bench.progress.say(f"starting {subject.name} (its first start installs it)")
     try:
         port = free_port()
         argv, env = subject.command(bench.site, port)
@@ -237,6 +240,7 @@ def warm(bench: Bench, subjects: Iterable[Subject], cells: list[Cell], seconds: 
         for workload in dict.fromkeys(workload for workload, _ in cells):
             if subject.ask(workload, bench.site) is None or not usable(bench, subject, workload):
                 continue
+            bench.progress.say(f"warming up {subject.name} {workload.name}")
             mode = next(mode for other, mode in cells if other == workload)
             if mode.rate:
                 mode = Mode("warm", 8)
@@ -270,13 +274,20 @@ def measure(
     Interrupted, it returns what it has, so that a long run is never lost.
     """
     samples: list[Sample] = []
-    bench.repeats = int(REPEATS * rounds * len(cells) * len(subjects))
+    steps = [
+        (number, cell, subject)
+        for number in range(rounds)
+        for cell in cells
+        for subject in (subjects if number % 2 == 0 else subjects[::-1])
+    ]
+    bench.repeats = int(REPEATS * len(steps))
     try:
-        for number in range(rounds):
-            order = subjects if number % 2 == 0 else subjects[::-1]
-            for cell in cells:
-                for subject in order:
-                    measure_cell(bench, subject, cell, seconds, number, samples)
+        for at, (number, cell, subject) in enumerate(steps):
+            now, *later = [f"{s.name} {c[0].name} {c[1].name}" for _, c, s in steps[at : at + 2]]
+            then = f", then {later[0]}" if later else ", the last"
+            where = f"{at + 1} of {len(steps)}, round {number + 1}"
+            bench.progress.say(f"{where}: {now}{then}")
+            measure_cell(bench, subject, cell, seconds, number, samples)
     except KeyboardInterrupt:
         print("interrupted: reporting what was measured", file=sys.stderr)
     for name, program in bench.programs.items():
@@ -298,17 +309,10 @@ def measure_cell(
         bench.slow[where] = max(able)
         return
     bench.slow.pop(where, None)
-    progress(f"round {number + 1} {where} {mode.name}")
     try:
         samples.append(sample(bench, subject, workload, mode, seconds, number))
     except tools.BenchError as error:
         bench.failures[where] = str(error)
-
-
-def progress(text: str) -> None:
-    """Show on a terminal where the run is."""
-    if sys.stderr.isatty():
-        print(f"\r{text:<70}", end="", file=sys.stderr)
 
 
 def dump(samples: list[Sample], bench: Bench, path: Path) -> None:

@@ -42,7 +42,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
 }
 MAY_IMPORT["assembly"] = MAY_IMPORT["gateway"] - {"assembly"}  # compiles what gateway.py joins
-MAY_IMPORT["server"] = MAY_IMPORT["gateway"] | {"gateway"}
+MAY_IMPORT["jobs"] = MAY_IMPORT["gateway"] | {"gateway"}
+MAY_IMPORT["server"] = MAY_IMPORT["jobs"] | {"jobs"}
 MAY_IMPORT["client"] = MAY_IMPORT["gateway"] | {"gateway"}
 MAY_IMPORT["cli"] = MAY_IMPORT["server"] | {"server", "client"}
 

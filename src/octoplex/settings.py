@@ -70,6 +70,9 @@ class Server(Struct, frozen=True, kw_only=True):
     drain_s: float = 30.0
     budget_wait_s: float = 2.0
     responses_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 30
+    files_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 30
+    batch_concurrency: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 8
+    forward_batches: bool = True
 
     @property
     def max_body_bytes(self) -> int:

@@ -43,7 +43,7 @@ def test_help_is_quick_and_tells_the_truth() -> None:
 def test_every_command_has_help(name: str) -> None:
     shown = CliRunner().invoke(main, [name, "--help"])
     assert shown.exit_code == 0, shown.output
-    if name not in ("mock", "keys"):
+    if name not in ("mock", "keys", "prices"):
         assert "--config" in shown.output
 
 
@@ -125,6 +125,19 @@ def test_providers_show_names_of_keys_never_keys(home: Home) -> None:
     assert {row["id"] for row in json.loads(usable)} >= {"openai", "groq", "mock", "anthro"}
 
 
+def test_references_in_headers_and_query_are_read_and_never_shown(home: Home) -> None:
+    text = (home.path / "octoplex.toml").read_text()
+    more = 'headers = { x-tenant = "env:TENANT_KEY" }\nquery = { sign = "env:TENANT_KEY" }'
+    home.config(text.replace("[providers.mock]\n", f"[providers.mock]\n{more}\n"))
+    said = run(home, "check").failed_with_a_sentence()
+    assert "[providers.mock] headers.x-tenant: the environment variable TENANT_KEY" in said
+    home.more["TENANT_KEY"] = SECRET
+    for words in (["check"], ["explain", "main"], ["explain", "main", "--json"],
+                  ["providers", "--json"], ["models", "--json"], ["doctor"]):  # fmt: skip
+        done = run(home, *words, status=0)
+        assert SECRET not in done.out + done.err, words
+
+
 def test_providers_show_every_row_and_why_not(home: Home) -> None:
     home.more |= {"GOOGLE_APPLICATION_CREDENTIALS": SECRET, "JINA_API_KEY": SECRET}
     rows = {row["id"]: row for row in json.loads(run(home, "providers", "--json", status=0).out)}
@@ -139,7 +152,8 @@ def test_providers_show_every_row_and_why_not(home: Home) -> None:
         if row.obstacle:
             assert (shown["usable"], shown["missing"]) == (False, row.obstacle)
     assert rows["llama-api"]["missing"].startswith("Meta closed this API")
-    assert rows["watsonx"]["missing"] == "It speaks watsonx, which this version does not."
+    assert rows["watsonx"]["missing"] == "set WATSONX_REGION"
+    assert rows["chatlaw"]["missing"] == "set QIANFAN_AK and QIANFAN_SK"
     assert rows["latamgpt"]["missing"] == "set LATAMGPT_BASE_URL"
     assert rows["localai"]["missing"] == "set LOCALAI_BASE_URL"
     assert rows["lighton"]["residency"] == ["eu", "fr"]
@@ -151,7 +165,7 @@ def test_providers_show_every_row_and_why_not(home: Home) -> None:
     assert "eu, us" in cells["mistral"]
     assert "eu, fr" in cells["lighton"]
     assert "35 regions" in cells["bedrock"]
-    assert "which this version does not" in cells["gigachat"]
+    assert "set GIGACHAT_CREDENTIALS or" in cells["gigachat"]
 
 
 def test_models_show_what_can_be_asked(home: Home) -> None:

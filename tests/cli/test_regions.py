@@ -63,7 +63,26 @@ def test_explain_for_a_key(home: Home) -> None:
     assert way["region"] == "eu and br"
     assert not any(leg["admitted"] for leg in way["targets"])
     said = run(home, "explain", "main", "--key", "nobody").failed_with_a_sentence()
-    assert "no [keys.nobody]" in said
+    assert 'no key "nobody"; there are: br' in said
+
+
+def test_a_key_made_at_run_time_has_a_region(home: Home) -> None:
+    said = run(home, "keys", "new", "x", "--region", "eu-centrl-1").failed_with_a_sentence()
+    assert '"eu-centrl-1" is no area that is known; did you mean "eu-central-1"?' in said
+    assert [row["region"] for row in shown(home, "keys", "list", "--json")] == ["br"]
+    run(home, "keys", "new", "paris", "--region", "eu", status=0)
+    run(home, "keys", "new", "any", status=0)
+    rows = shown(home, "keys", "list", "--json")
+    assert {row["name"]: row["region"] for row in rows} == {"br": "br", "paris": "eu", "any": ""}
+    listed = run(home, "keys", "list", status=0).out.splitlines()
+    assert listed[0].split()[:4] == ["name", "key", "models", "region"]
+    assert any(" eu " in line for line in listed if line.startswith("paris"))
+    way = shown(home, "explain", "maritaca/m", "--key", "paris", "--json")
+    assert way["targets"][0]["admitted"] is False
+    assert shown(home, "explain", "maritaca/m", "--key", "any", "--json")["region"] == ""
+    run(home, "keys", "revoke", "paris", status=0)
+    said = run(home, "explain", "main", "--key", "paris").failed_with_a_sentence()
+    assert 'no key "paris"; there are: br, any' in said
 
 
 def test_check_refuses_a_route_that_nobody_can_answer(home: Home) -> None:

@@ -128,3 +128,17 @@ def test_gemini_cli_works_with_tools_on_every_dialect(at: At, home: Home, dialec
     }
     line = ("gemini", "-p", ASK, "--approval-mode", "auto_edit")
     check(home, world, home.run("gemini-cli", world.url, *line))
+
+
+@others("openai-responses")
+def test_codex_over_one_websocket(at: At, home: Home, dialect: str) -> None:
+    """It announces what it will ask (`generate: false`), and then sends only what is new."""
+    shell = "exec_command"
+    reads = [{"cmd": "cat one.txt"}, {"cmd": "cat two.txt"}]
+    write = {"cmd": "echo {words} > out.txt"}
+    world = at(dialect, files(shell, shell, reads, write))
+    over = ("-c", "model_providers.octoplex.supports_websockets=true")
+    home.env = {"RUST_LOG": "codex_api=info"}
+    line = ("codex", "exec", *QUIET, *over, "--sandbox", "workspace-write", ASK)
+    check(home, world, home.run("codex", world.url, "sh", "-c", 'exec "$@" 2>log', "sh", *line))
+    assert "connected to Responses WebSocket" in (home.work / "log").read_text()

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,6 +23,7 @@ import click
 import msgspec
 from msgspec import Struct
 
+from octoplex.catalog.provider import catalogue
 from octoplex.cli.look import look
 from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json
@@ -31,6 +32,7 @@ from octoplex.ledger.folder import Folder, Holder
 from octoplex.settings import Tls
 from octoplex.upstreams.detect import detect
 from octoplex.upstreams.local.models import available, has_engine
+from octoplex.upstreams.source import Source
 from octoplex.wire.error import GatewayError
 
 Level = Literal["ok", "note", "broken"]
@@ -111,14 +113,26 @@ def _packages() -> Iterator[str]:
 
 def _config(place: Place) -> Iterator[Finding]:
     try:
-        usable = look(place, lambda plan: [s for s in plan.sources.values() if s.usable])
+        sources = look(place, lambda plan: list(plan.sources.values()))
     except GatewayError as error:
         yield Finding("config", "broken", str(error))
         return
     yield Finding("config", "ok", place.origin)
-    names = [f"{s.id} ({s.evidence})" if s.evidence else s.id for s in usable]
+    names = [f"{s.id} ({s.evidence})" if s.evidence else s.id for s in sources if s.usable]
     none = "none usable; set a key such as OPENAI_API_KEY (octoplex providers lists them)"
     yield Finding("providers", "ok" if names else "note", ", ".join(names) or none)
+    yield from _half_set(sources)
+
+
+def _half_set(sources: Sequence[Source]) -> Iterator[Finding]:
+    """Providers whose key is there and which cannot be asked for want of something else."""
+    rows, lacking = catalogue(), dict[str, list[str]]()
+    for source in sources:
+        row = rows.get(source.id)
+        if source.evidence and source.missing and not (row and row.obstacle):
+            lacking.setdefault(source.missing, []).append(source.id)
+    for missing, names in lacking.items():
+        yield Finding("providers", "note", f"{', '.join(names)} cannot be used: {missing}")
 
 
 def _folder(place: Place) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
 from octoplex.dialects.anthropic import Anthropic
 from octoplex.dialects.openai_chat import OpenAIChat
+from octoplex.ledger import Reader
 from octoplex.routing import Route, Target
 from octoplex.routing.config import Model, Retry
 from octoplex.routing.region import narrowed
@@ -73,7 +74,7 @@ class Way(Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.argument("model")
-@click.option("--key", metavar="NAME", help="As for a caller with this key of the file.")
+@click.option("--key", metavar="NAME", help="As for a caller with this key.")
 @config_option
 @json_option
 def explain(model: str, key: str | None, config: str | None, as_json: bool) -> None:
@@ -96,14 +97,20 @@ def explain(model: str, key: str | None, config: str | None, as_json: bool) -> N
 
 
 def _region_of(key: str | None, place: Place) -> str:
-    """The region that a key of the file demands."""
+    """The region that a key demands, of the file or made at run time."""
     if key is None:
         return ""
-    table = place.settings.keys.get(key)
-    if table is None:
-        known = ", ".join(place.settings.keys) or "none"
-        raise NotFound(f"There is no [keys.{key}] in the file; it has: {known}.")
-    return table.region
+    regions = {name: table.region for name, table in place.settings.keys.items()}
+    reader = Reader(place.data)
+    try:
+        made = reader.keys()
+    finally:
+        reader.close()
+    regions |= {row.name: row.region for row in made if row.revoked_at_ms is None}
+    if key not in regions:
+        known = ", ".join(regions) or "none"
+        raise NotFound(f'There is no key "{key}"; there are: {known}.')
+    return regions[key]
 
 
 def _print(values: list[Value]) -> None:

@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
+import msgspec
 
+from octoplex.assembly.region import check_demanded
 from octoplex.cli.link import ask_server
 from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
@@ -30,21 +32,15 @@ def keys() -> None:
 @click.option("--limits", default="", help='Such as "60 req/min, 100k tok/min, $50/month".')
 @click.option("--models", multiple=True, help="A model, route or glob it may ask for; repeat it.")
 @click.option("--tenant", default="", help="Whom it belongs to.")
+@click.option("--region", default="", help='Where its targets must answer, such as "eu".')
 @config_option
 @json_option
-def new(
-    name: str,
-    limits: str,
-    models: tuple[str, ...],
-    tenant: str,
-    config: str | None,
-    as_json: bool,
-) -> None:
+def new(config: str | None, as_json: bool, models: tuple[str, ...], **given: str) -> None:
     """Make a key; its secret is shown once."""
     place = place_of(config)
     listed = tuple(m.strip() for text in models for m in text.split(",") if m.strip())
-    spec = KeySpec(name=name, limits=limits, models=listed, tenant=tenant)
-    _check_name(place, name)
+    spec = msgspec.convert({**given, "models": listed}, KeySpec)
+    _check_name(place, spec.name)
     made = ask_server(place.data, {"do": "keys.new", **_members(spec)})
     if made is None:
         made = asyncio.run(_new_offline(place, spec))
@@ -67,7 +63,7 @@ def list_(config: str | None, as_json: bool) -> None:
     elif not rows:
         click.echo("No keys: anyone on this machine may ask. Make one: octoplex keys new NAME")
     else:
-        columns = ("name", "key", "models", "limits", "origin", "made", "state")
+        columns = ("name", "key", "models", "region", "limits", "origin", "made", "state")
         print_table(columns, [[str(row[c]) for c in columns] for row in _plain(rows)], frozenset())
 
 
@@ -101,6 +97,7 @@ def _open(place: Place) -> SqliteStore:
 
 
 async def _new_offline(place: Place, spec: KeySpec) -> dict[str, str]:
+    check_demanded(place.settings, {"region": spec.region})
     store = _open(place)
     try:
         hasher = Hasher(pepper(place.data))
@@ -134,6 +131,7 @@ def _of_file(place: Place) -> list[dict[str, Any]]:
             "models": list(table.models),
             "limits": table.limits,
             "tenant": table.tenant,
+            "region": table.region,
             "origin": place.origin,
             "created_at": None,
             "revoked_at": None,
@@ -156,6 +154,7 @@ def _of_store(place: Place) -> list[dict[str, Any]]:
             "models": list(row.models),
             "limits": row.limits,
             "tenant": row.tenant,
+            "region": row.region,
             "origin": "octoplex keys new",
             "created_at": _day(row.created_at_ms),
             "revoked_at": _day(row.revoked_at_ms),
@@ -177,6 +176,7 @@ def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             **row,
             "models": ", ".join(row["models"]) or "every model",
             "limits": row["limits"] or "none",
+            "region": row["region"] or "any",
             "made": (row["created_at"] or "")[:10],
             "state": "revoked" if row["revoked_at"] else "in force",
         }

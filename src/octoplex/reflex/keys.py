@@ -247,7 +247,7 @@ def from_row(row: KeyRow) -> Entry:
     key = Key(
         id=row.id,
         name=row.name,
-        caller=Caller(row.id, row.name, row.tenant, bool(parse(row.limits).caps)),
+        caller=Caller(row.id, row.name, row.tenant, bool(parse(row.limits).caps), row.region),
         models=Models(row.models),
         limits=parse(row.limits),
         origin="run-time",
@@ -286,6 +286,7 @@ def new_key(
         limits=spec.limits,
         created_at_ms=at_ms,
         expires_at_ms=spec.expires_at_ms,
+        region=spec.region,
     )
     return secret, row
 
