@@ -11,8 +11,6 @@ from typing import Any
 import openai
 import pytest
 
-from octoplex.ledger.rows import Stored
-from octoplex.server.memory import Hoard, Memory, Shared
 from tests.server import provider
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, Gate, file, route, until
@@ -198,29 +196,6 @@ def test_zero_days_are_remembered_too(tmp_path: Path, run: Run) -> None:
                 assert said(await ws.answer()) == BYE
 
     run(main())
-
-
-def test_what_is_remembered_is_bounded() -> None:
-    def row(name: str) -> Stored:
-        return Stored(id=f"resp_{name}", key_id="k", created_at_ms=0, body=b"x" * 1_000)
-
-    size = row("three").size
-    hoard = Hoard(3 * size)
-    shared, another = Shared(hoard, 2 * size), Shared(hoard, 9 * size)
-    for name in ("one", "two", "one", "three"):
-        Memory(name, shared).keep(row(name))
-    assert list(shared.rows) == ["one", "three"], "the oldest goes"
-    other = Memory("two", shared)
-    assert other.find("k", "resp_one") is shared.rows["one"]
-    assert other.find("another key", "resp_one") is None
-    other.forget("resp_one")
-    assert "one" in shared.rows, "it is another strand's"
-    for name in "ab":
-        Memory(name, another).keep(row(name))
-    assert list(another.rows) == ["b"], "all websockets together have a bound"
-    shared.close()
-    Memory("late", shared).keep(row("late"))
-    assert (shared.rows, hoard.bytes) == ({}, another.bytes)
 
 
 @pytest.mark.parametrize("store", [True, False])
