@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from octoplex.ledger import Page, Reader
 from tests.server import provider
 from tests.server.batch_scene import APP_KEY, chat, claude, made, output, over, sdk, text, until
 from tests.server.conftest import Run
@@ -270,6 +271,8 @@ def test_a_kill_before_the_reply_makes_no_second_batch(tmp_path: Path, run: Run)
 
 
 def test_kills_while_results_come_settle_each_line_once(tmp_path: Path, run: Run) -> None:
+    many = 2_000  # so many that both kills come before the end
+
     async def main() -> None:
         site = Site()
         async with (
@@ -277,7 +280,7 @@ def test_kills_while_results_come_settle_each_line_once(tmp_path: Path, run: Run
             Gate(tmp_path, text(each=OPENAI, a=up), key=APP_KEY) as gate,
         ):
             async with sdk(gate) as client:
-                batch = await made(client, [chat(f"{n}", "x") for n in range(500)])
+                batch = await made(client, [chat(f"{n}", "x") for n in range(many)])
                 await soon(lambda: bool(site.batches))
             site.running = False
             out = gate.data / "files" / f"{batch.id}.out"
@@ -291,10 +294,14 @@ def test_kills_while_results_come_settle_each_line_once(tmp_path: Path, run: Run
                 await gate.start()
             async with sdk(gate) as client:
                 done = await over(client, batch.id)
-                assert len(await output(client, done.output_file_id)) == 500
-            await gate.rows(500)
-            assert gate.spent() == 500 * HALF
-            assert (await gate.get("/v1/key")).json["spent_nano"] == 500 * HALF
+                assert len(await output(client, done.output_file_id)) == many
+            await gate.rows(many)
+            assert gate.spent() == many * HALF
+            assert (await gate.get("/v1/key")).json["spent_nano"] == many * HALF
+            reader = Reader(gate.data)
+            told = [record.id for record in reader.requests(Page(limit=9_999))]
+            reader.close()
+            assert len(told) == len({*told}) > many - 300
 
     run(main())
 

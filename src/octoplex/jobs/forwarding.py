@@ -365,11 +365,13 @@ class Forwarding:
         for result, part in group:
             order = order_of(batch, posting, part)
             usage = usage_of(gateway, batch, result, part)
-            known = works.store.reader.attempts
-            rows = await asyncio.to_thread(known, order.request_id) if again else []
+            reader, id_ = works.store.reader, order.request_id
+            rows = await asyncio.to_thread(reader.attempts, id_) if again else []
             if rows:
                 nano = int(rows[0]["nano"])
                 aside.give_back(order.nano)
+                if await asyncio.to_thread(reader.request, id_) is not None:
+                    continue  # it was settled, and recorded, before its result was lost
             else:
                 nano = charge(aside, order, posting.price(), usage)
             records.append(record_of(batch, order, result, usage, nano))
