@@ -1,11 +1,15 @@
 """A home folder and a scripted provider for every test of the shell."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.shell import Home, Mocked, mocked, providers
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as below nohup; commands inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
