@@ -21,7 +21,7 @@ from octoplex.reflex.keys import Entry, Key, in_force
 from octoplex.reflex.record import Recorded
 from octoplex.routing import Chain, Counted, Singles
 from octoplex.settings import Settings
-from octoplex.wire.answer import Answer, Head, Whole
+from octoplex.wire.answer import Answer, Answerer, Head, Whole
 from octoplex.wire.ask import Ask, Caller
 
 STREAM_S, PLAIN_S = 3_600.0, 600.0
@@ -39,8 +39,7 @@ def compose(plan: Plan, works: Works) -> Recorded:
     route_of = plan.resolver.route_of
     chain = Chain(route_of, works.health)
     routed = Singles(Counted(chain, route_of, works.counting), chain, route_of)
-    guarded = admitted(routed, works.desk, plan.other_names)
-    return Recorded(guarded, works.store, works.metrics, lambda f, e: works.faces[f].status(e))
+    return _guarded(routed, plan, works)
 
 
 def announced(plan: Plan, works: Works) -> Recorded:
@@ -50,8 +49,13 @@ def announced(plan: Plan, works: Works) -> Recorded:
         plan.resolver.route_of(ask)
         return Whole(Head("", ask.model), "", b"")
 
-    guarded = admitted(ready, works.desk, plan.other_names)
-    return Recorded(guarded, works.store, works.metrics, lambda f, e: works.faces[f].status(e))
+    return _guarded(ready, plan, works)
+
+
+def _guarded(inner: Answerer, plan: Plan, works: Works) -> Recorded:
+    """Record, models and rates around an Answerer."""
+    admits = admitted(inner, works.desk, plan.other_names)
+    return Recorded(admits, works.store, works.metrics, lambda f, e: works.faces[f].status(e))
 
 
 class Gateway:

@@ -172,7 +172,7 @@ def test_defaults_are_reserved_for(tmp_path: Path) -> None:
             held = []
             book = at.gateway.works.book
             hold = book.hold
-            book.hold = lambda order: held.append(order.nano) or hold(order)  # type: ignore
+            book.hold = lambda order: held.append(order.nano) or hold(order)  # type: ignore[method-assign, assignment]
             await at.ask("main")
             assert held[0] == 3 * 1000 * 1000  # a dollar per million is 1,000 nano a token
 
