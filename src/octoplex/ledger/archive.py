@@ -275,7 +275,7 @@ class Archive:
         """The connection; file and folder begin with the first use."""
         if self._made is None:
             self._place.mkdir(mode=0o700, exist_ok=True)
-            path = self._folder.file(NAME)
+            path = self._folder.path / NAME
             try:
                 self._made = connect(path, "archive", "full")
             except sqlite3.DatabaseError as error:

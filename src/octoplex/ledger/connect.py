@@ -3,7 +3,9 @@
 Each file is written and checkpointed by exactly one connection (see `folder.py`).
 """
 
+import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -23,31 +25,49 @@ PAGE_BYTES: dict[Kind, int] = {
     "archive": 4_096,
 }
 """A page costs four calls of the kernel until it is in its place, whatever its size."""
+SUFFIXES = ("-wal", "-shm")
 EMPTIED: frozenset[Kind] = frozenset({"responses"})
 """Files out of which rows are deleted: what they held is overwritten, and room is given back."""
 
 
 def connect(path: Path, kind: Kind, synchronous: str) -> sqlite3.Connection:
-    """Open a file for writing and bring it to the schema this code knows.
+    """Open a file for writing, a new one where there is none, at the schema this code knows.
 
     Raises:
         sqlite3.DatabaseError: it cannot be opened, or is damaged.
+        OSError: it cannot be created.
         BadConfig: it is newer than this code.
     """
+    if not path.exists() or not path.stat().st_size:
+        _create(path, kind)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
     try:
-        db.execute(f"pragma page_size = {PAGE_BYTES[kind]}")
-        if kind in EMPTIED:
-            db.execute("pragma auto_vacuum = incremental")
-            db.execute("pragma secure_delete = on")
         db.execute("pragma journal_mode = wal")
         db.execute(f"pragma synchronous = {synchronous}")
         db.execute(f"pragma wal_autocheckpoint = {WAL_PAGES}")
+        if kind in EMPTIED:
+            db.execute("pragma secure_delete = on")
         migrate(db, path, steps(kind))
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _create(path: Path, kind: Kind) -> None:
+    """Make a file, private, that has its tables from the moment it can be read."""
+    new = path.with_name(f"{path.name}.new")
+    for left in (new, _beside(new, "-journal"), *(_beside(new, s) for s in SUFFIXES)):
+        left.unlink(missing_ok=True)
+    os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with closing(sqlite3.connect(new, isolation_level=None)) as db:
+        db.execute(f"pragma page_size = {PAGE_BYTES[kind]}")
+        if kind in EMPTIED:
+            db.execute("pragma auto_vacuum = incremental")
+        migrate(db, new, steps(kind))
+        db.execute("pragma journal_mode = wal")
+    _forget_log(path)  # that of a file somebody deleted: it would be played into this one
+    new.rename(path)
 
 
 def corrupt(error: Exception) -> bool:
@@ -60,6 +80,14 @@ def put_aside(path: Path, at_ms: int) -> str:
     """Rename a damaged file, whose connection is closed; its new name."""
     aside = f"{path.name}.damaged-{at_ms}"
     path.rename(path.with_name(aside))
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    _forget_log(path)
     return aside
+
+
+def _forget_log(path: Path) -> None:
+    for suffix in SUFFIXES:
+        _beside(path, suffix).unlink(missing_ok=True)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)

@@ -30,7 +30,6 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import suppress
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -274,7 +273,7 @@ class SqliteShelf:
         return self._file
 
     def _open(self) -> Responses:
-        path: Path = self._folder.file(NAME)
+        path = self._folder.path / NAME
         try:
             return Responses(connect(path, "responses", "normal"))
         except sqlite3.DatabaseError as error:
@@ -282,4 +281,4 @@ class SqliteShelf:
                 raise BadConfig(f"{path} cannot be opened: {error}") from error
             aside = put_aside(path, self._now_ms())
             log.error("%s is damaged (%s); it is now %s", NAME, error, aside)
-        return Responses(connect(self._folder.file(NAME), "responses", "normal"))
+        return Responses(connect(path, "responses", "normal"))

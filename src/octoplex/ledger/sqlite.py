@@ -139,7 +139,7 @@ class Files:
         self._month = month
 
     def _open(self, name: str, kind: Kind, synchronous: str) -> sqlite3.Connection:
-        path = self._folder.file(name)
+        path = self._folder.path / name
         try:
             return connect(path, kind, synchronous)
         except sqlite3.DatabaseError as error:
@@ -151,7 +151,7 @@ class Files:
                     "start without it, so that no money is forgotten"
                 ) from error
         self._put_aside(name)
-        return connect(self._folder.file(name), kind, synchronous)
+        return connect(path, kind, synchronous)
 
     def _put_aside(self, name: str) -> None:
         if self._logs is not None:
