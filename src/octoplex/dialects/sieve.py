@@ -49,7 +49,11 @@ def sift_slowly(wire: bytes, look: Callable[[bytes, bytes], bool]) -> bytes:
     kept = [(name, data) for name, data in found if look(name.encode(), data)]
     if len(kept) == len(found) and is_utf8(wire):
         return wire
-    lines = [(b"event: " + n.encode() + b"\n" if n else b"", d) for n, d in kept]
+    # Line ends within data are those of several `data` lines.
+    lines = [
+        (b"event: " + name.encode() + b"\n" if name else b"", data.replace(b"\n", b"\ndata: "))
+        for name, data in kept
+    ]
     return b"".join([name + b"data: " + data + b"\n\n" for name, data in lines])
 
 

@@ -1,11 +1,13 @@
 """The scanner: what passes untouched, what is kept back, what is learned."""
 
 import json
+from collections import deque
 from typing import Any
 
 import pytest
 
 from octoplex.dialects.gemini.scan import GeminiScanner
+from octoplex.dialects.gemini.stream import GeminiDecoder
 from octoplex.wire.error import UpstreamFailed, UpstreamOverloaded
 from octoplex.wire.event import Usage
 
@@ -66,6 +68,33 @@ def test_comments_do_not_reach_the_caller() -> None:
     scanner = GeminiScanner()
     assert scanner.feed(b": keep-alive\n\n") == b""
     assert scanner.feed(HELLO + b": keep-alive\n\n" + END) == HELLO + END
+
+
+BARE = b'{\n  "error": {\n    "code": 503,\n    "message": "Overloaded"\n  }\n}\n\n'
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("bare", [BARE, b"[" + BARE.strip() + b"]\n\n"], ids=["object", "array"])
+def test_a_bare_error_between_events_is_one_wherever_the_reads_were_cut(
+    bare: bytes, line_end: bytes
+) -> None:
+    pieces = [piece.replace(b"\n", line_end) for piece in (HELLO, bare, END)]
+    once, each = GeminiScanner(), GeminiScanner()
+    assert once.feed(b"".join(pieces)) == HELLO
+    assert b"".join(map(each.feed, pieces)).replace(b"\r\n", b"\n") == HELLO
+    assert isinstance(once.error, UpstreamOverloaded)
+    assert isinstance(each.error, UpstreamOverloaded)
+    for feeds in ([b"".join(pieces)], pieces):
+        decoder = GeminiDecoder()
+        with pytest.raises(UpstreamOverloaded):
+            deque(map(decoder.feed, feeds))
+
+
+def test_bare_json_that_is_no_error_is_an_event_and_ends_where_it_ends() -> None:
+    bare = END.removeprefix(b"data: ")
+    scanner = GeminiScanner()
+    assert scanner.feed(HELLO + bare + HELLO) == HELLO + END + HELLO
+    assert (scanner.stop, scanner.skipped) == ("end", 0)
 
 
 def test_content_begins_with_content() -> None:

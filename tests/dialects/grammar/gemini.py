@@ -56,7 +56,8 @@ def check_error(body: dict[str, Any]) -> None:
     """An error body: google.rpc.Status in its HTTP form."""
     error = body["error"]
     assert isinstance(error["message"], str)
-    others = {"INTERNAL"} if error["code"] > 500 else set[str]()
+    others = {"INTERNAL"} if error["code"] > 500 else {"INVALID_ARGUMENT"}
+    assert 400 <= error["code"] <= 599
     assert error["status"] in STATUSES.get(error["code"], others), "status and code disagree"
     for detail in error["details"]:
         assert detail["@type"].startswith("type.googleapis.com/google.rpc.")

@@ -186,7 +186,7 @@ class JsonArray:
     def feed(self, wire: bytes) -> bytes:
         """The events in these bytes, which hold whole events only, as items of the array."""
         out = b""
-        for data in data_of(wire):
+        for data in data_of(wire)[0]:
             out += (b"," if self._begun else b"[") + b"\r\n" * self._begun + data
             self._begun = True
         return out

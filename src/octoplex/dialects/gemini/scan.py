@@ -91,10 +91,9 @@ class GeminiScanner:
 
     def feed(self, wire: bytes) -> bytes:
         """Look at whole events; return those that may reach the caller."""
-        found = data_of(wire)
+        found, plain = data_of(wire)
         kept = [data for data in found if self.error is None and self._look(data)]
-        bare = wire.startswith(b"data:") and b"\n:" not in wire
-        if len(kept) == len(found) and bare and (wire.isascii() or is_utf8(wire)):
+        if len(kept) == len(found) and plain and (wire.isascii() or is_utf8(wire)):
             return wire
         return b"".join([b"data: " + data.replace(b"\n", b" ") + b"\n\n" for data in kept])
 

@@ -10,6 +10,7 @@ Not promised: candidates other than the first; arguments that Vertex streams in 
 (`partialArgs`), which must be asked for.
 """
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -51,14 +52,21 @@ from octoplex.wire.event import (
     Usage,
 )
 
+_ODD = re.compile(rb"[\r\n][:{\[]").search
+"""A line that is a comment, or the beginning of JSON."""
 
-def data_of(wire: bytes) -> list[bytes]:
-    """The JSON of each event; of an error that came bare, also behind events, the whole."""
-    if wire.lstrip()[:1] in (b"{", b"["):
-        return [wire]
-    wire, bare, rest = wire.partition(b"\n\n{")
-    found = [data for _, data in sse.events(wire + b"\n\n" if bare else wire)]
-    return [*found, b"{" + rest] if bare else found
+
+def data_of(wire: bytes) -> tuple[list[bytes], bool]:
+    """The JSON of each event, and of each error that came bare; whether all is `data` lines."""
+    bare = wire[:1] in (b"{", b"[")
+    if not bare and _ODD(wire) is None:
+        return [data for _, data in sse.events(wire)], wire.startswith(b"data:")
+    found = []
+    for block in wire.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n"):
+        block = block.removeprefix(b"\n")
+        bare = block[:1] in (b"{", b"[")
+        found += [block] if bare else [data for _, data in sse.events(block + b"\n\n")]
+    return found, False
 
 
 class GeminiDecoder:
@@ -92,7 +100,7 @@ class GeminiDecoder:
             UpstreamError: an in-band error, or a finish reason that is a failure.
         """
         events = self.read = []
-        for data in data_of(wire):
+        for data in data_of(wire)[0]:
             try:
                 reply = read_wire(data)
             except msgspec.ValidationError:
