@@ -239,6 +239,18 @@ def test_a_damaged_file_is_not_replaced(tmp_path: Path) -> None:
         archive(tmp_path, [0.0])
 
 
+def test_a_file_that_cannot_be_made_is_a_failure_of_the_store(tmp_path: Path) -> None:
+    async def main() -> None:
+        kept = archive(tmp_path, [0.0])
+        (tmp_path / "archive.db").mkdir()
+        with pytest.raises(StoreFailed, match="cannot be read or written: unable to open") as told:
+            await kept.do(kept.file, "k", "file-1")
+        assert str(tmp_path) not in str(told.value)
+        kept.close()
+
+    asyncio.run(main())
+
+
 def test_what_the_disk_refuses_is_a_failure_of_the_store(tmp_path: Path) -> None:
     async def main() -> None:
         kept = archive(tmp_path, [0.0])

@@ -90,6 +90,7 @@ def test_a_response_that_cannot_be_kept_is_answered_all_the_same(tmp_path: Path,
             assert made.output_text == SUNNY
             reply = await gate.get(f"/v1/responses/{made.id}")
             assert reply.status == 503
+            assert str(gate.data) not in reply.body.decode()
             metrics = (await gate.get("/metrics")).body.decode()
             assert 'octoplex_log{kind="responses_dropped"} 1' in metrics
             assert "a response is not stored" in gate.log.read_text()

@@ -73,8 +73,14 @@ class Archive:
         self.open: dict[str, Batch] = {}
         self.changed = asyncio.Event()
         if (folder.path / NAME).exists():
-            rows = self._db.execute("select row from batches where open order by seq")
-            found = [_batch(row) for (row,) in rows]
+            try:
+                rows = self._db.execute("select row from batches where open order by seq")
+                found = [_batch(row) for (row,) in rows]
+            except sqlite3.DatabaseError as error:
+                raise BadConfig(
+                    f"{folder.path / NAME} cannot be opened ({error}): restore it from a backup, "
+                    "or move it away with the folder files beside it"
+                ) from error
             self.open = {batch.id: batch for batch in found}
             for left in self._place.glob(f"{UPLOADING}*"):
                 left.unlink()
@@ -275,14 +281,7 @@ class Archive:
         """The connection; file and folder begin with the first use."""
         if self._made is None:
             self._place.mkdir(mode=0o700, exist_ok=True)
-            path = self._folder.path / NAME
-            try:
-                self._made = connect(path, "archive", "full")
-            except sqlite3.DatabaseError as error:
-                raise BadConfig(
-                    f"{path} cannot be opened ({error}): restore it from a backup, or move it "
-                    "away with the folder files beside it"
-                ) from error
+            self._made = connect(self._folder.path / NAME, "archive", "full")
         return self._made
 
     def _live(self, row: str) -> Batch:

@@ -92,7 +92,10 @@ class SqliteShelf:
         self._file: Responses | None = None
         self._thread: threading.Thread | None = None
         if (folder.path / NAME).exists():
-            self._file = self._open()
+            try:
+                self._file = self._open()
+            except sqlite3.DatabaseError as error:
+                raise BadConfig(f"{folder.path / NAME} cannot be opened: {error}") from error
             self._start()
 
     # The loop's side.
@@ -164,7 +167,8 @@ class SqliteShelf:
         try:
             return await asyncio.wrap_future(future)
         except (sqlite3.Error, OSError) as error:
-            raise StoreFailed(f"the stored responses cannot be reached: {error}") from error
+            why = getattr(error, "strerror", None) or str(error)  # not the path
+            raise StoreFailed(f"The stored responses cannot be reached: {why}.") from error
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="octoplex-responses", daemon=True)
@@ -278,7 +282,7 @@ class SqliteShelf:
             return Responses(connect(path, "responses", "normal"))
         except sqlite3.DatabaseError as error:
             if not corrupt(error):
-                raise BadConfig(f"{path} cannot be opened: {error}") from error
+                raise
             aside = put_aside(path, self._now_ms())
             log.error("%s is damaged (%s); it is now %s", NAME, error, aside)
         return Responses(connect(path, "responses", "normal"))
