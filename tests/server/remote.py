@@ -33,6 +33,8 @@ class Site:
     down: bool = False
     without: set[str] = field(default_factory=set)
     """Lines that fail."""
+    lost: set[str] = field(default_factory=set)
+    """Lines that the results say nothing of."""
     running: bool = True
 
     @property
@@ -147,7 +149,8 @@ def _over(site: Site, batch: dict[str, Any]) -> None:
             "response": {"status_code": 400 if wrong else 200, "request_id": "r", "body": body},
             "error": None,
         }
-        (bad if wrong else good).append(json.dumps(result))
+        if line["custom_id"] not in site.lost:
+            (bad if wrong else good).append(json.dumps(result))
     for name, rows in (("output_file_id", good), ("error_file_id", bad)):
         if rows:
             id_ = f"file-{len(site.files)}"

@@ -248,6 +248,26 @@ def test_a_cancellation_goes_through(tmp_path: Path, run: Run) -> None:
     run(main())
 
 
+def test_a_line_that_the_provider_lost_is_asked_here(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        site = Site(running=False, lost={"1"})
+        async with (
+            Upstream(openai_batches(site)) as up,
+            Gate(tmp_path, text(limits="$1/day", each=OPENAI, a=up), key=APP_KEY) as gate,
+            sdk(gate) as client,
+        ):
+            batch = await made(client, [chat(f"{n}", "x") for n in range(3)])
+            done = await over(client, batch.id)
+            assert done.status == "completed"
+            assert set(await output(client, done.output_file_id)) == {"0", "1", "2"}
+            assert [path for _, path in site.sent].count("/chat/completions") == 1
+            await gate.rows(3)
+            assert gate.spent() == 2 * HALF + 2 * HALF
+            assert (await gate.get("/v1/key")).json["budgets"][0]["held_nano"] == 0
+
+    run(main())
+
+
 def test_a_kill_before_the_reply_makes_no_second_batch(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
         site = Site(drop_reply=True)

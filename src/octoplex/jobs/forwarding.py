@@ -212,6 +212,11 @@ class Forwarding:
             return None
         async with self._turns[remote.provider]:
             await self._gather(batch, sheet, posting, vendor, stand)
+        if stand.complete and not cancelling:
+            lost = batch.total - len(await self._archive.do(self._archive.recover, batch))
+            if lost:
+                log.warning("batch %s: %d lines have no result; they run here", batch.id, lost)
+                return await self._take_back(batch)
         return "expired" if stand.expired else "ended"
 
     async def _failed(self, batch: Batch, error: Exception, tries: int) -> Became | None:

@@ -49,6 +49,8 @@ class Stand(Struct, frozen=True):
     """The provider did not take it after all, and why."""
     counts: dict[Count, int] = {}
     results: tuple[str, ...] = ()
+    complete: bool = False
+    """Every line of it was answered: one that has no result was lost there."""
 
 
 class Result(Struct, frozen=True):
@@ -199,6 +201,7 @@ class OpenAI:
             says if found.status == "failed" else "",
             {"completed": counts.completed, "failed": counts.failed},
             tuple(f"{self._files}/{id_}/content" for id_ in files),
+            found.status == "completed",
         )
 
     def made(self, body: bytes, label: str) -> str:
@@ -303,7 +306,7 @@ class Messages:
         }
         over = found.processing_status == "ended"
         results = (f"{self._batches}/{found.id}/results",) if over else ()
-        return Stand(found.id, not over, counts=counts, results=results)
+        return Stand(found.id, not over, counts=counts, results=results, complete=over)
 
     def made(self, body: bytes, label: str) -> str:
         return ""
