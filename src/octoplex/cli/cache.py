@@ -1,0 +1,101 @@
+"""`octoplex cache`: what is kept to be given again, and forgetting it.
+
+A running server is asked, because memory and file are its own; otherwise this process takes
+the data folder for as long as it looks or deletes.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import click
+
+from octoplex.cli.link import ask_server
+from octoplex.cli.place import Place, config_option, json_option, place_of
+from octoplex.cli.show import clean, print_json, print_table
+from octoplex.ledger import dollars
+from octoplex.ledger.folder import Folder
+from octoplex.ledger.stock import NAME, Stock
+from octoplex.reflex.cache.layer import Cache
+from octoplex.wire.error import NotFound
+
+T = TypeVar("T")
+
+
+@click.group()
+def cache() -> None:
+    """Show and empty the caches of routes."""
+
+
+@cache.command()
+@config_option
+@json_option
+def stats(config: str | None, as_json: bool) -> None:
+    """Show what is kept, and what it saved since the server started."""
+    place = place_of(config)
+    found = ask_server(place.data, {"do": "cache.stats"})
+    served = found is not None
+    if found is None:
+        found = _offline(place, Cache.stats)
+    if as_json:
+        print_json({"running": served, **found})
+    else:
+        _print(found, served)
+
+
+@cache.command()
+@click.option("--model", metavar="NAME", help="Only what this route keeps.")
+@config_option
+@json_option
+def purge(model: str | None, config: str | None, as_json: bool) -> None:
+    """Forget what is kept, at once."""
+    place = place_of(config)
+    count = ask_server(place.data, {"do": "cache.purge", "model": model})
+    if count is None:
+        count = _offline(place, lambda cache: cache.purge(model))
+    if not count and model is not None and model not in place.settings.models:
+        raise NotFound(f'Nothing is kept for "{model}", and there is no route of this name.')
+    if as_json:
+        print_json({"purged": count})
+    else:
+        click.echo(f"Forgotten: {count:,} {'reply' if count == 1 else 'replies'}.")
+
+
+def _offline(place: Place, work: Callable[[Cache], Awaitable[T]]) -> T:
+    """Work on the file that no server holds; what it would say without one where there is none."""
+    folder = Folder(place.data)
+    if (place.data / NAME).exists():
+        folder.lock()
+
+    async def run() -> T:
+        cache = Cache(Stock(place.data), bytes, {})
+        try:
+            return await work(cache)
+        finally:
+            await cache.close()
+
+    try:
+        return asyncio.run(run())
+    finally:
+        folder.unlock()
+
+
+def _print(found: dict[str, Any], served: bool) -> None:
+    disk, memory = found["disk"], found["memory"]
+    lines = [("in the file", f"{disk['entries']:,} replies, {disk['bytes']:,} bytes")]
+    if served:
+        asked = found["hits"] + found["misses"]
+        share = f" ({found['hits'] / asked:.0%})" if asked else ""
+        lines += [
+            ("in memory", f"{memory['entries']:,} replies, {memory['bytes']:,} bytes"),
+            ("hits", f"{found['hits']:,} of {asked:,}{share} since the start"),
+            ("saved", dollars(found["saved_nano"])),
+        ]
+    if found["dropped"]:
+        lines.append(("not written", f"{found['dropped']:,} replies; the server's log says why"))
+    for name, value in lines:
+        click.echo(clean(f"{name:<13}{value}"))
+    if found["models"]:
+        click.echo()
+        rows = [(m["model"], f"{m['entries']:,}", f"{m['bytes']:,}") for m in found["models"]]
+        print_table(("model", "replies", "bytes"), rows, frozenset({"replies", "bytes"}))

@@ -1,0 +1,42 @@
+"""What the configuration file says of caches: `[models.NAME.cache]`."""
+
+import re
+from typing import Literal
+
+from msgspec import Struct
+
+from octoplex.reflex.limit import PERIODS_S
+from octoplex.wire.error import BadConfig
+
+Speed = Literal["at once", "natural"]
+LONGEST_S = 365 * 86_400
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", re.ASCII)
+
+
+class Caching(Struct, frozen=True, kw_only=True):
+    """`[models.NAME.cache]`: for how long the same ask of the same caller gets the same reply.
+
+    `replay` is how fast a stream is given again; `tool_calls` says that replies in which
+    tools are called, or were run by the provider, are kept too.
+    """
+
+    ttl: str
+    replay: Speed = "at once"
+    tool_calls: bool = False
+
+
+def duration_ms(text: str) -> int:
+    """Milliseconds in `"10 min"`, `"30 s"`, `"1.5 hours"` or `"7 days"`.
+
+    Raises:
+        BadConfig: it is not a duration, or not one above 0 and up to a year.
+    """
+    match = _DURATION.fullmatch(text)
+    unit = match[2].lower() if match else ""
+    one_s = PERIODS_S.get(unit.removesuffix("s") if len(unit) > 3 else unit)
+    if match is None or one_s is None:
+        raise BadConfig(f'"{text}" is not a duration; write it like "10 min" or "7 days".')
+    seconds = float(match[1]) * one_s
+    if not 0.001 <= seconds <= LONGEST_S:
+        raise BadConfig(f'"{text}" is out of range; write more than 0 and at most "365 days".')
+    return int(seconds * 1000)

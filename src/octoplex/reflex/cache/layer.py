@@ -1,0 +1,207 @@
+"""The cache as a layer: who asks the same again gets the same again, for nothing.
+
+    cache = Cache(stock, keyed, views)           as long as the process
+    answerer = cached(inner, cache, rule_of)     the layer; asks of routes without a rule pass by
+
+It stands behind admission, so that a hit is never given to whoever may not ask, and each ask
+counts in the rate limits of requests. A hit is billed nothing and uses no tokens; its trail
+says what it would have cost. What of the body and of the caller must be the same:
+`fingerprint.py`; what is kept: `replay.py`.
+
+A caller says `cache-control: no-store` to be neither given nor kept anything, and `no-cache`
+to be answered anew and have that kept (RFC 9111, 5.2.1).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+
+import msgspec
+
+from octoplex.ledger.rows import Kept
+from octoplex.ledger.stock import Stock
+from octoplex.reflex.cache.fingerprint import Keyed, Rule, fingerprint
+from octoplex.reflex.cache.flight import Flight
+from octoplex.reflex.cache.replay import UNPACKABLE, Replay, Views, pack, unpack
+from octoplex.telemetry.metrics import Gauge, Labels
+from octoplex.wire.answer import Answer, Answerer
+from octoplex.wire.ask import Ask, Attempt
+
+RuleOf = Callable[[Ask], Rule | None]
+OPERATIONS = frozenset({"chat", "embed", "rerank", "moderate", "complete"})
+
+
+class Cache:
+    """What all routes share: what is kept, the flights, the figures since the start."""
+
+    def __init__(self, stock: Stock, keyed: Keyed, views: Views) -> None:
+        self.stock, self.keyed, self.views = stock, keyed, views
+        self.flights: dict[bytes, Flight] = {}
+        self.asked: Counter[tuple[str, str]] = Counter()
+        """By route and result, `hit` or `miss`."""
+        self.saved_nano: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def find(self, key: bytes, rule: Rule) -> Replay | None:
+        """What is kept under a key and may still be given."""
+        stock = self.stock
+        row = stock.near(key) or await stock.find(key)
+        if row is None or row.kept_at_ms + rule.ttl_ms <= stock.now_ms():
+            return None
+        try:
+            return unpack(row.body)
+        except msgspec.MsgspecError:  # written by another version
+            return None
+
+    def launch(self, inner: Answerer, ask: Ask, rule: Rule, key: bytes) -> Flight:
+        """Let an ask go up; what it brings is kept, unless something is purged meanwhile."""
+        purges = self.stock.purges
+
+        def landed(flight: Flight, replay: Replay | None) -> None:
+            if self.flights.get(key) is flight:
+                del self.flights[key]
+            if replay is not None and purges == self.stock.purges:
+                self._keep(key, rule, replay)
+
+        flight = Flight(inner, ask, rule, self.stock.room.row_bytes, landed)
+        self.flights.setdefault(key, flight)
+        self._tasks.add(flight.task)
+        flight.task.add_done_callback(self._tasks.discard)
+        return flight
+
+    def _keep(self, key: bytes, rule: Rule, replay: Replay) -> None:
+        now_ms = self.stock.now_ms()
+        try:
+            body = pack(replay)
+        except UNPACKABLE:
+            return
+        self.stock.keep(Kept(key, rule.route, now_ms, now_ms + rule.ttl_ms, replay.nano, body))
+
+    async def purge(self, route: str | None = None) -> int:
+        """Forget the replies of a route, or all, and share none that is on its way now.
+
+        Raises:
+            StoreFailed: the file could not be written.
+        """
+        self.flights.clear()
+        return await self.stock.purge(route)
+
+    async def stats(self) -> dict[str, object]:
+        """What is kept, and what it was good for since the start; the shape of `cache stats`."""
+        routes = await self.stock.routes()
+        now = self.stock.holding()
+        results = Counter[str]()
+        for (_, result), count in self.asked.items():
+            results[result] += count
+        return {
+            "hits": results["hit"],
+            "misses": results["miss"],
+            "saved_nano": self.saved_nano.total(),
+            "dropped": now.dropped,
+            "memory": {"entries": now.memory_entries, "bytes": now.memory_bytes},
+            "disk": {"entries": now.disk_entries, "bytes": now.disk_bytes},
+            "models": [{"model": r, "entries": n, "bytes": b} for r, n, b in routes],
+        }
+
+    async def close(self) -> None:
+        """End what is still on its way, then write what waits."""
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel("stopped")
+        if tasks:
+            await asyncio.wait(tasks)
+        try:
+            await asyncio.to_thread(self.stock.close)
+        except RuntimeError:  # the interpreter is ending and gives no more work to threads
+            self.stock.close()
+
+    def gauges(self) -> list[Gauge]:
+        """The figures for `/metrics`."""
+
+        def held(memory: str, disk: str) -> Iterable[tuple[Labels, float]]:
+            now = self.stock.holding()
+            return [(("memory",), getattr(now, memory)), (("disk",), getattr(now, disk))]
+
+        return [
+            Gauge(
+                "octoplex_cache_requests_total",
+                "Requests of routes with a cache.",
+                ("route", "result"),
+                lambda: list(self.asked.items()),
+                "counter",
+            ),
+            Gauge(
+                "octoplex_cache_saved_nano_total",
+                "Nano-dollars that hits would have cost.",
+                ("route",),
+                lambda: [((route,), nano) for route, nano in self.saved_nano.items()],
+                "counter",
+            ),
+            Gauge(
+                "octoplex_cache_entries",
+                "Replies that are kept.",
+                ("place",),
+                lambda: held("memory_entries", "disk_entries"),
+            ),
+            Gauge(
+                "octoplex_cache_bytes",
+                "Bytes of replies that are kept.",
+                ("place",),
+                lambda: held("memory_bytes", "disk_bytes"),
+            ),
+        ]
+
+
+def cached(inner: Answerer, cache: Cache, rule_of: RuleOf | None) -> Answerer:
+    """Give again what was given to the same ask, and let one of those at the same time go up.
+
+    Without any rule there is no layer.
+    """
+    if rule_of is None:
+        return inner
+
+    def answer(ask: Ask) -> Awaitable[Answer]:
+        rule = rule_of(ask) if ask.op in OPERATIONS else None
+        return inner(ask) if rule is None else _answer(inner, cache, ask, rule)
+
+    return answer
+
+
+async def _answer(inner: Answerer, cache: Cache, ask: Ask, rule: Rule) -> Answer:
+    wishes = _wishes(ask)
+    key = None if "no-store" in wishes else fingerprint(ask, rule, cache.keyed)
+    if key is None:
+        return await inner(ask)
+    if "no-cache" not in wishes:
+        since_at = asyncio.get_running_loop().time()
+        replay = await cache.find(key, rule)
+        flight = None if replay else cache.flights.get(key)
+        if flight is not None:
+            replay = await flight.follow(ask.deadline_at)
+        if replay is not None:
+            _told(cache, ask, rule, replay, asyncio.get_running_loop().time() - since_at)
+            return replay.answer(ask, rule, cache.views)
+    ask.trail.cache = "miss"
+    cache.asked[rule.route, "miss"] += 1
+    return await cache.launch(inner, ask, rule, key).lead()
+
+
+def _told(cache: Cache, ask: Ask, rule: Rule, replay: Replay, waited_s: float) -> None:
+    """Write a hit down where headers and record are made from."""
+    trail = ask.trail
+    trail.cache, trail.route, trail.why = "hit", rule.route, "cache"
+    trail.saved_nano = replay.nano
+    trail.dropped.extend(replay.dropped)
+    trail.added.extend(replay.added)
+    row = Attempt(replay.target, outcome="cache", status=200, duration_s=waited_s)
+    trail.attempts.append(row)
+    cache.asked[rule.route, "hit"] += 1
+    cache.saved_nano[rule.route] += replay.nano
+
+
+def _wishes(ask: Ask) -> frozenset[str]:
+    """The directives of the caller's `cache-control`."""
+    said = ask.headers.get("cache-control")
+    if said is None:
+        return frozenset()
+    return frozenset(piece.strip().lower() for piece in said.split(","))
