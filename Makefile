@@ -34,6 +34,10 @@ bench: ## measure against a bare Go proxy, LiteLLM and Portkey (minutes)
 	@tools/setup dev
 	@$(VENV)/python -m bench $(ARGS)
 
+bench-guard: ## what the guard finds in the JSONL files of a folder (DIR=...), and what it costs
+	@tools/setup dev
+	@$(VENV)/python -m bench.guard $(DIR)
+
 prices: ## compile the price list from genai-prices
 	@tools/setup dev
 	@$(VENV)/python -m octoplex.catalog.compile_prices
@@ -46,4 +50,4 @@ lock: ## resolve dependencies again into requirements/*.txt
 	@tools/setup dev
 	@tools/lock
 
-.PHONY: help setup serve test test-clients fuzz check bench prices schema lock
+.PHONY: help setup serve test test-clients fuzz check bench bench-guard prices schema lock

@@ -1,0 +1,1 @@
+"""The guard: what may not pass, in a request or its reply, is found and replaced, or refused."""

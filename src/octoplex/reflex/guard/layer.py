@@ -1,0 +1,215 @@
+"""The guard as a layer: what may not pass, in a request or its reply, does not.
+
+    answerer = guarded(inner, ruling_of)
+
+A request is changed before anybody below sees it: routing, cache and provider. A whole reply is
+changed in its bytes. A stream that may have to be changed is read, and written again from its
+events; where its findings are only flagged it passes as it came.
+
+Not looked at: media, embeddings, and the streams of operations that nobody here reads, which are
+refused where a reply would have to be changed.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+from msgspec.structs import replace
+
+from octoplex.reflex.guard.body import SEPARATOR, glance
+from octoplex.reflex.guard.ruling import Ruling, Verdict, sane
+from octoplex.reflex.guard.stream import Flows
+from octoplex.wire.answer import Answer, Answerer, Ended, Frame, Outcome, Whole
+from octoplex.wire.ask import Ask, Call, Single
+from octoplex.wire.error import Blocked, GatewayError, InvalidCall
+from octoplex.wire.event import Block, Refusal, Reply, Text, Thinking, ToolUse
+
+RulingOf = Callable[[Ask], Ruling | None]
+MUCH = 100_000
+"""Bytes from which a request is looked through beside the event loop: it takes a millisecond."""
+UNREAD = frozenset({"complete", "pass"})
+"""Operations whose streams nobody here reads."""
+NO_TEXT = frozenset({"embed", "count_tokens"})
+"""Operations whose replies hold none."""
+NAMES = frozenset({"model", "models"})
+SYSTEM = frozenset({"system", "instructions", "systemInstruction", "system_instruction"})
+TURNS = frozenset({"messages", "input", "contents"})
+SYSTEM_ROLES = frozenset({"system", "developer"})
+
+
+class _Turn(msgspec.Struct):
+    role: str | None = None
+
+
+_turns = msgspec.json.Decoder(list[Raw]).decode
+_turn = msgspec.json.Decoder(_Turn).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def guarded(inner: Answerer, ruling_of: RulingOf) -> Answerer:
+    """Keep from the inner Answerer, and from its caller, what the ruling of an ask forbids.
+
+    Raises (the answerer):
+        Blocked: the request, or the whole reply, holds what is blocked.
+    """
+
+    async def guard(ask: Ask) -> Answer:
+        ruling = ruling_of(ask)
+        if ruling is None:
+            return await inner(ask)
+        verdict = Verdict(ruling)
+        ask.trail.findings = verdict.counts
+        if len(ask.raw) < MUCH:
+            safe = _asked(ask, verdict)
+        else:
+            safe = await asyncio.to_thread(_asked, ask, verdict)
+        answer = await inner(safe)
+        if ask.op in NO_TEXT or (ruling.replied is None and not verdict.vault):
+            return answer
+        return _answered(ask, answer, verdict)
+
+    return guard
+
+
+def _asked(ask: Ask, verdict: Verdict) -> Ask:
+    """The ask without what may not pass; the same object where nothing was found."""
+    if isinstance(ask, Call | Single):
+        fields = {name: raw for name, raw in ask.fields.items() if name not in NAMES}
+        seen = SEPARATOR.join([glance(bytes(raw)) for raw in fields.values()])
+        if not verdict.ruling.asked.find(sane(seen.decode("utf-8", "replace"))):
+            return ask
+        changed = {name: _member(name, bytes(raw), verdict) for name, raw in fields.items()}
+        verdict.check("this request")
+        return _with(ask, {**ask.fields, **changed})
+    if ask.raw.lstrip()[:1] not in (b"{", b"["):
+        return ask
+    body = verdict.asked(ask.raw)
+    verdict.check("this request")
+    return replace(ask, raw=body)
+
+
+def _member(name: str, raw: bytes, verdict: Verdict) -> Raw:
+    if name in TURNS and raw.lstrip()[:1] == b"[":
+        turns = [bytes(turn) for turn in _turns(raw)]
+        made = [verdict.asked(turn, system=_is_system(turn)) for turn in turns]
+        return Raw(raw) if made == turns else Raw(b"[" + b",".join(made) + b"]")
+    return Raw(verdict.asked(raw, system=name in SYSTEM))
+
+
+def _is_system(turn: bytes) -> bool:
+    try:
+        return _turn(turn).role in SYSTEM_ROLES
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
+def _with(ask: Call | Single, fields: Mapping[str, Raw]) -> Ask:
+    new: dict[str, Any] = {"fields": dict(fields), "raw": _encode(fields)}
+    if isinstance(ask, Call):
+        new |= {"_chat": None, "_worst": None}
+    return replace(ask, **new)
+
+
+def _answered(ask: Ask, answer: Answer, verdict: Verdict) -> Answer:
+    """The answer without what may not pass.
+
+    Raises:
+        Blocked: it holds what is blocked.
+        InvalidCall: it is a stream that cannot be changed, and may have to be.
+    """
+    ruling = verdict.ruling
+    if answer.body is None:
+        if ask.op not in UNREAD:
+            return Watched(answer, verdict)
+        if not ruling.alters_replies and not verdict.vault:
+            return answer
+        answer.close("cut")
+        raise InvalidCall(
+            "The guard of this model changes replies, and cannot do so in a stream of this "
+            "operation; ask without `stream`.",
+            param="stream",
+        )
+    assert isinstance(answer, Whole)
+    if answer.decode is not None and answer.dialect != ask.face:  # it will be written anew
+        reply = _reply(answer.reply(), verdict)
+        verdict.check("this reply")
+        return Whole(answer.head, "", b"", answer.usage, lambda _: reply)
+    body = verdict.replied(answer.body)
+    verdict.check("this reply")
+    if body is answer.body:
+        return answer
+    return Whole(answer.head, answer.dialect, body, answer.usage, answer.decode)
+
+
+def _reply(reply: Reply, verdict: Verdict) -> Reply:
+    blocks: list[Block] = []
+    for block in reply.blocks:
+        if isinstance(block, ToolUse):
+            arguments = verdict.replied(block.arguments.encode()).decode()
+            blocks.append(replace(block, arguments=arguments))
+        else:
+            blocks.append(replace(block, text=_text(block, verdict)))
+    return replace(reply, blocks=tuple(blocks))
+
+
+def _text(block: Text | Refusal | Thinking, verdict: Verdict) -> str:
+    return str(msgspec.json.decode(verdict.replied(_encode(block.text))))
+
+
+class Watched:
+    """A stream that is looked through, and changed where the ruling says so."""
+
+    __slots__ = ("_alters", "_broke", "_flows", "_inner", "_verdict", "body", "dialect", "head")
+
+    def __init__(self, inner: Answer, verdict: Verdict) -> None:
+        self._inner, self._verdict, self._flows = inner, verdict, Flows(verdict)
+        self._alters = verdict.ruling.alters_replies or bool(verdict.vault)
+        self._broke: GatewayError | None = None
+        self.head = inner.head
+        self.body: bytes | None = None
+        self.dialect = "" if self._alters else inner.dialect
+
+    def reply(self) -> Reply:
+        """A stream has no whole body."""
+        return self._inner.reply()
+
+    def __aiter__(self) -> "Watched":
+        return self
+
+    async def __anext__(self) -> Frame:
+        """The next frame of what may be given.
+
+        Raises:
+            Blocked: it came to something that is blocked.
+        """
+        while self._broke is None:
+            try:
+                frame = await self._inner.__anext__()
+            except GatewayError as error:
+                self._broke = error  # after what came before it
+                events = self._flows.end()
+            else:
+                events = self._flows.feed(frame.events())
+                if not self._alters:
+                    return frame
+            self._check()
+            if events and self._alters:
+                return Frame(None, events=events)
+        raise self._broke
+
+    def _check(self) -> None:
+        try:
+            self._verdict.check("this reply")
+        except Blocked:
+            self.close("cut")
+            raise
+
+    def close(self, outcome: Outcome = "left") -> None:
+        """Stop caring."""
+        self._inner.close(outcome)
+
+    def on_end(self, told: Ended) -> None:
+        """Be told how it ended."""
+        self._inner.on_end(told)

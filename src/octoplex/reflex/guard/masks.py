@@ -1,0 +1,91 @@
+"""What stands in the place of a finding.
+
+    vault = Vault()                          one per ask
+    mask("token", finding, "ana@acme.io", vault)     -> "[EMAIL_1]"
+    vault.restored("write to [EMAIL_1]")             -> "write to ana@acme.io"
+
+The same text gets the same token within an ask, in the order of first occurrence: the next turn
+of a conversation, whose history holds the original again, reads the same to the provider and
+its prompt cache. A vault lives as long as its ask and is never written down.
+"""
+
+import re
+from collections.abc import Callable
+from json import dumps
+
+from octoplex.reflex.guard.config import Action
+from octoplex.reflex.guard.finding import Finding
+
+Hash = Callable[[bytes], bytes]
+LONGEST_TOKEN = 48
+SHOWN = 4
+_TOKEN = re.compile(r"\[[A-Z][A-Z0-9_]{0,31}_[0-9]{1,9}\]")
+_BEGUN = re.compile(r"\[(?:[A-Z][A-Z0-9_]{0,46})?\Z")
+
+
+class Vault:
+    """The tokens of one ask."""
+
+    __slots__ = ("_counts", "_originals", "_tokens")
+
+    def __init__(self) -> None:
+        self._tokens: dict[tuple[str, str], str] = {}
+        self._originals: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._originals)
+
+    def token(self, type_: str, text: str) -> str:
+        """The token that stands for a text."""
+        found = self._tokens.get((type_, text))
+        if found is None:
+            count = self._counts[type_] = self._counts.get(type_, 0) + 1
+            found = f"[{type_.upper()[:32]}_{count}]"
+            self._tokens[(type_, text)] = found
+            self._originals[found] = text
+        return found
+
+    def restored(self, text: str, *, json: bool = False) -> str:
+        """The text with the originals in the place of this ask's tokens, `json`: escaped."""
+        if "[" not in text:
+            return text
+
+        def original(match: re.Match[str]) -> str:
+            found = self._originals.get(match[0], match[0])
+            return dumps(found, ensure_ascii=False)[1:-1] if json else found
+
+        return _TOKEN.sub(original, text)
+
+
+def token_begins(text: str) -> int:
+    """Where the end of the text may be the beginning of a token; its length when nowhere."""
+    match = _BEGUN.search(text, max(0, len(text) - LONGEST_TOKEN))
+    return match.start() if match else len(text)
+
+
+def mask(action: Action, finding: Finding, text: str, vault: Vault, keyed: Hash) -> str:
+    """What takes the place of `text`, which a finding covers."""
+    tag = finding.type.upper()
+    match action:
+        case "token":
+            return vault.token(finding.type, text)
+        case "hash":
+            return f"[{tag}:{keyed(text.encode('utf-8', 'surrogatepass')).hex()[:16]}]"
+        case "partial":
+            return partial(finding, text)
+    return f"[{tag}]"
+
+
+def partial(finding: Finding, text: str) -> str:
+    """The text with stars for all but its end; of an address, all but its domain.
+
+    A secret shows nothing, and neither does what is too short to hide.
+    """
+    if finding.kind == "secret" or len(text) < 3 * SHOWN:
+        return "*" * min(len(text), 8)
+    if finding.type == "email":
+        name, _, domain = text.rpartition("@")
+        return f"{name[:1]}***@{domain}"
+    hidden, shown = text[:-SHOWN], text[-SHOWN:]
+    return "".join("*" if char.isalnum() else char for char in hidden) + shown

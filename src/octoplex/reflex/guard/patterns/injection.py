@@ -1,0 +1,10 @@
+"""Prompt injection: text that speaks to the model in place of the one who may.
+
+Not promised: that injection is recognised by its words. What arrives as data must be treated as
+data; this finds the ready-made attacks.
+"""
+
+from octoplex.reflex.guard.patterns.carrying import CARRYING
+from octoplex.reflex.guard.patterns.overruling import OVERRULING
+
+INJECTION = (*OVERRULING, *CARRYING)

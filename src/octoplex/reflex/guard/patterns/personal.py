@@ -1,0 +1,361 @@
+"""Personal data: mail, telephone, money, network, birth and papers.
+
+What has a checksum is known by it. What has only a common shape counts only where a word to
+its left says what it is. Where both hold, there are two patterns.
+"""
+
+import re
+
+from octoplex.reflex.guard import checks, phones
+from octoplex.reflex.guard.checks import compact, digits
+from octoplex.reflex.guard.finding import Check, Pattern
+
+
+def personal(name: str, regex: str, **more: object) -> Pattern:
+    """A pattern of kind pii."""
+    return Pattern(kind="pii", type=name, regex=regex, **more)  # type: ignore[arg-type]
+
+
+def numeric(test: object, score: float = 0.9) -> Check:
+    """The digits must pass."""
+    return lambda value, left: score if test(digits(value)) else 0  # type: ignore[operator]
+
+
+def coded(test: object, score: float = 0.9) -> Check:
+    """Letters and digits, in upper case, must pass."""
+    return lambda value, left: score if test(compact(value)) else 0  # type: ignore[operator]
+
+
+_FILES = frozenset(
+    [
+        "png",
+        "jpg",
+        "jpeg",
+        "gif",
+        "svg",
+        "webp",
+        "bmp",
+        "ico",
+        "css",
+        "scss",
+        "js",
+        "ts",
+        "jsx",
+        "tsx",
+        "py",
+        "rb",
+        "go",
+        "rs",
+        "java",
+        "kt",
+        "md",
+        "txt",
+        "html",
+        "htm",
+        "json",
+        "yaml",
+        "yml",
+        "toml",
+        "xml",
+        "lock",
+        "sh",
+        "min",
+        "map",
+        "local",
+        "localhost",
+        "internal",
+    ]
+)
+_USERINFO = re.compile(r"://[^\s/@]*$")
+
+
+def _email(value: str, left: str) -> float:
+    """An address, not the head of a URL, a git remote, or a file such as logo@2x.png."""
+    local, _, host = value.rpartition("@")
+    top = host.rpartition(".")[2].lower()
+    wrong = ".." in value or local.startswith(".") or local.endswith(".") or "-." in host
+    if wrong or ".-" in host or top in _FILES or local == "git" or _USERINFO.search(left):
+        return 0
+    return 0.95
+
+
+_VERSION = re.compile(
+    r"(?i)(?:\b(?:v|ver|version|release|build|firmware|rv|kernel|sdk|revision|section|chapter)"
+    r"\.?[ :=]{0,3}|[a-z]/|[=<>~^]=\s?|(?:oid|identifier)\W{0,3}|[a-z0-9]@)[\"']?$"
+)
+
+
+_HOST = re.compile(
+    r"(?i)\b(?:ip|ipv4|addr(?:ess)?|host|server|from|client|peer|ping|ssh|at)\W[^\n]{0,24}$|://$"
+)
+"""What tells an address of low numbers from a section, a version or an object identifier."""
+
+
+def _ip(value: str, left: str) -> float:
+    """An address, not a version."""
+    if _VERSION.search(left[-24:]):
+        return 0
+    low = all(int(part) < 50 for part in value.split(".")) and not value.startswith("10.")
+    return 0 if low and not _HOST.search(left[-40:]) else checks.ip(value)
+
+
+def _ip6(value: str, left: str) -> float:
+    return checks.ip(value)
+
+
+def _vin(value: str, left: str) -> float:
+    return 0.9 if checks.vin(value) else 0
+
+
+def _vin_elsewhere(value: str, left: str) -> float:
+    """Outside North America the ninth character is free."""
+    mixed = not value.isdigit() and not value.isalpha()
+    return 0.8 if mixed and value[0] not in "12345" and not checks.repeats(value) else 0
+
+
+def _enough(least: int) -> Check:
+    return lambda value, left: 0.85 if len(digits(value)) >= least else 0
+
+
+def _born(value: str, left: str) -> float:
+    return 0.9 if checks.birthday(value) else 0
+
+
+def _solana(value: str, left: str) -> float:
+    return (
+        0.8
+        if re.search(r"\d", value) and re.search(r"[A-Z]", value) and len(set(value)) > 15
+        else 0
+    )
+
+
+def _address(value: str, left: str) -> float:
+    """Of Ethereum, in a case that is no checksum."""
+    return 0.7 if len(set(value.lower())) > 8 else 0
+
+
+_B58 = "[1-9A-HJ-NP-Za-km-z]"
+_SIDES = ".-_"
+_PHONE_WORD = (
+    r"\b(?:my (?:new |old |work )?number|tele?(?:phone)?|phone|ph|mobile?|mob|cell(?:phone|ular)?|"
+    r"fax|whats ?app|signal|sms|text|"
+    r"call(?:ed|ing|s)?|dial|ring|reach|contact|hotline|landline|handy|rufnummer|anrufen|"
+    r"telefon\w{0,8}|telef?|tlf|movil|celular|portable|gsm|appele[rz]|joindre|llama\w{0,3}|"
+    r"chiama\w{0,3}|cellulare|numero|nummer|bellen|ligue|puhelin|komorka|zadzwon)\b"
+    r"|телефон|тел\.|номер|手机|电话|電話|携帯|微信|전화|휴대폰|هاتف"
+)
+_MONTH = (
+    "(?i:jan|ene|gen|feb|fev|mar|maer|apr|avr|abr|may|mai|mag|maj|jun|juin|giu|jul|juil|lug|aug|"
+    "ago|"
+    "aou|sep|set|oct|okt|ott|out|nov|dec|dez|dic|des)[a-z]{0,7}"
+)
+_DAY = (
+    r"\b(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2} \d{1,2} \d{4}"
+    rf"|\d{{1,2}}(?:st|nd|rd|th|\.|er)?(?: of| de)? ?-?{_MONTH}\.?,?(?: de| del)?[ -]\d{{2,4}}"
+    rf"|{_MONTH}\.? \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}|\d{{4}}年\d{{1,2}}月\d{{1,2}})"
+)
+_BIRTH_WORD = (
+    r"\bdob\b|d\.o\.b|\bbirth|\bborn\b|birthday|geb\.|geboren|geburt|naissance|\bnee? (?:le|en|"
+    r"a)\b|"
+    r"\bne\(e\)|nacid[oa]|nacimiento|nat[oa] (?:il|a|nel)|nascita|nascimento|nascid[oa]|urodz|"
+    r"fodt|fodd|fodels|syntyn|geboorte|narozen|szulet|dogum|生年月日|出生|生日|생년월일|рожд|родил"
+)
+
+PERSONAL = (
+    personal(
+        "email",
+        r"[A-Za-z0-9_%+'.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,150}[A-Za-z0-9])?\.[A-Za-z]{2,24}",
+        not_before="@",
+        after=r"[A-Za-z0-9_@]|-\w|\.[A-Za-z0-9]|:[A-Za-z~/]",
+        check=_email,
+    ),
+    personal(
+        "phone",
+        r"(?:\+|\b00 ?)\(?[1-9]\d{0,2}\)?(?:[ .\-/]{0,2}\(?\d{1,5}\)?){2,7}"
+        r"(?:,? ?(?:x|ext\.?) ?\d{1,5})?",
+        not_before="+.-_0123456789" + "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        after=r"\d|[.-]\d|[A-Za-z_]",
+        trim=phones.international,
+        score=0.95,
+    ),
+    personal(
+        "phone",
+        r"(?:\b1[ .-])?(?:\([2-9]\d{2}\) ?|\b[2-9]\d{2}[ .-])\d{3}[ .-]\d{4}"
+        r"(?:,? ?(?:x|ext\.?|extension) ?\d{1,5})?",
+        not_before="+./-_0123456789",
+        after=r"\d|[ .-]\d|[A-Za-z_]",
+        trim=phones.american,
+        score=0.85,
+    ),
+    personal(
+        "phone",
+        r"(?:\(0\d{1,5}\)|\b0\d{1,5})(?:[ .\-/]{1,2}\d{2,8}){1,5}",
+        not_before="+.-_/:0123456789",
+        after=r"\d|[.:-]\d|[A-Za-z_]",
+        trim=phones.trunk,
+        score=0.85,
+    ),
+    personal(
+        "phone",
+        r"(?:\(\d{2,5}\) ?\d{3,5}[ -]\d{3,5}|\b[6-9]\d{4} \d{5}|\b1[3-9]\d[ -]\d{4}[ -]\d{4})",
+        not_before="+./-_0123456789",
+        after=r"\d|[.-]\d|[A-Za-z_]",
+        trim=phones.grouped,
+        score=0.75,
+    ),
+    personal(
+        "phone",
+        r"(?:\+|\b)\(?\d(?:[ .\-/()]{0,2}\d){6,14}(?:,? ?(?:x|ext\.?|extension) ?\d{1,5})?",
+        not_before="+._0123456789",
+        after=r"\d|[.-]\d|[A-Za-z_]",
+        near=_PHONE_WORD,
+        reach=24,
+        trim=phones.named,
+        score=0.8,
+    ),
+    personal(
+        "credit_card",
+        r"\b(?:\d{12,19}|\d{4}(?:[ .-]\d{4}){2}[ .-]\d{1,7}(?:[ .-]\d{1,3})?|"
+        r"\d{4}[ .-]\d{6}[ .-]\d{4,5})\b",
+        not_before=".",
+        after=r"[.-]?\d|_",
+        trim=checks.card_length,
+        score=0.95,
+    ),
+    personal(
+        "iban",
+        r"(?i:\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30})",
+        trim=checks.iban_length,
+        after=r"[A-Za-z0-9]",
+        score=0.98,
+    ),
+    personal(
+        "ssn",
+        r"\b\d{3}-\d{2}-\d{4}\b",
+        not_before=_SIDES,
+        after=r"[-_.]\w",
+        check=numeric(checks.ssn),
+    ),
+    personal(
+        "ssn",
+        r"\b\d{3}[ .]?\d{2}[ .]?\d{4}\b",
+        not_before=_SIDES,
+        after=r"[-_.]\w",
+        near=r"\bssn\b|social.?security|\bsoc\.? ?sec|\bss ?(?:#|no\b|number)",
+        check=numeric(checks.ssn),
+    ),
+    personal(
+        "itin",
+        r"\b9\d{2}-\d{2}-\d{4}\b",
+        not_before=_SIDES,
+        after=r"[-_.]\w",
+        check=numeric(checks.itin),
+    ),
+    personal(
+        "itin",
+        r"\b9\d{2} ?\d{2} ?\d{4}\b",
+        not_before=_SIDES,
+        near=r"\bitin\b|taxpayer",
+        check=numeric(checks.itin),
+    ),
+    personal(
+        "routing_number",
+        r"\b\d{9}\b",
+        not_before=_SIDES,
+        after=r"[-_.]\w",
+        near=r"routing|\baba\b|\brtn\b|transit|\bach\b|\bwire\b",
+        check=numeric(checks.aba),
+    ),
+    personal(
+        "ip",
+        r"\b(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\b",
+        not_before=_SIDES,
+        after=r"\.?\d|[-_][A-Za-z0-9]|/\d{1,2}",
+        check=_ip,
+    ),
+    personal(
+        "ip",
+        r"(?:\b[0-9A-Fa-f]{1,4}|:)(?::[0-9A-Fa-f]{0,4}){2,7}",
+        not_before=":._-",
+        after=r"[:\w]|/\d{1,3}",
+        check=_ip6,
+    ),
+    personal(
+        "mac",
+        r"\b(?:(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}|"
+        r"[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})\b",
+        not_before=":._-",
+        after=r"[:._-]\w",
+        check=lambda value, left: 0.9 if checks.mac(value) else 0,
+    ),
+    personal(
+        "crypto_address",
+        rf"\b[123LMDTXAtmn]{_B58}{{25,34}}\b",
+        check=lambda value, left: 0.98 if checks.base58check(value) else 0,
+    ),
+    personal(
+        "crypto_address",
+        rf"\br{_B58}{{24,34}}\b",
+        check=lambda value, left: 0.98 if checks.ripple(value) else 0,
+    ),
+    personal(
+        "crypto_address",
+        r"(?i:\b(?:bc|tb|ltc|addr)1[02-9ac-hj-np-z]{11,100})\b",
+        check=lambda value, left: 0.98 if checks.bech32(value) else 0,
+    ),
+    personal(
+        "crypto_address",
+        r"\b0x[0-9a-fA-F]{40}\b",
+        check=lambda value, left: 0.95 if checks.ethereum(value) else 0,
+    ),
+    personal(
+        "crypto_address",
+        r"\b0x[0-9a-fA-F]{40}\b",
+        near=r"\beth\b|ethereum|wallet|\berc.?20|\bdonat|metamask|crypto|\bbsc\b|polygon",
+        check=_address,
+    ),
+    personal("crypto_address", rf"\b(?:[48][0-9AB]{_B58}{{93}}|bitcoincash:[qp][a-z0-9]{{41}})\b"),
+    personal(
+        "crypto_address",
+        rf"\b{_B58}{{32,44}}\b",
+        near=r"solana|\bsol\b|phantom",
+        check=_solana,
+    ),
+    personal(
+        "passport",
+        r"\b(?:[A-Z]{1,3}[ -]?\d{5,9}[A-Z]?|\d{7,9}|[A-Z0-9]{9}|\d{2} ?\d{2} \d{6})\b",
+        near=r"passport|reisepass|passeport|pasaporte|passaporto|paspoort|paszport|pasaport|"
+        r"pass-?(?:nr|nummer)|护照|護照|パスポート|旅券|여권|паспорт",
+        after=r"[-_]\w",
+        check=_enough(5),
+    ),
+    personal("vin", r"\b[A-HJ-NPR-Z0-9]{17}\b", not_before="-_", after=r"[-_]\w", check=_vin),
+    personal(
+        "vin",
+        r"\b[A-HJ-NPR-Z0-9]{17}\b",
+        near=r"\bvin\b|chassis|vehicle id|fahrgestell|fin\b|bastidor|telaio",
+        check=_vin_elsewhere,
+    ),
+    personal("date_of_birth", _DAY, near=_BIRTH_WORD, after=r"\d|[-/.]\d", check=_born),
+    personal(
+        "nhs_number",
+        r"\b\d{3}[ -]?\d{3}[ -]?\d{4}\b",
+        near=r"\bnhs\b|national health|patient (?:no|number|id)|health (?:number|no)",
+        after=r"[-_.]\w",
+        check=numeric(checks.nhs, 0.97),
+    ),
+    personal(
+        "driver_license",
+        r"\b(?:[A-Z]{1,5}[ -]?)?\d[A-Z0-9]{0,18}(?:[ -][A-Z0-9]{0,6}\d[A-Z0-9]{0,6}){0,4}\b",
+        near=r"driv\w{2,4}'?s?'? ?licen[cs]e|licen[cs]e (?:number|no\b|num|#)|\bdl ?(?:number|"
+        r"no\b|num|#|:)|"
+        r"fuhrerschein|permis de conduire|(?:licencia|carnet|permiso) de conduc|patente di guida|"
+        r"rijbewijs|prawo jazdy|carta de conducao|\bcnh\b|korkort|ajokortti|运转|驾驶证|驾照|免許",
+        check=_enough(5),
+    ),
+    personal(
+        "driver_license",
+        r"\b[A-Z9]{5}\d[0156]\d[0-3]\d\d[A-Z9]{2}[A-Z0-9]\d?[A-Z]{2}\b",
+        score=0.85,
+    ),
+)

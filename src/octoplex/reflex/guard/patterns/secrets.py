@@ -1,0 +1,281 @@
+"""Secrets: keys by the prefixes that vendors give them, and values that are assigned to one.
+
+A value counts only if it looks made by chance: placeholders, references to the environment,
+names, hashes of git and UUIDs are none. Prefixes are those of the vendors' documentation and
+of the lists of secret scanning (docs.github.com/code-security/secret-scanning).
+"""
+
+import binascii
+import re
+
+from octoplex.reflex.guard.checks import entropy
+from octoplex.reflex.guard.finding import Check, Pattern
+
+_PLACEHOLDER = re.compile(
+    r"(?i)x{4}|\*{3}|\.{3}|y?our[-_ ]|my[-_]?(?:api|secret|pass|token|key)|change[-_]?me|"
+    r"placeholder|"
+    r"redacted|dummy|insert|replace|<|^\$|\$\{|\{\{|%\(|0{6}|abcdefgh|todo|^(?:none|null|true|"
+    r"false)$"
+)
+_NAME = re.compile(
+    r"[A-Za-z_][A-Za-z_-]*\d{0,2}(?:\.[A-Za-z_]\w*)*(?:\(.*)?|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+"
+)
+_HASH = re.compile(
+    r"(?:[0-9a-f]{40}|[0-9A-F]{40}|(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))"
+)
+_WEAK = frozenset(
+    [
+        "password",
+        "passwd",
+        "pass",
+        "pwd",
+        "secret",
+        "root",
+        "admin",
+        "user",
+        "username",
+        "guest",
+        "test",
+        "example",
+        "postgres",
+        "mysql",
+        "mongo",
+        "redis",
+        "default",
+        "token",
+        "apikey",
+        "key",
+        "foo",
+        "bar",
+        "baz",
+        "letmein",
+    ]
+)
+
+
+def _key(value: str, left: str) -> float:
+    """Behind a vendor's prefix: varied, and no placeholder."""
+    return 0 if len(set(value)) < 9 or _PLACEHOLDER.search(value) else 0.98
+
+
+_OTHER = re.compile(
+    r"(?i)(?:type|name|ur[il]|path|file|field|header|len|length|count|limit|_id|env|var|arn|"
+    r"endpoint|regex|pattern|"
+    r"format|hash|class|prefix|suffix|version|scope|algorithm|alg|max|min|expir\w*|ttl|at|index|"
+    r"kind|label)"
+    r"[\"'`]?\s*(?:=>|:=|==?|:|is|is set to)\s*[\"'`]?$"
+)
+"""What belongs to a secret and is none: `token_type = `."""
+
+
+def _made(least: int, bits: float) -> Check:
+    """Letters and digits of so many characters and bits each, by no pattern known as harmless."""
+
+    def check(value: str, left: str) -> float:
+        mixed = re.search(r"\d", value) and re.search(r"[A-Za-z]", value)
+        if not mixed or len(value) < least or entropy(value) < bits or _PLACEHOLDER.search(value):
+            return 0
+        if not left.endswith(("'", '"', "`")) and len(re.findall(r"\d", value)) < 2:
+            return 0
+        if _OTHER.search(left) or value.startswith(("urn:", "/", "./", "arn:")) or "://" in value:
+            return 0
+        return 0 if _HASH.fullmatch(value) or _NAME.fullmatch(value) else 0.85
+
+    return check
+
+
+def _password(value: str, left: str) -> float:
+    """A letter and something else than letters; a name or a path is none."""
+    if (
+        _OTHER.search(left)
+        or value.lower() in _WEAK
+        or _PLACEHOLDER.search(value)
+        or _HASH.fullmatch(value)
+    ):
+        return 0
+    odd = re.search(r"[^A-Za-z_.\-/]", value) and re.search(r"[A-Za-z]", value)
+    if not odd or entropy(value) < 2.2 or re.match(r"[/~]|\w+\(|https?:", value):
+        return 0
+    if re.fullmatch(r"[a-z_]+(?:\.[a-z_]+)*\d?", value) and not re.search(r"\d", value):
+        return 0
+    return 0.8
+
+
+_CREDENTIALS = re.compile(r"://([^:@/\s]*):([^@\s]+)@")
+
+
+def _url(value: str, left: str) -> float:
+    """A password stands in it, and is none that documentation uses."""
+    found = _CREDENTIALS.search(value)
+    if found is None:
+        return 0
+    secret = found[2]
+    weak = secret.lower() in _WEAK or secret == found[1] or _PLACEHOLDER.search(secret)
+    return 0 if weak or secret.startswith(("$", "{", "%", "[")) else 0.95
+
+
+def _jwt(value: str, left: str) -> float:
+    """A JOSE header: JSON whose first member is one of RFC 7515's."""
+    head = binascii.a2b_base64(value.translate(str.maketrans("-_", "+/"))[:20])
+    return (
+        0.99
+        if re.match(rb'\{\s*"(?:alg|typ|kid|cty|enc|x5t|x5u|x5c|jku|jwk|zip|crit)"', head)
+        else 0
+    )
+
+
+def _basic(value: str, left: str) -> float:
+    """`name:password` in base64."""
+    try:
+        return 0.9 if re.fullmatch(rb"[ -~]+:[ -~]+", binascii.a2b_base64(value)) else 0
+    except binascii.Error:
+        return 0
+
+
+def _aws(value: str, left: str) -> float:
+    mixed = re.search(r"\d", value) and re.search(r"[a-z]", value) and re.search(r"[A-Z]", value)
+    return 0.95 if mixed and entropy(value) > 4.2 else 0
+
+
+def _secret(name: str, regex: str, check: Check = _key, **more: object) -> Pattern:
+    return Pattern(kind="secret", type=name, regex=regex, check=check, **more)  # type: ignore[arg-type]
+
+
+def _prefixed(name: str, prefix: str, alphabet: str, least: int, most: int = 200) -> Pattern:
+    """A vendor's prefix and so many characters of an alphabet."""
+    return _secret(
+        name,
+        rf"\b(?:{prefix})[{alphabet}]{{{least},{most}}}",
+        after=f"[{alphabet}]",
+        not_before="-_",
+    )
+
+
+_WORD = "A-Za-z0-9"
+_URL = "A-Za-z0-9_-"
+_SEP = r"""["'`]?\s{0,3}(?:=>|:=|==?|:|\bis\b(?: set to)?)\s{0,3}"""
+_PASS = (
+    r"(?i:pass ?words?|passwd|pwd|passphrase|passwort|kennwort|contrasena|mot de passe|senha|"
+    r"пароль|密码)"
+)
+_TOKEN = (
+    r"(?i:(?:api|access|secret|auth|private|encryption|signing|account|service|subscription|shared|"
+    r"master|session|webhook|client|app)[-_ ]?(?:key|secret|token)s?|apikey|secret|token|"
+    r"credentials?)"
+)
+_BARE = r"[!#%*+./0-9:=?@A-Z\\^_a-z~-]{6,128}"
+_QUOTED = r"[!#-&(-_a-~]{6,128}"
+_BEGIN = r"-----BEGIN (?:[A-Z0-9]{1,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+
+SECRETS = (
+    _secret(
+        "private_key",
+        _BEGIN + r"(?:\s|\\[nr]){0,8}(?:[A-Za-z0-9+/]{16}|Proc-Typ|Version:|Comment:)",
+        lambda value, left: 1,
+        until=r"-----END (?:[A-Z0-9]{1,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----",
+    ),
+    _secret(
+        "private_key",
+        r"PuTTY-User-Key-File-[23]: ",
+        lambda value, left: 1,
+        until=r"Private-MAC: [0-9a-f]{40,64}",
+    ),
+    _prefixed("private_key", "AGE-SECRET-KEY-1", "A-Z0-9", 58, 58),
+    _secret(
+        "jwt",
+        r"\beyJ[A-Za-z0-9_-]{17}",
+        _jwt,
+        rest=r"[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*",
+    ),
+    _prefixed("anthropic_key", "sk-ant-", _URL, 20),
+    _prefixed("openai_key", "sk-(?:proj|svcacct|admin|None|org)-", _URL, 20),
+    _prefixed("openai_key", "sk-", _WORD, 20, 64),
+    _prefixed("openrouter_key", "sk-or-v1-", _WORD, 32),
+    _prefixed("google_key", "AIza", _URL, 33, 40),
+    _prefixed("google_key", r"ya29\.", _URL, 20, 240),
+    _prefixed("google_key", "GOCSPX-", _URL, 24, 32),
+    _secret(
+        "aws_key_id", r"\b(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA|ABIA)[A-Z0-9]{16}\b", lambda v, _: 0.97
+    ),
+    _secret(
+        "aws_secret_key",
+        r"[A-Za-z0-9/+]{40}",
+        _aws,
+        not_before="/+" + "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+        after="[A-Za-z0-9/+]",
+        near=r"aws|secret.?(?:access)?.?key|(?:AKIA|ASIA)[0-9A-Z]{16}",
+        reach=64,
+    ),
+    _prefixed("github_token", "gh[pousr]_", _WORD, 30, 100),
+    _prefixed("github_token", "github_pat_", "A-Za-z0-9_", 40, 100),
+    _prefixed("gitlab_token", "gl(?:pat|dt|ptt|rt|soat|agent|cbt|ft)-", _URL, 18, 64),
+    _prefixed("slack_token", r"xox[abeoprs]-|xapp-\d-|xoxe\.xox[bp]-", _URL, 20),
+    _secret(
+        "slack_webhook", r"https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/]{20,100}"
+    ),
+    _prefixed("stripe_key", "(?:sk|rk)_(?:live|test)_", _WORD, 16),
+    _prefixed("stripe_key", "whsec_", "A-Za-z0-9+/=", 24, 80),
+    _prefixed("huggingface_token", "hf_|api_org_", _WORD, 24, 48),
+    _prefixed("npm_token", "npm_", _WORD, 30, 48),
+    _prefixed("pypi_token", "pypi-AgE[NI]", _URL, 30, 240),
+    _prefixed("sendgrid_key", r"SG\.[A-Za-z0-9_-]{16,32}\.", _URL, 20, 64),
+    _prefixed("twilio_key", "SK", "0-9a-f", 32, 32),
+    _secret("twilio_key", r"\b[0-9a-f]{32}\b", near="twilio|auth.?token", reach=32),
+    _prefixed("mailgun_key", "key-", "0-9a-z", 32, 32),
+    _prefixed("mailchimp_key", "[0-9a-f]{32}-us", "0-9", 1, 2),
+    _prefixed("digitalocean_token", "do[opr]_v1_", "0-9a-f", 40, 64),
+    _prefixed("shopify_token", "shp(?:at|ca|pa|ss)_", "0-9a-fA-F", 32, 32),
+    _prefixed("square_token", "sq0(?:atp|csp|idp)-|EAAA", _URL, 22, 64),
+    _prefixed("databricks_token", "dapi", "0-9a-f", 32, 32),
+    _prefixed("groq_key", "gsk_", _WORD, 32, 64),
+    _prefixed("xai_key", "xai-", _WORD, 40, 100),
+    _prefixed("perplexity_key", "pplx-", _WORD, 32, 64),
+    _prefixed("replicate_token", "r8_", _WORD, 30, 48),
+    _prefixed("nvidia_key", "nvapi-", _URL, 40, 100),
+    _prefixed("notion_token", "ntn_|secret_", _WORD, 40, 60),
+    _prefixed("linear_key", "lin_api_", _WORD, 32, 48),
+    _prefixed("atlassian_token", "ATATT3|ATCTT3", "A-Za-z0-9_=-", 40, 220),
+    _prefixed("figma_token", "figd_", _URL, 30, 60),
+    _prefixed("postman_key", "PMAK-", "0-9a-f-", 50, 64),
+    _prefixed("docker_token", "dckr_(?:pat|oat)_", _URL, 24, 48),
+    _prefixed("vault_token", r"hv[sbr]\.", _URL, 24, 200),
+    _prefixed("terraform_token", r"[A-Za-z0-9]{14}\.atlasv1\.", _URL, 40, 100),
+    _prefixed("grafana_token", "glsa_|glc_", "A-Za-z0-9_+/=", 32, 200),
+    _prefixed("newrelic_key", "NRAK-", "A-Z0-9", 27, 27),
+    _prefixed("sentry_token", "sntrys_|sntryu_", "A-Za-z0-9_+/=", 40, 240),
+    _prefixed("doppler_token", r"dp\.(?:pt|st|ct|sa)\.", _WORD, 40, 48),
+    _prefixed("telegram_token", r"\d{8,10}:AA", _URL, 32, 34),
+    _prefixed("discord_token", r"[MNO][A-Za-z0-9_-]{23,26}\.[A-Za-z0-9_-]{6}\.", _URL, 27, 40),
+    _secret(
+        "discord_webhook",
+        r"https://(?:ptb\.|"
+        r"canary\.)?discord(?:app)?\.com/api/webhooks/\d{15,20}/[A-Za-z0-9_-]{50,80}",
+    ),
+    _secret(
+        "azure_key",
+        r"[A-Za-z0-9+/]{86}==",
+        lead=r"(?i:AccountKey|SharedAccessKey|azure\w{1,30}key)[\"']?\s{0,2}[=:]\s{0,2}[\"']?",
+    ),
+    _prefixed("azure_key", r"[A-Za-z0-9_~.-]{3}8Q~", "A-Za-z0-9_~.-", 31, 34),
+    _secret("azure_key", r"\b[A-Za-z0-9%+/]{40,80}(?:%3D|=)", lead=r"[?&;]sig="),
+    _secret(
+        "connection_string",
+        r"(?i:\b[a-z][a-z0-9+.-]{1,20}://[!#-&(-.0-9;=?A-Z\[-~]{0,64}:[!#-&(-.0-;=?A-Z\[-~]{3,80}@"
+        r"[a-z0-9_.:-]{1,80})"
+        r"(?:/[A-Za-z0-9_.?=&%/-]{0,60})?",
+        _url,
+    ),
+    _secret(
+        "bearer_token",
+        r"[A-Za-z0-9_.~+/=-]{16,200}",
+        _made(16, 3.0),
+        lead=r"(?i:\bbearer)[ :]{1,3}",
+    ),
+    _secret("basic_auth", r"[A-Za-z0-9+/]{8,120}={0,2}", _basic, lead=r"(?i:\bbasic) "),
+    _secret("password", _QUOTED, _password, lead=rf"""{_PASS}[A-Za-z0-9_]{{0,16}}{_SEP}["'`]"""),
+    _secret("password", _BARE, _password, lead=rf"{_PASS}[A-Za-z0-9_]{{0,16}}{_SEP}"),
+    _secret(
+        "api_key", _QUOTED, _made(12, 3.0), lead=rf"""{_TOKEN}[A-Za-z0-9_]{{0,16}}{_SEP}["'`]"""
+    ),
+    _secret("api_key", _BARE, _made(12, 3.0), lead=rf"{_TOKEN}[A-Za-z0-9_]{{0,16}}{_SEP}"),
+)

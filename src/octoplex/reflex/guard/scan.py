@@ -1,0 +1,339 @@
+"""Look through a text for everything at once.
+
+    detector = Detector(patterns())
+    detector.find("mail ana@acme.example")      -> [Finding("pii", "email", 5, 21, 0.95)]
+    detector.open_from("mail ana@acme.exa")     -> 5: more text may still change what is found there
+    word("words", ["falcon"]), custom("staff", r"AC-\\d{6}")   patterns of one's own
+
+One `re2.Set` says in a single pass which patterns occur; only those are then looked for one by
+one, and what they find is judged. A text without finds costs that pass: 3 us per KB. Where
+the set runs out of memory (hostile text), every pattern is looked for on its own, which is
+slower and finds the same. All of it takes time linear in the text.
+
+For streams: let `k = open_from(a)`. For any `b`, `find(a + b)` has before `k` the finds of
+`find(a)`, and none lies across `k`. What is open follows from the patterns (`prefix.py`).
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import re2  # type: ignore[import-untyped]
+from msgspec import Struct
+
+from octoplex.reflex.guard import normal
+from octoplex.reflex.guard.finding import LEFT, LONGEST, Finding, Kind, Pattern
+from octoplex.reflex.guard.patterns import BUILT_IN
+from octoplex.reflex.guard.prefix import prefixes
+from octoplex.wire.error import BadConfig
+
+ALL: tuple[Kind, ...] = ("pii", "secret", "injection")
+MEMORY = 64 << 20
+"""Bytes that the states of the set may take; prose needs a hundredth of it."""
+_CODED = (normal.BASE64.decode(), normal.HEX.decode(), normal.PERCENT.decode())
+_ALWAYS = r"\z"
+"""In the set so that its answer is never empty but when it failed."""
+
+
+def patterns(kinds: Collection[str] = ALL) -> list[Pattern]:
+    """The patterns that are built in."""
+    return [pattern for pattern in BUILT_IN if pattern.kind in kinds]
+
+
+def word(name: str, words: Sequence[str]) -> Pattern:
+    """A list of words or phrases: whole words, in any case, with any space between them."""
+    ways = [r"[\s_-]{1,4}".join(_anycase(part) for part in entry.split()) for entry in words]
+    longest = max([LONGEST, *(8 * len(entry.encode()) for entry in words)])
+    ways.sort(key=len, reverse=True)
+    regex = f"(?:{'|'.join(way for way in ways if way)})"
+    return Pattern(
+        kind="word", type=name, regex=regex, check=_whole, after=_LETTER, longest=longest
+    )
+
+
+_LETTER = r"[A-Za-z0-9_\xc3-\xdf]"
+"""ASCII, or the first byte of a letter up to Arabic."""
+
+
+def _anycase(text: str) -> str:
+    """Each letter as its cases look once folded: in Cyrillic only one of them may look Latin."""
+    looks = ({normal.fold(c), normal.fold(c.lower()), normal.fold(c.upper())} for c in text)
+    return "".join(
+        [f"(?:{'|'.join(re2.escape(one) for one in sorted(look) if one)})" for look in looks]
+    )
+
+
+def _whole(value: str, left: str) -> float:
+    """Not the end of a longer word. Scripts without spaces have no words to be whole."""
+    before = left[-1:]
+    if value[:1].isascii():
+        return 0 if before == "_" or (before.isascii() and before.isalnum()) else 1
+    return 0 if before.isalpha() and before < "\u2e80" else 1
+
+
+def custom(name: str, regex: str, longest: int = LONGEST) -> Pattern:
+    """An operator's own regex, in re2's syntax; it is looked for in the folded text.
+
+    Raises:
+        BadConfig: re2 does not take it, or it matches nothing at all.
+    """
+    folded = normal.fold(regex)
+    try:
+        compiled = re2.compile(folded, _options())
+    except re2.error as error:
+        why = error.args[0] if error.args else error
+        why = why.decode("utf-8", "replace") if isinstance(why, bytes) else why
+        raise BadConfig(f"the pattern {name!r} is not a regex that RE2 takes: {why}") from None
+    if compiled.fullmatch("") is not None:
+        raise BadConfig(f"the pattern {name!r} matches the empty text; let it match something")
+    return Pattern(kind="word", type=name, regex=folded, longest=longest, score=1.0)
+
+
+class _Compiled(Struct):
+    """A pattern with its regexes. re2 has no types."""
+
+    pattern: Pattern
+    finder: Any
+    lead: Any
+    near: Any
+    after: re.Pattern[bytes] | None
+    rest: Any
+    resting: Any
+    """Matches what may still become a longer rest."""
+    until: Any
+
+
+class _Hit(Struct):
+    """A candidate, in characters of the text as given."""
+
+    start: int
+    end: int
+    score: float
+    pattern: Pattern
+    open: bool = False
+    """It may go on where more text comes."""
+
+    @property
+    def endless(self) -> bool:
+        """Whether it may be of any length."""
+        return bool(self.pattern.rest or self.pattern.until)
+
+
+class Detector:
+    """Patterns, compiled once. Making one takes tens of milliseconds; it may be shared."""
+
+    def __init__(self, patterns: Sequence[Pattern], memory: int = MEMORY) -> None:
+        self._patterns = tuple(patterns)
+        self._compiled: dict[int, _Compiled] = {}
+        self._coded = len(self._patterns)
+        self._memory = memory
+        texts = [pattern.lead + f"(?:{pattern.regex})" for pattern in patterns]
+        self._set = _set([*texts, *_CODED, _ALWAYS], memory)
+        self._window = max([LONGEST, *(pattern.longest for pattern in patterns)]) + 16
+
+    @cached_property
+    def _beginnings(self) -> list[Any]:
+        """By kind, as small as may be; made for the first stream."""
+        found: dict[str, dict[str, None]] = {"": dict.fromkeys(map(prefixes, _CODED[:2]))}
+        for pattern in self._patterns:
+            found.setdefault(pattern.kind, {})[_begun(pattern)] = None
+        ways = ["|".join(begun) for begun in found.values()]
+        return [re2.compile(f"(?:{way})\\z".encode(), _options(self._memory)) for way in ways]
+
+    def find(self, text: str) -> list[Finding]:
+        """Everything that was found, by start. Of finds that overlap the more certain stays."""
+        view = normal.plain(text)
+        fired = self._fired(view.data)
+        if not fired:
+            return []
+        hits = _chosen(self._hits(view, fired))
+        return [
+            Finding(hit.pattern.kind, hit.pattern.type, hit.start, hit.end, hit.score)
+            for hit in hits
+        ]
+
+    def open_from(self, text: str) -> int:
+        """Where the end begins that may be a find, or another find, once more text comes."""
+        view = normal.plain(text)
+        data = view.data
+        at = self._begins(data)
+        partial = normal.PARTIAL.search(data, max(0, len(data) - 2))
+        if partial:
+            at = min(at, self._begins(data[: partial.start()]))
+        open_from = len(text) if at == len(data) else view.first(at)
+        fired = self._fired(data)
+        if not fired:
+            return open_from
+        views = list(normal.decoded(view))
+        for inner in views:
+            if inner.open:
+                open_from = min(open_from, inner.first(self._begins(inner.data)))
+        hits = list(self._hits(view, fired, views))
+        open_from = min([open_from, *(hit.start for hit in hits if hit.open)])
+        for hit in sorted(hits, key=_end, reverse=True):
+            if hit.end <= open_from:
+                break
+            open_from = min(open_from, hit.start)
+        return open_from
+
+    def _begins(self, data: bytes) -> int:
+        """Where the longest end of it begins that may still become a match."""
+        least = max(0, len(data) - self._window)
+        return min([int(begun.search(data, least).start()) for begun in self._beginnings])
+
+    def _fired(self, data: bytes) -> list[int]:
+        """Which patterns occur; all of them where the set cannot say."""
+        fired: list[int] | None = self._set.Match(data) if self._set is not None else None
+        if not fired:
+            return list(range(self._coded + 1))
+        fired.remove(self._coded + len(_CODED))
+        return fired
+
+    def _hits(
+        self, view: normal.View, fired: list[int], views: Iterable[normal.View] | None = None
+    ) -> Iterator[_Hit]:
+        """All candidates, of what is encoded in the text, too."""
+        for number in fired:
+            if number < self._coded:
+                yield from _look(self._one(number), view)
+        if max(fired, default=0) < self._coded:
+            return
+        for inner in normal.decoded(view) if views is None else views:
+            for number in self._fired(inner.data):
+                if number < self._coded:
+                    yield from _look(self._one(number), inner)
+
+    def _one(self, number: int) -> _Compiled:
+        """A pattern on its own; most are never needed."""
+        compiled = self._compiled.get(number)
+        if compiled is None:
+            compiled = self._compiled[number] = _compiled(self._patterns[number])
+        return compiled
+
+
+def _end(hit: _Hit) -> int:
+    return hit.end
+
+
+def _chosen(hits: Iterable[_Hit]) -> list[_Hit]:
+    """Those that stay where they overlap: of unlimited length, more certain, longer, earlier."""
+    order = sorted(hits, key=lambda h: (not h.endless, -h.score, h.start - h.end, h.start))
+    starts: list[int] = []
+    chosen: list[_Hit] = []
+    for hit in order:
+        at = bisect_right(starts, hit.start)
+        if (at and chosen[at - 1].end > hit.start) or (at < len(starts) and starts[at] < hit.end):
+            continue
+        starts.insert(at, hit.start)
+        chosen.insert(at, hit)
+    return chosen
+
+
+def _look(compiled: _Compiled, view: normal.View) -> Iterator[_Hit]:
+    """Go through the matches of one pattern, and judge each.
+
+    After one that is none the search goes on at its second byte, so that none is hidden.
+    """
+    data, pattern = view.data, compiled.pattern
+    words = [found.end() for found in compiled.near.finditer(data)] if compiled.near else None
+    at = 0
+    while at <= len(data) and (span := _match(compiled, data, at)):
+        first, end = span
+        at = first + 1
+        if first and chr(data[first - 1]) in pattern.not_before:
+            continue
+        start = compiled.lead.match(data, first, end).end() if compiled.lead else first
+        if words is not None:
+            number = bisect_right(words, start)
+            if number == 0 or start - words[number - 1] > pattern.reach:
+                if number == len(words):
+                    return
+                at = max(at, words[number] if start == first else 0)
+                continue  # nothing counts before the next word
+        hit = _judged(compiled, view, start, end)
+        if hit is not None:
+            at = max(at, hit.end)
+            yield _Hit(*view.span(start, hit.end), hit.score, pattern, hit.open)
+
+
+def _match(compiled: _Compiled, data: bytes, at: int) -> tuple[int, int] | None:
+    """The next match that is not too long, in bytes."""
+    longest = compiled.pattern.longest
+    while found := compiled.finder.search(data, at):
+        start, end = found.span()
+        if end - start <= longest:
+            return start, end
+        found = compiled.finder.match(data, start, start + longest)
+        if found is not None:
+            return start, found.end()
+        at = start + 1
+    return None
+
+
+def _judged(compiled: _Compiled, view: normal.View, start: int, end: int) -> _Hit | None:
+    """The hit in bytes, None if it is none."""
+    data, pattern = view.data, compiled.pattern
+    value = data[start:end].decode("utf-8", "replace")
+    left = data[max(0, start - LEFT) : start].decode("utf-8", "ignore")
+    if pattern.trim is not None:
+        value = value[: pattern.trim(value, left)]
+        end = start + len(value.encode())
+    if not value or (compiled.after is not None and compiled.after.match(data, end)):
+        return None
+    score = pattern.score if pattern.check is None else pattern.check(value, left)
+    if not score:
+        return None
+    if compiled.until is not None:
+        mark = compiled.until.search(data, end)
+        goes_on = view.open and not mark
+        return _Hit(start, mark.end() if mark else len(data), score, pattern, goes_on)
+    if compiled.rest is not None:
+        goes_on = view.open and compiled.resting.fullmatch(data, end) is not None
+        return _Hit(start, compiled.rest.match(data, end).end(), score, pattern, goes_on)
+    return _Hit(start, end, score, pattern)
+
+
+def _compiled(pattern: Pattern) -> _Compiled:
+    whole = pattern.lead + f"(?:{pattern.regex})"
+    return _Compiled(
+        pattern,
+        re2.compile(whole.encode(), _options()),
+        re2.compile(pattern.lead.encode(), _options()) if pattern.lead else None,
+        re2.compile(f"(?i:{normal.fold(pattern.near)})".encode(), _options())
+        if pattern.near
+        else None,
+        re.compile(pattern.after.encode()) if pattern.after else None,
+        re2.compile(pattern.rest.encode(), _options()) if pattern.rest else None,
+        re2.compile(prefixes(pattern.rest).encode(), _options()) if pattern.rest else None,
+        re2.compile(pattern.until.encode(), _options()) if pattern.until else None,
+    )
+
+
+def _begun(pattern: Pattern) -> str:
+    """What may become a match; where that cannot be said, everything within its length."""
+    try:
+        begun = prefixes(f"(?:{pattern.regex})(?:{pattern.after})")
+        re2.compile(begun.encode(), _options())
+    except (ValueError, re2.error):
+        return "(?s:.*)"
+    return begun
+
+
+def _options(memory: int = 8 << 20) -> Any:
+    options = re2.Options()
+    options.max_mem, options.log_errors, options.never_capture = memory, False, True
+    return options
+
+
+def _set(regexes: Sequence[str], memory: int) -> Any:
+    """All of them in one; None where the memory does not even hold the program."""
+    made = re2.Set.SearchSet(_options(memory))
+    for regex in regexes:
+        made.Add(regex.encode())
+    try:
+        made.Compile()
+    except re2.error:
+        return None
+    return made

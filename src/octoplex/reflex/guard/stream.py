@@ -1,0 +1,185 @@
+"""Texts that come in pieces, with what takes the place of findings: push machines.
+
+    flow = Flow(verdict)
+    flow.feed("call +49 30 9018")      -> "call "
+    flow.feed("20 today")              -> "[PHONE] today"       as soon as it can be nothing more
+    flow.end()                         -> what was held
+
+    stream = Flows(verdict)            the same for the events of a reply
+
+Only an end that more text could make a finding is held: of clean prose a word. A finding that is
+longer than `LONGEST_HELD`, such as a private key, is replaced before its end has come, and what
+follows is dropped until it has.
+
+Not promised: findings over the border of two blocks of a reply.
+"""
+
+import re
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from octoplex.reflex.guard.finding import Finding
+from octoplex.reflex.guard.masks import token_begins
+from octoplex.reflex.guard.ruling import ALTERING, Verdict, sane
+from octoplex.wire.event import (
+    Event,
+    Finished,
+    RefusalDelta,
+    Started,
+    TextDelta,
+    ThinkingDelta,
+    ToolDelta,
+)
+
+CONTEXT = 128
+"""Characters of what was given that are looked at again, for patterns that need a word before."""
+LONGEST_HELD = 256
+MARK = 64
+"""Characters of the beginning and of the end that stand for a finding that is longer."""
+_SPACE = re.compile(r"\s")
+Delta = TextDelta | RefusalDelta | ThinkingDelta | ToolDelta
+
+
+class Flow:
+    """One text of a reply; `json`: it is JSON, and is to stay that."""
+
+    __slots__ = ("_before", "_held", "_json", "_open", "_out", "_verdict")
+
+    def __init__(self, verdict: Verdict, *, json: bool = False) -> None:
+        self._verdict, self._json = verdict, json
+        self._before = self._held = self._out = ""
+        """The end of what is settled, as it came; what is not; what is, with a token begun."""
+        self._open = False
+        """What is held begins with a finding that was replaced already."""
+
+    def feed(self, text: str) -> str:
+        """What may be given by now."""
+        self._held += text
+        return self._given(final=False)
+
+    def end(self) -> str:
+        """The text is whole: the rest of it."""
+        return self._given(final=True)
+
+    def _given(self, *, final: bool) -> str:
+        self._out += self._settled(final=final)
+        vault = self._verdict.vault
+        if not vault:
+            out, self._out = self._out, ""
+            return out
+        cut = len(self._out) if final else token_begins(self._out)
+        out, self._out = self._out[:cut], self._out[cut:]
+        return vault.restored(out, json=self._json)
+
+    def _settled(self, *, final: bool) -> str:
+        """Take from what is held what can be nothing else any more."""
+        detector = self._verdict.ruling.replied
+        if detector is None or not self._held:
+            held, self._held = self._held, ""
+            return held
+        start, text = len(self._before), self._before + self._held
+        looked = sane(text)
+        cut = len(text) if final else max(start, detector.open_from(looked))
+        findings = [f for f in detector.find(looked) if f.start >= start]
+        for finding in findings:
+            if finding.start < cut < finding.end:
+                cut = finding.start
+        out = self._changed(text, start, cut, [f for f in findings if f.end <= cut])
+        self._held = text[cut:]
+        if cut > start:
+            self._before, self._open = _context(text[:cut]), False
+        beyond = next((f for f in findings if f.start == cut and f.end == len(text)), None)
+        if beyond is not None and len(self._held) > LONGEST_HELD:
+            out += "" if self._open else self._put(text, beyond)
+            self._held, self._open = self._held[:MARK] + self._held[-MARK:], True
+        return out
+
+    def _changed(self, text: str, start: int, cut: int, findings: Iterable[Finding]) -> str:
+        pieces: list[str] = []
+        at = start
+        for finding in findings:
+            action = self._verdict.ruling.actions[finding.type]
+            if action not in ALTERING:
+                self._verdict.count(finding.type, action)
+                continue
+            done = self._open and finding.start == start
+            pieces += (text[at : finding.start], "" if done else self._put(text, finding))
+            at = finding.end
+        return "".join((*pieces, text[at:cut]))
+
+    def _put(self, text: str, finding: Finding) -> str:
+        """What takes the place of a finding; of a bare value in JSON, a string."""
+        put = self._verdict.put(finding, text)
+        if self._json and text[: finding.start].rstrip()[-1:] in (":", "[", ","):
+            return f'"{put}"'
+        return put
+
+
+class Flows:
+    """The texts of a streamed reply, by block."""
+
+    __slots__ = ("_flows", "_last", "_verdict")
+
+    def __init__(self, verdict: Verdict) -> None:
+        self._verdict = verdict
+        self._flows: dict[int, tuple[Flow, Delta]] = {}
+        self._last = -1
+
+    def feed(self, events: Iterable[Event]) -> list[Event]:
+        """What may be given of these events by now."""
+        out: list[Event] = []
+        for event in events:
+            if isinstance(event, Delta):
+                out += self._delta(event)
+            elif isinstance(event, Started):
+                out.append(event)
+            else:
+                out += self.end(tools=isinstance(event, Finished))
+                out.append(event)
+        return out
+
+    def end(self, *, tools: bool = True) -> list[Event]:
+        """The rest of every text, of tool calls only where they are over, too."""
+        over = [i for i, (_, event) in self._flows.items() if tools or type(event) is not ToolDelta]
+        out: list[Event] = []
+        for index in sorted(over):
+            flow, event = self._flows.pop(index)
+            rest = flow.end()
+            if rest:
+                out.append(_with(event, rest))
+        return out
+
+    def _delta(self, event: Delta) -> list[Event]:
+        out: list[Event] = []
+        if event.index != self._last:  # a block of text is over when another begins
+            out, self._last = self.end(tools=False), event.index
+        known = self._flows.get(event.index)
+        if known is None or type(known[1]) is not type(event):
+            out += [] if known is None else self.end()
+            known = Flow(self._verdict, json=type(event) is ToolDelta), event
+            self._flows[event.index] = known
+        flow = known[0]
+        text = flow.feed(event.arguments if isinstance(event, ToolDelta) else event.text)
+        if isinstance(event, ThinkingDelta) and event.signature:  # it closes the block
+            del self._flows[event.index]
+            return [*out, replace(event, text=text + flow.end())]
+        return [*out, _with(event, text)] if text else out
+
+
+def _with(event: Delta, text: str) -> Event:
+    """The delta with another text."""
+    if isinstance(event, ToolDelta):
+        return ToolDelta(text, event.index)
+    if isinstance(event, ThinkingDelta):
+        return ThinkingDelta(text, event.index)
+    return type(event)(text, event.index)
+
+
+def _context(settled: str) -> str:
+    """The end of what was given, from the beginning of a word on."""
+    if len(settled) <= CONTEXT:
+        return settled
+    end = settled[-CONTEXT:]
+    space = _SPACE.search(end)
+    return end[space.end() :] if space else ""

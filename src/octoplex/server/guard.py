@@ -1,0 +1,59 @@
+"""`POST /v1/guard`: what the guard says of a text, without asking any model.
+
+    {"text": "...", "model": "main"}   ->   {"action", "findings", "text", "latency_us"}
+
+`model` takes that route's guard, else it is `[guard]`; where there is none, everything that is
+known is looked for and flagged. `text` is what a provider would get.
+"""
+
+from time import perf_counter_ns
+from typing import get_args
+
+import msgspec
+from msgspec import Struct
+
+from octoplex.gateway import Gateway
+from octoplex.reflex.guard.config import Action
+from octoplex.reflex.guard.ruling import Verdict, sane
+from octoplex.server.inbound import JSON, Inbound, read_body
+from octoplex.wire.error import InvalidCall
+
+LONGEST = 1_000_000
+ORDER: tuple[Action, ...] = get_args(Action)
+
+
+class _Question(Struct):
+    text: str
+    model: str = ""
+
+
+_read = msgspec.json.Decoder(_Question).decode
+
+
+async def guard(inbound: Inbound, gateway: Gateway) -> None:
+    """Look through a text as a request would be, and say what becomes of it."""
+    body = await read_body(inbound, gateway.max_body)
+    try:
+        asked = _read(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidCall(f"The body is not a question to the guard: {error}.") from None
+    if len(asked.text) > LONGEST:
+        raise InvalidCall(
+            f"`text` has {len(asked.text):,} characters; the most is {LONGEST:,}.", param="text"
+        )
+    guards = gateway.plan.guards
+    verdict = Verdict(guards.of(asked.model) or guards.looking)
+    ruling = verdict.ruling
+    began_ns = perf_counter_ns()
+    found = ruling.asked.find(sane(asked.text))
+    text = verdict.changed(asked.text, found)
+    latency_us = (perf_counter_ns() - began_ns) // 1_000
+    actions = [action for _, action in verdict.counts]
+    said = {
+        "action": max(actions, key=ORDER.index, default="allow"),
+        "findings": found,
+        "text": text,
+        "latency_us": latency_us,
+    }
+    block = JSON + inbound.id_lines().encode() + inbound.cors
+    await inbound.line.whole(200, block, msgspec.json.encode(said))

@@ -1,0 +1,115 @@
+"""Texts in JSON are found where they stand, and everything else keeps its bytes."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octoplex.reflex.guard.body import glance, rewritten
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def texts(raw: bytes) -> list[str]:
+    """Every text, as whoever changes them is given it; a glance sees the same."""
+    found: list[str] = []
+
+    def seen(text: str) -> str:
+        found.append(text)
+        return text
+
+    assert rewritten(raw, seen) is raw
+    at_once = glance(raw)
+    for text in found:
+        said = text.lstrip("-") if text.lstrip("-").isdecimal() else text
+        assert said.encode("utf-8", "surrogatepass") in at_once
+    return found
+
+
+def upper(text: str) -> str:
+    return text.replace("x", "[X]")
+
+
+def strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for each in inner for text in strings(each)]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("ascii_only", [True, False])
+@given(value=JSON)
+def test_every_text_of_any_json_is_found(indent: int | None, ascii_only: bool, value: Any) -> None:
+    raw = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode(errors="surrogatepass")
+    found = [text for text in texts(raw) if not text.lstrip("-").isdecimal()]
+    assert found == [text for text in strings(value) if not text.lstrip("-").isdecimal()]
+    assert rewritten(raw, lambda text: text) is raw
+
+
+@given(value=JSON)
+def test_what_is_changed_is_json_and_changed_everywhere(value: Any) -> None:
+    raw = json.dumps(value).encode()
+    made = json.loads(rewritten(raw, upper))
+    assert strings(made) == [upper(text) for text in strings(value)]
+
+
+def test_only_the_texts_that_change_get_other_bytes() -> None:
+    raw = b'{ "a" : "no\\u0020ne", "b":["x\\n", 1.50 ,1e5],  "x":"y" }'
+    assert rewritten(raw, upper) == b'{ "a" : "no\\u0020ne", "b":["[X]\\n", 1.50 ,1e5],  "x":"y" }'
+
+
+def test_a_long_whole_number_is_a_text_and_becomes_a_string() -> None:
+    def hide(text: str) -> str:
+        return "[CARD]" if text == "4111111111111111" else text
+
+    raw = b'{"card": 4111111111111111, "n": [4111111111111111,12345678, 0.4111111111111111]}'
+    want = b'{"card": "[CARD]", "n": ["[CARD]",12345678, 0.4111111111111111]}'
+    assert rewritten(raw, hide) == want
+    assert texts(b'{"created": 1795286542, "at": [-1795286542], "e": 1795286542e3}') == [
+        "-1795286542"
+    ]
+
+
+def test_arguments_in_a_string_stay_json() -> None:
+    arguments = json.dumps({"to": "x\n", "n": 123456789})
+    raw = json.dumps({"function": {"name": "send", "arguments": arguments}}).encode()
+
+    def hide(text: str) -> str:
+        return upper("[N]" if text == "123456789" else text)
+
+    made = json.loads(rewritten(raw, hide))
+    assert json.loads(made["function"]["arguments"]) == {"to": "[X]\n", "n": "[N]"}
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "seen"),
+    [
+        ("data", "iVBORw0KGgo" * 8, False),
+        ("data", "a plain text document", True),
+        ("url", "data:image/png;base64,iVBORw0KGgo=", False),
+        ("url", "https://example.com/?mail=ana@acme.example", True),
+        ("id", "call_4111-1111-1111-1111", False),
+        ("id", "4111111111111111", True),
+        ("signature", "c2ln" * 40, False),
+        ("text", "c2ln" * 40, True),
+    ],
+)
+def test_what_only_machines_read_is_passed_over(member: str, value: str, seen: bool) -> None:
+    raw = json.dumps({"a": {member: value, "b": "c"}}).encode()
+    assert (value.encode() in glance(raw)) == seen
+    assert texts(raw) == ([value, "c"] if seen else ["c"])
+    inside = json.dumps({member: ["x", value]}).encode()
+    assert texts(inside) == ["x", value]
+
+
+def test_half_a_surrogate_pair_passes() -> None:
+    raw = b'{"a": "x\\ud83d"}'
+    assert texts(raw) == ["x\ud83d"]
+    assert rewritten(raw, upper) == b'{"a": "[X]\\ud83d"}'

@@ -1,0 +1,147 @@
+"""A text in pieces comes out as it would whole, and no more of it is held than must be."""
+
+import json
+from functools import cache
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octoplex.reflex.guard.config import Action, Guard
+from octoplex.reflex.guard.ruling import Ruling, Verdict, compile_ruling, sane
+from octoplex.reflex.guard.stream import Flow, Flows
+from octoplex.wire.event import (
+    NO_USAGE,
+    Event,
+    Finished,
+    Started,
+    TextDelta,
+    ThinkingDelta,
+    ToolDelta,
+    ToolStart,
+    fold,
+)
+
+CARD, MAIL = "4111 1111 1111 1111", "ana.maria@acme.example"
+KEY = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkq\n" * 40 + "-----END PRIVATE KEY-----"
+TOKEN = "ghp_" + "c4n4ry" * 6
+PLANTED = [CARD, MAIL, KEY, TOKEN, "10.1.2.3", "+49 30 90182030", "DE89370400440532013000"]
+
+
+@cache
+def ruling_of(pii: Action, secrets: Action) -> Ruling:
+    guard = Guard(pii=pii, secrets=secrets)
+    ruling = compile_ruling(guard, lambda text: text, lambda reference: reference)
+    assert ruling is not None
+    return ruling
+
+
+def verdict_of(pii: Action = "mask", secrets: Action = "mask") -> Verdict:
+    return Verdict(ruling_of(pii, secrets))
+
+
+def whole(text: str) -> str:
+    verdict = verdict_of()
+    assert verdict.ruling.replied is not None
+    return verdict.changed(text, verdict.ruling.replied.find(sane(text)))
+
+
+def cut(text: str, cuts: list[int]) -> list[str]:
+    edges = [0, *sorted(c % (len(text) + 1) for c in cuts), len(text)]
+    return [text[a:b] for a, b in pairwise(edges)]
+
+
+PROSE = st.text("abc dé. ,\n", max_size=30)
+TEXTS = st.lists(PROSE | st.sampled_from(PLANTED).map(lambda p: f" {p} "), max_size=6).map("".join)
+
+
+@given(text=TEXTS, cuts=st.lists(st.integers(0, 2_000), max_size=12))
+def test_a_text_in_pieces_is_the_text_whole(text: str, cuts: list[int]) -> None:
+    verdict = verdict_of()
+    flow = Flow(verdict)
+    out = [flow.feed(piece) for piece in cut(text, cuts)] + [flow.end()]
+    assert "".join(out) == whole(text)
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_nothing_of_a_finding_leaves_a_character_at_a_time(planted: str) -> None:
+    text = f"It is {planted} and that is all."
+    flow = Flow(verdict_of())
+    out = "".join([flow.feed(char) for char in text] + [flow.end()])
+    assert out == whole(text)
+    assert planted[:8] not in out
+    assert out.startswith("It is [")
+    assert out.endswith("] and that is all.")
+
+
+def test_clean_prose_is_late_by_a_word_at_most() -> None:
+    flow, given_ = Flow(verdict_of()), ""
+    text = "The quick brown fox jumps over the lazy dog, again and again."
+    for place, char in enumerate(text, 1):
+        given_ += flow.feed(char)
+        assert place - len(given_) <= len("jumps ") + 1, text[:place]
+    assert given_ + flow.end() == text
+
+
+def test_a_private_key_goes_before_its_end_has_come_and_holds_little() -> None:
+    flow = Flow(verdict_of())
+    out = flow.feed("Here: " + KEY[:600])
+    assert out == "Here: [PRIVATE_KEY]"
+    for _ in range(100):
+        assert flow.feed("MIIEvQIBADANBgkq\n" * 8) == ""
+    assert len(flow._held) < 2_000
+    assert flow.feed("-----END PRIVATE KEY-----\nand more ") + flow.end() == "\nand more "
+
+
+def test_a_token_cut_in_two_turns_back() -> None:
+    verdict = verdict_of(pii="token")
+    token = verdict.vault.token("email", MAIL)
+    for at in range(len(token) + 1):
+        flow = Flow(verdict)
+        out = flow.feed(f"to {token[:at]}") + flow.feed(f"{token[at:]} now") + flow.end()
+        assert out == f"to {MAIL} now"
+
+
+def test_arguments_stay_json() -> None:
+    arguments = json.dumps({"card": 4111111111111111, "to": MAIL, "n": [12]})
+    for size in (1, 3, 1_000):
+        flow = Flow(verdict_of(), json=True)
+        pieces = [arguments[i : i + size] for i in range(0, len(arguments), size)]
+        out = "".join([flow.feed(piece) for piece in pieces] + [flow.end()])
+        assert json.loads(out) == {"card": "[CREDIT_CARD]", "to": "[EMAIL]", "n": [12]}
+
+
+def reply(*events: Event) -> list[Event]:
+    return [Started("r", "m"), *events, Finished(stop="end", usage=NO_USAGE)]
+
+
+def test_each_block_of_a_reply_is_a_text_of_its_own() -> None:
+    events = reply(
+        ThinkingDelta(f"mail {MAIL[:5]}", 0),
+        ThinkingDelta(MAIL[5:], 0),
+        ThinkingDelta("", 0, "signed"),
+        TextDelta("I write to ana.", 1),
+        TextDelta("maria@acme", 1),
+        TextDelta(".example", 1),
+        ToolStart("a", "send", 2),
+        ToolStart("b", "send", 3),
+        ToolDelta('{"to": "ana.ma', 2),
+        ToolDelta('{"to": "x"}', 3),
+        ToolDelta('ria@acme.example"}', 2),
+    )
+    flows = Flows(verdict_of())
+    told = fold([out for event in events for out in flows.feed([event])])
+    assert told.thinking == "mail [EMAIL]"
+    assert told.blocks[0].signature == "signed"  # type: ignore[union-attr]
+    assert told.text == "I write to [EMAIL]"
+    assert [json.loads(t.arguments) for t in told.tool_calls] == [{"to": "[EMAIL]"}, {"to": "x"}]
+
+
+def test_what_is_only_flagged_is_counted_once_however_it_comes() -> None:
+    verdict = verdict_of(pii="flag", secrets="allow")
+    flows = Flows(verdict)
+    for char in f"mail {MAIL}, card {CARD}, ":
+        flows.feed([TextDelta(char)])
+    flows.end()
+    assert verdict.counts == {("email", "flag"): 1, ("credit_card", "flag"): 1}
