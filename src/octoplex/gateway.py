@@ -1,6 +1,6 @@
 """The sentence: reflex -> routing -> metered(target) -> upstream.
 
-    recorded(admitted(chain(metered(upstream))))
+    recorded(attached(admitted(guarded(cached(chain(metered(upstream)))))))
 
 Each layer is an Answerer around the next; `compose` joins them, and nothing else does.
 What the configuration decides (`Plan`) is replaced whole at a reload; what lives on
@@ -12,15 +12,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from octoplex.assembly.arrival import Patience
+from octoplex.assembly.attached import attached
 from octoplex.assembly.callers import check_exposed, file_keys
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.works import Works
 from octoplex.ledger.rows import KeyRow
+from octoplex.reflex.cache.layer import cached
 from octoplex.reflex.gate import admitted
+from octoplex.reflex.guard.layer import guarded
 from octoplex.reflex.keys import Entry, Key, in_force
 from octoplex.reflex.record import Recorded
 from octoplex.routing import Chain, Counted, Singles
-from octoplex.settings import Settings
+from octoplex.settings import Settings, size
+from octoplex.upstreams.detect import NONE_FOUND, Found
 from octoplex.wire.answer import Answer, Answerer, Head, Whole
 from octoplex.wire.ask import Ask, Caller
 
@@ -39,7 +43,9 @@ def compose(plan: Plan, works: Works) -> Recorded:
     route_of = plan.resolver.route_of
     chain = Chain(route_of, works.health)
     routed = Singles(Counted(chain, route_of, works.counting), chain, route_of)
-    return _guarded(routed, plan, works)
+    kept = cached(routed, works.cache, plan.caches.for_asks(route_of))
+    safe = guarded(kept, plan.guards.for_asks(route_of)) if plan.guards else kept
+    return _entered(safe, plan, works)
 
 
 def announced(plan: Plan, works: Works) -> Recorded:
@@ -49,12 +55,14 @@ def announced(plan: Plan, works: Works) -> Recorded:
         plan.resolver.route_of(ask)
         return Whole(Head("", ask.model), "", b"")
 
-    return _guarded(ready, plan, works)
+    return _entered(ready, plan, works)
 
 
-def _guarded(inner: Answerer, plan: Plan, works: Works) -> Recorded:
-    """Record, models and rates around an Answerer."""
+def _entered(inner: Answerer, plan: Plan, works: Works) -> Recorded:
+    """Record, files, models and rates around an Answerer."""
     admits = admitted(inner, works.desk, plan.other_names)
+    most = size(plan.settings.server.media.total)
+    admits = attached(admits, works.store.archive, most)
     return Recorded(admits, works.store, works.metrics, lambda f, e: works.faces[f].status(e))
 
 
@@ -66,7 +74,7 @@ class Gateway:
         settings: Settings,
         works: Works,
         run_time_keys: Iterable[KeyRow] = (),
-        found: frozenset[str] = frozenset(),
+        found: Found = NONE_FOUND,
     ) -> None:
         """Compile and put in force.
 
@@ -85,12 +93,13 @@ class Gateway:
         self.metrics, self.store = works.metrics, works.store
         self.needs_key = True
         """Whether every route needs a key: there is one, was one, or others can reach us."""
-        self._lines: dict[tuple[str, str], str] = {}
+        self._lines: dict[tuple[str, str, str], str] = {}
         if works.exposed:
             check_exposed(settings, works.env, works.exposed, made=bool(in_force(rows)))
         works.fleet.check(settings.local)
         self._put(entries, rows)  # the first to change anything, and the last that can refuse
         works.fleet.configure(settings.local)
+        works.metrics.named = self.plan.is_named
         works.store.responses.keep_for(settings.server.responses_days)
 
     def put_keys(self, rows: Iterable[KeyRow]) -> None:
@@ -136,17 +145,17 @@ class Gateway:
         """Rate-limit header lines as the SDKs of this face look for them; none without limits."""
         return self.works.desk.lines(caller.id, face) if caller.id else ""
 
-    def lines(self, route: str, target: str) -> str:
-        """The header lines that say who answered, made once per route and target."""
-        found = self._lines.get((route, target))
+    def lines(self, route: str, target: str, cache: str = "off") -> str:
+        """The header lines that say who answered, made once per route, target and cache."""
+        found = self._lines.get((route, target, cache))
         if found is None:
             if len(self._lines) >= MOST_LINES:
                 self._lines.clear()
-            found = self._lines[(route, target)] = (
+            found = self._lines[(route, target, cache)] = (
                 f"x-octoplex-model: {header_safe(target)}\r\n"
                 f"x-octoplex-provider: {header_safe(target.partition('/')[0])}\r\n"
                 f"x-octoplex-route: {header_safe(route)}\r\n"
-                "x-octoplex-cache: off\r\n"
+                f"x-octoplex-cache: {cache}\r\n"
             )
         return found
 
@@ -158,7 +167,7 @@ def open_gateway(
     *,
     address: str = "",
     exposed: str = "",
-    found: frozenset[str] = frozenset(),
+    found: Found = NONE_FOUND,
 ) -> Gateway:
     """Open everything and put a configuration in force. Close it with `await works.close()`.
 
@@ -172,5 +181,6 @@ def open_gateway(
     try:
         return Gateway(settings, works, works.keys_now(), found)
     except BaseException:
+        works.cache.stock.close()
         works.store.close()
         raise

@@ -29,6 +29,8 @@ from msgspec import Struct
 
 from octoplex.catalog.own_price import TOKENS
 from octoplex.catalog.provider import DialectName
+from octoplex.reflex.cache.config import Caching
+from octoplex.reflex.guard.config import Guard
 from octoplex.routing.config import Model
 from octoplex.upstreams.config import Local, Media, Provider, Timeouts
 from octoplex.wire.error import BadConfig
@@ -90,12 +92,20 @@ class Key(Struct, frozen=True, kw_only=True):
     region: str = ""
 
 
+class ModelTable(Model, frozen=True, kw_only=True):
+    """`[models.NAME]`: the route, and what stands before it."""
+
+    guard: Guard | None = None
+    cache: Caching | None = None
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """The whole file. `origin` is where it came from, "" when there is none."""
 
     server: Server = Server()
     providers: dict[str, Provider] = {}
-    models: dict[str, Model] = {}
+    models: dict[str, ModelTable] = {}
+    guard: Guard = Guard()
     prices: dict[str, dict[str, Any]] = {}
     keys: dict[str, Key] = {}
     local: dict[str, Local] = {}
@@ -178,7 +188,7 @@ def parse(text: str, origin: str = "octoplex.toml") -> Settings:
         exact = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise BadConfig(f"{origin}: not valid TOML: {error}.") from None
-    _refuse_later(tree.get("server"), origin)
+    _refuse_later(tree, origin)
     _refuse_unknown(tree, Settings, origin, "")
     tree["prices"] = exact.get("prices", {})
     tables = {f.encode_name: f.type for f in msgspec.structs.fields(Settings)}
@@ -225,11 +235,19 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
-def _refuse_later(server: object, origin: str) -> None:
+def _refuse_later(tree: dict[str, Any], origin: str) -> None:
     """Say of a key that is announced that it is not there yet, rather than unknown."""
+    server, models = tree.get("server"), tree.get("models")
     for key, says in LATER.items():
         if isinstance(server, dict) and key in server and server[key] != 1:
             raise BadConfig(f"{origin}: [server] {key}: {says}.")
+    for name, model in models.items() if isinstance(models, dict) else ():
+        cache = model.get("cache") if isinstance(model, dict) else None
+        if isinstance(cache, dict) and "semantic" in cache:
+            raise BadConfig(
+                f"{origin}: [models.{name}.cache] semantic: comes in a later version, in this one "
+                "only the same request is a hit; leave it out."
+            )
 
 
 def _table(tree: Any, kind: Any, origin: str, table: str) -> Any:

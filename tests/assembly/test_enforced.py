@@ -64,6 +64,23 @@ def test_a_stream_is_buffered_only_for_a_form_that_the_target_lacks(tmp_path: Pa
     asyncio.run(main())
 
 
+def test_a_form_beside_tools_is_seen_to_where_the_target_takes_only_one(tmp_path: Path) -> None:
+    """Gemini 2.5: "Function calling with a response mime type ... is unsupported"."""
+    gemini = "[providers.gem]\ndialect = 'gemini'\nbase_url = 'http://127.0.0.1:9'\n"
+    route = "[models.main]\ntry = ['gem/gemini-2.5-flash', 'gem/gemini-3-flash-preview']\n"
+    tools = [{"type": "function", "function": {"name": "f"}}]
+
+    async def main() -> None:
+        async with opened(tmp_path, gemini + route, {}) as at:
+            second, third = at.gateway.plan.routes["main"].candidates
+            alone = at.call("main", stream=True, response_format=SCHEMA)
+            beside = at.call("main", stream=True, response_format=SCHEMA, tools=tools)
+            assert [second.buffers(ask) for ask in (alone, beside)] == [False, True]
+            assert [third.buffers(ask) for ask in (alone, beside)] == [False, False]
+
+    asyncio.run(main())
+
+
 def test_no_attempt_at_all_is_refused(tmp_path: Path) -> None:
     async def main() -> None:
         with pytest.raises(BadConfig, match="json_attempts counts the first"):

@@ -102,6 +102,24 @@ def test_where_a_target_answers(target: str, area: str, words: str) -> None:
     assert why(target, area) == words
 
 
+@pytest.mark.parametrize(
+    ("model", "area", "words"),
+    [
+        ("anthropic.claude-opus-4-6-v1", "de", ""),
+        ("eu.anthropic.claude-opus-4-6-v1", "eu", ""),
+        ("eu.anthropic.claude-opus-4-6-v1", "de", "its inference profile answers anywhere in eu"),
+        ("us.anthropic.claude-opus-4-6-v1", "eu", "its inference profile answers anywhere in us"),
+        ("us.anthropic.claude-opus-4-6-v1", "us", "it is asked in eu-central-1"),
+        ("global.amazon.nova-pro-v1:0", "eu", "its inference profile answers in more regions"),
+    ],
+)
+def test_a_profile_of_bedrock_must_be_in_the_area_too(model: str, area: str, words: str) -> None:
+    text = '[providers.bedrock]\napi_key = "env:ANY"\nregion = "eu-central-1"\n'
+    for name in ("bedrock/" + model, "pass:bedrock/" + model):
+        assert why(name, area, text) == words
+    assert plan(text).answers_in("bedrock/" + model, area) == (not words)
+
+
 def test_what_the_catalogue_knows_holds_for_its_own_url_only() -> None:
     text = '[providers.maritaca]\nbase_url = "https://proxy.test/api"\napi_key = "env:ANY"\n'
     assert "base_url is not the catalogue's" in why("maritaca/m", "br", text)

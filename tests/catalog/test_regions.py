@@ -9,7 +9,7 @@ import pytest
 
 from octoplex.catalog import regions as module
 from octoplex.catalog.provider import Provider, catalogue
-from octoplex.catalog.regions import answers_in, region_names, regions
+from octoplex.catalog.regions import answers_in, region_names, regions, spread
 from octoplex.wire.error import BadConfig
 
 UNION = {
@@ -76,6 +76,29 @@ def test_a_region_that_is_not_the_rows_says_nothing() -> None:
     assert not answers_in(row(), "eu", "eu")
     assert answers_in(row(regions={"eu": "https://eu.x.test"}), "eu", "eu")
     assert not answers_in(row(cloud="gcp"), "eu-central-1", "eu")
+
+
+@pytest.mark.parametrize(
+    ("model", "wide"),
+    [
+        ("anthropic.claude-sonnet-4-5-20250929-v1:0", None),
+        ("zai.glm-4.7", None),
+        ("arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-pro-v1:0", None),
+        ("eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "eu"),
+        ("us.amazon.nova-pro-v1:0", "us"),
+        ("us-gov.anthropic.claude-3-5-sonnet-20240620-v1:0", "us"),
+        ("jp.anthropic.claude-sonnet-4-5-20250929-v1:0", "jp"),
+        ("apac.amazon.nova-pro-v1:0", ""),
+        ("global.anthropic.claude-sonnet-4-5-20250929-v1:0", ""),
+        ("xq.anthropic.claude-sonnet-4-5-20250929-v1:0", ""),
+        ("arn:aws:bedrock:eu-west-1:1:inference-profile/eu.amazon.nova-pro-v1:0", "eu"),
+        ("arn:aws:bedrock:eu-west-1:1:application-inference-profile/ab1c", ""),
+        ("arn:aws:bedrock:eu-west-1:1:default-prompt-router/anthropic.claude:1", ""),
+    ],
+)
+def test_a_profile_in_a_models_id_is_wider_than_its_region(model: str, wide: str | None) -> None:
+    assert spread(catalogue()["bedrock"], model) == wide
+    assert spread(catalogue()["vertex"], model) is None
 
 
 def test_a_named_region_comes_before_the_residency() -> None:

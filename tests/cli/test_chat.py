@@ -11,6 +11,8 @@ import time
 from octoplex.server.mock import Script, Turn
 from tests.shell import Home, Mocked, command, run, serving, started, until
 
+NOT_UTF8 = b"octoplex: What was typed or piped in is not UTF-8.\n"
+
 
 def test_once_from_arguments_and_from_stdin(home: Home, mock: Mocked) -> None:
     done = run(home, "chat", "Say", "hello", status=0)
@@ -50,6 +52,21 @@ def test_failures_are_sentences(home: Home, mock: Mocked) -> None:
     done = run(home, "chat", "Hi")
     assert done.out.startswith("one ")
     assert "octoplex: " in done.failed_with_a_sentence()
+
+
+def test_what_is_no_text_and_where_nothing_is_heard_are_sentences_too(home: Home) -> None:
+    words = command("chat", os.fsdecode(b"caf\xe9"))
+    options = {"env": home.env, "cwd": home.path, "check": False, "timeout": 30}
+    typed = subprocess.run(words, capture_output=True, **options)  # type: ignore[call-overload]
+    assert (typed.returncode, typed.stderr) == (1, NOT_UTF8)
+    piped = subprocess.run(command("chat"), input=b"caf\xe9", capture_output=True, **options)  # type: ignore[call-overload]
+    assert (piped.returncode, piped.stderr) == (1, NOT_UTF8)
+    closed = ["sh", "-c", '"$@" >&-', "sh", *command("providers")]
+    unheard = subprocess.run(closed, capture_output=True, **options)  # type: ignore[call-overload]
+    assert (unheard.returncode, unheard.stderr) == (0, b"")
+    home.more["SSL_CERT_FILE"] = "/nowhere/roots.pem"
+    said = run(home, "chat", "Hi").failed_with_a_sentence()
+    assert "SSL_CERT_FILE=/nowhere/roots.pem" in said
 
 
 def test_ctrl_c_stops_an_answer(home: Home, mock: Mocked) -> None:

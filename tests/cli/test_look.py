@@ -43,7 +43,7 @@ def test_help_is_quick_and_tells_the_truth() -> None:
 def test_every_command_has_help(name: str) -> None:
     shown = CliRunner().invoke(main, [name, "--help"])
     assert shown.exit_code == 0, shown.output
-    if name not in ("mock", "keys", "prices"):
+    if name not in ("mock", "keys", "prices", "import", "cache"):
         assert "--config" in shown.output
 
 
@@ -108,6 +108,39 @@ def test_explain_says_why_not(bare: Home) -> None:
     assert "on this machine" in run(bare, "explain", "octoplex/smollm2", status=0).out
 
 
+def test_explain_and_providers_name_the_file_by_its_own_name(home: Home) -> None:
+    home.config((home.path / "octoplex.toml").read_text(), "mine.toml")
+    said = run(home, "explain", "mock/m", "--config", "mine.toml", status=0).out
+    assert "mine.toml [providers.mock]" in said
+    said += run(home, "providers", "--config", "mine.toml", status=0).out
+    assert "octoplex.toml" not in said
+
+
+def test_explain_shows_a_target_that_lacks_a_part_of_its_url(home: Home) -> None:
+    text = (home.path / "octoplex.toml").read_text()
+    azure = '[providers.azure-openai]\napi_key = "env:K"\n'
+    home.config(text.replace('["mock/m"]', '["mock/m", "azure-openai/gpt-5"]') + azure)
+    home.more["K"] = SECRET
+    way = json.loads(run(home, "explain", "main", "--json", status=0).out)
+    mock, azure = way["targets"]
+    assert mock["usable"]
+    assert (azure["usable"], azure["why"]) == (False, "set AZURE_RESOURCE_NAME")
+    assert "timeouts.header_s" in {value["what"] for value in azure["values"]}
+
+
+def test_explain_for_a_key_that_may_not_ask(home: Home) -> None:
+    text = (home.path / "octoplex.toml").read_text()
+    home.config(text + '[keys.app]\nsecret = "env:APP_KEY"\nmodels = ["main", "anthro/*"]\n')
+    home.more["APP_KEY"] = "a-long-enough-secret-1"
+    for name in ("main", "anthro/m"):
+        assert "cannot be asked" not in run(home, "explain", name, "--key", "app", status=0).out
+    said = run(home, "explain", "mock/m", "--key", "app", status=0).out
+    why = 'the key "app" may not ask for mock/m; it may ask for main, anthro/*'
+    assert f"1. mock/m: cannot be asked: {why}\n" in said
+    way = json.loads(run(home, "explain", "mock/m", "--key", "app", "--json", status=0).out)
+    assert [leg["usable"] for leg in way["targets"]] == [False]
+
+
 def test_providers_show_names_of_keys_never_keys(home: Home) -> None:
     home.more |= {"OPENAI_API_KEY": SECRET, "GROQ_API_KEY": SECRET}
     done = run(home, "providers", "--json", status=0)
@@ -116,7 +149,7 @@ def test_providers_show_names_of_keys_never_keys(home: Home) -> None:
     assert all(needed <= set(row) for row in rows.values())
     assert (rows["openai"]["key"], rows["openai"]["usable"]) == ("OPENAI_API_KEY", True)
     assert (rows["anthropic"]["key"], rows["anthropic"]["usable"]) == ("ANTHROPIC_API_KEY", False)
-    assert rows["mock"]["evidence"] == "octoplex.toml [providers.mock]"
+    assert rows["mock"]["found"] == "octoplex.toml [providers.mock]"
     table = run(home, "providers", status=0).out
     assert SECRET not in done.out + table
     assert len(table.splitlines()) == len(rows) + 1
@@ -144,7 +177,7 @@ def test_providers_show_every_row_and_why_not(home: Home) -> None:
     assert set(rows) >= set(catalogue())
     for row in catalogue().values():
         shown = rows[row.id]
-        assert (shown["title"], shown["grade"], shown["docs"]) == (
+        assert (shown["title"], shown["evidence"], shown["docs"]) == (
             row.title,
             row.evidence,
             row.docs,
@@ -158,13 +191,17 @@ def test_providers_show_every_row_and_why_not(home: Home) -> None:
     assert rows["localai"]["missing"] == "set LOCALAI_BASE_URL"
     assert rows["lighton"]["residency"] == ["eu", "fr"]
     assert "eu-central-1" in rows["bedrock"]["regions"]
-    assert rows["mock"]["grade"] == ""
+    assert (rows["mock"]["evidence"], rows["openai"]["evidence"]) == ("", "verified")
+    assert rows["bedrock"]["modalities"] == ["chat"]  # its others are not asked for here
+    assert rows["gemini"]["modalities"] == ["chat", "embed"]
     lines = run(home, "providers", status=0).out.splitlines()
     assert lines[0].split() == ["provider", "usable", "dialects", "serves", "region", "key", "what"]
     cells = {line.split()[0]: line for line in lines[1:]}
-    assert "eu, us" in cells["mistral"]
-    assert "eu, fr" in cells["lighton"]
-    assert "35 regions" in cells["bedrock"]
+    assert "unknown; or choose eu, us" in cells["mistral"]
+    assert " eu, fr " in cells["lighton"]
+    assert "unknown; or choose 35 regions" in cells["bedrock"]
+    assert " unknown  " in cells["deepseek"]
+    assert " here " in cells["ollama"]
     assert "set GIGACHAT_CREDENTIALS or" in cells["gigachat"]
 
 

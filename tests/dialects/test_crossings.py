@@ -196,7 +196,8 @@ def replies(draw: st.DrawFn) -> Reply:
     """Replies without thinking, whose fate depends on who made it: see below."""
     calls = draw(tool_uses())
     text = draw(st.lists(words, min_size=0 if calls else 1, max_size=1))
-    read, wrote = draw(st.integers(0, 10**6)), draw(st.integers(0, 10**6))
+    # Of no input an end of Anthropic's says nothing, after the estimate of its start.
+    read, wrote = draw(st.integers(1, 10**6)), draw(st.integers(0, 10**6))
     return Reply(
         id=draw(idents),
         model=draw(idents),

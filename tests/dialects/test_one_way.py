@@ -160,6 +160,10 @@ FIELDS: dict[str, Any] = {
     "user": "u",
     "metadata": msgspec.Raw(b'{"a":"b"}'),
     "service_tier": "flex",
+    "verbosity": "low",
+    "prompt_cache_key": "k",
+    "prompt_cache_retention": "24h",
+    "safety_identifier": "s",
     "extra": {"extra": msgspec.Raw(b"1")},
     "native": {"native": msgspec.Raw(b"1")},
 }

@@ -153,6 +153,30 @@ def test_what_a_target_sees_to_by_itself(
 
 
 @pytest.mark.parametrize(
+    ("dialect", "traits", "forms"),
+    [
+        ("openai-chat", {}, BOTH),
+        ("openai-responses", {}, BOTH),
+        ("anthropic", {"model": "claude-sonnet-4-5", "thinking": "budget"}, SCHEMA),
+        # https://ai.google.dev/gemini-api/docs/structured-output#structured_outputs_with_tools
+        ("gemini", {"model": "gemini-3-flash-preview"}, BOTH),
+        ("gemini", {"model": "gemini-2.5-flash"}, NEITHER),
+        ("gemini", {"model": "gemini-2.0-flash"}, NEITHER),
+        ("vertex", {"model": "gemini-2.5-pro", "thinking": "budget"}, NEITHER),
+        # https://docs.cohere.com/reference/chat
+        ("cohere-v2", {}, NEITHER),
+        # https://console.groq.com/docs/structured-outputs
+        ("openai-chat", {"quirks": frozenset({"no_format_beside_tools"})}, NEITHER),
+    ],
+)
+def test_what_a_target_sees_to_where_tools_are_offered(
+    dialect: str, traits: dict[str, Any], forms: set[str]
+) -> None:
+    known = Traits(**{"model": "m", **traits})
+    assert forms_of(SPOKEN[dialect], known, beside_tools=True) == forms
+
+
+@pytest.mark.parametrize(
     ("dialect", "turns"), [("openai-chat", "messages"), ("openai-responses", "input")]
 )
 def test_openais_mode_for_objects_reads_its_word(dialect: str, turns: str) -> None:

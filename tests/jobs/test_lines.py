@@ -53,6 +53,16 @@ def test_what_is_right_is_read_as_it_is(
     assert [(a.custom_id, json.loads(bytes(a.body))) for a in read] == lines
 
 
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    asked = {"custom_id": "a", "method": "POST", "url": ENDPOINT, "body": {"n": 1}}
+    path.write_text(json.dumps(asked), encoding="utf-8-sig")
+    checked = check(path, ENDPOINT, 1_000)
+    assert (checked.total, checked.complaints) == (1, [])
+    read = sheet_of("openai-chat").read(path.read_bytes())
+    assert (read.custom_id, bytes(read.body)) == ("a", b'{"n": 1}')
+
+
 @pytest.mark.parametrize("face", ["openai-chat", "anthropic"])
 @given(custom_id=st.text(), body=JSON, status=st.sampled_from([200, 400, 529]))
 def test_any_answer_is_one_line(face: str, custom_id: str, body: object, status: int) -> None:

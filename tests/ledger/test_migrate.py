@@ -18,7 +18,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None)
 
 
-@pytest.mark.parametrize("kind", ["control", "ledger", "logs", "responses", "archive"])
+@pytest.mark.parametrize("kind", ["control", "ledger", "logs", "responses", "archive", "cache"])
 def test_migrations_are_numbered_without_gaps(kind: str) -> None:
     assert [step.number for step in steps(kind)] == list(range(1, len(steps(kind)) + 1))
 

@@ -386,7 +386,7 @@ def test_every_endpoint_answers_as_its_door(
             "model": "m",
             "usage": {"prompt_tokens": 12, "total_tokens": 12},
         },
-        "/v1/moderations": {"id": "modr-1", "model": "m", "results": []},
+        "/v1/moderations": {"id": "modr-1", "model": "m", "results": [{"flagged": False}]},
         "/v1/completions": {
             "id": "cmpl-1",
             "object": "text_completion",

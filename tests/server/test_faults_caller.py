@@ -134,7 +134,7 @@ def test_f41_a_body_cut_short_is_not_sent_on(tmp_path: Path, run: Run) -> None:
                     pairs = [("content-length", str(len(body)))]
                     line.send(request("POST", PATHS[face], None, pairs) + body[:-5])
                     line.writer.write_eof()
-                    assert (await line.ended()).startswith((b"HTTP/1.1 400", b""))
+                    assert (await line.ended()).startswith(b"HTTP/1.1 400")
                 for data in (b"zz\r\n{}\r\n0\r\n\r\n", b"5\r\nabc\r\n0\r\n\r\n", b"-1\r\n\r\n"):
                     async with at.gate.line() as line:
                         chunked = [("transfer-encoding", "chunked")]

@@ -126,6 +126,29 @@ def test_an_error_event_in_the_read_of_the_last_content_is_told_at_once(
     run(main())
 
 
+def test_content_and_an_error_in_one_read_cost_what_came(tmp_path: Path, run: Run) -> None:
+    """Nothing had gone to the caller, so another target could be asked; what came is billed."""
+
+    async def main() -> None:
+        def plays(dialect: str) -> list[Play]:
+            made = provider.stream_of(dialect)[: COUNT[dialect]]
+            return [streams([b"".join(made) + provider.sorry(dialect)])]
+
+        more = _once("one", "a/m") + _once("two", "claude/m")
+        async with scene(tmp_path, plays, more) as at:
+            for face, _ in CROSSINGS[::2]:
+                for name in ("one", "two"):
+                    reply = await at.gate.chat(name, face, stream=True)
+                    assert error_of(reply, face)["code"] == "upstream_overloaded"
+            for row in await at.gate.rows(4):
+                assert row["estimated"]
+                assert 0 < row["output_tokens"] < 20
+                assert row["nano"] == provider.nano((row["input_tokens"], row["output_tokens"]))
+                assert row["nano"] < row["reserved_nano"]
+
+    run(main())
+
+
 def test_a_stream_that_fails_before_content_is_not_billed(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
         def plays(dialect: str) -> list[Play]:
@@ -308,6 +331,8 @@ def test_f20_invalid_utf8_is_not_forwarded(tmp_path: Path, run: Run) -> None:
                 assert b"\xff" not in reply.body
                 finished(reply, face)
             await at.gate.rows(4)
+            metrics = (await at.gate.get("/metrics")).body
+            assert b"octoplex_events_skipped_total 4\n" in metrics
 
     run(main())
 

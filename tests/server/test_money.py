@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from octoplex.ledger import Reader, SpendQuery
 from tests.server import provider
 from tests.server.check import FACES, error_of, finished, plain_text
 from tests.server.conftest import Run
@@ -27,6 +28,10 @@ async def spent(gate: Gate) -> tuple[int, int]:
     """What the key has spent and what is held, as it is told itself."""
     (left,) = (await gate.get("/v1/key")).json["budgets"]
     return left["spent_nano"], left["held_nano"]
+
+
+async def counts(gate: Gate) -> str:
+    return (await gate.get("/metrics")).body.decode()
 
 
 def test_f45_every_billed_attempt_is_settled_once(tmp_path: Path, run: Run) -> None:
@@ -199,11 +204,59 @@ def test_a_small_budget_under_64_calls_at_once(
             if bill == provider.BILL:  # 61 fit if every one is let wait for the others
                 assert count >= (cap - rows[0]["reserved_nano"]) // PAID
             else:
-                assert all(r["exceeded"] for r in rows)
+                assert all(r["exceeded"] and not r["estimated"] for r in rows)
+                assert f"octoplex_bills_exceeded_total {count}\n" in await counts(gate)
             for number, reply in enumerate(replies):
                 if reply.status == 402:
                     error = error_of(reply, FACES[number % 2])
                     assert error["code"] == "over_budget"
+
+    run(main())
+
+
+def test_a_request_that_was_asked_again_is_one_request(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        page, good = says(b"<html>"), provider.whole("openai-chat")
+        more = route("main", "a/m", "b/m", more="retry = { attempts = 2, backoff_s = 0.01 }")
+        async with (
+            Upstream(page, good, page, page) as a,
+            Upstream(good) as b,
+            Gate(tmp_path, file(more, a=a, b=b)) as gate,
+        ):
+            for _ in range(2):
+                assert (await gate.chat("main")).status == 200
+            await gate.rows(5)
+            with contextlib.closing(Reader(gate.data)) as reader:
+                rows = reader.spend(SpendQuery()).rows
+            assert {row.provider: row.requests for row in rows} == {"a": 2, "b": 1}
+
+    run(main())
+
+
+def test_a_failure_says_what_it_cost_and_what_is_left(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        keys = "[keys.app]\nsecret = 'env:APP_KEY'\nlimits = '4 req/min'\n"
+        more = route("main", "a/m", more="retry = { attempts = 2, backoff_s = 0.01 }")
+        async with (
+            Upstream(*[says(b"<html>")] * 8) as up,
+            Gate(tmp_path, file(more + keys, a=up), key=APP_KEY) as gate,
+        ):
+            left = {"openai-chat": "x-ratelimit-remaining-requests"}
+            left["anthropic"] = "anthropic-ratelimit-requests-remaining"
+            for number, face in enumerate(FACES * 2):
+                reply = await gate.chat("main", face)
+                assert reply.status == 502
+                rows = await gate.rows(2 * number + 2)
+                assert reply.headers["x-octoplex-attempts"] == "2"
+                spent = sum(r["nano"] for r in rows[-2:])
+                assert reply.headers["x-octoplex-cost-nano"] == str(spent)
+                assert reply.headers["x-octoplex-estimated"] == "true"
+                assert reply.headers[left[face]] == str(3 - number)
+            for face in FACES:
+                reply = await gate.chat("main", face)
+                assert reply.status == 429
+                assert reply.headers[left[face]] == "0"
+                assert reply.headers["x-octoplex-cost-nano"] == "0"
 
     run(main())
 

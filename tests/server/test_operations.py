@@ -172,6 +172,20 @@ def test_the_others_pass_as_they_are(
     run(main())
 
 
+def test_a_vendor_of_embeddings_alone_is_configured_like_any(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with Upstream(answers(OPENAI_EMBED), answers(COHERE_RERANK)) as up:
+            text = f"[providers.jina]\nbase_url = '{up.url}/v1'\napi_key = 'env:UP_KEY'\n"
+            async with Gate(tmp_path, file(text)) as gate:
+                told = await sent(gate, "/v1/embeddings", model="jina/m", input=["x"])
+                assert told.json == OPENAI_EMBED
+                ranked = {"query": "q", "documents": ["x", "y"]}
+                assert (await sent(gate, "/v1/rerank", model="jina/m", **ranked)).status == 200
+                assert [entry.path for entry in up.book] == ["/v1/embeddings", "/v1/rerank"]
+
+    run(main())
+
+
 def test_what_is_wrong_is_said_before_anybody_is_asked(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
         async with Upstream(answers({})) as up, Upstream(answers({})) as other:
@@ -217,23 +231,54 @@ def test_a_failure_falls_over_like_a_chat(tmp_path: Path, run: Run) -> None:
     run(main())
 
 
+def test_a_reply_without_what_was_asked_for_is_none(tmp_path: Path, run: Run) -> None:
+    """Neither one vector for two inputs nor a 200 of something else reaches the caller."""
+
+    async def main() -> None:
+        two = {**OPENAI_EMBED, "data": [{**OPENAI_EMBED["data"][0], "index": n} for n in (0, 1)]}
+        async with Upstream(answers(OPENAI_EMBED)) as up, Upstream(answers(two)) as other:
+            more = "[models.vectors]\ntry = ['a/m', 'b/m']\nretry = { attempts = 1 }\n"
+            async with Gate(tmp_path, file(more, a=up, b=other)) as gate:
+                told = await sent(gate, "/v1/embeddings", model="vectors", input=["x", "y"])
+                assert (told.headers["x-octoplex-model"], told.json) == ("b/m", two)
+        async with Upstream(answers({"ok": True})) as up:
+            (tmp_path / "other").mkdir()
+            async with Gate(tmp_path / "other", file(a=up)) as gate:
+                for path, body in (
+                    ("embeddings", {"input": "x"}),
+                    ("rerank", {"query": "q", "documents": ["x"]}),
+                    ("moderations", {"input": "x"}),
+                    ("completions", {"prompt": "x"}),
+                ):
+                    reply = await gate.post(
+                        f"/v1/{path}", json.dumps({"model": "a/m", **body}).encode()
+                    )
+                    assert reply.status == 502, (path, reply.body)
+
+    run(main())
+
+
 @pytest.mark.parametrize(
-    ("dialect", "said"), [("gemini", GEMINI_EMBED), ("cohere-v2", COHERE_EMBED)]
+    ("dialect", "one", "said"),
+    [
+        ("gemini", {"embeddings": [{"values": VECTOR}]}, GEMINI_EMBED),
+        ("cohere-v2", {"embeddings": {"float": [VECTOR]}}, COHERE_EMBED),
+    ],
 )
 def test_gemini_callers_embed_with_anybody(
-    tmp_path: Path, run: Run, dialect: str, said: Any
+    tmp_path: Path, run: Run, dialect: str, one: Any, said: Any
 ) -> None:
     async def main() -> None:
-        async with Upstream(answers(said)) as up:
+        async with Upstream(answers(one), answers(said)) as up:
             text = file(KEY, a=up).replace("'openai-chat'", f"'{dialect}'")
             async with Gate(tmp_path, text, key=APP_KEY) as gate:
                 parts = [{"parts": [{"text": word}]} for word in ("a", "b")]
-                one = {
+                asking = {
                     "content": parts[0],
                     "taskType": "RETRIEVAL_QUERY",
                     "output_dimensionality": 3,
                 }
-                told = await sent(gate, "/v1beta/models/a/m:embedContent", **one)
+                told = await sent(gate, "/v1beta/models/a/m:embedContent", **asking)
                 assert told.json == {"embedding": {"values": VECTOR}}
                 batch = {"requests": [{"model": "models/a/m", "content": part} for part in parts]}
                 told = await sent(gate, "/v1beta/models/a/m:batchEmbedContents", **batch)

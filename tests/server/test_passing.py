@@ -87,9 +87,119 @@ def test_a_model_in_the_path_is_metered_too(tmp_path: Path, run: Run, path: str)
             assert (await gate.post("/providers/a/" + path.format("m"), b"{}")).status == 200
             (row,) = await gate.rows(1)
             assert (row["model"], row["nano"]) == ("m", provider.nano(provider.BILL))
-            dearer = await gate.post("/providers/a/" + path.format("dearer"), b"{}")
-            assert dearer.status == 403
+            for body in (b"{}", b'{"model":"m"}'):  # the path is what the provider goes by
+                dearer = await gate.post("/providers/a/" + path.format("dearer"), body)
+                assert dearer.status == 403
             assert len(up.book) == 1
+
+    run(main())
+
+
+# Typed from https://developers.openai.com/api/reference/resources/responses/streaming-events
+RESPONSES = [
+    provider.named("response.created", response={"id": "resp_1", "status": "in_progress"}),
+    provider.named("response.output_text.delta", item_id="msg_1", delta="Hello"),
+    provider.named(
+        "response.completed",
+        response={
+            "id": "resp_1",
+            "status": "completed",
+            "usage": {"input_tokens": 12, "output_tokens": 7, "total_tokens": 19},
+        },
+    ),
+]
+# Typed from https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
+GEMINI = [
+    {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hello"}]}, "index": 0}]},
+    {
+        "candidates": [{"content": {"parts": [{"text": "."}]}, "finishReason": "STOP", "index": 0}],
+        "usageMetadata": {"promptTokenCount": 12, "candidatesTokenCount": 7},
+    },
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "events"),
+    [
+        ("chat/completions", provider.chat_events()),
+        ("v1/messages", provider.message_events()),
+        ("responses", RESPONSES),
+        ("models/m:streamGenerateContent?alt=sse", [provider.data(event) for event in GEMINI]),
+    ],
+)
+def test_a_stream_is_billed_what_it_reports(
+    tmp_path: Path, run: Run, path: str, events: list[bytes]
+) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(streams([b"".join(events)[:-1]])) as up,  # cut: it closes without a blank line
+            Gate(tmp_path, file(KEY, a=up), key=APP_KEY) as gate,
+        ):
+            body = b'{"model":"m","stream":true}'
+            assert (await gate.post("/providers/a/" + path, body)).body == b"".join(events)[:-1]
+            (row,) = await gate.rows(1)
+            assert (row["nano"], row["estimated"]) == (provider.nano(provider.BILL), False)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("path", "reply"),
+    [
+        ("v1/messages", provider.message_body()),
+        ("models/m:streamGenerateContent", json.dumps(GEMINI, indent=1).encode()),
+        ("completions", provider.chat_body().replace(b"choices", b"x")),
+        # https://developers.openai.com/api/reference/resources/images/methods/generate
+        (
+            "images/generations",
+            b'{"usage":{"input_tokens":12,"output_tokens":7,"total_tokens":19}}',
+        ),
+    ],
+)
+def test_a_whole_reply_is_billed_what_it_reports(
+    tmp_path: Path, run: Run, path: str, reply: bytes
+) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(says(reply)) as up,
+            Gate(tmp_path, file(KEY, a=up), key=APP_KEY) as gate,
+        ):
+            said = await gate.post("/providers/a/" + path, b'{"model":"m"}')
+            assert said.body == reply
+            (row,) = await gate.rows(1)
+            assert (row["nano"], row["estimated"]) == (provider.nano(provider.BILL), False)
+
+    run(main())
+
+
+def test_a_stream_without_a_bill_is_estimated(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(streams(provider.chat_events(bill=None))) as up,
+            Gate(tmp_path, file(KEY, a=up), key=APP_KEY) as gate,
+        ):
+            body = b'{"model":"m","stream":true}'
+            assert (await gate.post("/providers/a/chat/completions", body)).status == 200
+            (row,) = await gate.rows(1)
+            assert row["estimated"]
+            said = len("".join(provider.WORDS))
+            assert (row["input_tokens"], row["output_tokens"]) == (9, -(-said // 3))
+
+    run(main())
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_path_that_our_key_may_not_take_rests_nobody(
+    tmp_path: Path, run: Run, status: int
+) -> None:
+    async def main() -> None:
+        plays = (says(b'{"error": "who?"}', status), says(provider.chat_body()))
+        text = KEY.replace("'a/m', 'a/-'", "'a/*'")
+        async with Upstream(*plays) as up, Gate(tmp_path, file(text, a=up), key=APP_KEY) as gate:
+            denied = await gate.get("/providers/a/admin")
+            assert error_of(denied, "openai-chat")["code"] == "upstream_denied"
+            assert (await gate.chat("a/m")).status == 200
+            assert (await gate.get("/providers/a/models")).status == 200
 
     run(main())
 

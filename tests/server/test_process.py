@@ -51,6 +51,8 @@ def test_f60_a_broken_file_changes_nothing(tmp_path: Path, run: Run, how: str) -
                 assert "not reloaded" in gate.log.read_text()
                 answer = await gate.control({"do": "reload"})
                 assert answer["error"] == ready["config_error"]
+                metrics = (await gate.get("/metrics")).body
+                assert b"octoplex_reloads_failed_total 2\n" in metrics
                 gate.write(good + route("second", "a/m"))
                 gate.hup()
                 await _ready(gate)

@@ -20,7 +20,7 @@ def request(**members: Any) -> Record:
 
 
 def exposed(metrics: Metrics) -> list[str]:
-    return metrics.expose().decode().splitlines()
+    return metrics.expose()().decode().splitlines()
 
 
 def test_every_line_is_a_comment_or_a_sample() -> None:
@@ -89,3 +89,36 @@ def test_names_that_callers_invent_do_not_grow_it_for_ever() -> None:
 
     assert len(metrics.cells) <= MOST_CELLS + 1
     assert metrics.cells[Kind("other", "other", 200)].count == 50
+
+
+def test_names_that_nobody_knows_are_labels_once_they_were_answered() -> None:
+    metrics = Metrics()
+    metrics.named = {"main", "p/known"}.__contains__
+    for number in range(3):
+        metrics.count(request(route=f"p/{number}", target=f"p/{number}", status=404))
+    metrics.count(request(route="main", target="p/new", status=404))
+    metrics.count(request(route="p/known", target="p/known", status=404))
+    metrics.count(request(route="p/new", target="p/new"))
+    metrics.count(request(route="", target="", status=401))
+    metrics.expose()
+
+    counts = {kind: cell.count for kind, cell in metrics.cells.items()}
+    assert counts == {
+        Kind("other", "p/other", 404): 3,
+        Kind("main", "p/other", 404): 1,
+        Kind("p/known", "p/known", 404): 1,
+        Kind("p/new", "p/new", 200): 1,
+        Kind("", "", 401): 1,
+    }
+
+
+def test_names_that_nobody_knows_leave_room_for_others() -> None:
+    metrics = Metrics()
+    metrics.named = {"main", "p/known"}.__contains__
+    for number in range(MOST_CELLS):
+        metrics.count(request(route=f"p/{number}", target=f"p/{number}"))
+    metrics.count(request(route="main", target="p/known"))
+    metrics.expose()
+
+    assert len(metrics.cells) == MOST_CELLS // 2 + 2
+    assert metrics.cells[Kind("main", "p/known", 200)].count == 1

@@ -46,7 +46,7 @@ def signs_with(source: Source) -> tuple[str, str]:
 
 def test_the_variables_alone() -> None:
     source = row(NAMED)
-    assert (source.missing, source.evidence) == ("", "OCI_CLI_KEY_CONTENT")
+    assert (source.missing, source.found) == ("", "OCI_CLI_KEY_CONTENT")
     assert signs_with(source) == (USER, "eu-frankfurt-1")
     assert source.account == {"compartment": TENANCY}
     assert row({**NAMED, "OCI_COMPARTMENT_ID": "c1"}).account == {"compartment": "c1"}
@@ -72,7 +72,7 @@ def test_oracles_file_and_what_is_set_beside_it(
     home: Path, more: dict[str, str], found: tuple[str, str]
 ) -> None:
     source = row({"OCI_CONFIG_FILE": f"{home}/config", **more})
-    assert (source.missing, source.evidence) == ("", "OCI_CONFIG_FILE")
+    assert (source.missing, source.found) == ("", "OCI_CONFIG_FILE")
     assert signs_with(source) == found
     assert source.account == {"compartment": TENANCY}
 

@@ -9,21 +9,26 @@ more models than anybody names in a file; the resolver remembers it.
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from octoplex.assembly.batching import DIALECT, Posting, forwards, percent_of, style_of
+from octoplex.assembly.caches import Caches
+from octoplex.assembly.guards import Guards
 from octoplex.assembly.media import rules_of
 from octoplex.assembly.region import check_areas, here, outside
+from octoplex.assembly.twins import may_switch, thinks, twin_of
 from octoplex.catalog.families import family
 from octoplex.catalog.prices import Price, Prices
 from octoplex.catalog.provider import catalogue
 from octoplex.dialects.dialect import Dialect, Face
 from octoplex.dialects.single import OPERATIONS
 from octoplex.ledger.book import Book
+from octoplex.reflex.gate import Desk
+from octoplex.reflex.keys import Hasher
 from octoplex.routing import Candidate, Lane, Policy, Resolver, Route, Target, never
 from octoplex.routing.config import Model
 from octoplex.routing.region import narrowed
@@ -31,9 +36,11 @@ from octoplex.settings import Settings, secret
 from octoplex.transport.http import Sender
 from octoplex.transport.origin import Proxies
 from octoplex.transport.tokens import Purse
+from octoplex.upstreams.by_model import ByModel
 from octoplex.upstreams.configured import from_file, from_row
 from octoplex.upstreams.count import CountUpstream
 from octoplex.upstreams.defaults import Defaulted, check_defaults
+from octoplex.upstreams.detect import Found
 from octoplex.upstreams.enforced import Enforced, Enforcement, enforcement_of
 from octoplex.upstreams.fetch import Fetcher
 from octoplex.upstreams.judge import Judge
@@ -43,7 +50,7 @@ from octoplex.upstreams.passing import NO_MODEL, PASS, PassUpstream
 from octoplex.upstreams.prediction import sender_for
 from octoplex.upstreams.single import SingleUpstream
 from octoplex.upstreams.source import Making, Source
-from octoplex.upstreams.upstream import Upstream
+from octoplex.upstreams.upstream import Spec, Upstream
 from octoplex.wire.answer import Answerer
 from octoplex.wire.ask import Ask, Operation, Worst
 from octoplex.wire.error import BadConfig
@@ -76,13 +83,17 @@ class Parts(Protocol):
     def fleet(self) -> Fleet: ...
     @property
     def judge(self) -> Judge: ...
+    @property
+    def hasher(self) -> Hasher: ...
+    @property
+    def desk(self) -> Desk: ...
 
 
 class Plan:
     """Everything the file decides."""
 
-    def __init__(self, settings: Settings, works: Parts, found: frozenset[str]) -> None:
-        """Compile. `found` names the local servers that answered.
+    def __init__(self, settings: Settings, works: Parts, found: Found) -> None:
+        """Compile. `found` are the local servers that answered, with their models.
 
         Raises:
             BadConfig: a route, a provider, a key or a price is wrong.
@@ -94,6 +105,8 @@ class Plan:
         self.prices = Prices.newest(works.data).with_own(settings.prices)
         check_areas(settings)
         self.sources = self._sources(found)
+        self.caches = Caches(settings, self.sources)
+        self.guards = Guards(settings, works.env, works.hasher.hash)
         self.routes = {name: self._route(name, model) for name, model in settings.models.items()}
         makers: dict[str, Callable[[str], Route | None]] = {
             source.id: partial(self._direct, source.id)
@@ -108,7 +121,7 @@ class Plan:
         }
         self.resolver = Resolver(self.routes, makers, self.offers, self.listed)
 
-    def _sources(self, found: frozenset[str]) -> dict[str, Source]:
+    def _sources(self, found: Found) -> dict[str, Source]:
         env, tables = self._works.env, self.settings.providers
         rows = catalogue()
 
@@ -123,12 +136,16 @@ class Plan:
             if source.local and name not in found and not env.get(row.base_url_env):
                 missing = f"no server answers at {source.base_url}"
                 sources[name] = msgspec.structs.replace(source, missing=missing)
+            elif found.get(name):
+                sources[name] = msgspec.structs.replace(source, models=found[name])
         if LOCAL in tables:
             raise BadConfig(
                 f"[providers.{LOCAL}]: this name is the gateway's own; use [local.NAME] for a GGUF."
             )
         for name, table in tables.items():
-            sources[name] = from_file(name, table, rows.get(name), env, lookup)
+            source = from_file(name, table, rows.get(name), env, lookup)
+            where = f"{Path(self.settings.origin).name} {source.found}"
+            sources[name] = msgspec.structs.replace(source, found=where)
         return sources
 
     def offers(self, model: str) -> Sequence[str]:
@@ -146,8 +163,9 @@ class Plan:
         route = self.routes.get(name)
         if route is not None:
             return bool(narrowed(route, region).candidates)
-        source = self.sources.get(name.partition("/")[0])
-        return source is None or not self._outside(source)(region)
+        provider, _, model = name.partition("/")
+        source = self.sources.get(provider)
+        return source is None or not self._outside(source, model)(region)
 
     def other_names(self, model: str) -> Sequence[str]:
         """The full names that a bare model id stands for; a key may list either."""
@@ -167,6 +185,20 @@ class Plan:
         priced = [n for n in self.settings.prices if n not in named]
         return [*own, *named, *priced]
 
+    @cached_property
+    def _named(self) -> frozenset[str]:
+        tried = (c.target.name for route in self.routes.values() for c in route.candidates)
+        direct = self.listed() + [f"{source}/{NO_MODEL}" for source in self.sources]
+        regions = {s.id: f"@{s.region}" for s in self.sources.values() if s.region}
+        there = [f"{name}{regions.get(name.partition('/')[0], '')}" for name in direct]
+        return frozenset((*self.routes, *tried, *direct, *there))
+
+    def is_named(self, name: str) -> bool:
+        """Whether the file or the price list has this route or target: callers can ask for more."""
+        name = name.removeprefix(PASS)
+        provider, _, model = name.partition("/")
+        return name in self._named or (provider == LOCAL and model in self._works.fleet.names())
+
     def posting(self, name: str, area: str) -> Posting | None:
         """How the batches of a model are handed to its provider; None where they are not.
 
@@ -174,7 +206,7 @@ class Plan:
             GatewayError: the name leads nowhere.
         """
         route = self.resolver.resolve(name)
-        if not forwards(self.settings, route):
+        if not forwards(self.settings, route) or self.guards.of(route.name) is not None:
             return None
         target = route.candidates[0].target
         if area and target.outside(area):
@@ -231,7 +263,7 @@ class Plan:
             provider=source.id,
             model=model,
             region=source.region,
-            outside=self._outside(source),
+            outside=self._outside(source, model),
         )
         candidate = Candidate(target, tuple(lanes))
         return Route(name=f"{PASS}{name}", candidates=(candidate,), attempts=1)
@@ -279,8 +311,8 @@ class Plan:
         )
         return narrowed(route, model.region) if model.region else route
 
-    def _outside(self, source: Source) -> Callable[[str], str]:
-        return partial(outside, source, catalogue().get(source.id))
+    def _outside(self, source: Source, model: str) -> Callable[[str], str]:
+        return partial(outside, source, catalogue().get(source.id), model)
 
     def _candidate(self, name: str, route: Model, weight: float, where: str = "") -> Candidate:
         provider, slash, model = name.partition("/")
@@ -311,7 +343,7 @@ class Plan:
             reasons_silently=kind.reasons_silently,
             slow_start=source.private,
             cost=partial(_cost, tariff),
-            outside=self._outside(source),
+            outside=self._outside(source, model),
         )
         if source.missing:
             return Candidate(target, (), weight, missing=source.missing)
@@ -319,7 +351,7 @@ class Plan:
         lanes, buffers = self._lanes(source, route, making, tariff)
         counters = self._counters(source, model, making)
         singles = self._singles(source, route, making, tariff)
-        missing = "" if lanes else f"it serves {' and '.join(source.modalities)} only"
+        missing = "" if lanes else f"it serves {' and '.join(source.serves)} only"
         return Candidate(target, lanes, weight, counters, singles, missing, buffers)
 
     def _making(self, route: Model) -> Making:
@@ -340,14 +372,22 @@ class Plan:
             return (), never
         lanes: list[Lane] = []
         enforcement: Enforcement | None = None
+        twin = twin_of(tariff, partial(self._price_of, source))
         for key in source.keys or (None,):
             spec = source.spec(tariff.model, key, making)
             enforcement = enforcement_of(spec) if not lanes else enforcement  # alike for each key
-            sender = sender_for(spec, self._works.client, self._works.proxies)
-            upstream = Upstream(spec, sender, self._fetch)
-            paid = self._paid(upstream, tariff, route, enforcement)
-            lanes.append(Lane(key.label if key else "", paid))
+            paid = self._held(self._upstream(spec), tariff, route, enforcement)
+            if twin is not None:
+                spec, name = source.spec(twin.model, key, making), f"{twin.provider}/{twin.model}"
+                other = self._held(self._upstream(spec), twin, route, enforcement)
+                may = partial(may_switch, self._works.desk, self.settings.models, name)
+                paid = ByModel(paid, other, name, thinks=thinks(tariff.model), may=may)
+            lanes.append(Lane(key.label if key else "", self._defaulted(paid, route)))
         return tuple(lanes), never if enforcement is None else enforcement.buffers
+
+    def _upstream(self, spec: Spec) -> Upstream:
+        sender = sender_for(spec, self._works.client, self._works.proxies)
+        return Upstream(spec, sender, self._fetch)
 
     def _singles(
         self, source: Source, route: Model, making: Making, tariff: Tariff
@@ -393,14 +433,20 @@ class Plan:
         lanes = (Lane("", self._paid(engine, tariff, route)),)
         return Candidate(target, lanes, weight, (Lane("", counter),))
 
-    def _paid(
-        self, inner: Answerer, tariff: Tariff, route: Model, enforcement: Enforcement | None = None
+    def _paid(self, inner: Answerer, tariff: Tariff, route: Model) -> Answerer:
+        return self._defaulted(self._held(inner, tariff, route, None), route)
+
+    def _held(
+        self, inner: Answerer, tariff: Tariff, route: Model, enforcement: Enforcement | None
     ) -> Answerer:
         paid: Answerer = Metered(
             inner, tariff, self._works.book, self.settings.server.budget_wait_s
         )
         if enforcement is not None:
             paid = Enforced(paid, enforcement, route.retry.json_attempts, self._works.judge)
+        return paid
+
+    def _defaulted(self, paid: Answerer, route: Model) -> Answerer:
         return Defaulted(paid, route.defaults, self._works.faces) if route.defaults else paid
 
 

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from octoplex.catalog.provider import Provider as Row
 from octoplex.catalog.provider import catalogue
-from octoplex.catalog.regions import answers_in, region_names, regions
+from octoplex.catalog.regions import answers_in, region_names, regions, spread
 from octoplex.settings import Settings
 from octoplex.upstreams.source import Source
 from octoplex.wire.error import BadConfig
@@ -27,14 +27,14 @@ def here(area: str) -> str:
     return ""
 
 
-def outside(source: Source, row: Row | None, area: str) -> str:
-    """Why a provider cannot be counted on to answer in an area; "" when it can."""
+def outside(source: Source, row: Row | None, model: str, area: str) -> str:
+    """Why a provider's model cannot be counted on to answer in an area; "" when it can."""
     if row is None:
         return _outside_by_word(source, area)
     if source.moved and not source.region and row.residency and not row.local:
         return "its base_url is not the catalogue's, so nobody says where it answers"
     if answers_in(row, source.region, area):
-        return ""
+        return _outside_by_profile(row, model, area)
     if row.forwards:
         return "it hands requests on to others, wherever they are"
     if source.region:
@@ -46,6 +46,14 @@ def outside(source: Source, row: Row | None, area: str) -> str:
     if fits:
         said += f"; set [providers.{source.id}] region to one of: {', '.join(fits)}"
     return said
+
+
+def _outside_by_profile(row: Row, model: str, area: str) -> str:
+    """The same of a model whose id is an inference profile."""
+    wide = spread(row, model)
+    if wide is None or wide == area:
+        return ""
+    return f"its inference profile answers {f'anywhere in {wide}' if wide else 'in more regions'}"
 
 
 def _outside_by_word(source: Source, area: str) -> str:

@@ -14,12 +14,14 @@ from octoplex.assembly.dialects import dialects, faces
 from octoplex.assembly.plan import Plan
 from octoplex.ledger.book import Book
 from octoplex.ledger.rows import Order, Settlement
+from octoplex.reflex.gate import Desk
 from octoplex.reflex.keys import Hasher, Key, Keyring
 from octoplex.settings import Settings
 from octoplex.transport.fake import Fake
 from octoplex.transport.http import Sender
 from octoplex.transport.origin import Proxies
 from octoplex.transport.tokens import Purse
+from octoplex.upstreams.detect import NONE_FOUND, Found
 from octoplex.upstreams.judge import Judge
 from octoplex.upstreams.local.fleet import Fleet
 
@@ -47,8 +49,10 @@ class Sketch:
         self.faces = faces()
         self.fleet = Fleet(data, self.client, self.dialects)
         self.judge = Judge()
+        self.hasher = Hasher(b"not a pepper")
+        self.desk = Desk()
 
-    def plan(self, settings: Settings, found: frozenset[str] = frozenset()) -> Plan:
+    def plan(self, settings: Settings, found: Found = NONE_FOUND) -> Plan:
         """Compile everything but the keys.
 
         Raises:
@@ -65,5 +69,4 @@ class Sketch:
         Raises:
             BadConfig: as a start would.
         """
-        hasher = Hasher(b"not a pepper")
-        return list(Keyring(hasher, file_keys(settings, self.env, hasher)))
+        return list(Keyring(self.hasher, file_keys(settings, self.env, self.hasher)))

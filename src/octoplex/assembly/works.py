@@ -6,13 +6,15 @@ breaker forgotten and no reservation lost.
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from octoplex.assembly.dialects import dialects, faces
 from octoplex.ledger.book import Book
 from octoplex.ledger.rows import KeyRow
 from octoplex.ledger.sqlite import SqliteStore, open_store
+from octoplex.ledger.stock import Stock
+from octoplex.reflex.cache.layer import Cache
 from octoplex.reflex.gate import Desk
 from octoplex.reflex.keys import Hasher, Keyring, pepper
 from octoplex.routing.health import Health
@@ -22,6 +24,7 @@ from octoplex.transport.origin import Proxies
 from octoplex.transport.tokens import Purse
 from octoplex.upstreams.judge import Judge
 from octoplex.upstreams.local.fleet import Fleet
+from octoplex.wire.error import BadConfig
 
 Environment = Mapping[str, str]
 
@@ -45,10 +48,12 @@ class Works:
         self.keyring = Keyring(self.hasher)
         self.desk = Desk()
         self.stopping = False
+        self.reloads_failed = 0
         self.config_error = ""
         """Why the last reload was refused; "" when the file in force is the file on disk."""
-        self.metrics = Metrics(self._gauges())
         self.dialects = dialects()
+        self.cache = Cache(Stock(data), self.hasher.hash, self.dialects)
+        self.metrics = Metrics([*self._gauges(), *self.cache.gauges()])
         self.fleet = Fleet(data, self.client, self.dialects)
         self.faces = faces()
         self.judge = Judge()
@@ -68,6 +73,7 @@ class Works:
 
     async def close(self) -> None:
         """Close connections and engines, then write what is left to write."""
+        await self.cache.close()
         self.client.close()
         await self.fleet.close()
         await self.judge.close()
@@ -79,7 +85,9 @@ class Works:
     def _gauges(self) -> list[Gauge]:
         def breakers() -> list[tuple[Labels, float]]:
             states = {"closed": 0.0, "probing": 1.0, "open": 2.0}
-            return [((c.target,), states[c.breaker]) for c in self.health.report()]
+            named = self.metrics.named
+            report = [c for c in self.health.report() if c.breaker != "closed" or named(c.target)]
+            return [((c.target,), states[c.breaker]) for c in report]
 
         def batches() -> list[tuple[Labels, float]]:
             found = list(self.store.archive.open.values())
@@ -93,7 +101,14 @@ class Works:
                 (("responses_dropped",), store.responses_dropped),
             ]
 
+        def count(name: str, text: str, figure: Callable[[], int]) -> Gauge:
+            return Gauge(f"octoplex_{name}_total", text, (), lambda: [((), figure())], "counter")
+
+        book = self.book
         return [
+            count("bills_exceeded", "Bills above their reservation.", lambda: book.exceeded),
+            count("bills_missing", "Replies without a usable usage.", lambda: book.unbilled),
+            count("reloads_failed", "Reloads that were refused.", lambda: self.reloads_failed),
             Gauge("octoplex_breaker_state", "0 closed, 1 probing, 2 open.", ("target",), breakers),
             Gauge("octoplex_batches_open", "Batches with lines still to do.", (), batches),
             Gauge(
@@ -106,9 +121,18 @@ class Works:
 
 
 def _trust(env: Environment) -> ssl.SSLContext:
-    """The system's roots, or those of SSL_CERT_FILE / SSL_CERT_DIR. Always verified."""
-    context = ssl.create_default_context(
-        cafile=env.get("SSL_CERT_FILE") or None, capath=env.get("SSL_CERT_DIR") or None
-    )
+    """The system's roots, or those of SSL_CERT_FILE / SSL_CERT_DIR. Always verified.
+
+    Raises:
+        BadConfig: what they name cannot be read.
+    """
+    file, folder = env.get("SSL_CERT_FILE") or None, env.get("SSL_CERT_DIR") or None
+    try:
+        context = ssl.create_default_context(cafile=file, capath=folder)
+    except OSError as error:
+        raise BadConfig(
+            f"The roots for TLS cannot be read: {error.strerror or error} "
+            f"(SSL_CERT_FILE={file or ''} SSL_CERT_DIR={folder or ''})."
+        ) from None
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from octoplex.catalog.provider import Provider
-from octoplex.catalog.quirk import Quirk
+from octoplex.catalog.quirk import Parameter, Quirk
 from octoplex.wire.chat import Effort
 from octoplex.wire.error import BadConfig
 
@@ -51,6 +51,9 @@ class Family(Struct, frozen=True, kw_only=True):
     tools: bool | None = None
     vision: bool | None = None
     quirks: frozenset[Quirk] = frozenset()
+    refuses: frozenset[Parameter] = frozenset()
+    refuses_thinking: frozenset[Parameter] = frozenset()
+    """The same where thinking is asked for."""
 
 
 UNKNOWN = Family()
@@ -70,6 +73,8 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tools: bool | None = None
     vision: bool | None = None
     quirks: frozenset[Quirk] = frozenset()
+    refuses: frozenset[Parameter] = frozenset()
+    refuses_thinking: frozenset[Parameter] = frozenset()
 
     def holds(self, provider_id: str, name: str) -> bool:
         """Whether the row is about this bare name at this provider."""
@@ -89,6 +94,8 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             tools=self.tools,
             vision=self.vision,
             quirks=self.quirks,
+            refuses=self.refuses,
+            refuses_thinking=self.refuses_thinking,
         )
 
 

@@ -32,7 +32,7 @@ from typing import Literal, get_args
 import msgspec
 from msgspec import Struct
 
-from octoplex.catalog.quirk import Quirk
+from octoplex.catalog.quirk import Parameter, Quirk
 from octoplex.wire.error import BadConfig
 
 DialectName = Literal[
@@ -168,6 +168,7 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     where it says nothing. `residency` says where `base_url` itself answers, by country
     and "eu", and only where that is one place; `forwards` that others answer, wherever
     they are. `unusable` is one sentence on why nobody can use the row here.
+    `refuses` names the fields that it answers 400 to, whatever the model.
     `batches` is for a vendor whose documentation has them, and `batch_percent` what a line
     of one costs in percent of the listed price.
     """
@@ -198,6 +199,7 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     residency: tuple[str, ...] = ()
     forwards: bool = False
     quirks: frozenset[Quirk] = frozenset()
+    refuses: frozenset[Parameter] = frozenset()
     local: bool = False
     detect: Detect | None = None
     batches: Batches | None = None

@@ -5,8 +5,8 @@ Unless a quirk says otherwise the encoder writes `max_tokens`, a `system` messag
 understand, and so what an unlisted server is sent. Each name is one deviation. A row of
 the catalogue names them, `quirks` in `octoplex.toml` adds some, a model's family too
 (`families.quirks_for`). They matter for requests that are written anew, and for their
-replies: what passes verbatim is the caller's word. Of the ways to ask for thinking a row
-names one at most.
+replies; of a request that passes verbatim for the members that they are about
+(`openai_chat/mending.py`). Of the ways to ask for thinking a row names one at most.
 
 A name not listed here is an error where the row is read. Not promised: that one
 provider's models all behave alike (a row holds what is true for all of them), nor that
@@ -46,12 +46,32 @@ Quirk = Literal[
     "no_forced_tool_choice",  # tool_choice "required" or a named tool is refused
     "no_parallel_tool_calls",  # `parallel_tool_calls` is refused
     # the rest
+    "refuses_unknown",  # a member that it does not know is a 400 or a 422
     "compacts",  # has OpenAI's own path that compacts a Responses conversation
     "counts_input",  # has OpenAI's own path that counts the tokens of a Responses request
     "no_json_schema",  # cannot hold a reply to a schema; `response_format` knows `json_object`
     "no_response_format",  # nor to JSON
+    "no_format_beside_tools",  # nor to either where tools are offered
     "top_k",  # takes `top_k`
+    "openai_hints",  # takes `verbosity`, `safety_identifier` and `prompt_cache_*`
     "random_seed",  # `seed` is called `random_seed`
 ]
 
+Parameter = Literal[
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "stop",
+    "n",
+    "user",
+    "service_tier",
+    "verbosity",
+    "safety_identifier",
+    "prompt_cache_retention",
+]
+"""What a provider or a family may refuse, by its name in the Chat dialect (`refuses`)."""
 QUIRKS: frozenset[str] = frozenset(get_args(Quirk))

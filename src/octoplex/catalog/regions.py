@@ -9,11 +9,15 @@ region, a global host and a vendor that keeps silent are all a no.
 
 - A provider that hands requests on (`forwards`) answers nowhere in particular.
 - A local server answers where its owner runs it, and counts as every area.
+- An inference profile of Bedrock (`eu.`, `global.` before a model's id) spreads calls over more
+  than the region that is asked, so both must be in the area (`spread`).
+  https://docs.aws.amazon.com/bedrock/latest/userguide/geographic-cross-region-inference.html
 
-Not promised: what a model's own id or a deployment's type says. A Bedrock inference profile
-or an Azure deployment of a Global type may answer outside the region that is asked.
+Not promised: what a deployment's type says. An Azure deployment of a Global type may answer
+outside the region that is asked.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -26,6 +30,10 @@ from octoplex.catalog.provider import Provider
 from octoplex.wire.error import BadConfig
 
 FILE = Path(__file__).parent / "regions.toml"
+_PROFILE = re.compile(r"([a-z]{2}(?:-[a-z]+)?|apac|global)\.")
+_OPAQUE = re.compile(r"arn:.*:(?:application-inference-profile|(?:default-)?prompt-router)/")
+_COUNTRIES = {"us-gov": "us"}
+"""Where a profile is not named by its area."""
 
 
 def answers_in(row: Provider, region: str | None, wanted: str) -> bool:
@@ -39,6 +47,22 @@ def answers_in(row: Provider, region: str | None, wanted: str) -> bool:
     if region not in region_names(row):
         return False
     return wanted == region or wanted in _areas().get(region, ())
+
+
+def spread(row: Provider, model: str) -> str | None:
+    """The area over which a model's own id spreads its calls; None where it does not.
+
+    "": an unknown one, or anywhere.
+    """
+    if row.cloud != "aws":
+        return None
+    if _OPAQUE.match(model):
+        return ""
+    found = _PROFILE.match(model.rpartition("/")[2])
+    if found is None:
+        return None
+    area = _COUNTRIES.get(found[1], found[1])
+    return area if any(area in areas for areas in _areas().values()) else ""
 
 
 def region_names(row: Provider) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def _where(place: Place) -> str:
 
 def _found(gateway: Gateway) -> list[str]:
     plan = gateway.plan
-    remote = [f"{s.id} ({s.evidence})" for s in plan.sources.values() if s.usable and not s.local]
+    remote = [f"{s.id} ({s.found})" for s in plan.sources.values() if s.usable and not s.local]
     local = [s.id for s in plan.sources.values() if s.usable and s.local]
     why = plan.unavailable(f"{LOCAL}/smollm2")
     built_in = f"octoplex/smollm2 ({why})" if why else "octoplex/smollm2 (built in)"

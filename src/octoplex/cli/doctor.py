@@ -118,7 +118,7 @@ def _config(place: Place) -> Iterator[Finding]:
         yield Finding("config", "broken", str(error))
         return
     yield Finding("config", "ok", place.origin)
-    names = [f"{s.id} ({s.evidence})" if s.evidence else s.id for s in sources if s.usable]
+    names = [f"{s.id} ({s.found})" if s.found else s.id for s in sources if s.usable]
     none = "none usable; set a key such as OPENAI_API_KEY (octoplex providers lists them)"
     yield Finding("providers", "ok" if names else "note", ", ".join(names) or none)
     yield from _half_set(sources)
@@ -129,7 +129,7 @@ def _half_set(sources: Sequence[Source]) -> Iterator[Finding]:
     rows, lacking = catalogue(), dict[str, list[str]]()
     for source in sources:
         row = rows.get(source.id)
-        if source.evidence and source.missing and not (row and row.obstacle):
+        if source.found and source.missing and not (row and row.obstacle):
             lacking.setdefault(source.missing, []).append(source.id)
     for missing, names in lacking.items():
         yield Finding("providers", "note", f"{', '.join(names)} cannot be used: {missing}")

@@ -4,7 +4,7 @@ An origin is a table of the file, a row of the catalogue, the name of an environ
 variable, or "default". Nothing is asked: this is the plan, not the health of its targets.
 
 Where the route demands a region, or the key given as `--key`, every target says whether it
-is admitted and why.
+is admitted and why. A key that may not ask for the name may ask no target of it.
 """
 
 import tomllib
@@ -23,22 +23,22 @@ from octoplex.cli.look import look
 from octoplex.cli.models import per_million
 from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
-from octoplex.dialects.anthropic import Anthropic
-from octoplex.dialects.openai_chat import OpenAIChat
 from octoplex.ledger import Reader
+from octoplex.reflex.cache.config import Caching
+from octoplex.reflex.models import Models
 from octoplex.routing import Route, Target
 from octoplex.routing.config import Model, Retry
 from octoplex.routing.region import narrowed
 from octoplex.routing.route import Barred
+from octoplex.settings import ModelTable
 from octoplex.transport.origin import NO_PROXIES
 from octoplex.upstreams.config import Provider, Timeouts
 from octoplex.upstreams.local.fleet import LOCAL
 from octoplex.upstreams.local.models import find
 from octoplex.upstreams.source import Making, Source
-from octoplex.wire.error import NotFound
+from octoplex.wire.error import BadConfig, NotFound
 
 DEFAULT = "default"
-FILE = "octoplex.toml"
 WAITS = {"connect_s": "connect_s", "first_s": "header_s", "idle_s": "idle_s", "plain_s": "total_s"}
 """Our name of a wait -> its name in a `timeouts` table."""
 
@@ -72,6 +72,14 @@ class Way(Struct, frozen=True, kw_only=True):
     targets: list[Leg]
 
 
+class Asker(Struct, frozen=True):
+    """The key that asks, as far as it says who may be asked."""
+
+    name: str = ""
+    region: str = ""
+    models: tuple[str, ...] = ()
+
+
 @click.command()
 @click.argument("model")
 @click.option("--key", metavar="NAME", help="As for a caller with this key.")
@@ -80,8 +88,8 @@ class Way(Struct, frozen=True, kw_only=True):
 def explain(model: str, key: str | None, config: str | None, as_json: bool) -> None:
     """Show where a model name leads, and why."""
     place = place_of(config)
-    region = _region_of(key, place)
-    way = look(place, lambda plan: Explainer(plan, place).way(model, region))
+    asker = _asker(key, place)
+    way = look(place, lambda plan: Explainer(plan, place).way(model, asker))
     if as_json:
         print_json(way)
         return
@@ -96,21 +104,23 @@ def explain(model: str, key: str | None, config: str | None, as_json: bool) -> N
         _print(leg.values)
 
 
-def _region_of(key: str | None, place: Place) -> str:
-    """The region that a key demands, of the file or made at run time."""
+def _asker(key: str | None, place: Place) -> Asker:
+    """A key of the file, or made at run time."""
     if key is None:
-        return ""
-    regions = {name: table.region for name, table in place.settings.keys.items()}
+        return Asker()
+    tables = place.settings.keys.items()
+    askers = {name: Asker(name, table.region, table.models) for name, table in tables}
     reader = Reader(place.data)
     try:
         made = reader.keys()
     finally:
         reader.close()
-    regions |= {row.name: row.region for row in made if row.revoked_at_ms is None}
-    if key not in regions:
-        known = ", ".join(regions) or "none"
+    in_force = (row for row in made if row.revoked_at_ms is None)
+    askers |= {row.name: Asker(row.name, row.region, row.models) for row in in_force}
+    if key not in askers:
+        known = ", ".join(askers) or "none"
         raise NotFound(f'There is no key "{key}"; there are: {known}.')
-    return regions[key]
+    return askers[key]
 
 
 def _print(values: list[Value]) -> None:
@@ -133,8 +143,8 @@ class Explainer:
         text = place.path.read_text(encoding="utf-8") if place.path else ""
         self._file: Mapping[str, Any] = tomllib.loads(text)
 
-    def way(self, name: str, region: str = "") -> Way:
-        """The way of a name, for callers whose targets must answer in a region.
+    def way(self, name: str, asker: Asker) -> Way:
+        """The way of a name, for callers with a key.
 
         Raises:
             NotFound: it leads nowhere, and why.
@@ -146,17 +156,30 @@ class Explainer:
             if source is None or "/" not in name or source.usable:
                 raise
             raise NotFound(f"{source.id} cannot be asked: {source.missing}.") from None
-        if region:
-            route = narrowed(route, region)
+        if asker.region:
+            route = narrowed(route, asker.region)
         model = self._plan.settings.models.get(route.name)
         legs = [self._leg(c.target, route) for c in route.candidates]
+        legs += [self._barred(b, route) for b in route.barred]
+        if why := self._refused(name, asker):
+            legs = [msgspec.structs.replace(leg, usable=False, why=why) for leg in legs]
         return Way(
             model=name,
             means=self._means(name, route),
             region=route.region,
             route=list(self._route(route, model)) if model else [],
-            targets=legs + [self._barred(b, route) for b in route.barred],
+            targets=legs,
         )
+
+    def _refused(self, name: str, asker: Asker) -> str:
+        """Why a key may not ask for this name; "" when it may."""
+        try:
+            models = Models(asker.models)
+        except ValueError as error:
+            raise BadConfig(f"[keys.{asker.name}] models: {error}.") from None
+        if any(map(models.allows, (name, *self._plan.other_names(name)))):
+            return ""
+        return f'the key "{asker.name}" may not ask for {name}; it may ask for {models}'
 
     def _means(self, name: str, route: Route) -> str:
         if name in self._plan.routes:
@@ -178,7 +201,7 @@ class Explainer:
             tree = tree[part]
         return f"{self._place.origin} [{'.'.join(path[:-1])}]"
 
-    def _route(self, route: Route, model: Model) -> Iterator[Value]:
+    def _route(self, route: Route, model: ModelTable) -> Iterator[Value]:
         table = ("models", route.name)
         for name in Model.__struct_fields__:
             if name not in ("try_", "retry", "timeouts"):
@@ -190,6 +213,9 @@ class Explainer:
             value = getattr(model.retry, name)
             # Without one it follows from the target's own times as they are learned.
             yield Value(f"retry.{name}", "computed" if value is None else value, origin)
+        for name in Caching.__struct_fields__ if model.cache else ():
+            origin = self._origin(*table, "cache", name)
+            yield Value(f"cache.{name}", getattr(model.cache, name), origin)
 
     def _leg(self, target: Target, route: Route) -> Leg:
         if target.provider == LOCAL:
@@ -220,13 +246,15 @@ class Explainer:
 
     def _remote(self, source: Source, target: Target, route: Route) -> Iterator[Value]:
         table = ("providers", source.id)
-        row = f"catalogue providers/{source.id}.toml" if source.id in catalogue() else FILE
+        known = source.id in catalogue()
+        row = f"catalogue providers/{source.id}.toml" if known else self._place.origin
         yield Value("base_url", source.base_url, self._base_url(source, row))
         dialects = self._origin(*table, "dialects"), self._origin(*table, "dialect")
         said = next((o for o in dialects if o != DEFAULT), row)
         yield Value("dialects", list(source.paths), said)
         keys = [key.label for key in source.keys]
-        yield Value("keys", keys, source.evidence or "none found")
+        said = self._origin(*table, "api_key")
+        yield Value("keys", keys, said if said != DEFAULT else source.found or "none found")
         yield from self._family(source, target)
         yield from self._price(source, target)
         yield from self._waits(source, target, route)
@@ -263,10 +291,9 @@ class Explainer:
     def _waits(self, source: Source, target: Target, route: Route) -> Iterator[Value]:
         model = self._plan.settings.models.get(route.name)
         timeouts = model.timeouts if model else Timeouts()
-        dialects = {d.name: d for d in (OpenAIChat(), Anthropic())}
         usual = msgspec.structs.replace(self._plan.settings.server.timeouts, total_s=None)
-        making = Making(dialects=dialects, proxies=NO_PROXIES, usual=usual, timeouts=timeouts)
-        wait = source.spec(target.model, None, making).wait
+        making = Making(dialects={}, proxies=NO_PROXIES, usual=usual, timeouts=timeouts)
+        wait = source.wait(target.model, making)
         table = self._plan.settings.providers.get(source.id, Provider())
         slow = "silent reasoning" if target.reasons_silently else "a private address"
         for name, key in WAITS.items():

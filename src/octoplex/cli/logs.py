@@ -123,6 +123,8 @@ def _whole(row: Record) -> None:
         ("error", f"{row.error_code}: {row.error}" if row.error_code else ""),
         ("tokens", _tokens(row)),
         ("cost", _money(row.nano, row.estimated)),
+        ("cache", f"hit, saved {dollars(row.saved_nano)}" if row.cache == "hit" else row.cache),
+        ("guard", ", ".join([f"{type_} {action} {n}" for type_, action, n in row.guard])),
         ("took", f"{row.total_s:.3f} s, first content after {row.first_s:.3f} s"),
         ("metadata", "" if bytes(row.metadata) == b"null" else bytes(row.metadata).decode()),
     ]

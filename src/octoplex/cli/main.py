@@ -29,9 +29,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "prices": ("prices:prices", "Put a newer price list in force."),
     "spend": ("spend:spend", "Show what was spent, per key, model and day."),
     "logs": ("logs:logs", "Show requests as they were answered."),
+    "cache": ("cache:cache", "Show and empty the caches of routes."),
     "batches": ("batches:batches", "Show batches, and how far they are."),
     "check": ("check:check", "Check the configuration without starting."),
     "explain": ("explain:explain", "Show where a model name leads, and why."),
+    "import": ("importing.command:import_", "Carry over another gateway's configuration."),
     "doctor": ("doctor:doctor", "Look for what is broken."),
     "mock": ("mock:mock", "Serve a scripted provider, for tests."),
 }
@@ -59,6 +61,7 @@ class Shell(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; whatever goes wrong becomes one sentence."""
+        _have_streams()
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -75,15 +78,29 @@ class Shell(click.Group):
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
-            if type(error).__module__ == "sqlite3":  # importing it to name it costs 5 ms
-                fail(f"The data folder cannot be used: {error}; `octoplex doctor` says more.")
-            fail(f"{type(error).__name__}: {error}. (octoplex --debug shows where.)")
+            fail(_said_of(error))
 
 
 def fail(sentence: str) -> NoReturn:
     """Say why, and end with status 1."""
     click.echo(f"octoplex: {' '.join(sentence.split())}", err=True)
     sys.exit(1)
+
+
+def _said_of(error: Exception) -> str:
+    """A sentence for what nobody made a sentence of."""
+    if isinstance(error, UnicodeEncodeError):
+        return "What was typed or piped in is not UTF-8."
+    if type(error).__module__ == "sqlite3":  # importing it to name it costs 5 ms
+        return f"The data folder cannot be used: {error}; `octoplex doctor` says more."
+    return f"{type(error).__name__}: {error}. (octoplex --debug shows where.)"
+
+
+def _have_streams() -> None:
+    """Whoever started us may have closed them; then nothing is heard of us."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
 
 
 def _quiet_pipe() -> NoReturn:

@@ -1,6 +1,8 @@
 """`octoplex providers`: who can be asked, and what is missing for the others.
 
-Keys are shown by the name of the variable or file that holds them, never themselves.
+Keys are shown by the name of the variable or file that holds them, never themselves. What a
+provider serves is what can be asked of it here. Its region is where it answers, as far as that is
+known; what it may be asked in besides is for the file to choose.
 """
 
 from collections.abc import Mapping
@@ -55,11 +57,12 @@ def _row(source: Source, row: Provider | None) -> dict[str, Any]:
         "id": source.id,
         "title": source.title,
         "dialects": list(source.paths),
-        "modalities": list(source.modalities),
+        "modalities": list(source.serves),
         "region": source.region,
+        "residency": [] if source.moved else shown["residency"],
         "key": ", ".join(labels) or shown["key"],
         "usable": source.usable,
-        "evidence": source.evidence,
+        "found": source.found,
         "missing": _missing(source, row),
         "local": source.local,
         "base_url": source.base_url,
@@ -74,7 +77,7 @@ def _missing(source: Source, row: Provider | None) -> str:
 
 
 _UNKNOWN: Mapping[str, Any] = MappingProxyType(
-    {"regions": [], "residency": [], "key": "", "grade": "", "docs": ""}
+    {"regions": [], "residency": [], "key": "", "evidence": "", "docs": ""}
 )
 """What the catalogue says of a provider that it does not have."""
 
@@ -91,28 +94,34 @@ def _shipped(row: Provider) -> dict[str, Any]:
         "residency": list(row.residency),
         "key": " or ".join(row.key_env),
         "usable": False,
-        "evidence": "",
+        "found": "",
         "missing": row.obstacle,
         "local": row.local,
         "base_url": row.base_url,
-        "grade": row.evidence,
+        "evidence": row.evidence,
         "docs": row.docs,
     }
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    what = f"from {row['evidence']}" if row["usable"] and row["evidence"] else row["missing"]
+    what = f"from {row['found']}" if row["usable"] and row["found"] else row["missing"]
     return (
         row["id"],
         "yes" if row["usable"] else "no",
         ", ".join(row["dialects"]) or "none",
-        ", ".join(row["modalities"]),
-        row["region"] or ", ".join(row["residency"]) or _choice(row["regions"]) or "any",
+        ", ".join(row["modalities"]) or "none",
+        _place(row),
         row["key"] or "none",
         what,
     )
 
 
-def _choice(regions: list[str]) -> str:
-    """The regions one may choose from, or how many where they are a cloud's."""
-    return ", ".join(regions) if len(regions) <= 4 else f"{len(regions)} regions"
+def _place(row: dict[str, Any]) -> str:
+    """Where it answers; unknown, what one may choose, or how many where they are a cloud's."""
+    if row["region"] or row["residency"]:
+        return row["region"] or ", ".join(row["residency"])
+    if row["local"]:
+        return "here"
+    regions = row["regions"]
+    choice = ", ".join(regions) if len(regions) <= 4 else f"{len(regions)} regions"
+    return f"unknown; or choose {choice}" if regions else "unknown"

@@ -27,7 +27,8 @@ class Traits(Struct, frozen=True, kw_only=True):
     family is asked to think (`catalog/families.py`), None when unknown; `efforts` are the words
     it takes for how much, empty when unknown. `quirks` are the named deviations of the
     provider's row and the family. `account` is what the vendor wants to be told beside the
-    key, by name, such as OCI's `compartment`. `drop_unsupported` is the route's word.
+    key, by name, such as OCI's `compartment`. `drop_unsupported` is the route's word. `listed`:
+    the catalogue describes the provider, so that what it does not say is not so.
     """
 
     model: str
@@ -37,6 +38,14 @@ class Traits(Struct, frozen=True, kw_only=True):
     quirks: frozenset[str] = frozenset()
     account: Mapping[str, str] = {}
     drop_unsupported: bool = False
+    listed: bool = False
+    refuses: frozenset[str] = frozenset()
+    """Fields that the provider or the model answers 400 to."""
+    refuses_thinking: frozenset[str] = frozenset()
+    """The same where thinking is asked for."""
+    tools: bool | None = None
+    vision: bool | None = None
+    """Whether the model has tools and eyes, None when unknown."""
 
 
 class Encoded(Struct, frozen=True):
@@ -71,6 +80,11 @@ class Decoder(Protocol):
         """The events of the last `feed`, also of one that raised: what came before the error."""
         ...
 
+    @property
+    def skipped(self) -> int:
+        """Events that were no JSON."""
+        ...
+
     def feed(self, wire: bytes) -> Sequence[Event]:
         """Decode the wire bytes of one or more whole SSE events."""
         ...
@@ -100,9 +114,13 @@ class Scanner(Protocol):
     error: UpstreamError | None
     ended: bool
     """The dialect's terminal marker ([DONE], message_stop) has been seen."""
-    skipped: int
     received: int
     """Bytes of content text seen so far: the basis of an estimate when usage never comes."""
+
+    @property
+    def skipped(self) -> int:
+        """Events that were left out because they were no JSON."""
+        ...
 
     @property
     def usage(self) -> Usage | None:

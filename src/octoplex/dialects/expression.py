@@ -24,7 +24,8 @@ from typing import Literal
 
 import msgspec
 
-from octoplex.wire.chat import Chat
+from octoplex.dialects.native import in_any_dialect
+from octoplex.wire.chat import Chat, ToolChoice
 from octoplex.wire.error import Unsupported
 
 Weight = Literal["answer", "hint"]
@@ -57,6 +58,10 @@ WEIGHTS: dict[str, Weight] = {
     "user": "hint",
     "metadata": "hint",
     "service_tier": "hint",
+    "verbosity": "hint",
+    "prompt_cache_key": "hint",
+    "prompt_cache_retention": "hint",
+    "safety_identifier": "hint",
     "extra": "hint",
     "max_tokens": "hint",  # raised to the least that a dialect takes
     # inside messages and tools
@@ -190,6 +195,10 @@ SPOKEN: dict[str, frozenset[str]] = {
             "user",
             "metadata",
             "service_tier",
+            "verbosity",
+            "prompt_cache_key",
+            "prompt_cache_retention",
+            "safety_identifier",
             "image.url",
             "image.data",
             "image.file_id",
@@ -368,6 +377,10 @@ MEMBERS: dict[str, str] = {
     "user": "user",
     "metadata": "metadata",
     "service_tier": "service_tier",
+    "verbosity": "verbosity",
+    "prompt_cache_key": "prompt_cache_key",
+    "prompt_cache_retention": "prompt_cache_retention",
+    "safety_identifier": "safety_identifier",
     "extra": "extra",
 }
 """Field -> the attribute of `Chat` that holds it. The rest of `WEIGHTS` is deeper."""
@@ -379,11 +392,21 @@ _DEFAULTS: dict[str, object] = {
     for f in msgspec.structs.fields(Chat)
     if not f.required
 }
+_MEMBERS = tuple((field, member, _DEFAULTS[member]) for field, member in MEMBERS.items())
 
 
 KEPT_ELSEWHERE = frozenset({"thread"})
 """Members that stand for the conversation itself: no route may drop them, for nothing would be
 left to answer. Told so (`anthropic/failure.py`), Anthropic's own clients send all of it."""
+
+
+_IN_NO_OTHER_REPLY = frozenset({"logprobs", "modalities", "n", "top_logprobs"})
+"""Asked for across dialects they would be paid for and lost: no typed reply holds them."""
+OPENAI_HINTS = frozenset(
+    {"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "verbosity"}
+)
+"""Words of OpenAI's own that other servers of its dialects may refuse."""
+_NO_TOOL_WANTED = (ToolChoice(mode="auto"), ToolChoice(mode="none"))
 
 
 def says(dialect: str, field: str) -> bool:
@@ -416,6 +439,14 @@ class Omissions:
             )
         self._names[name] = None
 
+    def empty(self) -> Unsupported:
+        """The refusal of a conversation in which nothing is said; some servers would answer it."""
+        return Unsupported(
+            f"Every turn of `messages` is empty, and the {self.dialect} dialect of this target"
+            " takes no such turn. Send some text.",
+            param="messages",
+        )
+
     def names(self) -> tuple[str, ...]:
         """What was dropped, in the order met."""
         return tuple(self._names)
@@ -433,11 +464,16 @@ def express(chat: Chat, spoken: frozenset[str], omissions: Omissions) -> Chat:
     """
     if chat.dialect in ("", omissions.dialect):
         spoken |= {"extra", "native", "server_tools"}
-    gone: dict[str, object] = {}
-    for field, member in MEMBERS.items():
+    if chat.dialect == omissions.dialect:
+        spoken |= OPENAI_HINTS  # if they are its words at all; the caller knows his server
+    foreign = "native" not in spoken
+    gone = in_any_dialect(chat, omissions.leave_out) if foreign else {}
+    for field, member, default in _MEMBERS:
         value = getattr(chat, member)
-        default = _DEFAULTS[member]
-        if value == default or field in spoken or _says_nothing(field, value):
+        if value == default:
+            continue
+        lost = foreign and field in _IN_NO_OTHER_REPLY
+        if (field in spoken and not lost) or _says_nothing(field, value, chat):
             continue
         for name in value if field in ("extra", "native") else (field,):
             omissions.leave_out(field, name)
@@ -445,6 +481,14 @@ def express(chat: Chat, spoken: frozenset[str], omissions: Omissions) -> Chat:
     return msgspec.structs.replace(chat, **gone) if gone else chat
 
 
-def _says_nothing(field: str, value: object) -> bool:
+def _says_nothing(field: str, value: object, chat: Chat) -> bool:
     """Whether a value spells out what every provider does anyhow."""
-    return (value == 0 and "penalty" in field) or (value is True and field == "parallel_tool_calls")
+    has_tools = bool(chat.tools or chat.server_tools)
+    match field:
+        case "presence_penalty" | "frequency_penalty":
+            return value == 0
+        case "parallel_tool_calls":
+            return value is True or not has_tools
+        case "tool_choice":
+            return not has_tools and chat.tool_choice in _NO_TOOL_WANTED
+    return False

@@ -15,7 +15,15 @@ from msgspec import Struct
 from octoplex.dialects.dialect import Decoder, Encoded, Scanner, Seen, Traits
 from octoplex.wire.chat import Chat
 from octoplex.wire.error import UpstreamError
-from octoplex.wire.event import Finished, Reply, Started, StopReason, TextDelta, Usage
+from octoplex.wire.event import (
+    UNKNOWN_USAGE,
+    Finished,
+    Reply,
+    Started,
+    StopReason,
+    TextDelta,
+    Usage,
+)
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -96,6 +104,6 @@ class DecodedScan:
                 self.received += len(event.text)
             elif isinstance(event, Finished):
                 self.ended = True
-                self.usage = None if event.usage.estimated else event.usage
+                self.usage = None if event.usage == UNKNOWN_USAGE else event.usage
         self.content = self.content or self._decoder.stop is not None
         return b"" if self.error is not None else wire

@@ -62,6 +62,15 @@ def kept_raw(attribute: str) -> Reader:
     return keep
 
 
+def kept_native(name: str) -> Reader:
+    """A reader of what only this dialect has and what changes the answer."""
+
+    def keep(raw: Raw, found: Found) -> None:
+        found.setdefault("native", {})[name] = raw
+
+    return keep
+
+
 def in_head(raw: Raw, found: Found) -> None:
     """A reader for what `head.py` has read."""
 

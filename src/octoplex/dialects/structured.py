@@ -24,7 +24,8 @@ from typing import Any, Literal
 import msgspec
 
 from octoplex.dialects.dialect import Dialect, Traits
-from octoplex.wire.chat import Chat, Format, Message, TextPart
+from octoplex.dialects.expression import Omissions
+from octoplex.wire.chat import Chat, Format, Message, TextPart, Tool
 from octoplex.wire.error import GatewayError, InvalidCall
 
 Kind = Literal["schema", "object"]
@@ -50,13 +51,14 @@ _ASK_SCHEMA = (
 )
 
 
-def forms_of(dialect: Dialect, traits: Traits) -> frozenset[Kind]:
-    """The forms of text that a target enforces by itself."""
+def forms_of(dialect: Dialect, traits: Traits, *, beside_tools: bool = False) -> frozenset[Kind]:
+    """The forms of text that a target enforces by itself, alone or beside tools."""
     strict = msgspec.structs.replace(traits, drop_unsupported=False)
+    probe = msgspec.structs.replace(_PROBE, tools=(Tool(name="f"),)) if beside_tools else _PROBE
     found: set[Kind] = set()
     for kind, form in _FORMATS.items():
         try:
-            dialect.encode_chat(msgspec.structs.replace(_PROBE, format=form), strict)
+            dialect.encode_chat(msgspec.structs.replace(probe, format=form), strict)
         except GatewayError:
             continue
         found.add(kind)
@@ -66,6 +68,23 @@ def forms_of(dialect: Dialect, traits: Traits) -> frozenset[Kind]:
 def kind_of(form: Format) -> Kind:
     """Which of the forms it is."""
     return "object" if form.schema is None else "schema"
+
+
+def has_tools(chat: Chat) -> bool:
+    """Whether the model may call anything."""
+    return bool(chat.tools or chat.server_tools)
+
+
+def alone(chat: Chat, omissions: Omissions) -> Chat:
+    """The request at a target that takes no form of text beside tools.
+
+    Raises:
+        Unsupported: it has both, and the route does not drop the form.
+    """
+    if chat.format is None or not has_tools(chat):
+        return chat
+    omissions.leave_out("response_format", why="not beside tools")
+    return msgspec.structs.replace(chat, format=None)
 
 
 class Measure:

@@ -9,7 +9,7 @@ so that a reply begins inside it (quirk `think_unopened`): then all before the f
 tag is thinking, and as nobody can tell before it comes, the text is held until then.
 
 A server that told the thinking in a place of its own has parsed it already; its text is
-left alone. So are replies that pass verbatim.
+left alone. Replies that pass verbatim are parted by `openai_chat/tags.py`.
 
 Reference: https://qwen.readthedocs.io/en/latest/getting_started/quickstart.html and
 https://huggingface.co/deepseek-ai/DeepSeek-R1#usage-recommendations
@@ -116,6 +116,11 @@ class ThinkTags:
     def stop(self) -> StopReason | None:
         """Why it stopped, as soon as the provider has said so."""
         return self._inner.stop
+
+    @property
+    def skipped(self) -> int:
+        """Events that were no JSON."""
+        return self._inner.skipped
 
     def feed(self, wire: bytes) -> Sequence[Event]:
         """Decode whole events.

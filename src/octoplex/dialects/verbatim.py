@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw
 
+from octoplex.dialects.surrogates import mended
 from octoplex.wire.error import InvalidCall
 
 _split = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -32,6 +33,9 @@ def split(body: bytes) -> dict[str, Raw]:
     try:
         fields = _split(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        text = mended(body)
+        if text is not body:
+            return split(text)
         raise InvalidCall(f"The body is not a JSON object: {error}.") from None
     # Every member was kept if they add up to the body; searching 36 kB for names costs 40 us.
     if len(_encode(fields)) != len(body) and not _adds_up(body, fields):

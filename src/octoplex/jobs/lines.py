@@ -96,9 +96,13 @@ LEFT = {
 }
 
 
+_MARK = b"\xef\xbb\xbf"
+"""How some editors begin a file in UTF-8."""
+
+
 class _OpenAI:
     def read(self, line: bytes) -> Asked:
-        return _asked(line)
+        return _asked(line.removeprefix(_MARK))
 
     def answered(self, asked: Asked, reply: Replied) -> Written:
         good = reply.status < 400
@@ -188,6 +192,7 @@ def _too_much(total: int, size: int, longest: int) -> Complaint | None:
 
 def _wrong(line: bytes, endpoint: str, seen: set[str]) -> Complaint | None:
     """What is wrong with a line; None when nothing is."""
+    line = line.removeprefix(_MARK)
     try:
         given = _given(line)
         body = None if given.body == NOTHING else _object(given.body)

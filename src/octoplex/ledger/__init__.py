@@ -3,6 +3,7 @@
 store.py     the narrow doors (`Store`, `Shelf`); one test suite for every store
 sqlite.py    the store on SQLite: `open_store(path, address) -> SqliteStore`
 shelf.py     `SqliteShelf`: responses kept for their callers, in a file of their own
+stock.py     `Stock`: replies that are given again, in memory and in a file of their own
 queries.py   `Reader(path)`: the same questions from any process, synchronously
 book.py      `Book`: the owner of budgets in memory
 rows.py      what is kept

@@ -160,7 +160,7 @@ class Accounts:
             sums = days.get(key)
             if sums is None:
                 sums = days[key] = [0, 0, 0, 0, 0]
-            sums[0] += 1
+            sums[0] += not done.again
             sums[1] += input_
             sums[2] += output
             sums[3] += nano

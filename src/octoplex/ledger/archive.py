@@ -113,6 +113,11 @@ class Archive:
         if self._made is not None:
             self._made.close()
 
+    @property
+    def begun(self) -> bool:
+        """Whether there ever was anything to keep."""
+        return self._made is not None
+
     # -- files ------------------------------------------------------------------------------
 
     def begin(self, size: int) -> "Upload":

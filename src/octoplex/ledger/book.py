@@ -159,12 +159,17 @@ class Hold(Struct, gc=False):
         outcome: str,
         estimated: bool = False,
         state: int = SETTLED,
-    ) -> None:
-        """Charge what it cost. Above the reservation, the excess is charged and flagged."""
+        again: bool = False,
+    ) -> int:
+        """Charge what it cost, and say how much that was: an absurd bill is clamped.
+
+        Above the reservation the excess is charged too; the ledger's row says `exceeded`.
+        `again`: its request has an earlier attempt on this target that was settled.
+        """
         book = self._book
         if not self._open:
             book.resettled += 1
-            return
+            return 0
         self._open = False
         order, account, day = self.order, self._account, self._day
         if not 0 <= nano <= MOST_NANO:
@@ -178,10 +183,13 @@ class Hold(Struct, gc=False):
             account.free += held - nano
         else:
             account.number = -1  # a day that is over: what is free is summed up again
-        estimated = estimated or usage.estimated
-        book.write_down(Settlement(order, nano, usage, outcome, estimated, state))
+        if estimated or usage.estimated:
+            estimated = True
+            book.unbilled += outcome == "done"
+        book.write_down(Settlement(order, nano, usage, outcome, estimated, state, again))
         if account.waiting:
             book.serve(account)
+        return nano
 
     def release(self, outcome: str) -> None:
         """It cost nothing: the provider never took it, or does not bill it."""
@@ -206,6 +214,7 @@ class Aside(Struct):
             nano, estimated = min(max(nano, 0), MOST_NANO), True
         if nano > order.nano:
             book.exceeded += 1
+        book.unbilled += estimated and outcome == "done"
         self._day.spent += nano
         book.write_down(Settlement(order, nano, usage, outcome, estimated, state))
         self.give_back(order.nano)
@@ -228,6 +237,8 @@ class Book:
         self.write_down = journal.settle
         self.exceeded = 0
         """Bills above their reservation."""
+        self.unbilled = 0
+        """Replies that ended well with no usage, or one that made no sense: an estimate stands."""
         self.resettled = 0
         """Second ends of a hold, ignored."""
         self._accounts: dict[str, _Account] = {}

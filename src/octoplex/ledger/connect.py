@@ -11,7 +11,7 @@ from typing import Literal
 
 from octoplex.ledger.migrate import migrate, steps
 
-Kind = Literal["control", "ledger", "logs", "responses", "archive"]
+Kind = Literal["control", "ledger", "logs", "responses", "archive", "cache"]
 
 WAL_PAGES = 1_000
 """Checkpoint at 4 MB of log (responses: 8, records: 16) at the latest; sooner when nothing is
@@ -23,10 +23,11 @@ PAGE_BYTES: dict[Kind, int] = {
     "logs": 16_384,
     "responses": 8_192,
     "archive": 4_096,
+    "cache": 8_192,
 }
 """A page costs four calls of the kernel until it is in its place, whatever its size."""
 SUFFIXES = ("-wal", "-shm")
-EMPTIED: frozenset[Kind] = frozenset({"responses"})
+EMPTIED: frozenset[Kind] = frozenset({"responses", "cache"})
 """Files out of which rows are deleted: what they held is overwritten, and room is given back."""
 
 
@@ -68,6 +69,25 @@ def _create(path: Path, kind: Kind) -> None:
         db.execute("pragma journal_mode = wal")
     _forget_log(path)  # that of a file somebody deleted: it would be played into this one
     new.rename(path)
+
+
+class Transaction:
+    """All or nothing."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._db.execute("begin immediate")
+        return self._db
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self._db.execute("commit")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("rollback")
 
 
 def corrupt(error: Exception) -> bool:

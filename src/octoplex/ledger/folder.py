@@ -122,9 +122,12 @@ class Folder:
     def _taken(self) -> StoreFailed:
         holder = self.holder() or Holder(0)
         where = f" at {holder.address}" if holder.address else ""
+        who, what = f"process {holder.pid}{where}", "stop it"
+        if holder.pid == os.getpid():
+            who, what = "this very process", "close the other client (`with Octoplex() as ...`)"
         return StoreFailed(
-            f"the data folder {self.path} is in use by process {holder.pid}{where}; "
-            "stop it, or set [server] data to another folder",
+            f"the data folder {self.path} is in use by {who}; "
+            f"{what}, or set [server] data to another folder",
             pid=holder.pid,
             address=holder.address,
         )

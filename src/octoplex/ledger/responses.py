@@ -15,6 +15,7 @@ from contextlib import suppress
 
 import msgspec
 
+from octoplex.ledger.connect import Transaction
 from octoplex.ledger.rows import Stored
 
 LEVEL = 1
@@ -52,7 +53,7 @@ class Responses:
     def write(self, rows: Iterable[Stored]) -> None:
         """Keep responses; one of the same id and key takes the place of the one before."""
         packed = [(row, _packed(row)) for row in rows]
-        with _Transaction(self._db) as db:
+        with Transaction(self._db) as db:
             for row, values in packed:
                 self._remove(db.execute(_BEFORE, (row.id, row.key_id)).fetchall())
                 seq = db.execute(_INSERT, values).lastrowid
@@ -85,7 +86,7 @@ class Responses:
         """Delete at most so many that are too old; how many it were."""
         old = self._db.execute(_OLD, (since_ms, most)).fetchall()
         if old:
-            with _Transaction(self._db):
+            with Transaction(self._db):
                 self._remove(old)
             # As a script, because `execute` would stop after the first page.
             self._db.executescript(f"pragma incremental_vacuum({FREED_PAGES})")
@@ -108,25 +109,6 @@ class Responses:
     def _remove(self, seqs: Sequence[tuple[int]]) -> None:
         self._db.executemany("delete from items where seq = ?", seqs)
         self._db.executemany("delete from responses where seq = ?", seqs)
-
-
-class _Transaction:
-    """All or nothing."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._db.execute("begin immediate")
-        return self._db
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None:
-                self._db.execute("commit")
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("rollback")
 
 
 def _packed(row: Stored) -> dict[str, object]:

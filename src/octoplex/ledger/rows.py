@@ -55,6 +55,8 @@ class Settlement(Struct, frozen=True, gc=False):
     outcome: str = "done"
     estimated: bool = False
     state: int = SETTLED
+    again: bool = False
+    """Its request has been counted on this target."""
 
 
 class Record(Struct, gc=False, array_like=True):
@@ -91,6 +93,12 @@ class Record(Struct, gc=False, array_like=True):
     user: str = ""
     metadata: Raw = NO_METADATA
     attempts: Sequence[Attempt] = ()
+    guard: tuple[tuple[str, str, int], ...] = ()
+    """What the guard found: type, what was done, how many."""
+    cache: str = ""
+    """`hit` or `miss` where the route has a cache."""
+    saved_nano: int = 0
+    """What a hit cost when it was asked of its target."""
 
     def shown(self) -> dict[str, object]:
         """Every field by name, for a JSON reply."""
@@ -146,6 +154,25 @@ class Stored(Struct, frozen=True, kw_only=True, gc=False):
         return len(self.body) + len(self.input) + 64 * len(self.items) + 512
 
 
+class Kept(Struct, frozen=True, gc=False):
+    """A reply that is kept to be given again until `ends_at_ms`.
+
+    `key` stands for who asked what, `nano` is what it cost.
+    """
+
+    key: bytes
+    route: str
+    kept_at_ms: int
+    ends_at_ms: int
+    nano: int
+    body: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory, nearly."""
+        return len(self.body) + len(self.key) + 512
+
+
 class SpendQuery(Struct, frozen=True, kw_only=True):
     """Which days and keys: `since` and `until` are UTC days (YYYY-MM-DD, both included)."""
 
@@ -163,7 +190,7 @@ class SpendRow(Struct, frozen=True):
     provider: str
     day: str
     requests: int
-    """Attempts that were answered or billed; released ones are not counted."""
+    """Those that were answered or billed here, each once, however often it was asked again."""
     input_tokens: int
     output_tokens: int
     nano: int

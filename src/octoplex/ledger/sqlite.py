@@ -6,6 +6,7 @@
     logs-YYYYMM.db   request records, one a month    synchronous = normal
     responses.db     responses kept for callers      synchronous = normal, see `shelf.py`
     archive.db       callers' files and batches      synchronous = full, see `archive.py`
+    cache.db         replies that are given again    synchronous = normal, see `stock.py`
 
     store = open_store("~/.local/share/octoplex", "127.0.0.1:8080")
     reader = Reader(path)      # the same questions, synchronously, from any process

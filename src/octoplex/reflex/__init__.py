@@ -4,6 +4,7 @@ keys.py     secrets to keys (`Keyring`, `credentials`, `new_key`, `weak`, `peppe
 models.py   which models a key may name
 limit.py    the limit string and its buckets
 gate.py     `admitted(inner, desk)`: the reflex layer as an Answerer
+cache/      `cached(inner, cache, rule_of)`: the same reply again for the same ask
 """
 
 from octoplex.reflex.gate import Desk, admitted

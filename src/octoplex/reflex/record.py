@@ -22,6 +22,7 @@ from octoplex.wire.ask import Ask, Attempt, Call
 from octoplex.wire.error import CallerLeft, GatewayError, Stopping
 from octoplex.wire.event import NO_USAGE, Usage
 
+NOTHING: tuple[tuple[str, str, int], ...] = ()
 LABELS = frozenset({"user", "metadata"})
 Ended = Outcome | Literal["failed"]
 Shown = Callable[[str, GatewayError], int]
@@ -71,6 +72,7 @@ class Recorded:
 
     def _ended(self, ask: Ask, head: Head, first_s: float, outcome: Outcome, usage: Usage) -> None:
         self._write(ask, head.status, outcome, head.usage, first_s)
+        self._metrics.events_skipped += head.skipped
 
     def _write(
         self,
@@ -118,11 +120,21 @@ class Recorded:
             user,
             metadata,
             attempts,
+            _found(trail.findings) if trail.findings else NOTHING,
+            "" if trail.cache == "off" else trail.cache,
+            trail.saved_nano,
         )
         self._store.record(record)
         self._metrics.count(record)
+        for kind, action, count in record.guard:
+            self._metrics.found(kind, action, count)
         if outcome == "cut" or len(attempts) != 1 or status >= 400:
             _count_failures(self._metrics, attempts)
+
+
+def _found(findings: Mapping[tuple[str, str], int]) -> tuple[tuple[str, str, int], ...]:
+    """What the guard found, in the order of its types."""
+    return tuple((*what, count) for what, count in sorted(findings.items()))
 
 
 def _ended(error: GatewayError) -> Ended:

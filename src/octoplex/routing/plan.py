@@ -325,6 +325,8 @@ class Plan(Struct, eq=False):
         visit.ended_at.append(now)
         visit.error = error
         policy = self.route.policy_for(target)
+        if self.ask.op == "pass":
+            return  # a caller chose the path: that our key may not go there says nothing of it
         if isinstance(error, UpstreamDenied | UpstreamQuota):
             mine = provider_status(error) == 403 and isinstance(error, UpstreamDenied)
             scope = target.name if mine else target.provider

@@ -119,12 +119,12 @@ class App:
         self, inbound: Inbound, gateway: Gateway, error: GatewayError, known: bool
     ) -> None:
         """Tell the caller, if it is there; record what ended before it became a call."""
-        if not inbound.asked and inbound.line.method == "POST":
+        if inbound.trail is None and inbound.line.method == "POST":
             ask = Ask(inbound.id, inbound.face.name, "", b"", 0.0, inbound.started_at)
             ask.caller = inbound.caller
             gateway.answer.refused(ask, error, known=known)
         if not isinstance(error, CallerLeft):
-            await self._refuse(inbound, error)
+            await self._refuse(inbound, gateway, error)
 
     def _admitted(self, inbound: Inbound, gateway: Gateway) -> Route:
         """The route of a request whose caller may ask it."""
@@ -188,10 +188,10 @@ class App:
         if strange:
             raise Forbidden(strange)
 
-    async def _refuse(self, inbound: Inbound, error: GatewayError) -> None:
+    async def _refuse(self, inbound: Inbound, gateway: Gateway, error: GatewayError) -> None:
         face = inbound.face
         try:
-            block = JSON + error_headers(error, inbound) + inbound.cors
+            block = JSON + error_headers(error, inbound, gateway)
             status, body = face.status(error), face.encode_error(error, inbound.shown_id)
         except Exception:  # nobody may wait for an answer that cannot be written
             log.exception("request %s: its error %r could not be written", inbound.id, error.code)

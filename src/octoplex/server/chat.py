@@ -22,10 +22,9 @@ from octoplex.wire.ask import Ask, Call, Operation
 from octoplex.wire.error import GatewayError, Stopping
 from octoplex.wire.event import Event, Usage, fold, unfold
 
-TRAVELLING = frozenset({b"anthropic-beta", b"traceparent", b"tracestate"})
+TRAVELLING = frozenset({b"anthropic-beta", b"cache-control", b"traceparent", b"tracestate"})
 NO_HEADERS: dict[str, str] = {}
 PassOn = Callable[[Inbound, Ask, Answer, out.Stream], Awaitable[None]]
-ESTIMATED = b"x-octoplex-estimated: true\r\n"
 
 
 def chat(inbound: Inbound, gateway: Gateway) -> Awaitable[None]:
@@ -75,7 +74,7 @@ async def count(inbound: Inbound, gateway: Gateway, call: Call) -> None:
     if not body or answer.dialect != face.name:
         body = face.encode_count(answer.reply().usage.input_tokens)
     block = JSON + answer_headers(inbound, call, answer.head, gateway)
-    await inbound.line.whole(200, block + ESTIMATED if answer.head.estimated else block, body)
+    await inbound.line.whole(200, block, body)
 
 
 def call_of(
@@ -90,12 +89,12 @@ def call_of(
         inbound.id, inbound.face, inbound.started_at, patience, inbound.caller, going_on, place
     )
     call = read_call(arrival, body, op)
-    inbound.asked = True
+    inbound.trail = call.trail
     return call
 
 
 def travelling(headers: dict[bytes, bytes]) -> dict[str, str]:
-    """The inbound headers that may go on to a provider; everything else stays here."""
+    """The inbound headers that matter below, or may go on to a provider."""
     return {n.decode(): headers[n].decode("latin-1") for n in TRAVELLING if n in headers}
 
 

@@ -71,6 +71,11 @@ class Control:
                 if problem:
                     raise InvalidCall(problem)
                 return "reloaded"
+            case "cache.stats":
+                return await self._app.gateway.works.cache.stats()
+            case "cache.purge":
+                route = msgspec.convert(order.get("model"), str | None)
+                return await self._app.gateway.works.cache.purge(route)
             case "ping":
                 return os.getpid()
             case other:

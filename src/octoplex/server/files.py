@@ -7,7 +7,9 @@ is shorter.
 
 Reference: https://developers.openai.com/api/reference/resources/files
 
-Not promised: purposes other than `batch` are kept and given back, and nothing reads them.
+A file may be named by its id in requests of its key (`assembly/attached.py`).
+
+Not promised: what a purpose means to a provider (fine-tuning, assistants, evaluations).
 """
 
 from typing import Any

@@ -9,7 +9,7 @@ from time import monotonic
 from octoplex.gateway import Gateway, header_safe
 from octoplex.server.inbound import Inbound
 from octoplex.wire.answer import Head
-from octoplex.wire.ask import Ask
+from octoplex.wire.ask import Ask, Trail
 from octoplex.wire.error import GatewayError, UpstreamError
 
 NO_COMMENTS = frozenset({"gemini"})
@@ -21,7 +21,8 @@ def answer_headers(inbound: Inbound, call: Ask, head: Head, gateway: Gateway) ->
     trail = call.trail
     attempts = trail.attempts
     count = len(attempts) or 1
-    who = gateway.lines(trail.route, attempts[-1].target if attempts else head.model)
+    target = attempts[-1].target if attempts else head.model
+    who = gateway.lines(trail.route, target, trail.cache)
     if call.face != "openai-chat":
         lines = f"{inbound.id_lines()}{who}x-octoplex-attempts: {count}\r\n"
     else:
@@ -29,13 +30,18 @@ def answer_headers(inbound: Inbound, call: Ask, head: Head, gateway: Gateway) ->
         ids = inbound.id_lines() if inbound.echo else f"x-request-id: {inbound.id}\r\n"
         lines = f"{ids}{who}x-octoplex-attempts: {count}\r\nopenai-processing-ms: {spent_ms}\r\n"
     if not call.stream:
-        lines += f"x-octoplex-cost-nano: {trail.nano}\r\n"
+        lines += _cost(trail)
     if trail.dropped:
         lines += f"x-octoplex-dropped: {_names(trail.dropped)}\r\n"
     if trail.added:
         lines += f"x-octoplex-added: {_names(trail.added)}\r\n"
     lines += gateway.limit_lines(call.caller, call.face)
     return lines.encode("latin-1", "replace") + inbound.cors
+
+
+def _cost(trail: Trail) -> str:
+    guess = "x-octoplex-estimated: true\r\n" if trail.estimated else ""
+    return f"x-octoplex-cost-nano: {trail.nano}\r\n{guess}"
 
 
 def _names(names: list[str]) -> str:
@@ -55,8 +61,8 @@ def trailing(ask: Ask) -> bytes:
     ).encode()
 
 
-def error_headers(error: GatewayError, inbound: Inbound) -> bytes:
-    """Header lines of an error: when to come back, and whether to come back at all.
+def error_headers(error: GatewayError, inbound: Inbound, gateway: Gateway) -> bytes:
+    """Header lines of an error: when to come back, and whether to come back at all; what it cost.
 
     The SDKs retry 429 and 5xx by themselves. What failed upstream was already retried
     here; saying so keeps two layers of retries from multiplying.
@@ -74,4 +80,8 @@ def error_headers(error: GatewayError, inbound: Inbound) -> bytes:
     allow = error.facts.get("allow")
     if allow:
         lines += f"allow: {allow}\r\n"
-    return lines.encode("latin-1", "replace")
+    if inbound.trail is not None:
+        count = len(inbound.trail.attempts)
+        lines += f"x-octoplex-attempts: {count}\r\n{_cost(inbound.trail)}"
+    lines += gateway.limit_lines(inbound.caller, inbound.face.name)
+    return lines.encode("latin-1", "replace") + inbound.cors

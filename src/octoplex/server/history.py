@@ -93,7 +93,7 @@ async def turn_of(inbound: Inbound, gateway: Gateway, call: Call) -> Turn:
         return turn
     if previous is not None and not isinstance(previous, str):
         raise wrong(PREVIOUS, previous, "the id of a response")
-    inbound.asked = False  # what is refused here never became a call
+    inbound.trail = None  # what is refused here never became a call
     now = fields.copy()
     if previous is not None and await _continue(turn, previous, inbound, gateway):
         del now[PREVIOUS]

@@ -9,10 +9,6 @@ from urllib.parse import unquote
 
 import httptools
 
-NOT_HTTP = (
-    b'{"error":{"message":"This is not a valid HTTP/1.1 request.",'
-    b'"type":"invalid_request_error","param":null,"code":"invalid_http"}}'
-)
 _OFFERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -27,6 +23,15 @@ def _status_line(status: int) -> bytes:
 
 STATUS = {status: _status_line(status) for status in range(100, 1000)}
 """Every one that three digits can say: some providers invent theirs."""
+_NOT_HTTP = (
+    b'{"error":{"message":"This is not a valid HTTP/1.1 request.",'
+    b'"type":"invalid_request_error","param":null,"code":"invalid_http"}}'
+)
+NOT_HTTP = (
+    b"%bcontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+    % (STATUS[400], len(_NOT_HTTP), _NOT_HTTP)
+)
+"""The whole answer to what is no HTTP."""
 
 
 def aim(verb: bytes, url: bytes) -> tuple[str, str, bytes]:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from octoplex.dialects.dialect import Encoder, Face
 from octoplex.server.line import Line, too_large
 from octoplex.server.out import Quiet
-from octoplex.wire.ask import ANYONE, Caller
+from octoplex.wire.ask import ANYONE, Caller, Trail
 from octoplex.wire.error import InvalidCall
 
 JSON = b"content-type: application/json\r\n"
@@ -29,8 +29,8 @@ class Inbound(Struct, gc=False):
     echo: str = ""
     rest: str = ""
     cors: bytes = b""
-    asked: bool = False
-    """It became a call: from here on the gateway's record tells how it ended."""
+    trail: Trail | None = None
+    """That of the call it became: from here on the gateway's record tells how it ended."""
     verbatim: bool = False
     """The stream of its reply passes as it comes; every other is written by `encoder`."""
     encoder: Encoder | None = None

@@ -125,12 +125,12 @@ class Asker:
         except GatewayError as failed:
             error = failed
         except asyncio.CancelledError:
-            if not inbound.asked:
+            if inbound.trail is None:
                 _record(inbound, gateway, Stopping("The server is shutting down."), known)
             raise
         except Exception as failed:  # noqa: BLE001 - one line's defect is no other's
             error = defect(inbound, failed)
-        if not inbound.asked:
+        if inbound.trail is None:
             _record(inbound, gateway, error, known)
         return _told(inbound, error)
 

@@ -129,7 +129,7 @@ def _asked(
         output,
         n,
     )
-    inbound.asked = True
+    inbound.trail = ask.trail
     return ask
 
 

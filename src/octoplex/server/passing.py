@@ -46,7 +46,7 @@ async def passed(inbound: Inbound, gateway: Gateway) -> None:
     """Pass a call on to a provider, with its key in place of the caller's."""
     body = await read_body(inbound, gateway.max_body)
     ask = _asked(inbound, gateway, body)
-    inbound.asked = True
+    inbound.trail = ask.trail
     answer = await gateway.answer(ask)
     kind = header_safe(answer.head.content_type).encode()
     block = b"content-type: %b\r\n" % kind + answer_headers(inbound, ask, answer.head, gateway)
@@ -69,7 +69,8 @@ def _asked(inbound: Inbound, gateway: Gateway, body: bytes) -> Passed:
     pairs = parse_qsl(line.query.decode("latin-1"), keep_blank_values=True)
     kept = [pair for pair in pairs if pair[0] != "key"]
     path = "/" + quote(rest, safe="/:@!$&'()*+,;=-._~") + ("?" + urlencode(kept) if kept else "")
-    model = _model(body) or (_model_in(rest) if line.method == "POST" else "")
+    # The path's word comes first: who reads it there may not look at a body's at all.
+    model = (_model_in(rest) if line.method == "POST" else "") or _model(body)
     return Passed(
         id=inbound.id,
         face=inbound.face.name,

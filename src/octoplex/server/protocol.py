@@ -53,7 +53,8 @@ class Direct(Struct, eq=False):
     _old: bool
     gone: bool = False
     begun: bool = False
-    _complete: bool = False
+    heard: bool = False
+    """The request has come to its end."""
     _over: bool = False
     _continued: bool = False
     _size: int = 0
@@ -66,14 +67,14 @@ class Direct(Struct, eq=False):
 
     def ready(self, cap: int) -> bytes | None:
         """The whole body if it is here already and within the cap."""
-        if not self._complete or self._size > cap:
+        if not self.heard or self._size > cap:
             return None
         body = self._body
         return body[0] if len(body) == 1 else b"".join(body)
 
     async def read(self, cap: int) -> bytes:
         """The whole body, at most `cap` bytes."""
-        while not self._complete:
+        while not self.heard:
             if self._size > cap:
                 break
             await self._more()
@@ -84,7 +85,7 @@ class Direct(Struct, eq=False):
 
     async def piece(self) -> bytes:
         """What has come of the body since it was last asked; b"" at its end."""
-        while not self._body and not self._complete:
+        while not self._body and not self.heard:
             await self._more()
         data, self._body, self._size = b"".join(self._body), [], 0
         return data
@@ -112,7 +113,7 @@ class Direct(Struct, eq=False):
         if self._over or self.gone:
             return
         protocol = self._protocol
-        keep = self._keep and self._complete
+        keep = self._keep and self.heard
         date = protocol.server_state.default_headers
         protocol.transport.write(
             b"%bdate: %b\r\n%b%b%b\r\n%b"
@@ -135,7 +136,7 @@ class Direct(Struct, eq=False):
             await flow.drain()
         if self._over or self.gone:
             return
-        keep = self._keep and self._complete and not self._old
+        keep = self._keep and self.heard and not self._old
         pieces = [data] if self._old else [b"%x\r\n%b\r\n" % (len(data), data)] if data else []
         if block is not None:
             self.begun = True
@@ -187,7 +188,7 @@ class Direct(Struct, eq=False):
 
     def complete(self) -> None:
         """The request has ended."""
-        self._complete = True
+        self.heard = True
         if self._waiter is not None:
             self._wake()
 
@@ -201,7 +202,7 @@ class Direct(Struct, eq=False):
     def learn(self, head: bytes) -> "again.Template | None":
         """The template of this request's head, if the request is whole and may be repeated."""
         length = self.headers.get(b"content-length", b"")
-        return again.made(head, length) if self._keep and self._complete else None
+        return again.made(head, length) if self._keep and self.heard else None
 
     def repeated_with(self, digits: bytes, body: bytes) -> "Direct":
         """A request with this one's head, but for the length, and another body."""
@@ -217,7 +218,7 @@ class Direct(Struct, eq=False):
             False,  # _old
             False,  # gone
             False,  # begun
-            True,  # _complete
+            True,  # heard
             False,  # _over
             False,  # _continued
             len(body),
@@ -225,11 +226,6 @@ class Direct(Struct, eq=False):
             None,
             self.proof,
         )
-
-    @property
-    def heard(self) -> bool:
-        """Whether the request has come to its end."""
-        return self._complete
 
     def hang_up(self) -> None:
         """No keep-alive after this response."""
@@ -315,6 +311,11 @@ class DoorProtocol(HttpToolsProtocol):
             if between and self._tries:
                 self._learn(line, data)
             self._start(line)
+
+    def eof_received(self) -> None:
+        """The caller sends no more: a request whose body lacks its end is none."""
+        if self.line is not None and not self._between:
+            self._refuse()
 
     def _learn(self, line: Direct, data: bytes) -> None:
         """Know the head of a request that came whole and alone, should it come again."""
@@ -480,8 +481,7 @@ class DoorProtocol(HttpToolsProtocol):
                 self.waiting.pop()
             (self.waiting[-1] if self.waiting else line).hang_up()
             return
-        head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-        self.transport.write(STATUS[400] + head % len(NOT_HTTP) + NOT_HTTP)
+        self.transport.write(NOT_HTTP)
         if line is not None:
             self.line = None
             line.leave()

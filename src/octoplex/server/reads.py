@@ -4,6 +4,7 @@ None of them ever asks an upstream. A caller with a key sees its own records and
 limits, nobody else's; what it may not use is not listed either.
 """
 
+import asyncio
 import time
 from typing import Any
 
@@ -140,5 +141,6 @@ async def ready(inbound: Inbound, gateway: Gateway) -> None:
 
 
 async def metrics(inbound: Inbound, gateway: Gateway) -> None:
-    """Prometheus, text format."""
-    await inbound.line.whole(200, TEXT, gateway.metrics.expose())
+    """Prometheus, text format. With many models it takes long enough to be in the way."""
+    text = await asyncio.to_thread(gateway.metrics.expose())
+    await inbound.line.whole(200, TEXT, text)

@@ -151,6 +151,7 @@ def reload(app: App, options: Options) -> str:
     except Exception as error:  # a defect of ours must not end a server that works
         works.config_error = redact(f"{type(error).__name__}: {error}")
         log.exception("configuration not reloaded, the old one stays in force")
+    works.reloads_failed += works.config_error != ""
     return works.config_error
 
 

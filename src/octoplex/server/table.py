@@ -10,6 +10,7 @@ from octoplex.server import (
     chat,
     compaction,
     files,
+    guard,
     message_batches,
     operations,
     passing,
@@ -62,6 +63,7 @@ def routes() -> list[Route]:
         _row("GET", "/v1beta/models", "key", "gemini", reads.models),
         _row("GET", "/v1beta/models/", "key", "gemini", reads.model),
         *[_row(m, "/providers/", "key", "openai-chat", passing.passed) for m in PASSED],
+        _row("POST", "/v1/guard", "key", "openai-chat", guard.guard),
         _row("POST", "/v1/files", "key", "openai-chat", files.upload),
         _row("GET", "/v1/files", "key", "openai-chat", files.files),
         _row("GET", "/v1/files/", "key", "openai-chat", files.read),
@@ -143,14 +145,14 @@ def _body(required: list[str], docs: str) -> dict[str, Any]:
     }
 
 
-def _object(properties: dict[str, Any], docs: str) -> dict[str, Any]:
-    return {
+def _object(properties: dict[str, Any], docs: str = "") -> dict[str, Any]:
+    made = {
         "type": "object",
         "required": list(properties),
         "properties": properties,
         "additionalProperties": True,
-        "externalDocs": {"url": docs},
     }
+    return made | ({"externalDocs": {"url": docs}} if docs else {})
 
 
 def _single(required: list[str], docs: str) -> dict[str, Any]:
@@ -182,6 +184,7 @@ OF_ONE_BODY = {
     ),
     "/v1/moderations": _single(["input"], OPENAI + "moderations"),
     "/v1/completions": _single(["model", "prompt"], OPENAI + "completions"),
+    "/v1/guard": _object({"text": {"type": "string"}}),
     "/v1/files": _object(
         {"file": {"type": "string", "format": "binary"}, "purpose": {"enum": files.PURPOSES}},
         OPENAI + "files",

@@ -5,21 +5,24 @@ without. Here all figures of one kind of request (route, target, status) live in
 `Cell`, and a request is one append: hundreds are added up together, sums over cells are
 made when somebody looks.
 
-Labels are bounded by the configuration and by `MOST_CELLS`: never a key, a user or
-anything else that a caller can invent without limit.
+Labels are bounded: never a key, a user or anything else that a caller can invent without
+limit. A name that neither the file nor the price list has (`named`) is a label only once
+it was answered, and only in the first half of `MOST_CELLS`; else it is `other`.
 
 Reference: https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Literal, NamedTuple, Protocol
 
 Labels = tuple[str, ...]
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 OVERHEAD_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
-MOST_CELLS = 10_000
+MOST_CELLS = 1_000
+OTHER = "other"
 AT_ONCE = 256
 """Requests that are added up together: a quarter of what one at a time costs."""
 
@@ -109,7 +112,10 @@ class Cell:
 
 
 class Gauge:
-    """A figure read when somebody looks: `read` gives (labels, value) rows."""
+    """A figure read when somebody looks: `read` gives (labels, value) rows.
+
+    `kind` is what Prometheus is told; a counter never falls while the process lives.
+    """
 
     def __init__(
         self,
@@ -117,17 +123,23 @@ class Gauge:
         text: str,
         labels: Sequence[str],
         read: Callable[[], Iterable[tuple[Labels, float]]],
+        kind: Literal["gauge", "counter"] = "gauge",
     ) -> None:
         self.name, self.text, self.labels, self.read = name, text, tuple(labels), read
+        self.kind = kind
 
 
 class Metrics:
     """Everything `/metrics` shows. Owned by one gateway; nothing here is global."""
 
     def __init__(self, gauges: Sequence[Gauge] = ()) -> None:
+        self.named: Callable[[str], bool] = lambda name: True
+        """Whether a route or a target is one that callers did not invent; each gateway says."""
+        self.events_skipped = 0
         self.cells: dict[Kind, Cell] = {}
         self._pending: list[Counted] = []
         self.upstream_errors: dict[Labels, float] = {}
+        self.guard_findings: dict[Labels, float] = {}
         self.gauges = list(gauges)
 
     def count(self, one: Counted) -> None:
@@ -142,59 +154,90 @@ class Metrics:
         for one in some:
             kinds.setdefault(Kind(one.route, one.target, one.status), []).append(one)
         for kind, alike in kinds.items():
-            if kind not in self.cells and len(self.cells) >= MOST_CELLS:
-                kind = Kind("other", "other", kind.status)
+            if kind not in self.cells:
+                kind = self._bounded(kind)
             self.cells.setdefault(kind, Cell()).add(alike)
+
+    def _bounded(self, kind: Kind) -> Kind:
+        """A kind that may have a cell of its own, or the one that it is counted with."""
+        route, target, status = kind
+        count = len(self.cells)
+        if count >= MOST_CELLS:
+            return Kind(OTHER, OTHER, status)
+        if status < 400 and count < MOST_CELLS // 2:
+            return kind
+        if target and not self.named(target):
+            target = f"{target.partition('/')[0]}/{OTHER}"
+        return Kind(route if not route or self.named(route) else OTHER, target, status)
 
     def failed(self, target: str, kind: str) -> None:
         """Count a failed attempt at a provider."""
         key = (target.partition("/")[0], kind)
         self.upstream_errors[key] = self.upstream_errors.get(key, 0) + 1
 
-    def expose(self) -> bytes:
-        """The whole exposition in text format 0.0.4."""
+    def found(self, kind: str, action: str, count: int) -> None:
+        """Count what the guard found."""
+        _add(self.guard_findings, (kind, action), count)
+
+    def expose(self) -> Callable[[], bytes]:
+        """Read every figure now. What is returned writes them, in any thread: 20 ms and more.
+
+        The text is in format 0.0.4. A cell that moves meanwhile may show some of its figures
+        later than others.
+        """
         self._add_up()
         lines: list[str] = []
-        self._expose_cells(lines)
-        name = "octoplex_gateway_overhead_seconds"
-        text = "Time until the answer opened that was not spent waiting for a provider."
-        overhead = Spread(OVERHEAD_S)
-        for cell in self.cells.values():
-            overhead.join(cell.overhead)
-        _histogram(lines, name, text, (), {(): overhead})
         errors = self.upstream_errors
         name, text = "octoplex_upstream_errors_total", "Failed attempts."
         _plain(lines, (name, "counter", text), ("provider", "error_type"), errors.items())
+        name, text = "octoplex_guard_findings_total", "What the guard found, and what was done."
+        findings = self.guard_findings
+        _plain(lines, (name, "counter", text), ("type", "action"), findings.items())
+        name, text = "octoplex_events_skipped_total", "Events of streams that were no JSON."
+        _plain(lines, (name, "counter", text), (), [((), self.events_skipped)])
         for gauge in self.gauges:
-            _plain(lines, (gauge.name, "gauge", gauge.text), gauge.labels, gauge.read())
-        return ("\n".join(lines) + "\n").encode()
+            _plain(lines, (gauge.name, gauge.kind, gauge.text), gauge.labels, gauge.read())
+        return partial(_written, self.cells.copy(), lines)
 
-    def _expose_cells(self, lines: list[str]) -> None:
-        requests: dict[Labels, float] = {}
-        tokens: dict[Labels, float] = {}
-        nano: dict[Labels, int] = {}
-        duration: dict[Labels, Spread] = {}
-        first: dict[Labels, Spread] = {}
-        for (route, target, status), cell in self.cells.items():
-            provider, _, model = target.partition("/")
-            _add(requests, (provider, model, route, f"{status // 100}xx"), cell.count)
-            _add(tokens, ("input", "false"), cell.input - cell.cached)
-            _add(tokens, ("input", "true"), cell.cached)
-            _add(tokens, ("output", "false"), cell.output)
-            nano[(provider,)] = nano.get((provider,), 0) + cell.nano
-            duration.setdefault((route,), Spread(SECONDS)).join(cell.duration)
-            first.setdefault((route,), Spread(SECONDS)).join(cell.first)
-        head = ("octoplex_requests_total", "counter", "Requests.")
-        _plain(lines, head, ("provider", "model", "route", "status_class"), requests.items())
-        name, text = "octoplex_request_duration_seconds", "From first byte in to last byte out."
-        _histogram(lines, name, text, ("route",), duration)
-        name, text = "octoplex_time_to_first_token_seconds", "Until the first content of a stream."
-        _histogram(lines, name, text, ("route",), first)
-        head = ("octoplex_tokens_total", "counter", "Tokens.")
-        _plain(lines, head, ("direction", "cached"), tokens.items())
-        exact = {labels: _dollars(value) for labels, value in nano.items()}
-        head = ("octoplex_cost_usd_total", "counter", "Cost in dollars.")
-        _plain(lines, head, ("provider",), exact.items())
+
+def _written(cells: Mapping[Kind, Cell], more: list[str]) -> bytes:
+    lines: list[str] = []
+    _expose_cells(cells, lines)
+    name = "octoplex_gateway_overhead_seconds"
+    text = "Time until the answer opened that was not spent waiting for a provider."
+    overhead = Spread(OVERHEAD_S)
+    for cell in cells.values():
+        overhead.join(cell.overhead)
+    _histogram(lines, name, text, (), {(): overhead})
+    return ("\n".join([*lines, *more]) + "\n").encode()
+
+
+def _expose_cells(cells: Mapping[Kind, Cell], lines: list[str]) -> None:
+    requests: dict[Labels, float] = {}
+    tokens: dict[Labels, float] = {}
+    nano: dict[Labels, int] = {}
+    duration: dict[Labels, Spread] = {}
+    first: dict[Labels, Spread] = {}
+    for (route, target, status), cell in cells.items():
+        provider, _, model = target.partition("/")
+        _add(requests, (provider, model, route, f"{status // 100}xx"), cell.count)
+        _add(tokens, ("input", "false"), cell.input - cell.cached)
+        _add(tokens, ("input", "true"), cell.cached)
+        _add(tokens, ("output", "false"), cell.output)
+        nano[(provider,)] = nano.get((provider,), 0) + cell.nano
+        duration.setdefault((route,), Spread(SECONDS)).join(cell.duration)
+        first.setdefault((route,), Spread(SECONDS)).join(cell.first)
+    head = ("octoplex_requests_total", "counter", "Requests.")
+    _plain(lines, head, ("provider", "model", "route", "status_class"), requests.items())
+    name, text = "octoplex_request_duration_seconds", "From first byte in to last byte out."
+    _histogram(lines, name, text, ("route",), duration)
+    name, text = "octoplex_time_to_first_token_seconds", "Until the first content of a stream."
+    _histogram(lines, name, text, ("route",), first)
+    head = ("octoplex_tokens_total", "counter", "Tokens.")
+    _plain(lines, head, ("direction", "cached"), tokens.items())
+    exact = {labels: _dollars(value) for labels, value in nano.items()}
+    head = ("octoplex_cost_usd_total", "counter", "Cost in dollars.")
+    _plain(lines, head, ("provider",), exact.items())
 
 
 def _add(totals: dict[Labels, float], labels: Labels, amount: float) -> None:

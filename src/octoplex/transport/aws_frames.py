@@ -17,7 +17,7 @@ Not promised: the signatures of streams that are sent to AWS.
 from struct import Struct
 from zlib import crc32
 
-from octoplex.transport.sse import MAX_EVENT
+from octoplex.transport.sse import MAX_EVENT, oversized
 from octoplex.wire.error import UpstreamBroken
 
 PRELUDE = 12
@@ -77,7 +77,7 @@ class Splitter:
         if total < LEAST + headers:
             raise UpstreamBroken(f"An event frame of {total} bytes cannot hold its headers")
         if total > self._max_frame:
-            raise UpstreamBroken(f"An event frame is above its cap of {self._max_frame} bytes")
+            raise oversized("An event frame", self._max_frame)
         return int(total)
 
 

@@ -8,8 +8,7 @@ Reference: https://github.com/ndjson/ndjson-spec (lines end in LF; a CR before i
 space to JSON, and a blank line says nothing).
 """
 
-from octoplex.transport.sse import MAX_LINE
-from octoplex.wire.error import UpstreamBroken
+from octoplex.transport.sse import MAX_EVENT, oversized
 
 
 class Splitter:
@@ -17,7 +16,7 @@ class Splitter:
 
     __slots__ = ("_held", "_max_line", "_size")
 
-    def __init__(self, max_line: int = MAX_LINE) -> None:
+    def __init__(self, max_line: int = MAX_EVENT) -> None:
         self._max_line = max_line
         self._held: list[bytes] = []
         self._size = 0
@@ -48,5 +47,5 @@ class Splitter:
         held = self._size
         for line in data.split(b"\n"):
             if held + len(line) > self._max_line:
-                raise UpstreamBroken(f"A line is above its cap of {self._max_line} bytes")
+                raise oversized("A line", self._max_line)
             held = 0

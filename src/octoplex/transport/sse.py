@@ -3,7 +3,8 @@
 `Splitter` never changes a byte (except that a byte order mark at the very start goes): what
 it returns are whole events as they came, so they can be forwarded as they are. The common
 case, a read that ends at an event's end, costs one search and no copy. It holds the last
-partial event, within caps: a 50 MB line must not become 50 MB of memory.
+partial event, within a cap: a 50 MB line must not become 50 MB of memory. An image in base64
+or the arguments of a tool are one line of one event, so the cap is generous.
 
 `parse` gives (event name, data) pairs.
 
@@ -16,23 +17,28 @@ import re
 
 from octoplex.wire.error import UpstreamBroken
 
-MAX_LINE = 1024 * 1024
 MAX_EVENT = 8 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _BLANK = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
-_LINE = re.compile(rb"\r\n|\n|\r")
+
+
+def oversized(what: str, most: int) -> UpstreamBroken:
+    """The failure of what is above its cap. Asked again, the same target would say the same."""
+    error = UpstreamBroken(f"{what} is above its cap of {most} bytes")
+    error.next = "target"
+    return error
 
 
 class Splitter:
     """Bytes in, whole events out."""
 
-    __slots__ = ("_bom", "_clean", "_held", "_line", "_max_event", "_max_line", "_size", "_tail")
+    __slots__ = ("_bom", "_clean", "_held", "_max_event", "_size", "_tail")
 
-    def __init__(self, max_line: int = MAX_LINE, max_event: int = MAX_EVENT) -> None:
-        self._max_line, self._max_event = max_line, max_event
+    def __init__(self, max_event: int = MAX_EVENT) -> None:
+        self._max_event = max_event
         self._held: list[bytes] = []
-        self._size = self._line = 0
+        self._size = 0
         self._tail = b""
         self._bom: bytes | None = b""
         self._clean = False
@@ -42,15 +48,15 @@ class Splitter:
         """The wire bytes of all events that are whole by now; b"" when none is.
 
         Raises:
-            UpstreamBroken: a line or an event above its cap.
+            UpstreamBroken: an event above its cap.
         """
         size = len(data)
-        if self._clean and data[-2:] == b"\n\n" and b"\r" not in data and size <= self._max_line:
+        if self._clean and data[-2:] == b"\n\n" and b"\r" not in data and size <= self._max_event:
             return data
         if self._bom is not None:
             data = self._first(data)
             size = len(data)
-        if size + self._size > self._max_line:
+        if size + self._size > self._max_event:
             self._check(data)
         end = self._last_end(data)
         if end <= 0:
@@ -58,7 +64,7 @@ class Splitter:
             return b""
         whole = b"".join((*self._held, data[:end])) if self._held else data[:end]
         self._held.clear()
-        self._size = self._line = 0
+        self._size = 0
         self._tail = b""
         self._clean = True
         self._hold(data[end:])
@@ -95,26 +101,16 @@ class Splitter:
         self._held.append(data)
         self._size += len(data)
         self._tail = (self._tail + data[-2:])[-2:]
-        last = max(data.rfind(b"\n"), data.rfind(b"\r"))
-        self._line = len(data) - last - 1 if last >= 0 else self._line + len(data)
 
     def _check(self, data: bytes) -> None:
-        """Look at line and event sizes; only called when a cap may be in sight."""
-        line = self._line
-        for piece in _LINE.split(data):
-            line += len(piece)
-            if line > self._max_line:
-                raise UpstreamBroken(f"An event line is above its cap of {self._max_line} bytes")
-            line = 0
-        if self._size + len(data) <= self._max_event:
-            return
+        """Look at the sizes of events; only called when the cap may be in sight."""
         start = -self._size
         for match in _BLANK.finditer(data):
             if match.end() - start > self._max_event:
                 break
             start = match.end()
         if len(data) - start > self._max_event:
-            raise UpstreamBroken(f"An event is above its cap of {self._max_event} bytes")
+            raise oversized("An event", self._max_event)
 
 
 def parse(wire: bytes) -> list[tuple[str, bytes]]:

@@ -85,10 +85,11 @@ def from_row(row: Row, env: Mapping[str, str], region: str = "") -> Source:
         missing=row.obstacle or missing or _unpaid(row.dialects, account, row),
         signer=signer,
         operations=_operations(row),
-        evidence=found,
+        found=found,
         headers=row.headers,
         query={name: _set_or_usual(value, env) for name, value in row.query.items()},
         quirks=frozenset(row.quirks),
+        refuses=frozenset(row.refuses),
         account=account,
         local=row.local,
         modalities=tuple(row.modalities),
@@ -221,8 +222,9 @@ def from_file(
     base_url = source.base_url
     if table.base_url and own_url:
         base_url = _url(table.base_url, source.local)
-    if not base_url or not paths:
-        raise BadConfig(f"{where}: not in the catalogue; write base_url and dialect.")
+    if not base_url or not (paths or source.operations):
+        why = row.obstacle if row else "It is not in the catalogue."
+        raise BadConfig(f"{where}: {why} Write base_url and dialect.")
     keys = _keys(where, table, row, lookup)
     # A key belongs to the host it was made for: another host must be given its own.
     found = keys or (() if table.base_url else source.keys)
@@ -244,7 +246,7 @@ def from_file(
         keys=found,
         missing=missing or _unfilled(base_url, row) or _unpaid(paths, account, row),
         signer=None if keys or own_url else source.signer,
-        evidence=f"octoplex.toml {where}",
+        found=where,
         headers={**source.headers, **_lower(_resolved(f"{where} headers", table.headers, lookup))},
         query={**source.query, **_resolved(f"{where} query", table.query, lookup)},
         quirks=frozenset(table.quirks) | source.quirks,

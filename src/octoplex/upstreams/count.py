@@ -33,7 +33,7 @@ from octoplex.upstreams.fetch import Fetcher
 from octoplex.upstreams.upstream import BETAS, TRACE, Sign
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import MEDIA_TOKENS, Ask, Call
-from octoplex.wire.chat import Chat, Media, Part, TextPart, ToolCall, ToolResult
+from octoplex.wire.chat import Chat, Media, Native, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.error import InvalidCall, UpstreamError
 from octoplex.wire.event import Refusal, Reply, Thinking, Usage
 
@@ -88,6 +88,8 @@ def _part(part: Part) -> int:
             return AROUND_A_MESSAGE + tokens_of(use.name) + tokens_of(use.arguments)
         case Thinking(text=text):
             return tokens_of(text)
+        case Native(raw=raw):
+            return tokens_of(bytes(raw).decode("utf-8", "replace"))
 
 
 def estimated(ask: Ask, head: Head) -> Answer:

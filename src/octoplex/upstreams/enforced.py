@@ -28,6 +28,7 @@ from octoplex.dialects.structured import (
     bare,
     corrected,
     forms_of,
+    has_tools,
     instructed,
     kind_of,
 )
@@ -55,33 +56,53 @@ MEMBERS = frozenset(
 
 
 class Enforcement(Struct, frozen=True):
-    """What one target enforces by itself: of callers of its own dialects, and of all others."""
+    """What one target enforces by itself: of callers of its own dialects, and of all others.
+
+    `beside`: the same where tools are offered; None: no less.
+    """
 
     own: Mapping[str, frozenset[Kind]]
     others: frozenset[Kind]
+    beside: "Enforcement | None" = None
+
+    def of(self, chat: Chat) -> "Enforcement":
+        """What holds for this request."""
+        return self.beside if self.beside is not None and has_tools(chat) else self
 
     def wanted(self, ask: Ask) -> Format | None:
         """The form that an ask wants and that its target does not see to."""
         if not isinstance(ask, Call) or MEMBERS.isdisjoint(ask.fields) or ask.op != "chat":
             return None
         with contextlib.suppress(InvalidCall):  # verbatim: the provider may understand it
-            form = ask.chat().format
-            if form is not None and kind_of(form) not in self.own.get(ask.face, self.others):
+            chat = ask.chat()
+            form, held = chat.format, self.of(chat)
+            if form is not None and kind_of(form) not in held.own.get(ask.face, held.others):
                 return form
         return None
 
     def buffers(self, ask: Ask) -> bool:
         """Whether an ask for a stream is answered whole."""
         form = self.wanted(ask)
-        return form is not None and kind_of(form) not in self.others
+        if form is None:
+            return False
+        assert isinstance(ask, Call)
+        return kind_of(form) not in self.of(ask.chat()).others
 
 
 def enforcement_of(spec: Spec) -> Enforcement | None:
     """What there is to enforce at a target; None: it sees to every form itself."""
-    own = {face: forms_of(wire.dialect, spec.traits) for face, wire in spec.wires.items()}
+    alone, beside = (_enforcement(spec, beside_tools=tools) for tools in (False, True))
     every = frozenset[Kind]({"schema", "object"})
-    if all(forms == every for forms in own.values()):
+    if all(forms == every for forms in (*alone.own.values(), *beside.own.values())):
         return None
+    return alone if alone == beside else msgspec.structs.replace(alone, beside=beside)
+
+
+def _enforcement(spec: Spec, *, beside_tools: bool) -> Enforcement:
+    own = {
+        face: forms_of(wire.dialect, spec.traits, beside_tools=beside_tools)
+        for face, wire in spec.wires.items()
+    }
     return Enforcement(own, next(iter(own.values())))
 
 
@@ -110,7 +131,7 @@ class Enforced:
             return self._inner(ask)
         assert isinstance(ask, Call)
         _refuse_unchecked(ask.chat())
-        if kind_of(form) in self._enforcement.others:
+        if kind_of(form) in self._enforcement.of(ask.chat()).others:
             return self._inner(_anew(ask, ask.chat()))  # it is another of its dialects that does
         return self._held(ask, form)
 
@@ -119,7 +140,8 @@ class Enforced:
         trail = call.trail
         row = trail.attempts[-1] if trail.attempts else None
         trail.added.append("response_format")
-        chat = instructed(call.chat(), self._enforcement.others)
+        chat = call.chat()
+        chat = instructed(chat, self._enforcement.of(chat).others)
         for left in reversed(range(self._attempts)):
             asked_at = self._now()
             answer = await self._inner(_anew(call, chat))

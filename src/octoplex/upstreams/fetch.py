@@ -43,7 +43,7 @@ from octoplex.transport.resolve import Address, Ask
 from octoplex.upstreams.site import Rules, Site, unsupported, wrong
 from octoplex.upstreams.sniff import type_of
 from octoplex.wire.ask import Call
-from octoplex.wire.chat import Chat, Media, Message, Part, TextPart, ToolResult
+from octoplex.wire.chat import Chat, Media, Message, Part, ToolResult
 from octoplex.wire.eager import in_task
 from octoplex.wire.error import DeadlinePassed, InvalidCall, UpstreamError
 
@@ -229,7 +229,7 @@ def _with_bytes(chat: Chat, found: dict[str, Media]) -> Chat:
             return filled(part, path)
         if isinstance(part, ToolResult):
             inner = tuple(
-                p if isinstance(p, TextPart) else filled(p, f"{path}.content[{i}]")
+                filled(p, f"{path}.content[{i}]") if isinstance(p, Media) else p
                 for i, p in enumerate(part.parts)
             )
             return msgspec.structs.replace(part, parts=inner)

@@ -11,7 +11,7 @@ reservation wraps the attempt, not the request. How an attempt is settled:
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import time_ns
 
@@ -21,7 +21,7 @@ from octoplex.catalog.prices import Price
 from octoplex.ledger.book import Book, Hold
 from octoplex.ledger.rows import Order
 from octoplex.wire.answer import Answer, Answerer, Head, Outcome, Whole, why_cancelled
-from octoplex.wire.ask import Ask, Trail, Worst
+from octoplex.wire.ask import Ask, Attempt, Trail, Worst
 from octoplex.wire.error import DeadlinePassed, Forbidden, UpstreamError
 from octoplex.wire.event import Usage
 
@@ -138,9 +138,14 @@ def _failed(ask: Ask, hold: Hold, price: Price | None, error: BaseException) -> 
         if not error.reached:
             hold.release(error.code)
             return
-        usage = Usage(worst.input_tokens, (worst.output_tokens or 0) * worst.n, estimated=True)
         outcome = "late" if isinstance(error, DeadlinePassed) else "cut"
-        _settle(ask.trail, hold, order.nano, usage, outcome)
+        if isinstance(error, UpstreamError) and error.received is not None:
+            usage = Usage(worst.input_tokens, error.received, estimated=True)
+            nano = _bounded(price, usage, order)
+        else:
+            output = (worst.output_tokens or 0) * worst.n
+            usage, nano = Usage(worst.input_tokens, output, estimated=True), order.nano
+        _settle(ask.trail, hold, nano, usage, outcome)
     elif isinstance(error, asyncio.CancelledError):
         outcome = why_cancelled(error)
         if not getattr(error, "reached", False):
@@ -168,19 +173,26 @@ def _charge(
         head.estimated = True
     else:
         nano = 0 if price is None else price.cost_nano(usage)
-    head.nano, head.usage = nano, usage
-    _settle(ask.trail, hold, nano, usage, outcome)
+    head.usage = usage
+    head.nano = _settle(ask.trail, hold, nano, usage, outcome)
 
 
-def _settle(trail: Trail, hold: Hold, nano: int, usage: Usage, outcome: Outcome) -> None:
-    """End the hold, and write the cost into the trail and the attempt's row of it."""
-    hold.settle(nano, usage, outcome)
-    trail.nano += nano
+def _settle(trail: Trail, hold: Hold, nano: int, usage: Usage, outcome: Outcome) -> int:
+    """End the hold, and write what was charged into the trail and the attempt's row of it."""
     attempts, number = trail.attempts, hold.order.attempt
     row = attempts[number - 1] if number <= len(attempts) else None
+    again = number > 1 and row is not None and _is_again(attempts[: number - 1], row.target)
+    nano = hold.settle(nano, usage, outcome, again=again)
+    trail.nano += nano
     if row is not None:
         row.nano = nano
     if usage.estimated:
         trail.estimated = True
         if row is not None:
             row.estimated = True
+    return nano
+
+
+def _is_again(before: Sequence[Attempt], target: str) -> bool:
+    """Whether one of these attempts was on this target, and was settled."""
+    return any(one.target == target and (one.nano or one.estimated) for one in before)

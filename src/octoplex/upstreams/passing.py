@@ -4,8 +4,8 @@ For paths that nobody here understands: files, batches, whatever a provider adds
 type and body come back as they are, except that a provider who does not accept *our* key is
 our failure, not the caller's. Nothing is asked twice: we do not know what a repetition does.
 
-What is billed is read where most vendors put it (`usage`); a body that names a model and
-comes back without a bill is settled at an estimate, flagged.
+What is billed is read at the side (`passed_bill.py`), of streams too; what names a model and comes
+back without a bill is settled at an estimate, flagged.
 """
 
 import asyncio
@@ -13,22 +13,15 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from octoplex.dialects.broken import readable
-from octoplex.dialects.single.plain import read_bill
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin
 from octoplex.transport.tokens import Tokens, proven
+from octoplex.upstreams.passed_bill import Endings, Tally, billed, dialect_of
 from octoplex.upstreams.upstream import Wait, billed_if_reached
 from octoplex.wire.answer import Answer, Ended, Ending, Frame, Head, Outcome, Whole
-from octoplex.wire.ask import BYTES_PER_TOKEN, Ask, Passed
-from octoplex.wire.error import (
-    DeadlinePassed,
-    InvalidCall,
-    UpstreamBroken,
-    UpstreamDenied,
-    UpstreamError,
-)
-from octoplex.wire.event import Reply, Usage
+from octoplex.wire.ask import Ask, Passed
+from octoplex.wire.error import DeadlinePassed, InvalidCall, UpstreamDenied, UpstreamError
+from octoplex.wire.event import Reply
 
 PASS = "pass:"
 """Before the name of a target that is asked this way."""
@@ -44,6 +37,7 @@ class Way(Struct, frozen=True, kw_only=True):
     origin: Origin
     head: Callable[[str, str, tuple[tuple[str, str], ...]], bytes]
     wait: Wait
+    endings: Endings
     tokens: Tokens | None = None
 
 
@@ -85,19 +79,20 @@ class PassUpstream:
             raise denied
         kind = response.headers.get("content-type", "application/octet-stream")
         head = Head(provider, ask.model, status=status, content_type=kind)
+        dialect = dialect_of(ask.path, self._way.endings)
         if response.body is None:
-            return PassedStream(head, response, ask)
-        return Whole(head, "", response.body, _billed(ask, status, response.body))
+            return PassedStream(head, response, ask, Tally(dialect))
+        return Whole(head, "", response.body, billed(ask, status, response.body, dialect))
 
 
 class PassedStream:
-    """A stream of bytes that nobody looks at."""
+    """A stream of bytes that nobody changes; its bill is read beside them."""
 
-    def __init__(self, head: Head, response: Response, ask: Passed) -> None:
+    def __init__(self, head: Head, response: Response, ask: Passed, tally: Tally) -> None:
         self.head, self.dialect = head, ""
         self.body: bytes | None = None
         self._response, self._ask, self._ending = response, ask, Ending()
-        self._received = 0
+        self._tally = tally
 
     def reply(self) -> Reply:
         """Nobody here knows what it means."""
@@ -120,9 +115,10 @@ class PassedStream:
             self.close("late")
             raise
         if not data:
-            self._ending.fire("done", self._usage())
+            self._tally.end()
+            self._ending.fire("done", self._tally.usage(self._ask))
             raise StopAsyncIteration
-        self._received += len(data)
+        self._tally.feed(data)
         self._response.expires_at = asyncio.get_running_loop().time() + self._response.idle_s
         return Frame(data)
 
@@ -130,26 +126,8 @@ class PassedStream:
         """Stop caring: the upstream's connection closes at once."""
         if self._ending.outcome is None:
             self._response.close()
-            self._ending.fire(outcome, self._usage())
+            self._ending.fire(outcome, self._tally.usage(self._ask))
 
     def on_end(self, told: Ended) -> None:
         """Be told once how it ended."""
         self._ending.on_end(told)
-
-    def _usage(self) -> Usage:
-        ask = self._ask
-        if not ask.generates:
-            return Usage()
-        output = -(-self._received // BYTES_PER_TOKEN)
-        return Usage(ask.worst_case().input_tokens, output, estimated=True)
-
-
-def _billed(ask: Passed, status: int, body: bytes) -> Usage:
-    """What the reply says it costs. A refusal costs nothing, nor does what names no model."""
-    if status >= 400 or not ask.generates:
-        return Usage()
-    try:
-        usage = readable(read_bill, body)
-    except UpstreamBroken:
-        usage = None
-    return usage or Usage(ask.worst_case().input_tokens, estimated=True)

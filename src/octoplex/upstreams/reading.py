@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from octoplex.dialects.dialect import Decoder
+from octoplex.dialects.surrogates import mended
 from octoplex.wire.ask import Worst
 from octoplex.wire.error import UpstreamError
 from octoplex.wire.event import (
@@ -44,7 +45,6 @@ class Reading:
         "error",
         "model",
         "received",
-        "skipped",
     )
 
     def __init__(
@@ -62,12 +62,17 @@ class Reading:
         self.content = self.ended = False
         self.error: UpstreamError | None = None
         self.model = ""
-        self.received = self.skipped = 0
+        self.received = 0
 
     @property
     def stop(self) -> StopReason | None:
         """Why it stopped, once the provider has said so."""
         return self._decoder.stop
+
+    @property
+    def skipped(self) -> int:
+        """Events that were no JSON."""
+        return self._decoder.skipped
 
     @property
     def usage(self) -> Usage | None:
@@ -83,7 +88,7 @@ class Reading:
     def feed(self, wire: bytes) -> bytes:
         """Decode whole events. An error is kept in `error`, after what came before it."""
         try:
-            events = self._decoder.feed(wire)
+            events = self._decoder.feed(mended(wire))
         except UpstreamError as error:
             self.error, events = error, self._decoder.read
         for event in events:

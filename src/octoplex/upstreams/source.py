@@ -22,7 +22,7 @@ from octoplex.catalog.families import Family, family
 from octoplex.dialects.dialect import Counter, Dialect, Form, Traits
 from octoplex.dialects.openai_responses import OpenAIResponses
 from octoplex.dialects.paths import in_path
-from octoplex.dialects.single import OPERATIONS, choose, follows, shape_of
+from octoplex.dialects.single import OPERATIONS, Shape, choose, follows, shape_of
 from octoplex.transport import sigv4
 from octoplex.transport.oci_sign import OciSigner, oci_key
 from octoplex.transport.origin import Origin, Proxies
@@ -31,6 +31,7 @@ from octoplex.transport.tokens import Purse, Tokens
 from octoplex.upstreams.config import Timeouts
 from octoplex.upstreams.count import Counting
 from octoplex.upstreams.grants import GRANTED, grant_for
+from octoplex.upstreams.passed_bill import endings_of
 from octoplex.upstreams.passing import Way
 from octoplex.upstreams.single import SingleSpec
 from octoplex.upstreams.upstream import Sign, Spec, Wait, Wire
@@ -41,6 +42,8 @@ ANTHROPIC_VERSION = "2023-06-01"
 USER_AGENT = "octoplex/0.1"
 RESPONSES = OpenAIResponses.name
 SILENT_FIRST_S, SILENT_IDLE_S = 300.0, 120.0
+USUAL = ("openai-chat", "openai-responses", "anthropic", "gemini")
+"""The dialects whose operations a path tells, also at a provider of which that is not known."""
 COUNT_IN = (
     "anthropic",
     "vertex-anthropic",
@@ -80,11 +83,12 @@ class Source(Struct, frozen=True, kw_only=True):
     auth: str
     keys: tuple[Secret, ...]
     missing: str = ""
-    evidence: str = ""
-    """Where its key was found: a variable's name, the file, or a server that answered."""
+    found: str = ""
+    """Where its key was found: a variable's name, or a table of the file."""
     headers: Mapping[str, str] = {}
     query: Mapping[str, str] = {}
     quirks: frozenset[str] = frozenset()
+    refuses: frozenset[str] = frozenset()
     account: Mapping[str, str] = {}
     """What the vendor wants to be told beside the key."""
     models: tuple[str, ...] = ()
@@ -148,22 +152,15 @@ class Source(Struct, frozen=True, kw_only=True):
         self, op: Operation, model: str, key: Secret | None, make: "Making"
     ) -> SingleSpec | None:
         """How this provider does an operation of one body; None where it does not."""
-        modality = OPERATIONS[op]
-        if modality not in self.modalities:
+        found = self._shape(op)
+        if found is None:
             return None
+        dialect, shape = found
         origin = Origin.parse(self.base_url, make.proxies)
-        path, body = self.operations.get(modality, ("", ""))
-        path = self._path("", origin, "", path, model)
-        shape, dialect = shape_of(op, body), ""
-        if shape is None:
-            names = [n for n in self.paths if not self.known or follows(op, n)]
-            shapes = ((name, choose(op, name, self.account)) for name in names)
-            dialect, shape = next(((n, s) for n, s in shapes if s is not None), ("", None))
-            if shape is not None:
-                own = shape.path_for(model)
-                path = self._path(dialect, origin, self.paths[dialect], own, model)
-        if shape is None:
-            return None
+        prefix, path = self.paths.get(dialect, ""), shape.path_for(model)
+        if not dialect:
+            path = self.operations[OPERATIONS[op]][0]
+        path = self._path(dialect, origin, prefix, path, model)
         kind = family(self.id, model)
         return SingleSpec(
             provider=self.id,
@@ -175,6 +172,24 @@ class Source(Struct, frozen=True, kw_only=True):
             tokens=self._tokens(key, make),
             usage_on_request="no_stream_options" not in self.quirks | kind.quirks,
         )
+
+    @property
+    def serves(self) -> tuple[str, ...]:
+        """Those of its modalities that can be asked for here."""
+        able = {of for op, of in OPERATIONS.items() if op != "complete" and self._shape(op)}
+        return tuple(m for m in self.modalities if m in able or (m == "chat" and self.paths))
+
+    def _shape(self, op: Operation) -> tuple[str, Shape] | None:
+        """An operation of one body as it has it, and the dialect it follows from; "": the row."""
+        modality = OPERATIONS[op]
+        if modality not in self.modalities:
+            return None
+        shape = shape_of(op, self.operations.get(modality, ("", ""))[1])
+        if shape is not None:
+            return "", shape
+        names = [n for n in self.paths if not self.known or follows(op, n)]
+        shapes = ((name, choose(op, name, self.account)) for name in names)
+        return next(((name, shape) for name, shape in shapes if shape is not None), None)
 
     def prefix_of(self, dialect: str) -> str:
         """The path below the base URL before the operations of a dialect."""
@@ -202,9 +217,15 @@ class Source(Struct, frozen=True, kw_only=True):
             except BadConfig as error:
                 raise InvalidCall(f"This path or header cannot be passed on: {error}") from None
 
-        wait = self._wait(family(self.id, ""), make)
-        tokens = self._tokens(key, make)
-        return Way(provider=self.id, origin=origin, head=head, wait=wait, tokens=tokens)
+        spoken = [*self.paths, *USUAL]
+        return Way(
+            provider=self.id,
+            origin=origin,
+            head=head,
+            wait=self._wait(family(self.id, ""), make),
+            endings=endings_of(make.dialects[name] for name in spoken if name in make.dialects),
+            tokens=self._tokens(key, make),
+        )
 
     def counting(self, model: str, key: Secret | None, make: "Making") -> Counting | None:
         """How this provider counts tokens; None where it does not."""
@@ -247,6 +268,12 @@ class Source(Struct, frozen=True, kw_only=True):
             quirks=self.quirks | kind.quirks,
             account=self.account,
             drop_unsupported=make.drop_unsupported,
+            # A deployment is named by its owner: what it takes is the caller's to know.
+            listed=self.known and not any("{model}" in path for path in self.paths.values()),
+            refuses=self.refuses | kind.refuses,
+            refuses_thinking=kind.refuses_thinking,
+            tools=kind.tools,
+            vision=kind.vision,
         )
 
     def _wire(
@@ -338,6 +365,10 @@ class Source(Struct, frozen=True, kw_only=True):
         if self.auth == "bearer":
             return {"authorization": f"Bearer {key.value}", **self.headers}
         return {self.auth: key.value, **self.headers}
+
+    def wait(self, model: str, make: "Making") -> Wait:
+        """How long a model is waited for; known also of a provider that cannot be asked yet."""
+        return self._wait(family(self.id, model), make)
 
     def _wait(self, kind: Family, make: "Making") -> Wait:
         """The contract's defaults, then the server's, the provider's own, the route's."""

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from octoplex.dialects.bedrock_anthropic import sse_of
 from octoplex.dialects.dialect import Decoder, Dialect, Scanner
+from octoplex.dialects.surrogates import mended
 from octoplex.transport import aws_frames, ndjson, sse
 from octoplex.transport.http import Response
 from octoplex.upstreams.payloads import Payloads
@@ -132,6 +133,8 @@ class Streamed:
             # Only what the provider refused, in its own words and before any content, is free.
             refused = error is scanner.error and not isinstance(error, UpstreamBroken)
             error.reached = scanner.content or not refused
+            if scanner.content:  # in the same read
+                error.received = self._usage().output_tokens
             self._response.close()
             raise
         except BaseException:
@@ -217,7 +220,7 @@ class Streamed:
             return self._scanner.take()
         if self._decoder is None:
             self._decoder = self._dialect.decoder()
-        events = self._decoder.feed(wire)
+        events = self._decoder.feed(mended(wire))
         if self._ending.outcome is not None:
             events = [*events, *self._decoder.end()]
             self._decoder = None
@@ -230,14 +233,15 @@ class Streamed:
             return scanner.usage
         return Usage(output_tokens=-(-scanner.received // BYTES_PER_TOKEN), estimated=True)
 
-    def _end(self) -> None:
-        self._ending.fire("done", self._usage())
+    def _end(self, outcome: Outcome = "done") -> None:
+        self.head.skipped = self._scanner.skipped
+        self._ending.fire(outcome, self._usage())
 
     def close(self, outcome: Outcome = "left") -> None:
         """Stop caring: the upstream's connection closes at once."""
         if self._ending.outcome is None:
             self._response.close()
-            self._ending.fire(outcome, self._usage())
+            self._end(outcome)
 
     def on_end(self, told: Ended) -> None:
         """Be told once how it ended."""

@@ -14,15 +14,19 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
+from octoplex.dialects.accepted import accepted
 from octoplex.dialects.dialect import Dialect, Encoded, Scanner, Traits
+from octoplex.dialects.expression import Omissions
 from octoplex.dialects.foreign import HISTORY, without_foreign
 from octoplex.dialects.gemini.head import with_limit
-from octoplex.dialects.think_tags import parted, parted_reply
+from octoplex.dialects.mending import menders_of
+from octoplex.dialects.openai_chat.tags import TagScanner, parted_body
+from octoplex.dialects.surrogates import mended
+from octoplex.dialects.think_tags import TAGS, UNOPENED, parted, parted_reply
 from octoplex.dialects.verbatim import join, split
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
@@ -32,6 +36,7 @@ from octoplex.upstreams.reading import Reading
 from octoplex.upstreams.stream import Patience, Streamed
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import BYTES_PER_TOKEN, Ask, Call
+from octoplex.wire.chat import Chat
 from octoplex.wire.error import (
     DeadlinePassed,
     GatewayError,
@@ -125,6 +130,7 @@ class Upstream:
         self._spec, self._client, self._fetch = spec, client, fetch
         self._model = Raw(msgspec.json.encode(spec.traits.model))
         self._preferred = next(iter(spec.wires.values()))
+        self._menders = menders_of(spec.wires, spec.traits)
         self._now = asyncio.get_running_loop().time
 
     async def __call__(self, ask: Ask, /) -> Answer:
@@ -191,7 +197,8 @@ class Upstream:
                 return Sending(call, wire, Request(spec.origin, head, body), True, hidden)
         else:
             wire, hidden = wire or self._preferred, False
-            encoded = wire.dialect.encode_chat(self._with_limit(call), spec.traits)
+            chat = self._accepted(call, self._with_limit(call), wire.dialect)
+            encoded = wire.dialect.encode_chat(chat, spec.traits)
             body, headers = self._told(call, encoded)
             if wire.seal is not None and wire.words == call.face:
                 body, headers = self._told(call, wire.seal(split(body), call.headers))
@@ -211,31 +218,50 @@ class Upstream:
         Raises:
             UpstreamError: a refusal, or a reply that is none.
         """
-        spec, wire, body = self._spec, sending.wire, response.body
+        body = response.body
         if response.status != 200 or body is None:
-            raise self._refused(wire, response)
-        decode: Callable[[bytes], Reply] = wire.dialect.decode_reply
+            raise self._refused(sending.wire, response)
         try:
-            seen = wire.dialect.read_whole(body)
-            usage = seen.usage or guessed(sending.call, body)
-            if not sending.verbatim:
-                # It will be written anew; if it cannot be, another target may be asked now.
-                reply = parted_reply(decode(body), spec.traits.quirks)
-                if reply.usage.estimated:
-                    reply = msgspec.structs.replace(reply, usage=usage)
-                decode = decoded(self._named(reply, response))
+            try:
+                return self._read(sending, response, body, body)
+            except UpstreamBroken:
+                text = mended(body)
+                if text is body:
+                    raise
+                return self._read(sending, response, body, text)
         except UpstreamError as error:
             # It said 200: what cannot be read may be billed. An error of its own words is not.
             error.reached = isinstance(error, UpstreamBroken)
             raise
+
+    def _read(self, sending: "Sending", response: Response, body: bytes, text: bytes) -> Whole:
+        """The answer of a reply; `text` is its body in a form that can be read."""
+        spec, wire = self._spec, sending.wire
+        decode: Callable[[bytes], Reply] = wire.dialect.decode_reply
+        seen = wire.dialect.read_whole(text)
+        usage = seen.usage or guessed(sending.call, body)
+        if not sending.verbatim:
+            # It will be written anew; if it cannot be, another target may be asked now.
+            reply = parted_reply(decode(text), spec.traits.quirks)
+            if reply.usage.estimated:
+                reply = msgspec.structs.replace(reply, usage=usage)
+            decode = decoded(self._named(reply, response))
+        elif text is not body:
+            decode = decoded(decode(text))
+        elif self._may_hold_tags(wire):
+            body = parted_body(body, unopened=UNOPENED in spec.traits.quirks)
         head = Head(spec.provider, seen.model or spec.traits.model)
         return Whole(head, wire.words, body, usage, decode)
 
     async def _opened(self, sending: "Sending", response: Response) -> Streamed:
         spec, dialect = self._spec, sending.wire.dialect
         head = Head(provider=spec.provider, model=spec.traits.model)
-        if sending.verbatim:
-            scanner: Scanner = dialect.scanner(hide_usage=sending.hidden)
+        scanner: Scanner
+        if sending.verbatim and self._may_hold_tags(sending.wire):
+            unopened, n = UNOPENED in spec.traits.quirks, sending.call.n
+            scanner = TagScanner(hide_usage=sending.hidden, unopened=unopened, choices=n)
+        elif sending.verbatim:
+            scanner = dialect.scanner(hide_usage=sending.hidden)
         else:
             id_ = response.headers.get(ID_HEADER, "")
             decoder = parted(dialect.decoder(), spec.traits.quirks)
@@ -255,6 +281,9 @@ class Upstream:
             del fields["models"]  # ours: routing has read the fallbacks in it
         if call.may_hold_media:
             self._drop_foreign(call, fields)
+        mender = self._menders.get(call.face)
+        if mender is not None and call.op == "chat":
+            call.trail.dropped.extend(mender.mend(call, fields))
         hide = False
         if call.stream and spec.usage_on_request and call.face == "openai-chat":
             hide = ask_for_usage(fields)
@@ -268,6 +297,10 @@ class Upstream:
             call.trail.added.append(name)
         return fields, hide
 
+    def _may_hold_tags(self, wire: Wire) -> bool:
+        """Whether a reply's text may begin with its thinking, in the place of the Chat dialect."""
+        return TAGS in self._spec.traits.quirks and wire.dialect.name == "openai-chat"
+
     def _drop_foreign(self, call: Call, fields: dict[str, Raw]) -> None:
         """Take out another provider's thinking, which this one would answer with a 400."""
         history = HISTORY[call.face]
@@ -276,7 +309,7 @@ class Upstream:
             fields[history] = messages
             call.trail.dropped.append("thinking")
 
-    def _with_limit(self, call: Call) -> Any:
+    def _with_limit(self, call: Call) -> Chat:
         """The typed view, with the output limit a budget needs where nobody knows the model's."""
         chat = call.chat()
         if (
@@ -286,6 +319,14 @@ class Upstream:
         ):
             call.trail.added.append("max_tokens")
             return msgspec.structs.replace(chat, max_tokens=OUTPUT_WHEN_UNKNOWN)
+        return chat
+
+    def _accepted(self, call: Call, chat: Chat, dialect: Dialect) -> Chat:
+        """The typed view without what the target refuses, which is named."""
+        traits = self._spec.traits
+        omissions = Omissions(dialect.name, drop_unsupported=traits.drop_unsupported)
+        chat = accepted(chat, traits, omissions)
+        call.trail.dropped.extend(omissions.names())
         return chat
 
     def _limit_field(self, face: str) -> str:

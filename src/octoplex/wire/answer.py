@@ -37,6 +37,8 @@ class Head(Struct):
     usage: Usage = NO_USAGE
     content_type: str = "application/json"
     """Of a body that passes as it came."""
+    skipped: int = 0
+    """Events of its stream that were no JSON and were left out; final after `on_end`."""
 
 
 class Frame:

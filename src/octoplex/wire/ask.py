@@ -80,6 +80,11 @@ class Trail(Struct, kw_only=True):
     estimated: bool = False
     wasted_tokens: int = 0
     """What replies used that were not given to the caller, because they were not what it asked."""
+    findings: dict[tuple[str, str], int] | None = None
+    """How many of which type the guard found, by what it did about them."""
+    cache: Literal["off", "hit", "miss"] = "off"
+    saved_nano: int = 0
+    """What a hit cost when it was asked of its target."""
     fetched: dict[tuple[str, str], Media] | None = None
     """Media by kind and URL whose bytes were fetched for one attempt, for those after it."""
 

@@ -19,11 +19,16 @@ Role = Literal["system", "developer", "user", "assistant"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
+Beside = dict[str, Raw]
+"""Members that only the caller's dialect has, as it wrote them; another's words lack them."""
+
+
 class TextPart(Struct, frozen=True, tag_field="type", tag="text"):
     """Text; `cache` is the caller's cache breakpoint (Anthropic `cache_control`) as JSON."""
 
     text: str
     cache: Raw | None = None
+    beside: Beside | None = None
 
 
 class Media(Struct, frozen=True, tag_field="type", tag="media", kw_only=True):
@@ -37,15 +42,30 @@ class Media(Struct, frozen=True, tag_field="type", tag="media", kw_only=True):
     title: str | None = None
     detail: str | None = None
     cache: Raw | None = None
+    beside: Beside | None = None
+
+
+class Native(Struct, frozen=True, tag_field="type", tag="native"):
+    """A part of a kind that only the caller's dialect has, as it wrote it.
+
+    Elsewhere `means` stands for it, and `name` is left out: a `field` of the table in
+    `dialects/expression.py`, "" where nothing is lost.
+    """
+
+    raw: Raw
+    field: str
+    name: str = ""
+    means: tuple[TextPart, ...] = ()
 
 
 class ToolResult(Struct, frozen=True, tag_field="type", tag="tool_result"):
     """What one of the caller's tools returned, for the `ToolUse` with this id."""
 
     id: str
-    parts: tuple["TextPart | Media", ...]
+    parts: tuple[TextPart | Media | Native, ...]
     failed: bool = False
     cache: Raw | None = None
+    beside: Beside | None = None
 
 
 class ToolCall(Struct, frozen=True, tag_field="type", tag="tool_call"):
@@ -53,9 +73,10 @@ class ToolCall(Struct, frozen=True, tag_field="type", tag="tool_call"):
 
     use: ToolUse
     cache: Raw | None = None
+    beside: Beside | None = None
 
 
-Part = TextPart | Media | ToolResult | ToolCall | Thinking | Refusal
+Part = TextPart | Media | ToolResult | ToolCall | Thinking | Refusal | Native
 
 
 class Message(Struct, frozen=True):
@@ -64,6 +85,7 @@ class Message(Struct, frozen=True):
     role: Role
     parts: tuple[Part, ...]
     name: str | None = None
+    beside: Beside | None = None
 
 
 class Tool(Struct, frozen=True, kw_only=True):
@@ -74,6 +96,7 @@ class Tool(Struct, frozen=True, kw_only=True):
     schema: Raw | None = None
     strict: bool | None = None
     cache: Raw | None = None
+    beside: Beside | None = None
 
 
 class ToolChoice(Struct, frozen=True, kw_only=True):
@@ -131,6 +154,10 @@ class Chat(Struct, frozen=True, kw_only=True):
     user: str | None = None
     metadata: Raw | None = None
     service_tier: str | None = None
+    verbosity: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
+    safety_identifier: str | None = None
     extra: dict[str, Raw] = {}
     """Top-level members outside this list, as the caller wrote them."""
     server_tools: tuple[Raw, ...] = ()

@@ -4,6 +4,7 @@ GatewayError
   CallerError            the caller must change something
     InvalidCall          400  malformed, or asks for what nobody offers
     Unsupported          400  a field that changes the answer and the target cannot express
+    Blocked              400  the guard found what may not pass
     Unauthorized         401  no key, an unknown key, a revoked key
     OverBudget           402  the caller's own budget is spent
     Forbidden            403  the key may not do this
@@ -78,6 +79,12 @@ class Unsupported(CallerError):
     code = "unsupported"
 
 
+class Blocked(CallerError):
+    """The guard found what may not pass. `types` are what, never the text."""
+
+    code = "guard_blocked"
+
+
 class Unauthorized(CallerError):
     """No key, or one we do not know."""
 
@@ -145,12 +152,14 @@ class UpstreamError(GatewayError):
     """A provider failed.
 
     `reached` says that the request may have been processed, so that it may be billed
-    although no usage ever came back. `next` is what routing may do.
+    although no usage ever came back. `next` is what routing may do. `received` is about how
+    many tokens of a reply had come, None where nobody knows.
     """
 
     code, status, retryable = "upstream_error", 502, True
     next: Next = "retry"
     reached: bool = False
+    received: int | None = None
     target: str = ""
 
 

@@ -38,8 +38,17 @@ class Usage(Struct, frozen=True, gc=False):
 
 
 NO_USAGE = Usage()
+UNKNOWN_USAGE = Usage(estimated=True)
+MOST_TOKENS = 10**8
+"""In one attempt: ten times the longest context there is. Above it a count is a defect of the
+sender, not a bill."""
 LONGEST_NAME = 512
 """Characters of a reply's id and model where every event of a stream repeats them."""
+
+
+def is_possible(*counts: float | None) -> bool:
+    """Whether these may be counts of tokens; what was left out may."""
+    return all(count is None or 0 <= count <= MOST_TOKENS for count in counts)
 
 
 class Started(Struct, frozen=True, tag_field="type", tag="started"):

@@ -158,9 +158,15 @@ def test_empty_pieces_open_nothing() -> None:
     assert said(wire, "content_block_start") == []
 
 
-def test_usage_is_never_absent() -> None:
-    first = said(written(BEGIN, done()), "message_start")[0]["message"]["usage"]
-    assert (first["input_tokens"], first["output_tokens"]) == (0, 0)
+def test_the_start_holds_the_input_as_it_is_estimated() -> None:
+    """`pains.md` row 13: a client shows what stands there while the stream runs."""
+    expected = call(stream=True).worst_case().input_tokens
+    assert expected > 0
+    wire = written(BEGIN, done(usage=Usage(input_tokens=9, output_tokens=1)))
+    first = said(wire, "message_start")[0]["message"]["usage"]
+    assert (first["input_tokens"], first["output_tokens"]) == (expected, 0)
+    last = said(wire, "message_delta")[0]["usage"]
+    assert (last["input_tokens"], last["output_tokens"]) == (9, 1)
 
 
 def test_usage_leaves_the_cache_out_of_the_input() -> None:

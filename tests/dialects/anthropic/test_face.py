@@ -7,7 +7,7 @@ import pytest
 
 from octoplex.dialects.anthropic.families import family_of
 from octoplex.dialects.verbatim import split
-from octoplex.wire.chat import Message, TextPart, ThinkingAsk
+from octoplex.wire.chat import ThinkingAsk
 from octoplex.wire.error import InvalidCall
 from tests.dialects.anthropic.wires import FACE, HELLO, call
 
@@ -128,20 +128,6 @@ def test_a_mistake_is_told_where_it_stands(members: dict[str, Any], param: str) 
         call(**members).chat()
     assert caught.value.facts["param"] == param
     assert f"`{param}`" in str(caught.value)
-
-
-def test_unknown_blocks_are_read_over() -> None:
-    odd = [{"type": "server_tool_use", "id": 5}, {"type": "text", "text": "a"}]
-    chat = call(messages=[{"role": "assistant", "content": odd}]).chat()
-    assert chat.messages == (Message("assistant", (TextPart("a"),)),)
-
-
-def test_a_search_result_keeps_its_text() -> None:
-    found = {"type": "search_result", "source": "https://a", "title": "T", "content": []}
-    found["content"] = [{"type": "text", "text": "body"}]
-    result = {"type": "tool_result", "tool_use_id": "t", "content": [found]}
-    part = call(messages=[{"role": "user", "content": [result]}]).chat().messages[0].parts[0]
-    assert getattr(part, "parts", None) == (TextPart("T\nhttps://a"), TextPart("body"))
 
 
 def test_nulls_count_as_absent() -> None:

@@ -43,7 +43,7 @@ foreign_ids = idents | words
 json_text = st.dictionaries(words, st.integers() | words, max_size=3).map(
     lambda value: msgspec.json.encode(value).decode()
 )
-counts = st.integers(0, 10**9)
+counts = st.integers(0, 10**8)
 signed = st.builds(Thinking, words, words) | words.map(lambda data: Thinking(data=data))
 stops = st.sampled_from(["length", "refusal", "pause", "context", "tool"])
 
@@ -194,8 +194,8 @@ def chats(draw: st.DrawFn) -> Chat:
         thinking=draw(thoughts),
         service_tier=draw(st.sampled_from([None, "auto", "standard_only"])),
         user=draw(st.just("u-1")),
-        metadata=Raw(b'{"user_id":"u-1"}'),
-        extra=draw(st.sampled_from([{}, {"container": Raw(b'"c_1"')}])),
+        metadata=Raw(b'{"user_id":"u-1","team":"a"}'),
+        native=draw(st.sampled_from([{}, {"container": Raw(b'"c_1"')}])),
         server_tools=draw(st.sampled_from([(), (Raw(b'{"type":"bash_20250124"}'),)])),
         dialect="anthropic",
     )

@@ -71,6 +71,23 @@ def test_wants_usage(options: bytes, wanted: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("limits", "most"),
+    [
+        (b"", None),
+        (b',"max_tokens":7', 7),
+        (b',"max_completion_tokens":7', 7),
+        (b',"max_completion_tokens":1,"max_tokens":100000', 100_000),
+        (b',"max_tokens":1,"max_completion_tokens":100000', 100_000),
+        (b',"max_completion_tokens":null,"max_tokens":9', 9),
+    ],
+)
+def test_of_two_limits_the_larger_is_reserved(limits: bytes, most: int | None) -> None:
+    """Both go upstream, and a server may know either."""
+    body = b'{"model":"m","messages":[{"role":"user","content":"x"}]%b}' % limits
+    assert call_of(FACE, body).worst_case().output_tokens == most
+
+
+@pytest.mark.parametrize(
     ("content", "may"),
     [
         (b'"plain"', False),

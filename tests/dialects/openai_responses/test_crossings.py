@@ -79,7 +79,13 @@ def _calls(messages: tuple[Message, ...]) -> list[str]:
 def test_own_requests_go_elsewhere(path: Path, dialect: Dialect) -> None:
     """What the other cannot say is refused by name, or dropped and named: never silence."""
     chat = build(Chat, json.loads(path.read_bytes()))
-    sent = dialect.encode_chat(chat, Traits(model="claude-sonnet-4-5", drop_unsupported=True))
+    try:
+        sent = dialect.encode_chat(chat, Traits(model="claude-sonnet-4-5", drop_unsupported=True))
+    except Unsupported as error:
+        nothing_else = error.facts["param"] == "messages"
+        if not nothing_else:
+            raise
+        return
     if chat.dialect == "openai-responses":
         assert {*chat.extra, *chat.native} <= {*sent.dropped}
     if chat.native and chat.dialect == "openai-responses":

@@ -39,7 +39,7 @@ idents = st.from_regex(r"[A-Za-z0-9_-]{1,12}", fullmatch=True)
 json_text = st.dictionaries(words, st.integers() | words, max_size=3).map(
     lambda value: msgspec.json.encode(value).decode()
 )
-counts = st.integers(0, 10**9)
+counts = st.integers(0, 10**8)
 own = st.builds(lambda id_, cipher: pin("openai-responses", f"{id_}:{cipher}"), idents, idents)
 thoughts = st.builds(Thinking, words, own) | own.map(lambda proof: Thinking(data=proof))
 
@@ -180,7 +180,9 @@ def chats(draw: st.DrawFn) -> Chat:
         user=draw(maybe() | words),
         metadata=draw(maybe() | schemas),
         service_tier=draw(maybe() | st.just("flex")),
-        extra=draw(st.just({}) | st.just({"text.verbosity": Raw(b'"low"'), "later": Raw(b"[1]")})),
+        verbosity=draw(maybe() | st.just("low")),
+        prompt_cache_key=draw(maybe() | st.just("k")),
+        extra=draw(st.just({}) | st.just({"later": Raw(b"[1]")})),
         native=draw(st.just({}) | st.just({"prompt": Raw(b'{"id":"p"}')})),
     )
 

@@ -196,5 +196,6 @@ def test_the_sdks_own_request_is_understood() -> None:
     chat = call_of(sent[0]).chat()
     assert [m.role for m in chat.messages] == ["system", "user"]
     assert [t.name for t in chat.tools] == ["weather", "time"]
-    assert set(chat.extra) == {"reasoning.summary", "text.verbosity"}
+    assert set(chat.extra) == {"reasoning.summary"}
+    assert chat.verbosity == "low"
     assert not chat.native

@@ -2,6 +2,8 @@
 
 Each member has one reader in `_READERS`; what has none is `extra`. A null counts as
 absent. Opaque members stay the bytes that came: schemas, `cache_control`, server tools.
+Members that only this dialect has and that change the answer (tools of another server, a
+container with its files and skills) are `native`: refused elsewhere.
 
 Members of `thinking` and `output_config` that have no word in `Chat` (`display`, ...)
 are kept under the same name in `extra`, so that they are named when dropped, and come
@@ -9,7 +11,8 @@ back when the request is written in this dialect again.
 
 Reference: https://platform.claude.com/docs/en/api/messages
 
-Not promised: members of a tool beyond its schema, `strict` and `cache_control`.
+Not promised: that members of a tool beside its schema, `strict` and `cache_control` go
+anywhere but to this dialect.
 """
 
 from collections.abc import Callable
@@ -21,6 +24,7 @@ from msgspec import Raw, Struct
 from octoplex.dialects.anthropic.complaint import missing, read, wrong
 from octoplex.dialects.anthropic.history import read_messages, read_system
 from octoplex.dialects.anthropic.shapes import NOTHING, given
+from octoplex.dialects.native import Known, reader
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat, Effort, Format, ThinkingAsk, Tool, ToolChoice
 
@@ -35,8 +39,9 @@ class _Typed(Struct):
     type: str | None = None
 
 
-class _Tool(Struct):
+class _Tool(Known):
     name: str
+    type: str | None = None
     description: str | None = None
     input_schema: Raw = NOTHING
     strict: bool | None = None
@@ -71,7 +76,7 @@ class _Metadata(Struct):
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 _list = msgspec.json.Decoder(list[Raw]).decode
 _typed = msgspec.json.Decoder(_Typed).decode
-_tool = msgspec.json.Decoder(_Tool).decode
+_tool = reader(_Tool)
 _choice = msgspec.json.Decoder(_Choice).decode
 _thinking = msgspec.json.Decoder(_Thinking).decode
 _output = msgspec.json.Decoder(_Output).decode
@@ -85,7 +90,7 @@ def read_chat(call: Call) -> Chat:
     Raises:
         InvalidCall: naming the path of what means nothing.
     """
-    found: Found = {"extra": {}, "system": [], "messages": []}
+    found: Found = {"extra": {}, "native": {}, "system": [], "messages": []}
     for name, raw in call.fields.items():
         if not given(raw):
             continue
@@ -137,6 +142,7 @@ def _read_tools(raw: Raw, found: Found) -> None:
                 schema=tool.input_schema if given(tool.input_schema) else None,
                 strict=tool.strict,
                 cache=tool.cache_control if given(tool.cache_control) else None,
+                beside=tool.beside,
             )
         )
     found["tools"], found["server_tools"] = tuple(tools), tuple(others)
@@ -206,13 +212,18 @@ def _keep_rest(name: str, raw: Raw, understood: tuple[str, ...], found: Found) -
 
 
 def _read_metadata(raw: Raw, found: Found) -> None:
-    found["metadata"] = raw
     found["user"] = read(_metadata, raw, "metadata").user_id
+    if _members(raw).keys() - {"user_id"}:  # else all of it is said by `user`
+        found["metadata"] = raw
 
 
-def _read_thread(raw: Raw, found: Found) -> None:
-    """The conversation so far lies at Anthropic: nobody else can go on with it."""
-    found["native"] = {"thread": raw}
+def _native(name: str) -> Reader:
+    """A reader of what nobody else can go on with."""
+
+    def keep(raw: Raw, found: Found) -> None:
+        found["native"][name] = raw
+
+    return keep
 
 
 def _as(attribute: str, name: str, kind: Any) -> Reader:
@@ -238,7 +249,9 @@ _READERS: dict[str, Reader] = {
     "output_config": _read_output,
     "output_format": _read_old_format,
     "metadata": _read_metadata,
-    "thread": _read_thread,
+    "thread": _native("thread"),  # the conversation so far, which lies at Anthropic
+    "container": _native("container"),
+    "mcp_servers": _native("mcp_servers"),
     "temperature": _as("temperature", "temperature", float),
     "top_p": _as("top_p", "top_p", float),
     "top_k": _as("top_k", "top_k", int),

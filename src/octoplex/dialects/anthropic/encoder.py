@@ -6,9 +6,9 @@ are buffered until it is known that nothing more can come for it. That is so for
 and thinking once another block has begun, and for a tool call once its arguments are
 one whole JSON object; at the end everything is written out in line.
 
-`message_start` always holds usage, zeros when the input is not yet known; the final
-counts stand in `message_delta`. A signature is sent whole, because clients replace
-rather than append. Blocks that stay empty are not written.
+`message_start` always holds usage: where the provider has not counted the input yet, the
+estimate that is reserved for it; the final counts stand in `message_delta`. A signature is
+sent whole, because clients replace rather than append. Blocks that stay empty are not written.
 
 Reference: https://platform.claude.com/docs/en/build-with-claude/streaming
 
@@ -28,7 +28,6 @@ from octoplex.dialects.arguments import Gathered
 from octoplex.dialects.signed_ids import sign
 from octoplex.wire.error import GatewayError
 from octoplex.wire.event import (
-    NO_USAGE,
     Delta,
     Event,
     Finished,
@@ -39,6 +38,7 @@ from octoplex.wire.event import (
     ThinkingDelta,
     ToolDelta,
     ToolStart,
+    Usage,
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -104,12 +104,14 @@ class AnthropicEncoder:
     """
 
     __slots__ = (
-        "_blocks", "_done", "_ids", "_index", "_line", "_model", "_request_id", "_started",
-        "_tools",
+        "_blocks", "_done", "_expected", "_ids", "_index", "_line", "_model", "_request_id",
+        "_started", "_tools",
     )  # fmt: skip
 
-    def __init__(self, request_id: str, model: str) -> None:
+    def __init__(self, request_id: str, model: str, input_tokens: int = 0) -> None:
+        """`input_tokens` is the estimate."""
         self._request_id, self._model = request_id, model
+        self._expected = Usage(input_tokens, estimated=True)
         self._ids = ReplyIds(request_id)
         self._index = 0
         self._line: deque[_Block] = deque()
@@ -158,7 +160,7 @@ class AnthropicEncoder:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": write_usage(event.usage or NO_USAGE),
+            "usage": write_usage(event.usage or self._expected),
         }
         out.append(frame("message_start", {"message": message}))
 

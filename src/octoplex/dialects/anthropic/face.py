@@ -46,7 +46,7 @@ class AnthropicFace:
         return msgspec.json.encode({"input_tokens": input_tokens})
 
     def encoder(self, call: Call) -> Encoder:
-        return AnthropicEncoder(call.id, call.model)
+        return AnthropicEncoder(call.id, call.model, call.worst_case().input_tokens)
 
     def encode_error(self, error: GatewayError, request_id: str) -> bytes:
         return write_error(error, request_id)

@@ -1,13 +1,13 @@
 """The `system` and `messages` of a caller's request -> our messages.
 
-Blocks of a kind that is not known here (tools that the provider ran itself, uploads of
-a container) are left out of the typed view: no other provider could make sense of them.
-A search result that a tool returned keeps its text.
+What only this dialect has stays in its place (`native.py`). Blocks of tools that the provider
+ran itself are hints elsewhere: their fruits are in the text after them. A search result and a
+summary of what was compacted keep their text. A block of any other kind (an upload to a
+container, kinds not yet invented) changes the answer and is refused elsewhere, named by its place.
 
 Reference: https://platform.claude.com/docs/en/api/messages
 
-Not promised: citations, `context` and other members of blocks; a call that must be
-understood, instead of passed on, loses them.
+Not promised: members of a source, and of thinking.
 """
 
 from base64 import b64encode
@@ -21,12 +21,23 @@ from octoplex.dialects.anthropic.complaint import missing, read, wrong
 from octoplex.dialects.anthropic.shapes import NOTHING, given
 from octoplex.dialects.anthropic.tool_ids import from_wire
 from octoplex.dialects.arguments import input_text
+from octoplex.dialects.native import Known, reader
 from octoplex.dialects.signed_ids import unsign
-from octoplex.wire.chat import Media, Message, Part, Role, TextPart, ToolCall, ToolResult
+from octoplex.wire.chat import (
+    Beside,
+    Media,
+    Message,
+    Native,
+    Part,
+    Role,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
 from octoplex.wire.event import Thinking, ToolUse
 
 
-class _Turn(Struct):
+class _Turn(Known):
     role: str
     content: str | list[Raw]
 
@@ -35,7 +46,8 @@ class _Kind(Struct):
     type: str
 
 
-class _Text(Struct):
+class _Text(Known):
+    type: str
     text: str
     cache_control: Raw = NOTHING
 
@@ -49,21 +61,23 @@ class _Source(Struct):
     content: str | list[Raw] | None = None
 
 
-class _Media(Struct):
+class _Media(Known):
     type: str
     source: _Source
     title: str | None = None
     cache_control: Raw = NOTHING
 
 
-class _Use(Struct):
+class _Use(Known):
+    type: str
     id: str
     name: str
     input: Raw = NOTHING
     cache_control: Raw = NOTHING
 
 
-class _Result(Struct):
+class _Result(Known):
+    type: str
     tool_use_id: str
     content: str | list[Raw] | None = None
     is_error: bool | None = None
@@ -85,19 +99,33 @@ class _Found(Struct):
     content: list[Raw]
     title: str = ""
     source: str = ""
+    citations: Raw = NOTHING
+
+
+class _Compacted(Struct):
+    """What the provider made of earlier turns, in words."""
+
+    content: str | None = None
 
 
 _turns = msgspec.json.Decoder(list[Raw]).decode
-_turn = msgspec.json.Decoder(_Turn).decode
+_turn = reader(_Turn)
 _kind = msgspec.json.Decoder(_Kind).decode
-_text = msgspec.json.Decoder(_Text).decode
-_media = msgspec.json.Decoder(_Media).decode
-_use = msgspec.json.Decoder(_Use).decode
-_result = msgspec.json.Decoder(_Result).decode
+_text = reader(_Text)
+_media = reader(_Media)
+_use = reader(_Use)
+_result = reader(_Result)
 _thinking = msgspec.json.Decoder(_Thinking).decode
 _redacted = msgspec.json.Decoder(_Redacted).decode
 _found = msgspec.json.Decoder(_Found).decode
+_compacted = msgspec.json.Decoder(_Compacted).decode
 _content = msgspec.json.Decoder(str | list[Raw]).decode
+
+_RUN_THERE = frozenset(
+    {"fallback", "mcp_tool_listing", "mcp_tool_use", "server_tool_use", "tool_reference"}
+)
+"""With `*_tool_result`: what the provider did itself, and what it made for itself."""
+_DIRECTLY = b'"direct"'
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 
@@ -121,34 +149,40 @@ def read_messages(raw: Raw) -> list[Message]:
         role = _ROLES.get(turn.role)
         if role is None:
             raise wrong(f"{path}.role", turn.role, "user or assistant")
-        messages.append(Message(role, _parts(turn.content, f"{path}.content")))
+        parts = _parts(turn.content, f"{path}.content")
+        messages.append(Message(role, parts, beside=turn.beside))
     return messages
 
 
 def _parts(content: str | list[Raw], path: str) -> tuple[Part, ...]:
     if isinstance(content, str):
         return (TextPart(content),)
-    found = [_part(raw, f"{path}.{number}") for number, raw in enumerate(content)]
-    return tuple(part for parts in found for part in parts)
+    return tuple(_part(raw, f"{path}.{number}") for number, raw in enumerate(content))
 
 
-def _part(raw: Raw, path: str) -> tuple[Part, ...]:
-    reader = _READERS.get(read(_kind, raw, path).type)
-    return () if reader is None else reader(raw, path)
+def _part(raw: Raw, path: str) -> Part:
+    kind = read(_kind, raw, path).type
+    reads = _READERS.get(kind)
+    if reads is not None:
+        return reads(raw, path)
+    if kind in _RUN_THERE or kind.endswith("_tool_result"):
+        return Native(raw, "extra", kind)
+    return Native(raw, "native", path)
 
 
-def _text_part(raw: Raw, path: str) -> tuple[Part, ...]:
+def _text_part(raw: Raw, path: str) -> Part:
     block = read(_text, raw, path)
-    return (TextPart(block.text, _cache(block.cache_control)),)
+    return TextPart(block.text, _cache(block.cache_control), block.beside)
 
 
-def _media_part(raw: Raw, path: str) -> tuple[Part, ...]:
+def _media_part(raw: Raw, path: str) -> Part:
     block = read(_media, raw, path)
     source = block.source
     about: dict[str, Any] = {
         "kind": block.type,
         "title": block.title,
         "cache": _cache(block.cache_control),
+        "beside": _unless_off(block.beside),
     }
     path += ".source"
     match source.type:
@@ -164,7 +198,18 @@ def _media_part(raw: Raw, path: str) -> tuple[Part, ...]:
             about["media_type"] = "text/plain"
         case other:
             raise wrong(f"{path}.type", other, "base64, url, file or text")
-    return (Media(**about),)
+    return Media(**about)
+
+
+def _unless_off(beside: Beside | None) -> Beside | None:
+    """Without `citations` that are switched off."""
+    if beside is None or "citations" not in beside or _is_on(beside["citations"]):
+        return beside
+    return {name: raw for name, raw in beside.items() if name != "citations"} or None
+
+
+def _is_on(citations: Raw) -> bool:
+    return given(citations) and b"true" in bytes(citations)
 
 
 def _plain(source: _Source, path: str) -> str:
@@ -184,46 +229,58 @@ def _need(value: str | None, path: str, wanted: str) -> str:
     return value
 
 
-def _use_part(raw: Raw, path: str) -> tuple[Part, ...]:
+def _use_part(raw: Raw, path: str) -> Part:
     block = read(_use, raw, path)
     id_, signature = unsign(block.id)
     use = ToolUse(from_wire(id_), block.name, input_text(block.input), signature)
-    return (ToolCall(use, _cache(block.cache_control)),)
+    beside = block.beside
+    if beside is not None and _DIRECTLY in bytes(beside.get("caller", b"")):
+        beside = {name: raw for name, raw in beside.items() if name != "caller"} or None
+    return ToolCall(use, _cache(block.cache_control), beside)
 
 
-def _result_part(raw: Raw, path: str) -> tuple[Part, ...]:
+def _result_part(raw: Raw, path: str) -> Part:
     block = read(_result, raw, path)
     inner = _parts([] if block.content is None else block.content, f"{path}.content")
-    return (
-        ToolResult(
-            id=from_wire(unsign(block.tool_use_id)[0]),
-            parts=tuple(p for p in inner if isinstance(p, TextPart | Media)),
-            failed=bool(block.is_error),
-            cache=_cache(block.cache_control),
-        ),
+    return ToolResult(
+        id=from_wire(unsign(block.tool_use_id)[0]),
+        parts=tuple(p for p in inner if isinstance(p, TextPart | Media | Native)),
+        failed=bool(block.is_error),
+        cache=_cache(block.cache_control),
+        beside=block.beside,
     )
 
 
-def _thinking_part(raw: Raw, path: str) -> tuple[Part, ...]:
+def _thinking_part(raw: Raw, path: str) -> Part:
     block = read(_thinking, raw, path)
-    return (Thinking(block.thinking, block.signature),)
+    return Thinking(block.thinking, block.signature)
 
 
-def _redacted_part(raw: Raw, path: str) -> tuple[Part, ...]:
-    return (Thinking(data=read(_redacted, raw, path).data),)
+def _redacted_part(raw: Raw, path: str) -> Part:
+    return Thinking(data=read(_redacted, raw, path).data)
 
 
-def _search_part(raw: Raw, path: str) -> tuple[Part, ...]:
+def _search_part(raw: Raw, path: str) -> Part:
+    """A search result is text elsewhere; to have the answer cite it changes the answer."""
     block = read(_found, raw, path)
-    head = TextPart(f"{block.title}\n{block.source}".strip())
-    return (head, *_parts(block.content, f"{path}.content"))
+    texts = [f"{block.title}\n{block.source}".strip()]
+    texts += [p.text for p in _parts(block.content, f"{path}.content") if isinstance(p, TextPart)]
+    means = tuple(map(TextPart, texts))
+    if _is_on(block.citations):
+        return Native(raw, "native", "search_result.citations", means)
+    return Native(raw, "", means=means)
+
+
+def _compacted_part(raw: Raw, path: str) -> Part:
+    text = read(_compacted, raw, path).content
+    return Native(raw, "", means=(TextPart(text),) if text else ())
 
 
 def _cache(raw: Raw) -> Raw | None:
     return raw if given(raw) else None
 
 
-_READERS: dict[str, Callable[[Raw, str], tuple[Part, ...]]] = {
+_READERS: dict[str, Callable[[Raw, str], Part]] = {
     "text": _text_part,
     "image": _media_part,
     "document": _media_part,
@@ -232,4 +289,5 @@ _READERS: dict[str, Callable[[Raw, str], tuple[Part, ...]]] = {
     "thinking": _thinking_part,
     "redacted_thinking": _redacted_part,
     "search_result": _search_part,
+    "compaction": _compacted_part,
 }

@@ -21,6 +21,8 @@ from octoplex.dialects.anthropic.thinking import Wanted, write_thinking
 from octoplex.dialects.anthropic.turns import write_turns
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.expression import SPOKEN, Omissions, express
+from octoplex.dialects.native import with_beside
+from octoplex.dialects.tool_schema import object_schema
 from octoplex.wire.chat import Chat, Tool
 from octoplex.wire.error import Unsupported
 
@@ -30,7 +32,6 @@ OUTPUT_WHEN_UNKNOWN = 4_096
 _NATIVE_ONLY = frozenset({"extra", "native", "server_tools", "metadata"})
 SAMPLING = frozenset({"temperature", "top_p", "top_k"})
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
-_ANY_OBJECT = Raw(b'{"type":"object"}')
 
 _json = msgspec.json.Encoder().encode
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -139,12 +140,12 @@ def _tool(tool: Tool) -> Body:
     written: Body = {"name": tool.name}
     if tool.description is not None:
         written["description"] = tool.description
-    written["input_schema"] = _ANY_OBJECT if tool.schema is None else tool.schema
+    written["input_schema"] = object_schema(tool.schema)
     if tool.strict is not None:
         written["strict"] = tool.strict
     if tool.cache is not None:
         written["cache_control"] = tool.cache
-    return written
+    return with_beside(written, tool.beside)
 
 
 def _tool_choice(chat: Chat, has_tools: bool) -> Body | None:

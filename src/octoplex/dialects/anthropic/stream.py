@@ -55,8 +55,8 @@ class AnthropicDecoder:
     """One stream. `feed` wire bytes of whole events, then `end`."""
 
     __slots__ = (
-        "_begun", "_counts", "_done", "_id", "_stop", "_stop_sequence", "_taken", "_tools", "read",
-        "skipped",
+        "_begun", "_counted", "_counts", "_done", "_id", "_stop", "_stop_sequence", "_taken",
+        "_tools", "read", "skipped",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -65,6 +65,8 @@ class AnthropicDecoder:
         self.read: list[Event] = []
         self._done = False
         self._counts = Counts()
+        self._counted = False
+        """Whether the output has been counted to its end; a head holds a start value."""
         self._stop: StopReason | None = None
         self._stop_sequence: str | None = None
         self._tools: dict[int, str | None] = {}
@@ -180,12 +182,12 @@ class AnthropicDecoder:
         later = read_counts(event.usage)
         if later is not None:
             self._counts = self._counts.merged(later)
+            self._counted = self._counted or later.output_tokens is not None
 
     def _finish(self, events: list[Event]) -> None:
         for index in sorted(self._tools):
             self._close(index, events)
         self._done = True
-        known = self._counts.output_tokens is not None
-        usage = self._counts.usage() if known else UNKNOWN_USAGE
+        usage = self._counts.usage() if self._counted else UNKNOWN_USAGE
         assert self._stop is not None
         events.append(Finished(stop=self._stop, usage=usage, stop_sequence=self._stop_sequence))

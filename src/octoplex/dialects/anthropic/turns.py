@@ -27,7 +27,8 @@ from octoplex.dialects.arguments import input_object
 from octoplex.dialects.expression import Omissions, says
 from octoplex.dialects.media import source_of
 from octoplex.dialects.media_types import media_type_of
-from octoplex.wire.chat import Media, Message, Part, TextPart, ToolCall, ToolResult
+from octoplex.dialects.native import as_it_came, with_beside
+from octoplex.wire.chat import Media, Message, Native, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Refusal, Thinking
 
 Body = dict[str, object]
@@ -43,7 +44,7 @@ def write_turns(
     and its system turns stay where they stand once the conversation has begun.
 
     Raises:
-        Unsupported: a part cannot be expressed.
+        Unsupported: a part cannot be expressed, or nothing is said at all.
     """
     writer = _Parts(omissions, native)
     system: list[Body] = []
@@ -51,6 +52,9 @@ def write_turns(
     for message in messages:
         if message.name is not None:
             omissions.leave_out("message.name")
+        if message.beside is not None:  # turns may merge
+            for name in message.beside:
+                omissions.leave_out("extra", f"message.{name}")
         blocks = [b for p in message.parts if (b := writer.write(p)) is not None]
         role = "system" if message.role == "developer" else message.role
         if role == "system" and not (native and turns):
@@ -59,7 +63,9 @@ def write_turns(
             turns[-1][1].extend(blocks)
         elif blocks:
             turns.append((role, blocks))
-    if not turns and system:
+    if not turns and not system:
+        raise omissions.empty()
+    if not turns:
         turns, system = [("user", system)], []
     return system, [_turn(role, blocks) for role, blocks in turns]
 
@@ -86,7 +92,8 @@ class _Parts:
     def write(self, part: Part) -> Body | None:
         match part:
             case TextPart(text=text, cache=cache):
-                return _cached(_text(text), cache)
+                block = _cached(_text(text), cache)
+                return block if part.beside is None or block is None else {**part.beside, **block}
             case Refusal(text=text):
                 return _text(text)
             case Media():
@@ -94,10 +101,13 @@ class _Parts:
             case ToolResult():
                 return self._result(part)
             case ToolCall(use=use, cache=cache):
-                block: Body = {"type": "tool_use", "id": to_wire(use.id), "name": use.name}
-                return _cached(block | {"input": input_object(use.arguments)}, cache)
+                called: Body = {"type": "tool_use", "id": to_wire(use.id), "name": use.name}
+                called["input"] = input_object(use.arguments)
+                return _cached(with_beside(called, part.beside), cache)
             case Thinking():
                 return self._thinking(part)
+            case Native():
+                return as_it_came(part)
 
     def _thinking(self, part: Thinking) -> Body | None:
         if not is_signed(part):
@@ -114,7 +124,7 @@ class _Parts:
             block["content"] = _shortest(inner)
         if part.failed:
             block["is_error"] = True
-        return _cached(block, part.cache) or block
+        return with_beside(_cached(block, part.cache) or block, part.beside)
 
     def _media(self, media: Media) -> Body | None:
         if media.detail is not None:
@@ -127,7 +137,7 @@ class _Parts:
         block: Body = {"type": media.kind, "source": source}
         if media.title is not None and media.kind == "document":
             block["title"] = media.title
-        return _cached(block, media.cache)
+        return _cached(with_beside(block, media.beside), media.cache)
 
 
 def _text(text: str) -> Body | None:

@@ -19,10 +19,7 @@ from msgspec import Raw, Struct
 
 from octoplex.dialects.anthropic.shapes import UNREADABLE
 from octoplex.dialects.tier import USUAL
-from octoplex.wire.event import Usage
-
-_MOST_TOKENS = 10**12
-"""Above this a count is a defect of the sender, not a bill."""
+from octoplex.wire.event import Usage, is_possible
 
 Count = int | float | None
 
@@ -65,8 +62,21 @@ class Counts(Struct, gc=False):
             self.input_tokens or self.cache_read_input_tokens or self.cache_creation_input_tokens
         )
 
+    def is_possible(self) -> bool:
+        """Whether these may be counts of tokens."""
+        kept, details = self.cache_creation or _NONE_WRITTEN, self.output_tokens_details
+        return is_possible(
+            self.input_tokens,
+            self.output_tokens,
+            self.cache_read_input_tokens,
+            self.cache_creation_input_tokens,
+            kept.ephemeral_5m_input_tokens,
+            kept.ephemeral_1h_input_tokens,
+            details.thinking_tokens if details is not None else None,
+        )
+
     def usage(self) -> Usage:
-        """The same in our words, clamped to what is possible."""
+        """The same in our words."""
         fresh, cached = _count(self.input_tokens), _count(self.cache_read_input_tokens)
         written = _count(self.cache_creation_input_tokens)
         hour = 0
@@ -88,18 +98,19 @@ class Counts(Struct, gc=False):
         )
 
 
+_NONE_WRITTEN = _Written()
 _read = msgspec.json.Decoder(Counts).decode
 
 
 def read_counts(wire: Raw) -> Counts | None:
-    """Read a `usage` object; None when it is none or says nothing."""
+    """Read a `usage` object; None when it is none, says nothing or a count in it cannot be."""
     try:
         counts = _read(wire)
     except UNREADABLE:
         return None
     if counts.input_tokens is None and counts.output_tokens is None:
         return None
-    return counts
+    return counts if counts.is_possible() else None
 
 
 def write_usage(usage: Usage) -> dict[str, object]:
@@ -127,4 +138,4 @@ def _last(before: Count, later: Count) -> Count:
 
 
 def _count(number: Count) -> int:
-    return int(min(max(number, 0), _MOST_TOKENS)) if number else 0
+    return int(number) if number else 0

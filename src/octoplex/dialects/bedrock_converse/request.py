@@ -16,7 +16,6 @@ Not promised: that the model accepts each value; that is its own verdict.
 """
 
 import msgspec
-from msgspec import Raw
 
 from octoplex.dialects.anthropic.families import family_of
 from octoplex.dialects.anthropic.request import SAMPLING, put_extra, without_defaults
@@ -25,6 +24,7 @@ from octoplex.dialects.bedrock_converse.thinking import thinking_fields
 from octoplex.dialects.bedrock_converse.turns import Writer, write_turns
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.expression import SPOKEN, Omissions, express
+from octoplex.dialects.tool_schema import object_schema
 from octoplex.wire.chat import Chat, Format, Tool, ToolCall, ToolResult
 
 NAME = "bedrock-converse"
@@ -33,7 +33,6 @@ OUTPUT_WHEN_UNKNOWN = 32_000
 """Room for thinking where neither caller nor family says: every Claude that thinks has it."""
 
 _TIERS = frozenset({"default", "flex", "priority"})
-_ANY_OBJECT = Raw(b'{"type":"object"}')
 
 _json = msgspec.json.Encoder().encode
 Body = dict[str, object]
@@ -122,7 +121,7 @@ def _tool(tool: Tool) -> Body:
     spec: Body = {"name": tool.name}
     if tool.description:
         spec["description"] = tool.description
-    spec["inputSchema"] = {"json": _ANY_OBJECT if tool.schema is None else tool.schema}
+    spec["inputSchema"] = {"json": object_schema(tool.schema)}
     if tool.strict:
         spec["strict"] = True
     return {"toolSpec": spec}

@@ -162,19 +162,22 @@ def stop_sequence_of(fields: Raw) -> str | None:
 
 
 def usage_of(wire: Raw) -> Usage | None:
-    """Read a `usage` object; None when it is none. `inputTokens` leaves out the cache."""
+    """Read a `usage` object; None when it is none or cannot be. `inputTokens` lacks the cache."""
     try:
         tokens = _read_tokens(wire)
     except UNREADABLE:
         return None
     if tokens.input_tokens is None and tokens.output_tokens is None:
         return None
-    usage = Counts(
+    counts = Counts(
         input_tokens=tokens.input_tokens,
         output_tokens=tokens.output_tokens,
         cache_read_input_tokens=tokens.cache_read_input_tokens,
         cache_creation_input_tokens=tokens.cache_write_input_tokens,
-    ).usage()
+    )
+    if not counts.is_possible():
+        return None
+    usage = counts.usage()
     hour = sum(max(d.input_tokens, 0) for d in tokens.cache_details if d.ttl == "1h")
     if not hour:
         return usage

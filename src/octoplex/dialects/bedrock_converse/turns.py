@@ -30,7 +30,7 @@ from octoplex.dialects.bedrock_converse.media import Names, media_block
 from octoplex.dialects.bedrock_converse.models import Model
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.members import UNREADABLE
-from octoplex.wire.chat import Media, Message, Part, TextPart, ToolCall, ToolResult
+from octoplex.wire.chat import Media, Message, Native, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Refusal, Thinking
 
 Body = dict[str, object]
@@ -125,6 +125,8 @@ class Writer:
                 return {"toolResult": self._result(part)}
             case Thinking():
                 return self._thinking(part)
+            case Native():
+                return None  # no caller speaks this dialect
 
     def _result(self, part: ToolResult) -> Body:
         content = [b for p in part.parts if (b := self._block(p)) is not None]
@@ -150,6 +152,6 @@ def tool_id(id_: str) -> str:
 
 def _cache_of(part: Part) -> Raw | None:
     if isinstance(part, ToolResult):
-        inner = [p.cache for p in part.parts if p.cache is not None]
+        inner = [cache for p in part.parts if (cache := _cache_of(p)) is not None]
         return part.cache or (inner[-1] if inner else None)
-    return None if isinstance(part, Thinking | Refusal) else part.cache
+    return None if isinstance(part, Thinking | Refusal | Native) else part.cache

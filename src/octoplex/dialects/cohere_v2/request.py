@@ -7,10 +7,11 @@ there is no word for is settled by the table in `dialects/expression.py`; messag
 - A forced tool has no word: it alone is offered, and a call is required.
 - `top_p = 1` asks for no narrowing; 0.99 is the most the API takes, and its default is 0.75.
 - Thinking is asked for of models that think only. Efforts become budgets.
+- A JSON form is not taken beside tools (`alone` in `dialects/structured.py`).
 
 Reference: https://docs.cohere.com/reference/chat and https://docs.cohere.com/docs/reasoning
 
-Not promised: that a model takes a JSON form beside tools or documents; it says so itself.
+Not promised: that a model takes a JSON form beside documents; it says so itself.
 """
 
 import msgspec
@@ -20,6 +21,8 @@ from octoplex.dialects.cohere_v2.messages import write_messages
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.effort import is_off
 from octoplex.dialects.expression import SPOKEN, Omissions, express
+from octoplex.dialects.structured import alone
+from octoplex.dialects.tool_schema import object_schema
 from octoplex.wire.chat import Chat, Effort, Tool
 
 NAME = "cohere-v2"
@@ -41,7 +44,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
         Unsupported: a field that changes the answer cannot be expressed.
     """
     omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
-    chat = express(chat, SPOKEN[NAME], omissions)
+    chat = alone(express(chat, SPOKEN[NAME], omissions), omissions)
     thinks = traits.thinking not in (None, "none") or "reasoning" in traits.model
     messages, documents = write_messages(chat.messages, omissions, thinks=thinks)
     body: Body = {"model": traits.model, "messages": messages}
@@ -98,7 +101,7 @@ def _tool(tool: Tool, omissions: Omissions) -> Body:
     function: Body = {"name": tool.name}
     if tool.description is not None:
         function["description"] = tool.description
-    function["parameters"] = _NO_PARAMETERS if tool.schema is None else tool.schema
+    function["parameters"] = object_schema(tool.schema or _NO_PARAMETERS)
     return {"type": "function", "function": function}
 
 

@@ -11,7 +11,8 @@ much. `allowedFunctionNames` names the tool, or leaves those it names.
 
 Reference: https://ai.google.dev/api/generate-content
 
-Not promised: members of a function beyond its name, description and parameters.
+Not promised: that members of a function beyond its name, description and parameters go
+anywhere but to this dialect.
 """
 
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from octoplex.dialects.gemini.names import items, members, plainly, read
 from octoplex.dialects.gemini.schema import json_schema
 from octoplex.dialects.gemini.signatures import NAME
 from octoplex.dialects.members import UNREADABLE
+from octoplex.dialects.native import Known, reader
 from octoplex.dialects.readers import Found, Reader, complaint, in_head
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat, Effort, Format, ThinkingAsk, Tool, ToolChoice
@@ -52,7 +54,7 @@ _NATIVE = frozenset(
 )
 
 
-class _Function(Struct):
+class _Function(Known):
     name: str
     description: str | None = None
     parameters: Raw = Raw()
@@ -70,7 +72,7 @@ class _Thinking(Struct):
     thinkingLevel: str | None = None  # noqa: N815
 
 
-_function = msgspec.json.Decoder(_Function).decode
+_function = reader(_Function)
 _calling = msgspec.json.Decoder(_Calling).decode
 _thinking = msgspec.json.Decoder(_Thinking).decode
 _word = msgspec.json.Decoder(str).decode
@@ -140,7 +142,12 @@ def _tool(raw: Raw, path: str) -> Tool:
     schema: Raw | None = function.parametersJsonSchema or None
     if schema is None and function.parameters:
         schema = _openapi(function.parameters, f"{path}.parameters")
-    return Tool(name=function.name, description=function.description, schema=schema)
+    return Tool(
+        name=function.name,
+        description=function.description,
+        schema=schema,
+        beside=function.beside,
+    )
 
 
 def _openapi(raw: Raw, path: str) -> Raw:

@@ -8,9 +8,11 @@
     others         nothing
 
 Both ways in one request are a 400. From the third generation on, tool calls in a history
-must be signed, and tools may return media.
+must be signed, tools may return media, and JSON may be asked for beside tools: before, it is a
+400 ("Function calling with a response mime type ... is unsupported").
 
-Reference: https://ai.google.dev/gemini-api/docs/thinking
+Reference: https://ai.google.dev/gemini-api/docs/thinking and
+https://ai.google.dev/gemini-api/docs/structured-output#structured_outputs_with_tools
 
 Not promised: that a new model takes `minimal`; where that is not known `low` is sent.
 """
@@ -52,6 +54,11 @@ class Family(Struct, frozen=True):
     @property
     def signs_calls(self) -> bool:
         """Whether tool calls without a signature are refused, and tools may return media."""
+        return self.style == "level"
+
+    @property
+    def forms_beside_tools(self) -> bool:
+        """Whether a form of text may be asked for where tools are offered."""
         return self.style == "level"
 
 

@@ -8,13 +8,14 @@ object is the result itself. Proofs of thoughts are read by `signatures.py`.
 Google's own clients keep a stream as one content per event: what the model said without a
 break is one turn here, because OpenAI takes no result that is not next to all its calls.
 
-Parts of a kind that is not known here (code that the provider ran, tools of its own) are left
-out of the typed view: no other provider could make sense of them. Video is refused, because
-nothing else in the view could stand for it.
+What only this dialect has stays in its place (`native.py`). Parts of tools that the provider
+ran itself (code and its result) are hints elsewhere: their fruits are in the text after them. A
+part of any other kind changes the answer and is refused elsewhere, named by its place. So is
+video here, because nothing else in the view could stand for it.
 
 Reference: https://ai.google.dev/api/caching#Content
 
-Not promised: `videoMetadata`, `mediaResolution` and other members beside a part.
+Not promised: members of data beyond its type and bytes, and those beside a call or a thought.
 """
 
 import contextlib
@@ -27,7 +28,17 @@ from octoplex.dialects.arguments import input_text
 from octoplex.dialects.gemini import signatures
 from octoplex.dialects.gemini.names import items, members, plainly, read
 from octoplex.dialects.members import UNREADABLE
-from octoplex.wire.chat import Media, Message, Part, Role, TextPart, ToolCall, ToolResult
+from octoplex.dialects.native import Known, reader, unknown
+from octoplex.wire.chat import (
+    Media,
+    Message,
+    Native,
+    Part,
+    Role,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
 from octoplex.wire.error import InvalidCall, Unsupported
 from octoplex.wire.event import Thinking, ToolUse
 
@@ -35,6 +46,12 @@ Kind = Literal["image", "document", "audio"]
 
 _ROLES: dict[str, Role] = {"user": "user", "function": "user", "model": "assistant"}
 _KINDS: dict[str, Kind] = {"image": "image", "audio": "audio"}
+_RUN_THERE = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
+"""What the provider did itself: code that it wrote and ran, tools of its own."""
+_OF_PART = frozenset(
+    {"text", "thought", "thoughtSignature", "functionCall", "functionResponse"}
+    | {"inlineData", "fileData"}
+)
 _FILES = "https://generativelanguage.googleapis.com/"
 
 
@@ -48,13 +65,13 @@ class _File(Struct):
     mimeType: str | None = None  # noqa: N815
 
 
-class _Call(Struct):
+class _Call(Known):
     name: str
     id: str | None = None
     args: Raw = Raw()
 
 
-class _Response(Struct):
+class _Response(Known):
     name: str = ""
     id: str | None = None
     response: Raw = Raw()
@@ -65,8 +82,8 @@ _text = msgspec.json.Decoder(str).decode
 _flag = msgspec.json.Decoder(bool).decode
 _blob = msgspec.json.Decoder(_Blob).decode
 _file = msgspec.json.Decoder(_File).decode
-_call = msgspec.json.Decoder(_Call).decode
-_response = msgspec.json.Decoder(_Response).decode
+_call = reader(_Call)
+_response = reader(_Response)
 Parts = dict[str, Raw]
 
 
@@ -108,7 +125,8 @@ def _one_turn(first: tuple[Part, ...], more: tuple[Part, ...]) -> tuple[Part, ..
     """The parts of two contents of the model that follow each other, texts joined."""
     last, following = first[-1] if first else None, more[0] if more else None
     if isinstance(last, TextPart) and isinstance(following, TextPart):
-        return (*first[:-1], TextPart(last.text + following.text), *more[1:])
+        beside = {**(last.beside or {}), **(following.beside or {})} or None
+        return (*first[:-1], TextPart(last.text + following.text, beside=beside), *more[1:])
     return (*first, *more)
 
 
@@ -131,10 +149,10 @@ class _Reader:
                 found.append(self._call(part, where, number))
             elif "functionResponse" in part:
                 found.append(self._result(part["functionResponse"], where))
-            elif "text" in part:
+            elif "text" in part or part.keys() <= {"thought", "thoughtSignature"}:
                 _add_text(part, where, found)
             else:
-                found += _media(part, where)
+                found.append(_media(part, where) or _native(item, part, where))
         return tuple(found)
 
     def _call(self, part: Parts, path: str, number: int) -> ToolCall:
@@ -142,7 +160,8 @@ class _Reader:
         id_ = call.id or f"call_{self.turn}_{number}"
         self._waiting.append((call.name, id_))
         signature = signatures.of_call(_signature(part, path))
-        return ToolCall(ToolUse(id_, call.name, input_text(call.args), signature))
+        use = ToolUse(id_, call.name, input_text(call.args), signature)
+        return ToolCall(use, beside=call.beside)
 
     def _result(self, raw: Raw, path: str) -> ToolResult:
         path = f"{path}.functionResponse"
@@ -150,11 +169,18 @@ class _Reader:
         id_ = said.id or next((i for name, i in self._waiting if name == said.name), said.name)
         self._waiting = [call for call in self._waiting if call[1] != id_]
         text, failed = _outcome(said.response, path)
-        parts: list[TextPart | Media] = [TextPart(text)] if text else []
+        parts: list[TextPart | Media | Native] = [TextPart(text)] if text else []
         for number, item in enumerate(items(said.parts, f"{path}.parts") if said.parts else ()):
             where = f"{path}.parts[{number}]"
-            parts += _media(members(item, where), where)
-        return ToolResult(id_, tuple(parts), failed)
+            part = members(item, where)
+            parts.append(_media(part, where) or _native(item, part, where))
+        return ToolResult(id_, tuple(parts), failed, beside=said.beside)
+
+
+def _native(item: Raw, part: Parts, path: str) -> Native:
+    """A part that only this dialect has."""
+    ran = next((kind for kind in _RUN_THERE if kind in part), None)
+    return Native(item, "native", path) if ran is None else Native(item, "extra", ran)
 
 
 def _outcome(response: Raw, path: str) -> tuple[str, bool]:
@@ -181,7 +207,7 @@ def _plain(raw: Raw) -> str:
 
 
 def _add_text(part: Parts, path: str, found: list[Part]) -> None:
-    text = _string(part["text"], f"{path}.text")
+    text = _string(part["text"], f"{path}.text") if "text" in part else ""
     signature = _signature(part, path)
     if "thought" in part and plainly(_flag, part["thought"], f"{path}.thought"):
         thought = signatures.from_wire(signature, text) if signature else Thinking(text)
@@ -192,23 +218,25 @@ def _add_text(part: Parts, path: str, found: list[Part]) -> None:
             found.append(thought)
         return
     if text:
-        found.append(TextPart(text))
+        found.append(TextPart(text, beside=unknown(part, _OF_PART) or None))
     if signature:
         found.append(signatures.from_wire(signature, ""))
 
 
-def _media(part: Parts, path: str) -> list[Media]:
+def _media(part: Parts, path: str) -> Media | None:
+    beside = unknown(part, _OF_PART) or None
     if "inlineData" in part:
         blob = read(_blob, part["inlineData"], f"{path}.inlineData")
         kind = _kind(blob.mimeType, path)
-        return [Media(kind=kind, data=blob.data, media_type=blob.mimeType or None)]
+        media_type = blob.mimeType or None
+        return Media(kind=kind, data=blob.data, media_type=media_type, beside=beside)
     if "fileData" in part:
         file = read(_file, part["fileData"], f"{path}.fileData")
         uri, kind = file.fileUri, _kind(file.mimeType or "", path)
         if uri.startswith(("https://", "http://", "data:")) and not uri.startswith(_FILES):
-            return [Media(kind=kind, url=uri, media_type=file.mimeType)]
-        return [Media(kind=kind, file_id=uri, media_type=file.mimeType)]
-    return []
+            return Media(kind=kind, url=uri, media_type=file.mimeType, beside=beside)
+        return Media(kind=kind, file_id=uri, media_type=file.mimeType, beside=beside)
+    return None
 
 
 def _kind(media_type: str, path: str) -> Kind:

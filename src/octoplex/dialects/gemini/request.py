@@ -25,6 +25,9 @@ from octoplex.dialects.gemini.shapes import Body
 from octoplex.dialects.gemini.signatures import NAME
 from octoplex.dialects.gemini.thinking import write_thinking
 from octoplex.dialects.gemini.turns import write_turns
+from octoplex.dialects.native import with_beside
+from octoplex.dialects.structured import alone, has_tools
+from octoplex.dialects.tool_schema import object_schema
 from octoplex.wire.chat import Chat, Format, Tool, ToolChoice
 
 _MOST_STOPS = 5
@@ -46,6 +49,8 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
 
 def write_count(chat: Chat, traits: Traits) -> Encoded:
     """Write the request that counts the tokens of `chat`: the whole request in a member."""
+    if has_tools(chat) and not family_of(traits.model, traits.thinking).forms_beside_tools:
+        chat = msgspec.structs.replace(chat, format=None)  # it counts for nothing
     body, omissions = _write(chat, traits)
     asked = {"model": f"models/{traits.model}", **body}
     return Encoded(_json({"generateContentRequest": asked}), omissions.names())
@@ -57,6 +62,8 @@ def _write(chat: Chat, traits: Traits) -> tuple[Body, Omissions]:
         chat = msgspec.structs.replace(chat, parallel_tools=None)
     chat = express(chat, SPOKEN[NAME], omissions)
     family = family_of(traits.model, traits.thinking)
+    if not family.forms_beside_tools:
+        chat = alone(chat, omissions)
     native = chat.dialect == NAME
     body: Body = {}
     system, turns = write_turns(chat.messages, family, omissions, native=native)
@@ -96,8 +103,8 @@ def _tool(tool: Tool, omissions: Omissions) -> Body:
     if tool.description is not None:
         written["description"] = tool.description
     if tool.schema is not None:
-        written["parametersJsonSchema"] = tool.schema
-    return written
+        written["parametersJsonSchema"] = object_schema(tool.schema)
+    return with_beside(written, tool.beside)
 
 
 def _tool_choice(choice: ToolChoice) -> Body:

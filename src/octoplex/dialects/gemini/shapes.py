@@ -18,13 +18,11 @@ log probabilities; they pass verbatim only.
 import msgspec
 from msgspec import Raw, Struct
 
-from octoplex.wire.event import StopReason, Usage
+from octoplex.wire.event import StopReason, Usage, is_possible
 
 NOTHING = Raw()
 """An absent member. It is false; a JSON null is not, see `given`."""
 UNKNOWN_USAGE = Usage(estimated=True)
-_MOST_TOKENS = 10**12
-"""Above this a count is a defect of the sender, not a bill."""
 
 Body = dict[str, object]
 Count = int | float | None
@@ -156,24 +154,34 @@ def block_notice(reason: str) -> str:
 
 
 def usage_of(raw: Raw) -> Usage | None:
-    """Our usage, clamped to what is possible; None when the member is none."""
+    """Our usage; None when the member is none, or a count in it cannot be."""
     try:
         said = _read_counts(raw)
     except UNREADABLE:
         return None
     if said.promptTokenCount is None and said.candidatesTokenCount is None:
         return None
+    if not is_possible(
+        said.promptTokenCount,
+        said.toolUsePromptTokenCount,
+        said.candidatesTokenCount,
+        said.thoughtsTokenCount,
+        said.cachedContentTokenCount,
+    ):
+        return None
     read = _count(said.promptTokenCount) + _count(said.toolUsePromptTokenCount)
     wrote, thought = _count(said.candidatesTokenCount), _count(said.thoughtsTokenCount)
     if not (said.totalTokenCount == read + wrote and thought <= wrote):
         wrote += thought
+    cached = _count(said.cachedContentTokenCount)
     return Usage(
         input_tokens=read,
         output_tokens=wrote,
-        cached_tokens=min(_count(said.cachedContentTokenCount), read),
+        cached_tokens=min(cached, read),
         reasoning_tokens=thought,
+        estimated=cached > read,
     )
 
 
 def _count(number: Count) -> int:
-    return int(min(max(number, 0), _MOST_TOKENS)) if number else 0
+    return int(number) if number else 0

@@ -25,7 +25,8 @@ from octoplex.dialects.gemini.shapes import Body
 from octoplex.dialects.gemini.signatures import SUBSTITUTE, own
 from octoplex.dialects.media import source_of
 from octoplex.dialects.media_types import media_type_of
-from octoplex.wire.chat import Media, Message, Part, TextPart, ToolCall, ToolResult
+from octoplex.dialects.native import as_it_came, with_beside
+from octoplex.wire.chat import Beside, Media, Message, Native, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Refusal, Thinking, ToolUse
 
 _TYPES = {
@@ -101,8 +102,14 @@ class _Writer:
             self._turns.append((role, parts))
 
     def finished(self) -> tuple[list[Body], list[Body]]:
-        """The system parts and the turns, in the order that the API wants."""
-        if not self._turns and self._system:
+        """The system parts and the turns, in the order that the API wants.
+
+        Raises:
+            Unsupported: nothing is said at all.
+        """
+        if not self._turns and not self._system:
+            raise self._omissions.empty()
+        if not self._turns:
             self._turns, self._system = [("user", self._system)], []
         calls: list[Body] = []
         for role, parts in self._turns:
@@ -119,7 +126,7 @@ class _Writer:
             case TextPart(text=text, cache=cache):
                 self._hint("cache_control", cache)
                 if text:
-                    parts.append({"text": text})
+                    parts.append(with_beside({"text": text}, part.beside))
             case Refusal(text=text):
                 if text:
                     parts.append({"text": text})
@@ -127,20 +134,23 @@ class _Writer:
                 self._media(part, parts)
             case ToolCall(use=use, cache=cache):
                 self._hint("cache_control", cache)
-                parts.append(self._call(use))
+                parts.append(self._call(use, part.beside))
             case ToolResult():
                 self._result(part, parts)
             case Thinking():
                 self._thinking(part, parts)
+            case Native():
+                parts.append(as_it_came(part))
 
     def _hint(self, field: str, value: object) -> None:
         if value is not None:
             self._omissions.leave_out(field)
 
-    def _call(self, use: ToolUse) -> Body:
+    def _call(self, use: ToolUse, beside: Beside | None) -> Body:
         self._names[use.id] = use.name
         arguments = input_object(use.arguments)
-        part: Body = {"functionCall": {"id": use.id, "name": use.name, "args": arguments}}
+        call: Body = {"id": use.id, "name": use.name, "args": arguments}
+        part: Body = {"functionCall": with_beside(call, beside)}
         if use.signature:
             part["thoughtSignature"] = use.signature
         return part
@@ -153,15 +163,17 @@ class _Writer:
             if isinstance(part, TextPart):
                 self._hint("cache_control", part.cache)
                 texts.append(part.text)
-            else:
+            elif isinstance(part, Media):
                 self._media(part, media)
+            else:
+                media.append(as_it_came(part))
         name = self._names.get(result.id, result.id)
         said = {"error" if result.failed else "output": "\n".join(texts)}
         written: Body = {"id": result.id, "name": name, "response": said}
         if media and self._family.signs_calls:
             written["parts"] = media
             media = []
-        parts += [{"functionResponse": written}, *media]
+        parts += [{"functionResponse": with_beside(written, result.beside)}, *media]
 
     def _thinking(self, thinking: Thinking, parts: list[Body]) -> None:
         signature = own(thinking)
@@ -187,10 +199,11 @@ class _Writer:
         source = source_of(media)
         if source == "data":
             data = {"mimeType": media_type_of(media), "data": media.data or ""}
-            parts.append({"inlineData": data})
+            parts.append(with_beside({"inlineData": data}, media.beside))
         elif source == "url" or self._native:
             uri = media.url or media.file_id or ""
-            parts.append({"fileData": {"mimeType": _type_at(uri, media), "fileUri": uri}})
+            file = {"mimeType": _type_at(uri, media), "fileUri": uri}
+            parts.append(with_beside({"fileData": file}, media.beside))
         else:
             self._omissions.leave_out(f"{media.kind}.{source}")
 

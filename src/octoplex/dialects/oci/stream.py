@@ -17,7 +17,7 @@ from octoplex.dialects.oci.shapes import Told, chunk_of, read_told
 from octoplex.dialects.oci.verdict import judge_in_band
 from octoplex.dialects.openai_chat.shapes import BROKEN_STOPS, Wire
 from octoplex.dialects.openai_chat.stream import ChatDecoder
-from octoplex.wire.event import Event, Reply, fold
+from octoplex.wire.event import UNKNOWN_USAGE, Event, Reply, fold
 
 
 class OciDecoder(ChatDecoder):
@@ -75,7 +75,7 @@ def read_whole(body: bytes) -> Seen:
         UpstreamError: it is not a reply of this dialect, or an error dressed as one.
     """
     reply = decode_reply(body)
-    return Seen(reply.model, None if reply.usage.estimated else reply.usage, reply.stop)
+    return Seen(reply.model, None if reply.usage == UNKNOWN_USAGE else reply.usage, reply.stop)
 
 
 def _checked(told: Told, wire: Wire) -> Wire:

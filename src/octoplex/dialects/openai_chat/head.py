@@ -45,8 +45,10 @@ def read_head(fields: Mapping[str, Raw]) -> HeadFields:
     Raises:
         InvalidCall: naming the field, its value and what to send.
     """
-    # The newer name of the limit wins, as at OpenAI.
-    limit = count_of(fields, "max_completion_tokens") or count_of(fields, "max_tokens")
+    # Both names of the limit go upstream, and servers differ in which one they know.
+    limit, older = count_of(fields, "max_completion_tokens"), count_of(fields, "max_tokens")
+    if older is not None and (limit is None or older > limit):
+        limit = older
     return HeadFields(  # by position: keywords cost a third of a microsecond here
         model_of(fields, "openai/gpt-5-mini"),
         "stream" in fields and stream_of(fields),

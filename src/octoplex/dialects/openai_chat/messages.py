@@ -23,6 +23,7 @@ from msgspec import Raw
 from octoplex.dialects.expression import Omissions, says
 from octoplex.dialects.foreign import made_by
 from octoplex.dialects.media import FAILED, file_of, image_url, source_of
+from octoplex.dialects.native import with_beside
 from octoplex.dialects.openai_chat.reasoning import write_details
 from octoplex.wire.chat import Media, Message, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Refusal, Thinking
@@ -52,6 +53,11 @@ def write_messages(messages: Iterable[Message], quirks: Quirks, omissions: Omiss
     return writer.written
 
 
+def short_id(id_: str) -> str:
+    """The id in nine letters and digits: the same one for the same id."""
+    return _NOT_IN_ID.sub("", id_)[-_SHORT_ID:].rjust(_SHORT_ID, "0")
+
+
 def _calls(message: Message) -> list[ToolCall]:
     return [p for p in message.parts if isinstance(p, ToolCall)]
 
@@ -70,13 +76,13 @@ class _Writer:
             self._user(message)
         else:
             role = message.role if "developer_role" in self._quirks else "system"
-            self._put(role, self._content(message.parts), message.name)
+            self._put(role, self._content(message.parts), message)
 
-    def _put(self, role: str, content: object, name: str | None) -> None:
+    def _put(self, role: str, content: object, message: Message) -> None:
         written: Body = {"role": role, "content": content}
-        if name is not None:
-            written["name"] = name
-        self.written.append(written)
+        if message.name is not None:
+            written["name"] = message.name
+        self.written.append(with_beside(written, message.beside))
 
     def _user(self, message: Message) -> None:
         results = [p for p in message.parts if isinstance(p, ToolResult)]
@@ -85,7 +91,7 @@ class _Writer:
             rest += self._tool_result(result)
         rest += [p for p in message.parts if not isinstance(p, ToolResult)]
         if rest or not results:
-            self._put("user", self._content(rest), message.name)
+            self._put("user", self._content(rest), message)
 
     def _tool_result(self, result: ToolResult) -> list[Part]:
         """Write one result; return the media it held, which must follow in a user message."""
@@ -114,7 +120,7 @@ class _Writer:
         content = self._content(texts) if texts else None
         if content is None and not calls and not refusals:
             content = ""
-        self._put("assistant", content, message.name)
+        self._put("assistant", content, message)
         written = self.written[-1]
         if refusals:
             written["refusal"] = "".join(refusals)
@@ -152,14 +158,13 @@ class _Writer:
 
     def _id(self, id_: str) -> str:
         """The id as the provider takes it; equal ids stay equal, so calls and results match."""
-        if "short_tool_ids" not in self._quirks:
-            return id_
-        return _NOT_IN_ID.sub("", id_)[-_SHORT_ID:].rjust(_SHORT_ID, "0")
+        return short_id(id_) if "short_tool_ids" in self._quirks else id_
 
     def _content(self, parts: Sequence[Part]) -> object:
         """One string where that says it all, else a list of parts."""
-        if len(parts) == 1 and isinstance(parts[0], TextPart) and parts[0].cache is None:
-            return parts[0].text
+        first = parts[0] if len(parts) == 1 else None
+        if isinstance(first, TextPart) and first.cache is None and first.beside is None:
+            return first.text
         written = [w for part in parts if (w := self._part(part)) is not None]
         flat = "flat_content" in self._quirks
         if flat and all(part.keys() == {"type", "text"} for part in written):
@@ -168,10 +173,13 @@ class _Writer:
 
     def _part(self, part: Part) -> Body | None:
         if isinstance(part, TextPart):
-            return self._cached({"type": "text", "text": part.text}, part.cache)
+            text = with_beside({"type": "text", "text": part.text}, part.beside)
+            return self._cached(text, part.cache)
         if isinstance(part, Media):
             written = self._media(part)
-            return None if written is None else self._cached(written, part.cache)
+            if written is None:
+                return None
+            return self._cached(with_beside(written, part.beside), part.cache)
         if isinstance(part, Refusal):
             return {"type": "refusal", "refusal": part.text}
         return None  # thinking and tool parts have members of their own

@@ -20,7 +20,7 @@ from octoplex.dialects.openai_chat.verdict import judge_status
 from octoplex.dialects.openai_chat.whole import decode_reply
 from octoplex.wire.chat import Chat, Effort
 from octoplex.wire.error import UpstreamError
-from octoplex.wire.event import Reply
+from octoplex.wire.event import UNKNOWN_USAGE, Reply
 
 EFFORTS: tuple[Effort, ...] = ("low", "medium", "high")
 
@@ -37,7 +37,7 @@ def near_chat(
 
     def seen(body: bytes) -> Seen:
         whole = reply(body)
-        return Seen(whole.model, None if whole.usage.estimated else whole.usage, whole.stop)
+        return Seen(whole.model, None if whole.usage == UNKNOWN_USAGE else whole.usage, whole.stop)
 
     return Parts(
         write=write,

@@ -10,17 +10,22 @@ Reference: https://platform.openai.com/docs/api-reference/chat/create
 Not promised: that the provider's model accepts each value; that is its own verdict.
 """
 
+from hashlib import sha256
+
 import msgspec
 
 from octoplex.dialects.dialect import Encoded, Traits
-from octoplex.dialects.expression import SPOKEN, Omissions, express, says
+from octoplex.dialects.expression import OPENAI_HINTS, SPOKEN, Omissions, express, says
+from octoplex.dialects.native import with_beside
 from octoplex.dialects.openai_chat.messages import write_messages
 from octoplex.dialects.openai_chat.thinking import put_thinking
-from octoplex.dialects.structured import naming_json
+from octoplex.dialects.structured import alone, naming_json
 from octoplex.wire.chat import Chat, Format, Tool, ToolChoice
 
 NAME = "openai-chat"
 
+LONGEST_USER = 64
+TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _MOST_STOPS = 4
 
 _json = msgspec.json.Encoder().encode
@@ -43,20 +48,27 @@ def write_body(chat: Chat, traits: Traits, omissions: Omissions) -> Body:
     Raises:
         Unsupported: a field that changes the answer cannot be expressed.
     """
-    chat = naming_json(express(chat, _spoken(traits, omissions.dialect), omissions))
+    spoken = spoken_with(traits, omissions.dialect)
+    if omissions.dialect == NAME and chat.dialect not in ("", NAME):
+        spoken -= {"metadata"}  # labels of what is stored here; without `store` they are a 400
+        if chat.service_tier not in TIERS:
+            spoken -= {"service_tier"}
+    chat = naming_json(express(chat, spoken, omissions))
     body: Body = {
         "model": traits.model,
         "messages": write_messages(chat.messages, traits.quirks, omissions),
     }
-    _put_limits(body, chat, traits.quirks, omissions)
-    _put_plain(body, chat, traits.quirks)
+    put_limits(body, chat, traits.quirks, omissions)
+    put_plain(body, chat, traits.quirks)
+    if "no_format_beside_tools" in traits.quirks:
+        chat = alone(chat, omissions)
     if chat.format is not None:
         _put_format(body, chat.format, traits.quirks, omissions)
     if chat.tools or chat.server_tools:
         body["tools"] = [_tool(t, traits.quirks, omissions) for t in chat.tools] + [
             *chat.server_tools
         ]
-        _put_tool_choice(body, chat, traits.quirks, omissions)
+        put_tool_choice(body, chat, traits.quirks, omissions)
     put_thinking(body, chat, traits, omissions)
     if "reasoning_split" in traits.quirks:
         body["reasoning_split"] = True
@@ -64,14 +76,17 @@ def write_body(chat: Chat, traits: Traits, omissions: Omissions) -> Body:
         body["stream"] = True
         if "no_stream_options" not in traits.quirks:
             body["stream_options"] = {"include_usage": True}
-    body.update({name: value for name, value in chat.extra.items() if name not in body})
+    for name, value in (chat.extra | chat.native).items():
+        body.setdefault(name, value)
     return body
 
 
-def _spoken(traits: Traits, dialect: str) -> frozenset[str]:
+def spoken_with(traits: Traits, dialect: str = NAME) -> frozenset[str]:
     """The dialect's words, plus and minus what the provider's row and the family say."""
     quirks = traits.quirks
     spoken = SPOKEN[dialect] | (quirks & {"top_k", "cache_control"})
+    if "openai_hints" in quirks:
+        spoken |= OPENAI_HINTS
     if "no_thinking_field" in quirks or traits.thinking == "none":
         spoken -= {"thinking"}  # a hint must not become the provider's 400
     if "no_parallel_tool_calls" in quirks:
@@ -79,7 +94,8 @@ def _spoken(traits: Traits, dialect: str) -> frozenset[str]:
     return spoken
 
 
-def _put_limits(body: Body, chat: Chat, quirks: frozenset[str], omissions: Omissions) -> None:
+def put_limits(body: Body, chat: Chat, quirks: frozenset[str], omissions: Omissions) -> None:
+    """The output limit under its name, and as many stop sequences as are taken."""
     if chat.max_tokens is not None:
         newer = "max_completion_tokens" in quirks
         body["max_completion_tokens" if newer else "max_tokens"] = chat.max_tokens
@@ -91,7 +107,7 @@ def _put_limits(body: Body, chat: Chat, quirks: frozenset[str], omissions: Omiss
         body["stop"] = list(stops)
 
 
-def _put_plain(body: Body, chat: Chat, quirks: frozenset[str]) -> None:
+def put_plain(body: Body, chat: Chat, quirks: frozenset[str]) -> None:
     """Members that have the same name and meaning on both sides."""
     for name, value in (
         ("temperature", chat.temperature),
@@ -105,12 +121,26 @@ def _put_plain(body: Body, chat: Chat, quirks: frozenset[str]) -> None:
         ("logprobs", chat.logprobs or None),
         ("top_logprobs", chat.top_logprobs),
         ("modalities", list(chat.modalities) or None),
-        ("user", chat.user),
+        ("user", shortened(chat.user)),
         ("metadata", chat.metadata),
         ("service_tier", chat.service_tier),
+        ("verbosity", chat.verbosity),
+        ("prompt_cache_key", chat.prompt_cache_key),
+        ("prompt_cache_retention", chat.prompt_cache_retention),
+        ("safety_identifier", shortened(chat.safety_identifier)),
     ):
         if value is not None:
             body[name] = value
+
+
+def shortened(name: str | None) -> str | None:
+    """What stands for a user: their name, or where that is longer than OpenAI takes, its hash.
+
+    Reference: https://developers.openai.com/api/docs/guides/safety-best-practices
+    """
+    if name is None or len(name) <= LONGEST_USER:
+        return name
+    return sha256(name.encode()).hexdigest()
 
 
 def _put_format(body: Body, form: Format, quirks: frozenset[str], omissions: Omissions) -> None:
@@ -145,7 +175,7 @@ def _tool(tool: Tool, quirks: frozenset[str], omissions: Omissions) -> Body:
             function["strict"] = tool.strict
         else:
             omissions.leave_out("tool.strict")
-    written: Body = {"type": "function", "function": function}
+    written: Body = {"type": "function", "function": with_beside(function, tool.beside)}
     if tool.cache is not None:
         if "cache_control" in quirks:
             written["cache_control"] = tool.cache
@@ -154,7 +184,8 @@ def _tool(tool: Tool, quirks: frozenset[str], omissions: Omissions) -> Body:
     return written
 
 
-def _put_tool_choice(body: Body, chat: Chat, quirks: frozenset[str], omissions: Omissions) -> None:
+def put_tool_choice(body: Body, chat: Chat, quirks: frozenset[str], omissions: Omissions) -> None:
+    """Which tool must be called, and whether several at once."""
     choice = chat.tool_choice
     forced = choice is not None and choice.mode in ("any", "named")
     if forced and "no_forced_tool_choice" in quirks:

@@ -19,10 +19,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from octoplex.wire.event import StopReason, Usage
-
-_MOST_TOKENS = 10**12
-"""Above this a count is a defect of the sender, not a bill."""
+from octoplex.wire.event import MOST_TOKENS, StopReason, Usage, is_possible
 
 
 class FunctionPiece(Struct, gc=False):
@@ -177,7 +174,7 @@ def counts_of(usage: object) -> Usage | None:
 
 
 def usage_of(said: WireUsage) -> Usage | None:
-    """Our usage, with counts clamped to what is possible; None when it is none.
+    """Our usage; None when it is none, or a count in it cannot be.
 
     Some servers leave thinking out of `completion_tokens` and show it by a larger
     `total_tokens` (xAI): it is billed as output, so it is added.
@@ -189,8 +186,8 @@ def usage_of(said: WireUsage) -> Usage | None:
     if (
         type(prompt) is int
         and type(completion) is int
-        and 0 <= prompt <= _MOST_TOKENS
-        and 0 <= completion <= _MOST_TOKENS
+        and 0 <= prompt <= MOST_TOKENS
+        and 0 <= completion <= MOST_TOKENS
         and not (
             (read and (read.cached_tokens or read.cache_write_tokens))
             or (wrote and wrote.reasoning_tokens)
@@ -205,23 +202,24 @@ def usage_of(said: WireUsage) -> Usage | None:
     reasoning = (wrote.reasoning_tokens or 0) if wrote else 0
     if reasoning and said.total_tokens == (prompt or 0) + (completion or 0) + reasoning:
         completion = (completion or 0) + reasoning
-    return _clamped(prompt, completion, cached, written, reasoning)
+    if not is_possible(prompt, completion, reasoning):
+        return None
+    return _consistent(int(prompt or 0), int(completion or 0), cached, written, int(reasoning))
 
 
-def _clamped(
-    prompt: Count, completion: Count, cached: Count, written: Count, reasoning: Count
-) -> Usage:
-    """Counts that contradict each other, made possible: subsets no larger than their whole."""
-    read, wrote = _count(prompt), _count(completion)
-    hit = min(_count(cached), read)
+def _consistent(read: int, wrote: int, cached: float, written: float, reasoning: int) -> Usage:
+    """Subsets no larger than their whole. What was billed of those that were is a guess."""
+    hit = _within(cached, read)
+    kept = _within(written, read - hit)
     return Usage(
-        input_tokens=read,
-        output_tokens=wrote,
-        cached_tokens=hit,
-        cache_write_tokens=min(_count(written), read - hit),
-        reasoning_tokens=min(_count(reasoning), wrote),
+        read,
+        wrote,
+        hit,
+        kept,
+        reasoning_tokens=min(reasoning, wrote),
+        estimated=hit != cached or kept != written,
     )
 
 
-def _count(number: Count) -> int:
-    return 0 if number is None else int(min(max(number, 0), _MOST_TOKENS))
+def _within(part: float, whole: int) -> int:
+    return int(min(max(part, 0), whole))

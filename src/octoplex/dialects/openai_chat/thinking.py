@@ -49,8 +49,9 @@ _SWITCHES: dict[str, Callable[[bool], Body]] = {
 }
 _BUDGETS: dict[Effort, int] = {"minimal": 512, "low": 1_024, "medium": 8_192, "high": 24_576}
 """What an effort may think where there is a budget; above them as much as it likes."""
-_BY_MODEL = {True: "deepseek-reasoner", False: "deepseek-chat"}
-"""DeepSeek's names before V4: the same model, thinking and not."""
+BY_MODEL = {True: "deepseek-reasoner", False: "deepseek-chat"}
+"""DeepSeek's names before V4: the same model, thinking and not. Who asks has chosen between them
+(`upstreams/by_model.py`)."""
 
 
 def put_thinking(body: Body, chat: Chat, traits: Traits, omissions: Omissions) -> None:
@@ -60,7 +61,8 @@ def put_thinking(body: Body, chat: Chat, traits: Traits, omissions: Omissions) -
         return
     quirks, on = traits.quirks, not is_off(ask)
     if "thinking_by_model" in quirks:
-        body["model"] = _BY_MODEL[on]
+        if traits.model != BY_MODEL[on]:
+            omissions.leave_out("thinking")
         return
     if "reasoning_object" in quirks:
         body["reasoning"] = _reasoning_object(ask, on)
@@ -84,7 +86,7 @@ def _wanted(chat: Chat, traits: Traits, omissions: Omissions) -> ThinkingAsk | N
     """
     ask = chat.thinking
     strict = "echo_tool_reasoning" in traits.quirks and traits.thinking != "none"
-    if not (strict and can_stop(traits) and _lacks_thinking(chat.messages)):
+    if not (strict and can_stop(traits) and lacks_thinking(chat.messages)):
         return ask
     if ask is None or not is_off(ask):
         omissions.leave_out("thinking")
@@ -121,7 +123,7 @@ def _reasoning_object(ask: ThinkingAsk, on: bool) -> Body:
     return {"enabled": True}
 
 
-def _lacks_thinking(messages: Iterable[Message]) -> bool:
+def lacks_thinking(messages: Iterable[Message]) -> bool:
     """Whether tools were called, and a turn of the assistant comes without its thinking."""
     turns = [m.parts for m in messages if m.role == "assistant"]
     called = any(isinstance(p, ToolCall) for parts in turns for p in parts)

@@ -7,7 +7,10 @@ from `reasoning_details` (signed, see `reasoning.py`), else from `reasoning_cont
 
 Reference: https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages
 
-Not promised: references to an earlier reply's audio; they mean something to OpenAI only.
+Members of a message or a part that only this dialect, or one provider of it, has (`prefix`,
+an earlier reply's `audio`, `annotations`) stay beside the others (`native.py`).
+
+Not promised: members of a tool call or of a part's address that are not named here.
 """
 
 from collections.abc import Iterable
@@ -16,6 +19,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.media import read_file, read_image
+from octoplex.dialects.native import Known, gathered, names_of
 from octoplex.dialects.openai_chat.reasoning import read_detail
 from octoplex.dialects.openai_chat.shapes import UNREADABLE, ReasoningDetail
 from octoplex.dialects.readers import complaint
@@ -43,7 +47,7 @@ class _File(Struct):
     filename: str | None = None
 
 
-class _Part(Struct):
+class _Part(Known):
     type: str
     text: str | None = None
     refusal: str | None = None
@@ -64,7 +68,7 @@ class _Call(Struct):
     function: _Function | None = None
 
 
-class _Message(Struct):
+class _Message(Known):
     role: str
     content: str | list[_Part] | None = None
     name: str | None = None
@@ -78,6 +82,9 @@ class _Message(Struct):
 
 
 _read = msgspec.json.Decoder(list[_Message]).decode
+_items = msgspec.json.Decoder(list[Raw]).decode
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_OF_MESSAGE, _OF_PART = names_of(_Message), names_of(_Part)
 _encode = msgspec.json.Encoder().encode
 _SYSTEM: dict[str, Role] = {"system": "system", "developer": "developer"}
 
@@ -89,7 +96,7 @@ def read_messages(raw: Raw) -> tuple[Message, ...]:
         InvalidCall: naming the path of the part that means nothing.
     """
     try:
-        messages = _read(raw)
+        messages = _understood(raw)
     except UNREADABLE as error:
         raise complaint(error, "messages") from None
     turns: list[Message] = []
@@ -97,23 +104,45 @@ def read_messages(raw: Raw) -> tuple[Message, ...]:
     for number, message in enumerate(messages):
         turn = _turn(message, f"messages[{number}]")
         if after_tools and turn.role == "user" and turn.name is None:
-            turns[-1] = Message("user", turns[-1].parts + turn.parts)
+            beside = {**(turns[-1].beside or {}), **(turn.beside or {})} or None
+            turns[-1] = Message("user", turns[-1].parts + turn.parts, beside=beside)
         else:
             turns.append(turn)
         after_tools = message.role == "tool"
     return tuple(turns)
 
 
+def _understood(raw: Raw) -> list[_Message]:
+    """The messages, with what is not known here beside the rest."""
+    try:
+        return _read(raw)
+    except msgspec.ValidationError:
+        turns = [_sorted(turn, _OF_MESSAGE) for turn in _items(raw)]
+        return _read(_encode(turns))
+
+
+def _sorted(raw: Raw, known: frozenset[str]) -> object:
+    """A message or a part with what is not known beside the rest; anything else as it is."""
+    if bytes(raw)[:1] != b"{":
+        return raw
+    members = gathered(_members(raw), known)
+    content = members.get("content")
+    if content and bytes(content)[:1] == b"[":
+        members["content"] = Raw(_encode([_sorted(part, _OF_PART) for part in _items(content)]))
+    return members
+
+
 def _turn(message: _Message, path: str) -> Message:
+    name, beside = message.name, message.beside
     match message.role:
         case "user":
-            return Message("user", _parts(message.content, path), message.name)
+            return Message("user", _parts(message.content, path), name, beside)
         case "assistant":
-            return Message("assistant", tuple(_said(message, path)), message.name)
+            return Message("assistant", tuple(_said(message, path)), name, beside)
         case "system" | "developer":
-            return Message(_SYSTEM[message.role], _parts(message.content, path), message.name)
+            return Message(_SYSTEM[message.role], _parts(message.content, path), name, beside)
         case "tool":
-            return Message("user", (_result(message, path),))
+            return Message("user", (_result(message, path),), beside=beside)
         case "function":
             raise _wrong(f"{path}.role", "function messages are retired: send role `tool`")
     raise _wrong(f"{path}.role", f"{message.role!r} is none of system, developer, user, "
@@ -167,19 +196,26 @@ def _parts(content: str | list[_Part] | None, path: str) -> tuple[Part, ...]:
 def _part(part: _Part, path: str) -> Part:
     cache = None if part.cache_control is None else Raw(_encode(part.cache_control))
     if part.type == "text" and part.text is not None:
-        return TextPart(part.text, cache)
+        return TextPart(part.text, cache, part.beside)
     if part.type == "refusal" and part.refusal is not None:
         return Refusal(part.refusal)
+    media = _media(part, path, cache)
+    if media is not None:
+        return msgspec.structs.replace(media, beside=part.beside) if part.beside else media
+    if part.type in ("text", "refusal", "image_url", "input_audio", "file"):
+        raise _wrong(f"{path}.{part.type}", f"a part of type {part.type!r} needs this member")
+    raise _wrong(f"{path}.type", f"{part.type!r} is none of text, image_url, input_audio, file, "
+                 "refusal")  # fmt: skip
+
+
+def _media(part: _Part, path: str, cache: Raw | None) -> Media | None:
     if part.type == "image_url" and part.image_url is not None:
         return _image(part.image_url, cache)
     if part.type == "input_audio" and part.input_audio is not None:
         return _audio(part.input_audio, path)
     if part.type == "file" and part.file is not None:
         return _file(part.file, path, cache)
-    if part.type in ("text", "refusal", "image_url", "input_audio", "file"):
-        raise _wrong(f"{path}.{part.type}", f"a part of type {part.type!r} needs this member")
-    raise _wrong(f"{path}.type", f"{part.type!r} is none of text, image_url, input_audio, file, "
-                 "refusal")  # fmt: skip
+    return None
 
 
 def _image(image: _Image | str, cache: Raw | None) -> Media:

@@ -1,9 +1,10 @@
 """The members of a Chat request -> `Chat`, the typed view.
 
-Each member has one reader in `_READERS`; what has none is `extra`. A null counts as
+Each member has one reader in `READERS`; what has none is `extra`. A null counts as
 absent, as it does at OpenAI. Besides OpenAI's own members, `top_k`, `thinking`
 (Anthropic's shape, which many clients send through this dialect) and `reasoning`
-(OpenRouter's) are understood.
+(OpenRouter's) are understood. `web_search_options` has the provider look for what the reply
+says: that changes the answer, and is `native` like the same wish as a tool.
 
 Reference: https://platform.openai.com/docs/api-reference/chat/create
 
@@ -16,6 +17,7 @@ from typing import get_args
 import msgspec
 from msgspec import Raw, Struct
 
+from octoplex.dialects.native import Known, gathered, names_of, reader
 from octoplex.dialects.openai_chat.shapes import UNREADABLE
 from octoplex.dialects.openai_chat.turns import read_messages
 from octoplex.dialects.readers import (
@@ -24,6 +26,7 @@ from octoplex.dialects.readers import (
     complaint,
     in_head,
     kept,
+    kept_native,
     kept_raw,
     read_members,
 )
@@ -32,10 +35,11 @@ from octoplex.wire.chat import Chat, Effort, Format, ThinkingAsk, Tool, ToolChoi
 from octoplex.wire.error import InvalidCall, Unsupported
 
 
-class Function(Struct):
-    """A function as it is declared."""
+class Function(Known):
+    """A function as it is declared; in the Responses dialect its `type` stands beside the rest."""
 
     name: str
+    type: str | None = None
     description: str | None = None
     parameters: dict[str, Raw] | None = None
     strict: bool | None = None
@@ -93,7 +97,10 @@ class _Reasoning(Struct):
 
 _json = msgspec.json.Encoder().encode
 _read_tools = msgspec.json.Decoder(list[Raw]).decode
-_read_tool = msgspec.json.Decoder(_Tool).decode
+_read_plain_tool = msgspec.json.Decoder(_Tool).decode
+read_function = reader(Function)
+_OF_FUNCTION = names_of(Function)
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def read_chat(call: Call) -> Chat:
@@ -102,7 +109,7 @@ def read_chat(call: Call) -> Chat:
     Raises:
         InvalidCall: naming the path of what means nothing.
     """
-    found = read_members(call.fields, _READERS)
+    found = read_members(call.fields, READERS)
     allowed = found.pop("allowed", None)
     if allowed is not None:
         found["tools"] = tuple(t for t in found.get("tools", ()) if t.name in allowed)
@@ -138,6 +145,18 @@ def _tools(raw: Raw, found: Found) -> None:
     found["tools"], found["server_tools"] = tuple(tools), tuple(others)
 
 
+def _read_tool(raw: Raw) -> _Tool:
+    """The tool, with what is not known of its function beside the rest."""
+    try:
+        return _read_plain_tool(raw)
+    except msgspec.ValidationError:
+        tool = _members(raw)
+        if bytes(tool.get("function", b""))[:1] != b"{":
+            raise
+        tool["function"] = Raw(_json(gathered(_members(tool["function"]), _OF_FUNCTION)))
+        return _read_plain_tool(_json(tool))
+
+
 def tool_of(function: Function, cache: dict[str, Raw] | None) -> Tool:
     """The tool that is declared."""
     return Tool(
@@ -146,6 +165,7 @@ def tool_of(function: Function, cache: dict[str, Raw] | None) -> Tool:
         schema=None if function.parameters is None else Raw(_json(function.parameters)),
         strict=function.strict,
         cache=None if cache is None else Raw(_json(cache)),
+        beside=function.beside,
     )
 
 
@@ -248,9 +268,14 @@ def _reasoning(raw: Raw, found: Found) -> None:
     )
 
 
+_read_count = msgspec.json.Decoder(int).decode
 _read_stop = msgspec.json.Decoder(str | list[str]).decode
 _read_modalities = msgspec.json.Decoder(list[str]).decode
 _read_options = msgspec.json.Decoder(_StreamOptions).decode
+
+
+def _top_logprobs(raw: Raw, found: Found) -> None:
+    found["top_logprobs"] = _read_count(raw) or None  # 0 asks for none
 
 
 def _stop(raw: Raw, found: Found) -> None:
@@ -274,7 +299,7 @@ def _retired(name: str, instead: str) -> Reader:
     return refuse
 
 
-_READERS: dict[str, Reader] = {
+READERS: dict[str, Reader] = {
     "model": in_head,
     "stream": in_head,
     "max_tokens": in_head,
@@ -298,11 +323,16 @@ _READERS: dict[str, Reader] = {
     "frequency_penalty": kept("frequency_penalty", float),
     "logit_bias": kept_raw("logit_bias"),
     "logprobs": kept("logprobs", bool),
-    "top_logprobs": kept("top_logprobs", int),
+    "top_logprobs": _top_logprobs,
     "modalities": _modalities,
     "user": kept("user", str),
     "metadata": kept_raw("metadata"),
     "service_tier": kept("service_tier", str),
+    "verbosity": kept("verbosity", str),
+    "prompt_cache_key": kept("prompt_cache_key", str),
+    "prompt_cache_retention": kept("prompt_cache_retention", str),
+    "safety_identifier": kept("safety_identifier", str),
+    "web_search_options": kept_native("web_search_options"),
     "functions": _retired("functions", "tools"),
     "function_call": _retired("function_call", "tool_choice"),
 }

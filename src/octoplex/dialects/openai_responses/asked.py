@@ -4,13 +4,14 @@ Each member has one reader in `_READERS`; what has none is `extra`. Members that
 the answer and that no other dialect has (a stored conversation, a prompt kept at OpenAI,
 log probabilities, a choice among the provider's own tools) are `native`: refused by every
 other dialect, by name. Members of `text` and `reasoning` that have no word in `Chat` are
-kept as `text.verbosity` and so on. A member that says what is so anyhow says nothing.
+kept as `reasoning.summary` and so on. A member that says what is so anyhow says nothing.
 
 `store` is no word for a provider: whoever keeps responses is this side of it.
 
 Reference: https://developers.openai.com/api/reference/resources/responses/methods/create
 
-Not promised: members of a function beyond its schema and `strict`.
+Not promised: that members of a function beside its schema and `strict` go anywhere but to
+this dialect.
 """
 
 import msgspec
@@ -18,11 +19,11 @@ from msgspec import Raw, Struct
 
 from octoplex.dialects.members import UNREADABLE
 from octoplex.dialects.openai_chat.understand import (
-    Function,
     Schema,
     effort_asked,
     format_of,
     mode_of,
+    read_function,
     tool_of,
 )
 from octoplex.dialects.openai_responses.history import read_input
@@ -34,6 +35,7 @@ from octoplex.dialects.readers import (
     complaint,
     in_head,
     kept,
+    kept_native,
     kept_raw,
     read_members,
 )
@@ -61,6 +63,7 @@ class _Choice(Struct):
 
 class _Text(Struct):
     format: Raw = NOTHING
+    verbosity: str | None = None
 
 
 class _Format(Struct):
@@ -75,7 +78,6 @@ _json = msgspec.json.Encoder().encode
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 _list = msgspec.json.Decoder(list[Raw]).decode
 _typed = msgspec.json.Decoder(_Typed).decode
-_function = msgspec.json.Decoder(Function).decode
 _choice = msgspec.json.Decoder(str | _Choice).decode
 _text = msgspec.json.Decoder(_Text).decode
 _format = msgspec.json.Decoder(_Format).decode
@@ -110,13 +112,6 @@ def read_chat(call: Call) -> Chat:
     )
 
 
-def _native(name: str) -> Reader:
-    def keep(raw: Raw, found: Found) -> None:
-        found.setdefault("native", {})[name] = raw
-
-    return keep
-
-
 def _unless(name: str, default: bytes, place: str) -> Reader:
     """A reader that keeps the bytes unless they say what is so anyhow."""
 
@@ -135,7 +130,7 @@ def _read_tools(raw: Raw, found: Found) -> None:
             kind = _typed(item).type
             space = functions_of(item) if kind == "namespace" else None
             if kind == "function":
-                tools.append(tool_of(_function(item), None))
+                tools.append(tool_of(read_function(item), None))
             elif space is not None:
                 tools += [_spaced(space[0], raw) for raw in space[1]]
             else:
@@ -146,7 +141,7 @@ def _read_tools(raw: Raw, found: Found) -> None:
 
 
 def _spaced(namespace: str, raw: Raw) -> Tool:
-    tool = tool_of(_function(raw), None)
+    tool = tool_of(read_function(raw), None)
     return msgspec.structs.replace(tool, name=joined(namespace, tool.name))
 
 
@@ -183,10 +178,11 @@ def _is(tool: _Typed, meant: _Typed) -> bool:
 
 
 def _read_text(raw: Raw, found: Found) -> None:
-    form = _text(raw).format
-    if given(form):
-        _read_format(form, found)
-    _keep_rest("text", raw, "format", found)
+    text = _text(raw)
+    if given(text.format):
+        _read_format(text.format, found)
+    found["verbosity"] = text.verbosity
+    _keep_rest("text", raw, {"format", "verbosity"}, found)
 
 
 def _read_format(raw: Raw, found: Found) -> None:
@@ -211,12 +207,12 @@ def _read_reasoning(raw: Raw, found: Found) -> None:
     effort = _reasoning(raw).effort
     if effort is not None:
         found["thinking"] = effort_asked(effort, "reasoning.effort")
-    _keep_rest("reasoning", raw, "effort", found)
+    _keep_rest("reasoning", raw, {"effort"}, found)
 
 
-def _keep_rest(name: str, raw: Raw, understood: str, found: Found) -> None:
+def _keep_rest(name: str, raw: Raw, understood: set[str], found: Found) -> None:
     for member, value in _members(raw).items():
-        if member != understood and given(value):
+        if member not in understood and given(value):
             found["extra"][f"{name}.{member}"] = value
 
 
@@ -257,8 +253,11 @@ _READERS: dict[str, Reader] = {
     "user": kept("user", str),
     "metadata": kept_raw("metadata"),
     "service_tier": kept("service_tier", str),
-    "previous_response_id": _native("previous_response_id"),
-    "conversation": _native("conversation"),
-    "prompt": _native("prompt"),
-    "moderation": _native("moderation"),
+    "prompt_cache_key": kept("prompt_cache_key", str),
+    "prompt_cache_retention": kept("prompt_cache_retention", str),
+    "safety_identifier": kept("safety_identifier", str),
+    "previous_response_id": kept_native("previous_response_id"),
+    "conversation": kept_native("conversation"),
+    "prompt": kept_native("prompt"),
+    "moderation": kept_native("moderation"),
 }

@@ -36,7 +36,7 @@ from octoplex.dialects.openai_responses.asked import read_chat
 from octoplex.dialects.openai_responses.response import write_usage
 from octoplex.dialects.openai_responses.stored import input_items, listed
 from octoplex.wire.ask import Call
-from octoplex.wire.chat import Chat, Media, Message, Part, TextPart, ToolCall, ToolResult
+from octoplex.wire.chat import Chat, Media, Message, Native, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.error import InvalidCall
 from octoplex.wire.event import Refusal, Thinking, Usage
 
@@ -136,10 +136,13 @@ def _told(role: str, part: Part, names: dict[str, str]) -> Iterator[tuple[str, s
             names[use.id] = use.name
             yield f"{role} calls {use.name}", use.arguments
         case ToolResult(id=id_, parts=parts):
-            text = "\n".join(p.text if isinstance(p, TextPart) else _place(p) for p in parts)
+            text = "\n".join(said for p in parts for _, said in _told("", p, names))
             yield f"result of {names.get(id_, 'a tool')}", text or "(nothing)"
         case Media():
             yield role, _place(part)
+        case Native(means=means):
+            for one in means:
+                yield from _told(role, one, names)
 
 
 def _place(media: Media) -> str:

@@ -18,6 +18,8 @@ from msgspec import Raw
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.effort import effort_word
 from octoplex.dialects.expression import SPOKEN, Omissions, express
+from octoplex.dialects.native import with_beside
+from octoplex.dialects.openai_chat.request import TIERS, shortened
 from octoplex.dialects.openai_responses.asked import ENCRYPTED
 from octoplex.dialects.openai_responses.input import write_input
 from octoplex.dialects.openai_responses.shapes import NAME
@@ -26,7 +28,6 @@ from octoplex.wire.chat import Chat, Format, Message, TextPart, ThinkingAsk, Too
 
 LEAST_OUTPUT = 16
 """The least `max_output_tokens` that the API takes."""
-_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _FAMILIAR = frozenset({"", "openai-chat", NAME})
 """Callers whose `metadata` means the same here."""
 _NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
@@ -86,8 +87,9 @@ def _asked(chat: Chat, traits: Traits, omissions: Omissions) -> Body:
             body["tool_choice"] = _tool_choice(chat.tool_choice)
         if chat.parallel_tools is not None:
             body["parallel_tool_calls"] = chat.parallel_tools
-    if chat.format is not None and not _lacks(chat.format, traits.quirks, omissions):
-        body["text"] = {"format": _format(chat.format)}
+    form = _text(chat, traits, omissions)
+    if form:
+        body["text"] = form
     if chat.thinking is not None:
         reasoning = _reasoning(chat.thinking, traits, omissions)
         if reasoning:
@@ -113,13 +115,22 @@ def _tool(tool: Tool) -> Body:
         written["description"] = tool.description
     written["parameters"] = _NO_PARAMETERS if tool.schema is None else tool.schema
     written["strict"] = bool(tool.strict)  # left out, it would mean true here
-    return written
+    return with_beside(written, tool.beside)
 
 
 def _tool_choice(choice: ToolChoice) -> object:
     if choice.mode == "named":
         return {"type": "function", "name": choice.name}
     return "required" if choice.mode == "any" else choice.mode
+
+
+def _text(chat: Chat, traits: Traits, omissions: Omissions) -> Body:
+    text: Body = {}
+    if chat.format is not None and not _lacks(chat.format, traits.quirks, omissions):
+        text["format"] = _format(chat.format)
+    if chat.verbosity is not None:
+        text["verbosity"] = chat.verbosity
+    return text
 
 
 def _lacks(form: Format, quirks: frozenset[str], omissions: Omissions) -> bool:
@@ -157,16 +168,19 @@ def _put_plain(body: Body, chat: Chat, omissions: Omissions) -> None:
         omissions.leave_out("max_tokens")
         limit = LEAST_OUTPUT
     tier = chat.service_tier
-    if tier is not None and tier not in _TIERS:
+    if tier is not None and tier not in TIERS:
         omissions.leave_out("service_tier")
         tier = None
     for name, value in (
         ("max_output_tokens", limit),
         ("temperature", chat.temperature),
         ("top_p", chat.top_p),
-        ("user", chat.user),
+        ("user", shortened(chat.user)),
         ("metadata", chat.metadata),
         ("service_tier", tier),
+        ("prompt_cache_key", chat.prompt_cache_key),
+        ("prompt_cache_retention", chat.prompt_cache_retention),
+        ("safety_identifier", shortened(chat.safety_identifier)),
     ):
         if value is not None:
             body[name] = value

@@ -34,13 +34,13 @@ def shape_of(op: Operation, body: str) -> Shape | None:
         case "embed", "cohere":
             return CohereEmbed()
         case "embed", "voyage":
-            return VoyageEmbed("")
+            return VoyageEmbed(op, "")
         case "rerank", "voyage":
-            return VoyageRerank("")
+            return VoyageRerank(op, "")
         case ("embed", "openai" | "jina" | "nomic") | ("rerank", "jina" | "cohere"):
-            return Plain("")
+            return Plain(op, "")
         case "moderate", "openai":
-            return Plain("")
+            return Plain(op, "")
     return None
 
 
@@ -55,9 +55,9 @@ def choose(op: Operation, dialect: str, account: Mapping[str, str]) -> Shape | N
     `account` is what the provider is told beside the key.
     """
     if dialect == "openai-chat" or (dialect == "openai-responses" and op != "complete"):
-        return Plain(_PATHS[op])
+        return Plain(op, _PATHS[op])
     if dialect == "cohere-v2":
-        own: dict[Operation, Shape] = {"embed": CohereEmbed(), "rerank": Plain("/rerank")}
+        own: dict[Operation, Shape] = {"embed": CohereEmbed(), "rerank": Plain("rerank", "/rerank")}
         return own.get(op)
     if dialect == "gemini" and op == "embed":
         return GeminiEmbed()

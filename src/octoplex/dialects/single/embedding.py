@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.members import UNREADABLE, count_of, value_of, wrong
+from octoplex.dialects.single.held import check
 from octoplex.wire.error import Unsupported
 from octoplex.wire.event import Usage
 
@@ -57,7 +58,12 @@ def asked(fields: Mapping[str, Raw], also: set[str]) -> Asked:
 def vectors(
     found: Sequence[Sequence[float]], fields: Mapping[str, Raw], model: str, usage: Usage | None
 ) -> bytes:
-    """The reply in OpenAI's shape, in the encoding that was asked for."""
+    """The reply in OpenAI's shape, in the encoding that was asked for.
+
+    Raises:
+        UpstreamBroken: they are not one for each input.
+    """
+    check("embed", found, fields)
     packed = value_of(fields, "encoding_format") == "base64"
     data = [
         {

@@ -13,10 +13,9 @@ from octoplex.dialects.broken import readable
 from octoplex.dialects.dialect import Encoded
 from octoplex.dialects.openai_chat.verdict import judge_status
 from octoplex.dialects.single.embedding import asked, vectors
-from octoplex.dialects.single.plain import count
+from octoplex.dialects.single.plain import counted
 from octoplex.dialects.single.shape import Told
 from octoplex.wire.error import Unsupported, UpstreamError
-from octoplex.wire.event import Usage
 
 
 class _Bill(Struct):
@@ -54,7 +53,7 @@ class GigaChatEmbed:
     def read(self, body: bytes, fields: Mapping[str, Raw], model: str) -> Told:
         data = readable(_read, body).data
         bills = [one.usage.prompt_tokens for one in data if one.usage is not None]
-        usage = Usage(sum(map(count, bills))) if bills else None
+        usage = counted(*bills) if bills else None
         return Told(vectors([one.embedding for one in data], fields, model, usage), usage, model)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:

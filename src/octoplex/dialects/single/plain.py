@@ -19,20 +19,23 @@ from octoplex.dialects.broken import readable
 from octoplex.dialects.dialect import Encoded
 from octoplex.dialects.openai_chat.verdict import judge_status
 from octoplex.dialects.single.gemini_face import HINTS
+from octoplex.dialects.single.held import MEMBERS, check
 from octoplex.dialects.single.shape import Told
 from octoplex.dialects.verbatim import join
+from octoplex.wire.ask import Operation
 from octoplex.wire.error import UpstreamError
-from octoplex.wire.event import Usage
+from octoplex.wire.event import Usage, is_possible
 
-_MOST_TOKENS = 10**12
 _NOT_HERE = frozenset({"models", *HINTS})
 
 
 class Bill(Struct):
-    """`usage` as OpenAI, Voyage and Jina send it."""
+    """`usage` as OpenAI, Voyage and Jina send it; newer operations of OpenAI's say input."""
 
     prompt_tokens: int | float | None = None
     completion_tokens: int | float | None = None
+    input_tokens: int | float | None = None
+    output_tokens: int | float | None = None
     total_tokens: int | float | None = None
 
 
@@ -51,9 +54,19 @@ class _Reply(Struct):
     model: str | None = None
     usage: Bill | None = None
     meta: Meta | None = None
+    data: list[Raw] | None = None
+    embeddings: list[Raw] | None = None
+    results: list[Raw] | None = None
+    choices: list[Raw] | None = None
+
+
+class _Billed(Struct):
+    usage: Bill | None = None
+    meta: Meta | None = None
 
 
 _read = msgspec.json.Decoder(_Reply).decode
+_read_bill = msgspec.json.Decoder(_Billed).decode
 
 
 class Plain:
@@ -62,8 +75,8 @@ class Plain:
     `now` is Unix time in seconds: dates in `retry-after` are relative to it.
     """
 
-    def __init__(self, path: str, now: Callable[[], float] = time.time) -> None:
-        self._path, self._now = path, now
+    def __init__(self, op: Operation, path: str, now: Callable[[], float] = time.time) -> None:
+        self._op, self._path, self._now = op, path, now
 
     def path_for(self, model: str) -> str:
         return self._path
@@ -75,6 +88,8 @@ class Plain:
 
     def read(self, body: bytes, fields: Mapping[str, Raw], model: str) -> Told:
         reply = readable(_read, body)
+        lists = (getattr(reply, name) for name in MEMBERS[self._op])
+        check(self._op, next((made for made in lists if made is not None), None), fields)
         return Told(body, billed(reply.usage, reply.meta), reply.model or "")
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
@@ -84,23 +99,26 @@ class Plain:
 def billed(usage: Bill | None, meta: Meta | None) -> Usage | None:
     """The tokens of a bill; a search that is billed as such has none."""
     if usage is not None:
-        output = count(usage.completion_tokens)
-        read = usage.prompt_tokens
+        wrote, read = usage.completion_tokens, usage.prompt_tokens
+        wrote = usage.output_tokens if wrote is None else wrote
+        read = usage.input_tokens if read is None else read
         if read is None and usage.total_tokens is not None:
-            read = count(usage.total_tokens) - output
-        return None if read is None else Usage(count(read), output)
+            read = usage.total_tokens - (wrote or 0)
+        return None if read is None else counted(read, output=wrote)
     units = meta.billed_units if meta is not None else None
     if units is None or (units.input_tokens is None and units.search_units is None):
         return None
-    return Usage(count(units.input_tokens))
+    return counted(units.input_tokens)
 
 
 def read_bill(body: bytes) -> Usage | None:
     """The bill of a JSON reply of whatever operation, where most vendors put it."""
-    reply = _read(body)
+    reply = _read_bill(body)
     return billed(reply.usage, reply.meta)
 
 
-def count(number: int | float | None) -> int:
-    """A possible number of tokens."""
-    return 0 if number is None else int(min(max(number, 0), _MOST_TOKENS))
+def counted(*read: float | None, output: float | None = None) -> Usage | None:
+    """The usage of what was read, in one count or several; None when one of them cannot be."""
+    if not is_possible(*read, output):
+        return None
+    return Usage(sum(int(count or 0) for count in read), int(output or 0))

@@ -24,10 +24,9 @@ from octoplex.dialects.gemini.verdict import judge_status
 from octoplex.dialects.paths import in_path
 from octoplex.dialects.single.embedding import Asked, asked, vectors
 from octoplex.dialects.single.gemini_face import HINTS
-from octoplex.dialects.single.plain import count
+from octoplex.dialects.single.plain import counted
 from octoplex.dialects.single.shape import Told
 from octoplex.wire.error import UpstreamError
-from octoplex.wire.event import Usage
 
 
 class _Statistics(Struct, frozen=True, rename={"tokens": "tokenCount", "counted": "token_count"}):
@@ -78,9 +77,9 @@ class VertexEmbed:
         found = [p.embeddings for p in reply.predictions] or reply.embeddings
         if not found:
             raise unreadable(body)
-        tokens = sum(count(v.statistics.tokens or v.statistics.counted) for v in found)
-        tokens = tokens or count(reply.usage_metadata.prompt_token_count)
-        usage = Usage(tokens) if tokens else None
+        counts = [v.statistics.tokens or v.statistics.counted for v in found]
+        tokens = counts if any(counts) else [reply.usage_metadata.prompt_token_count]
+        usage = counted(*tokens) if any(tokens) else None
         return Told(vectors([v.values for v in found], fields, model, usage), usage, model)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:

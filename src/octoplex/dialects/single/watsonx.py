@@ -17,7 +17,7 @@ from octoplex.dialects.dialect import Encoded
 from octoplex.dialects.members import UNREADABLE, count_of, value_of, wrong
 from octoplex.dialects.openai_chat.verdict import judge_status
 from octoplex.dialects.single.embedding import asked, vectors
-from octoplex.dialects.single.plain import count
+from octoplex.dialects.single.plain import counted
 from octoplex.dialects.single.shape import Told
 from octoplex.dialects.watsonx.request import payer
 from octoplex.wire.error import Unsupported, UpstreamError
@@ -124,4 +124,4 @@ class WatsonxRerank(WatsonxEmbed):
 
 
 def _bill(tokens: int | float | None) -> Usage | None:
-    return None if tokens is None else Usage(count(tokens))
+    return None if tokens is None else counted(tokens)

@@ -1,12 +1,13 @@
 """What a call must become before a local engine is asked.
 
 The engine leaves out in silence what its model cannot take, so tools and media that
-would change the answer are refused here, or dropped and named where the route says so.
+would change the answer are refused here, or dropped and named where the route says so. So
+are further choices (`n`): the engine counts the tokens of one of them only.
 
 It is always asked for a stream. A plain reply has no sign of life before its end, and
 the engine notices a caller who left a plain request only when it writes; the door folds
-the stream into the plain reply. Choices and log probabilities have no events: a call
-that wants them is asked plainly.
+the stream into the plain reply. Log probabilities have no events: a call that wants them
+is asked plainly.
 
 Not promised: that earlier tool calls and results in the conversation mean much to a
 model whose template has no place for them.
@@ -36,7 +37,8 @@ def fitted(call: Call, at: Address, traits: Traits, dialect: Dialect) -> Call:
     """
     tools = not at.tools and _says(call, "tools")
     media = not at.images and call.may_hold_media
-    if not tools and not media:
+    several = call.n > 1
+    if not (tools or media or several):
         return call
     chat, left_out = call.chat(), _LeftOut(traits)
     if tools:
@@ -46,21 +48,24 @@ def fitted(call: Call, at: Address, traits: Traits, dialect: Dialect) -> Call:
         )
     if media:
         chat = _without_media(chat, left_out)
+    if several:
+        left_out.add("n")
+        chat = msgspec.structs.replace(chat, n=1)
     if not left_out.names:
         return call
     call.trail.dropped.extend(left_out.names)
     if call.face != FACE:
-        return msgspec.structs.replace(call, _chat=chat, may_hold_media=False)
+        return msgspec.structs.replace(call, _chat=chat, may_hold_media=False, n=1)
     fields = split(dialect.encode_chat(chat, traits).body)
     fields.pop("stream_options", None)
     if "stream_options" in call.fields:
         fields["stream_options"] = call.fields["stream_options"]
-    return msgspec.structs.replace(call, fields=fields, _chat=chat, may_hold_media=False)
+    return msgspec.structs.replace(call, fields=fields, _chat=chat, may_hold_media=False, n=1)
 
 
 def streamed(call: Call) -> Call:
     """The call as a stream that reports its usage, where events can hold its answer."""
-    if call.stream or call.n > 1 or (call.face == FACE and _says(call, "logprobs")):
+    if call.stream or (call.face == FACE and _says(call, "logprobs")):
         return call
     if call.face != FACE:
         chat = msgspec.structs.replace(call.chat(), stream=True)

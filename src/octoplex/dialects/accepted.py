@@ -1,0 +1,80 @@
+"""What a target refuses of a request that its dialect could carry.
+
+A dialect has a word for `temperature`, and OpenAI's reasoning models answer 400 to it; it has
+images, and a model for text alone has no eyes. The catalogue says so of families and of
+providers (`refuses`, `refuses_thinking`, `tools`, `vision`). Weights are those of
+`expression.py`: what changes the answer is refused here, before it is paid for, unless the route
+drops it; a hint is dropped and named. A field that says what is so anyhow is left out.
+
+Not promised: that the model takes each value of what it takes.
+"""
+
+import msgspec
+
+from octoplex.dialects.dialect import Traits
+from octoplex.dialects.effort import is_off
+from octoplex.dialects.expression import MEMBERS, Omissions
+from octoplex.dialects.media import source_of
+from octoplex.wire.chat import Chat, Media, Message, Part, ToolResult
+
+SAME_ANYHOW: dict[str, object] = {
+    "temperature": 1,
+    "top_p": 1,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "logprobs": False,
+}
+"""Values that every provider has when nothing is said."""
+NOTHING = Chat(model="", messages=())
+BLIND = "this model is not shown images"
+
+
+def accepted(chat: Chat, traits: Traits, omissions: Omissions) -> Chat:
+    """The request without what the target refuses.
+
+    Raises:
+        Unsupported: it changes the answer, and the route does not drop such fields.
+    """
+    gone: dict[str, object] = {}
+    for field in sorted(_refused(chat, traits)):
+        member = MEMBERS[field]
+        value, none = getattr(chat, member), getattr(NOTHING, member)
+        if value == none:
+            continue
+        if field not in SAME_ANYHOW or value != SAME_ANYHOW[field]:
+            omissions.leave_out(field, why=f"{traits.model} refuses it")
+        gone[member] = none
+    if traits.tools is False and (chat.tools or chat.server_tools):
+        omissions.leave_out("tools", why=f"{traits.model} has none")
+        gone |= {"tools": (), "server_tools": (), "tool_choice": None, "parallel_tools": None}
+    if traits.vision is False:
+        messages = tuple(_without_images(turn, omissions) for turn in chat.messages)
+        if messages != chat.messages:
+            gone["messages"] = messages
+    return msgspec.structs.replace(chat, **gone) if gone else chat
+
+
+def _refused(chat: Chat, traits: Traits) -> frozenset[str]:
+    """The fields, some of them only beside thinking."""
+    if chat.thinking is None or is_off(chat.thinking):
+        return traits.refuses
+    return traits.refuses | traits.refuses_thinking
+
+
+def _without_images(turn: Message, omissions: Omissions) -> Message:
+    parts: list[Part] = []
+    for part in turn.parts:
+        if isinstance(part, ToolResult):
+            held = tuple(p for p in part.parts if not _is_image(p, omissions))
+            parts.append(msgspec.structs.replace(part, parts=held))
+        elif not _is_image(part, omissions):
+            parts.append(part)
+    return msgspec.structs.replace(turn, parts=tuple(parts))
+
+
+def _is_image(part: object, omissions: Omissions) -> bool:
+    """Whether it is one, which then is left out."""
+    if not isinstance(part, Media) or part.kind != "image":
+        return False
+    omissions.leave_out(f"image.{source_of(part)}", why=BLIND)
+    return True

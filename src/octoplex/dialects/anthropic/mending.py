@@ -1,0 +1,110 @@
+"""A verbatim request whose Claude asks for thinking, or for sampling, as another generation does.
+
+    {"thinking": {"type": "enabled", "budget_tokens": 9000}}               what came
+    {"thinking": {"type": "adaptive"}, "output_config": {"effort": ...}}   at Opus 4.7 and later
+
+The generations refuse each other's words (`families.py`), and a route or an alias may lead from
+one to the other. What the target takes keeps its bytes; a sampling field that it refuses is left
+out where it says what is so anyhow, or where the route drops such fields, else it goes out and is
+the provider's to judge.
+
+Cost where nothing is to be done: 0.2 us; 1 us with `thinking`.
+
+Not promised: anything for models of other vendors behind this dialect.
+"""
+
+import contextlib
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Raw, Struct
+
+from octoplex.dialects.anthropic.families import family_of
+from octoplex.dialects.anthropic.request import NAME, SAMPLING
+from octoplex.dialects.anthropic.thinking import write_thinking
+from octoplex.dialects.dialect import Traits
+from octoplex.dialects.expression import Omissions
+from octoplex.dialects.members import UNREADABLE
+from octoplex.wire.ask import Call
+from octoplex.wire.chat import Chat, Effort, ThinkingAsk
+
+NAMES = SAMPLING | {"thinking"}
+SAME_ANYHOW = frozenset({b"1", b"1.0", b"null"})
+
+
+class _Thinking(Struct):
+    type: str
+    budget_tokens: int | None = None
+
+
+class _Output(Struct):
+    effort: Effort | None = None
+
+
+_thinking = msgspec.json.Decoder(_Thinking | None).decode
+_output = msgspec.json.Decoder(_Output | None).decode
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_json = msgspec.json.Encoder().encode
+Fields = dict[str, Raw]
+
+
+class Mending:
+    """What one Claude takes otherwise than callers may have written it."""
+
+    __slots__ = ("_family", "_traits")
+
+    def __init__(self, traits: Traits) -> None:
+        self._traits, self._family = traits, family_of(traits.model, traits.thinking)
+
+    def mend(self, call: Call, fields: Fields) -> Sequence[str]:
+        """Put the members as the target takes them; return what was left out."""
+        if NAMES.isdisjoint(fields):
+            return ()
+        omissions = Omissions(NAME, drop_unsupported=self._traits.drop_unsupported)
+        if not self._family.sampling:
+            for name in sorted(SAMPLING & fields.keys()):
+                if name != "top_k" and bytes(fields[name]) in SAME_ANYHOW:
+                    del fields[name]
+                elif self._traits.drop_unsupported:
+                    omissions.leave_out(name)
+                    del fields[name]
+        if "thinking" in fields:
+            with contextlib.suppress(*UNREADABLE):  # the provider may understand it
+                self._think(call, fields, omissions)
+        return omissions.names()
+
+    def _think(self, call: Call, fields: Fields, omissions: Omissions) -> None:
+        family, asked = self._family, _thinking(fields["thinking"])
+        takes = {
+            "enabled": family.budget,
+            "adaptive": family.adaptive,
+            "disabled": family.can_disable or not family.adaptive,
+        }
+        if asked is None or takes.get(asked.type, True):
+            return
+        given = _output(fields.get("output_config", b"null")) or _Output()
+        chat = Chat(
+            model=call.model,
+            messages=(),
+            thinking=ThinkingAsk(
+                enabled=asked.type != "disabled",
+                effort=given.effort,
+                budget_tokens=asked.budget_tokens,
+            ),
+        )
+        wanted = write_thinking(chat, family, call.max_tokens or 0, omissions)
+        rest = _members(fields.pop("thinking"))
+        output = _members(fields.pop("output_config", b"{}"))
+        output.pop("effort", None)
+        if wanted.thinking is not None:
+            shown = {"display": rest["display"]} if "display" in rest else {}
+            fields["thinking"] = Raw(_json({**wanted.thinking, **shown}))
+        if wanted.effort is not None:
+            output["effort"] = Raw(_json(wanted.effort))
+        if output:
+            fields["output_config"] = Raw(_json(output))
+
+
+def mending_of(traits: Traits) -> Mending | None:
+    """How requests to a target are mended; None: it is no Claude."""
+    return Mending(traits) if "claude" in traits.model.lower() else None

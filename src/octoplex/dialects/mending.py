@@ -1,0 +1,35 @@
+"""Who mends the requests of callers that pass verbatim, by their face.
+
+Within a dialect values pass byte for byte. A few members do not mean the same everywhere in
+it: a newer model calls them otherwise, another vendor refuses them. A `Mender` knows which these
+are at one target, made once with it, and touches nothing else.
+
+Not promised: menders for the faces of Responses and Gemini, whose vendors speak them alone.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Raw
+
+from octoplex.dialects.anthropic import mending as anthropic
+from octoplex.dialects.dialect import Traits
+from octoplex.dialects.openai_chat import mending as openai_chat
+from octoplex.wire.ask import Call
+
+
+class Mender(Protocol):
+    """Puts members as one target takes them."""
+
+    def mend(self, call: Call, fields: dict[str, Raw]) -> Sequence[str]:
+        """Change `fields`, the members that will be sent; return what was left out."""
+        ...
+
+
+def menders_of(faces: Iterable[str], traits: Traits) -> Mapping[str, Mender]:
+    """Those of a target, by face; none where nothing is known that would have to be mended."""
+    made: dict[str, Mender | None] = {
+        "openai-chat": openai_chat.mending_of(traits),
+        "anthropic": anthropic.mending_of(traits),
+    }
+    return {face: mender for face in faces if (mender := made.get(face)) is not None}

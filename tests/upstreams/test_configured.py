@@ -1,0 +1,54 @@
+"""What a table of the file makes of the catalogue's row."""
+
+import msgspec
+import pytest
+
+from octoplex.assembly.dialects import dialects
+from octoplex.catalog.provider import catalogue
+from octoplex.dialects.single import OPERATIONS
+from octoplex.transport.origin import NO_PROXIES
+from octoplex.upstreams.config import Provider
+from octoplex.upstreams.configured import from_file, from_row
+from octoplex.upstreams.source import Making, Source
+from octoplex.wire.error import BadConfig
+
+WITHOUT_A_CHAT = [name for name, row in catalogue().items() if not row.dialects]
+
+
+def filed(name: str, table: Provider) -> Source:
+    return from_file(name, table, catalogue().get(name), {}, lambda *_: "k")
+
+
+@pytest.mark.parametrize("name", [n for n in WITHOUT_A_CHAT if not catalogue()[n].obstacle])
+@pytest.mark.parametrize("base_url", [None, "https://mine.test/v1"])
+def test_what_serves_no_chat_can_be_configured(name: str, base_url: str | None) -> None:
+    row = catalogue()[name]
+    source = filed(name, Provider(api_key="env:K", base_url=base_url))
+    assert source.usable
+    assert source.base_url == (base_url or row.base_url)
+    assert set(source.operations) == set(row.paths)
+
+
+@pytest.mark.parametrize("name", [n for n in WITHOUT_A_CHAT if catalogue()[n].obstacle])
+def test_what_cannot_be_asked_says_why_and_what_to_do(name: str) -> None:
+    with pytest.raises(BadConfig) as refused:
+        filed(name, Provider(api_key="env:K"))
+    why = catalogue()[name].obstacle
+    assert str(refused.value) == f"[providers.{name}]: {why} Write base_url and dialect."
+
+
+def test_what_nobody_knows_says_so() -> None:
+    with pytest.raises(BadConfig, match=r"It is not in the catalogue\. Write base_url"):
+        filed("mine", Provider(base_url="https://mine.test/v1"))
+
+
+@pytest.mark.parametrize("name", [*catalogue(), ""])
+def test_what_it_serves_is_what_can_be_asked_for(name: str) -> None:
+    mine = Provider(base_url="https://mine.test", dialect="openai-chat")
+    source = from_row(catalogue()[name], {}) if name else filed("mine", mine)
+    source = msgspec.structs.replace(source, base_url="https://mine.test")
+    making = Making(dialects=dialects(), proxies=NO_PROXIES)
+    able = {of for op, of in OPERATIONS.items() if source.single(op, "m", None, making)}
+    assert set(source.serves) - {"chat"} == able - {"chat"}
+    wires = source.spec("m", None, making).wires
+    assert ("chat" in source.serves) == (bool(wires) and "chat" in source.modalities)
