@@ -12,11 +12,11 @@ from octoplex.dialects.anthropic import Anthropic, AnthropicFace
 from octoplex.dialects.dialect import Dialect, Face
 from octoplex.dialects.openai_chat import OpenAIChat, OpenAIChatFace
 from octoplex.dialects.verbatim import split
-from octoplex.transport.http import Client
-from octoplex.transport.origin import NO_PROXIES
+from octoplex.transport.http import Client, Limits, Request, Response
+from octoplex.transport.origin import NO_PROXIES, Origin
 from octoplex.upstreams.config import Local
 from octoplex.upstreams.local import engine
-from octoplex.upstreams.local.fleet import Fleet
+from octoplex.upstreams.local.fleet import Fleet, Free
 from octoplex.upstreams.source import Making
 from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Call
@@ -204,3 +204,20 @@ def test_an_engine_whose_table_changed_ends_when_it_has_drained(
             fleet.check({"own": Local(path="/nonexistent.gguf")})
 
     scene(tmp_path, play)
+
+
+def test_what_costs_nothing_may_be_sent_again() -> None:
+    sent: list[Request] = []
+
+    class Noting:
+        async def send(self, request: Request, limits: Limits) -> Response:
+            sent.append(request)
+            return Response("host", 0.0, 1.0, 1.0)
+
+    async def run() -> None:
+        origin = Origin.parse("http://127.0.0.1:1")
+        limits = Limits(connect_s=1.0, first_s=1.0, idle_s=1.0, deadline_at=1.0)
+        await Free(Noting()).send(Request(origin, b""), limits)
+
+    asyncio.run(run())
+    assert [request.idempotent for request in sent] == [True]

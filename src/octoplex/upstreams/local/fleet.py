@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from octoplex.dialects.dialect import Dialect, Traits
-from octoplex.transport.http import Sender
+from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import NO_PROXIES
 from octoplex.upstreams.config import Local
 from octoplex.upstreams.count import CountUpstream
@@ -68,11 +68,26 @@ class Engine:
             task.add_done_callback(self._closing.discard)
 
 
+class Free:
+    """Sends what costs nothing, so that it may be sent again.
+
+    The engine closes connections that were quiet for a while, sometimes as a request comes.
+    """
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    async def send(self, request: Request, limits: Limits) -> Response:
+        """Send; once more where a connection turns out to be stale."""
+        request.idempotent = True
+        return await self._client.send(request, limits)
+
+
 class Fleet:
     """The engines of one gateway, by model name."""
 
     def __init__(self, data: Path, client: Sender, dialects: Mapping[str, Dialect]) -> None:
-        self._data, self.client = data, client
+        self._data, self.client = data, Free(client)
         self.dialects = dialects
         self._tables: dict[str, Local] = {}
         self._engines: dict[str, Engine] = {}
