@@ -13,7 +13,7 @@ from tests.server.batch_scene import claude
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, Gate, until
 from tests.server.responses_scene import config, create, sdk, sent
-from tests.upstream_server import Entry, Exchange, Play, Upstream, head
+from tests.upstream_server import Entry, Exchange, Play, Upstream, head, says, streams
 
 CARD, MAIL = "4111 1111 1111 1111", "ana.maria@acme.org"
 SECRET = "ghp_" + "c4n4ryT0k3n" * 3 + "c4n"
@@ -258,6 +258,7 @@ def test_the_guard_alone_says_what_it_would_do(tmp_path: Path, run: Run) -> None
         ("[guard]\npii = { emial = 'mask' }", 'did you mean "email"?'),
         ("[guard]\npii = 'hide'", "pii"),
         ("[guard.patterns.x]\nregex = '(?=a)'", "x"),
+        ("[guard.patterns.ticket-id]\nregex = 'a'", "lower case letters"),
         ("[guard]\nwords = ['file:/nowhere/words.txt']", "/nowhere/words.txt"),
         ("[guard]\nsecret = 'mask'", 'did you mean "secrets"?'),
     ],
@@ -314,5 +315,98 @@ def test_a_stream_that_nobody_here_reads_is_refused(tmp_path: Path, run: Run) ->
             reply = await gate.post("/providers/up/chat/completions", body, kind)
             assert reply.status == 400
             assert "changes replies" in reply.json["error"]["message"]
+
+    run(main())
+
+
+OWN = "[models.{0}]\ntry = ['up/m']\n[models.{0}.guard]\npii = 'mask'\n"
+
+
+def test_models_that_a_body_names_are_under_one_guard(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(echo("ok")) as up,
+            Gate(
+                tmp_path,
+                config(OWN.format("strict"), up=("openai-chat", up)),
+                key=APP_KEY,
+            ) as gate,
+        ):
+            for models in (["up/m"], ["strict"]):
+                named: dict[str, Any] = {"model": "strict", "models": models}
+                body = json.dumps(named | {"messages": ask(f"to {MAIL}")}).encode()
+                reply = await gate.post("/v1/chat/completions", body)
+                if models == ["strict"]:
+                    assert said(up.book[0]) == "to [EMAIL]"
+                else:
+                    assert (reply.status, reply.json["error"]["param"]) == (400, "models")
+                    assert not up.book
+
+    run(main())
+
+
+def test_what_a_guard_cannot_give_is_refused_before_it_is_paid(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(echo("ok")) as up,
+            Gate(tmp_path, config(MASKS, up=("openai-chat", up)), key=APP_KEY) as gate,
+        ):
+            many = {"model": "up/m", "messages": ask("x"), "stream": True, "n": 2}
+            told = {"model": "up/m", "prompt": "x", "stream": True}
+            for path, asked in (("chat/completions", many), ("completions", told)):
+                reply = await gate.post(f"/v1/{path}", json.dumps(asked).encode())
+                assert reply.status == 400
+                assert "guard" in reply.json["error"]["message"]
+            assert not up.book
+
+    run(main())
+
+
+def test_passed_requests_hide_nothing_from_it(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        kind = ("content-type", "application/json")
+        async with (
+            Upstream(echo("ok")) as up,
+            Gate(tmp_path, config(MASKS, up=("openai-chat", up)), key=APP_KEY) as gate,
+        ):
+            body = json.dumps({"messages": ask(f"card {CARD}")})
+            await gate.post("/providers/up/x", b"\xef\xbb\xbf" + body.encode(), kind)
+            assert said(up.book[0]) == "card [CREDIT_CARD]"
+            wide = await gate.post("/providers/up/x", body.encode("utf-16"), kind)
+            query = await gate.post(f"/providers/up/x?q={SECRET}", b"{}", kind)
+            assert (wide.status, query.status) == (400, 400)
+            assert len(up.book) == 1
+
+    run(main())
+
+
+def test_what_was_changed_is_not_spelt_out_beside_it(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        told = json.loads(provider.chat_body(f"card {CARD}"))
+        told["choices"][0]["logprobs"] = {"content": [{"token": CARD, "logprob": 0.0}]}
+        async with (
+            Upstream(says(json.dumps(told).encode(), billed=provider.BILL)) as up,
+            Gate(tmp_path, config(MASKS, up=("openai-chat", up)), key=APP_KEY) as gate,
+        ):
+            reply = await gate.chat("up/m", logprobs=True)
+            (choice,) = reply.json["choices"]
+            assert choice["message"]["content"] == "card [CREDIT_CARD]"
+            assert choice["logprobs"] is None
+
+    run(main())
+
+
+def test_a_guard_that_only_flags_changes_no_stream(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        odd = [provider.chunk({"content": f"to {MAIL} "}), provider.chunk({}, "stop")]
+        odd.insert(1, b'data: {"id":"c","choices":"odd"}\n\n')
+        chunks = [*odd, provider.usage_chunk(), b"data: [DONE]\n\n"]
+        for table in ("", "[guard]\npii = 'flag'\n"):
+            async with (
+                Upstream(streams(chunks, billed=provider.BILL)) as up,
+                Gate(tmp_path, config(table, up=("openai-chat", up)), key=APP_KEY) as gate,
+            ):
+                reply = await gate.chat("up/m", stream=True, stream_options={"include_usage": True})
+                assert reply.body.startswith(b"".join(chunks))
 
     run(main())

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 
+from msgspec.structs import replace
+
 from octoplex.reflex.guard.config import Guard
 from octoplex.reflex.guard.layer import RulingOf
 from octoplex.reflex.guard.masks import Hash
 from octoplex.reflex.guard.ruling import Ruling, compile_ruling
 from octoplex.routing import Route
 from octoplex.settings import Settings, secret
-from octoplex.wire.ask import Ask
+from octoplex.wire.ask import Ask, Call, fallback_models
+from octoplex.wire.error import InvalidCall
 
 ALL = Guard(pii="flag", secrets="flag", injection="flag")
 
@@ -51,10 +54,26 @@ class Guards:
 
         Raises (what is returned):
             GatewayError: the ask's model leads nowhere.
+            InvalidCall: the models it names have different guards.
         """
         if not self._own:
             return lambda ask: self.usual
-        return lambda ask: self.of(route_of(ask).name)
+
+        def ruling_of(ask: Ask) -> Ruling | None:
+            if not isinstance(ask, Call) or "models" not in ask.fields:
+                return self.of(route_of(ask).name)
+            names = [ask.model, *fallback_models(ask)]
+            alone = {k: v for k, v in ask.fields.items() if k != "models"}
+            asks = [replace(ask, model=name, fields=alone) for name in names]
+            first, *others = [self.of(route_of(one).name) for one in asks]
+            if any(other is not first for other in others):
+                raise InvalidCall(
+                    f"The models {', '.join(names)} have different guards; name those of one.",
+                    param="models",
+                )
+            return first
+
+        return ruling_of
 
 
 def _no_file(reference: str) -> str:

@@ -6,6 +6,7 @@
 known is looked for and flagged. `text` is what a provider would get.
 """
 
+import asyncio
 from time import perf_counter_ns
 from typing import get_args
 
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 from octoplex.gateway import Gateway
 from octoplex.reflex.guard.config import Action
-from octoplex.reflex.guard.ruling import Verdict, sane
+from octoplex.reflex.guard.ruling import Verdict, find
 from octoplex.server.inbound import JSON, Inbound, read_body
 from octoplex.wire.error import InvalidCall
 
@@ -45,7 +46,7 @@ async def guard(inbound: Inbound, gateway: Gateway) -> None:
     verdict = Verdict(guards.of(asked.model) or guards.looking)
     ruling = verdict.ruling
     began_ns = perf_counter_ns()
-    found = ruling.asked.find(sane(asked.text))
+    found = await asyncio.to_thread(find, ruling.asked, asked.text)
     text = verdict.changed(asked.text, found)
     latency_us = (perf_counter_ns() - began_ns) // 1_000
     actions = [action for _, action in verdict.counts]

@@ -26,12 +26,6 @@ def test_the_same_text_gets_the_same_token_and_turns_back() -> None:
     assert vault.restored(said) == "to c@d.example, not a@b.example, [EMAIL_3] or [email_1]"
 
 
-def test_a_token_in_json_turns_back_into_json() -> None:
-    vault = Vault()
-    token = vault.token("words", 'a "b"\n')
-    assert vault.restored(f'{{"x":"{token}"}}', json=True) == '{"x":"a \\"b\\"\\n"}'
-
-
 def test_a_hash_is_the_same_for_the_same_text_and_says_no_more() -> None:
     told = {mask("hash", whole("email", t), t, Vault(), keyed) for t in ("a", "a", "b")}
     assert len(told) == 2

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octoplex.reflex.guard.config import Action, Guard
-from octoplex.reflex.guard.ruling import Ruling, Verdict, compile_ruling, sane
+from octoplex.reflex.guard.ruling import Ruling, Verdict, compile_ruling
 from octoplex.reflex.guard.stream import Flow, Flows
 from octoplex.wire.event import (
     NO_USAGE,
@@ -44,7 +44,7 @@ def verdict_of(pii: Action = "mask", secrets: Action = "mask") -> Verdict:
 def whole(text: str) -> str:
     verdict = verdict_of()
     assert verdict.ruling.replied is not None
-    return verdict.changed(text, verdict.ruling.replied.find(sane(text)))
+    return verdict.told(text, "", verdict.ruling.replied)
 
 
 def cut(text: str, cuts: list[int]) -> list[str]:
@@ -103,13 +103,18 @@ def test_a_token_cut_in_two_turns_back() -> None:
         assert out == f"to {MAIL} now"
 
 
-def test_arguments_stay_json() -> None:
-    arguments = json.dumps({"card": 4111111111111111, "to": MAIL, "n": [12]})
-    for size in (1, 3, 1_000):
-        flow = Flow(verdict_of(), json=True)
-        pieces = [arguments[i : i + size] for i in range(0, len(arguments), size)]
-        out = "".join([flow.feed(piece) for piece in pieces] + [flow.end()])
-        assert json.loads(out) == {"card": "[CREDIT_CARD]", "to": "[EMAIL]", "n": [12]}
+@pytest.mark.parametrize("size", [1, 3, 1_000])
+def test_arguments_stay_json(size: int) -> None:
+    given = {"card": 4111111111111111, "to": f"mail: {MAIL}", "n": [12], "k": KEY[:300]}
+    hidden = json.dumps(given).replace("@", "\\u0040")
+    flows, told = Flows(verdict_of()), list[Event]()
+    for at in range(0, len(hidden), size):
+        told += flows.feed([ToolDelta(hidden[at : at + size], 0)])
+    assert not told, "half of it is of no use"
+    (whole,) = flows.end()
+    assert isinstance(whole, ToolDelta)
+    want = {"card": "[CREDIT_CARD]", "to": "mail: [EMAIL]", "n": [12], "k": "[PRIVATE_KEY]"}
+    assert json.loads(whole.arguments) == want
 
 
 def reply(*events: Event) -> list[Event]:

@@ -16,15 +16,17 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+# A string that is not closed goes to the end: else each quote in it would be tried to the end.
+_CHARS = rb'"([^"\\]*(?:\\.[^"\\]*)*)(?:"|\\?\Z)'
 _LITERAL = re.compile(
-    rb'"([^"\\]*(?:\\.[^"\\]*)*)"(?:\s*(:))?|(?<![0-9.eE+\-])-?([0-9]{9,30})(?![0-9.eE])', re.S
+    _CHARS + rb"(?:\s*(:))?|(?<![0-9.eE+\-])-?([0-9]{9,30})(?:\.[0-9]+)?(?:[eE][+\-]?[0-9]+)?", re.S
 )
-_STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?', re.S)
+_STRING = re.compile(_CHARS + rb"(\s*:)?", re.S)
 _NUMBER = re.compile(rb"[0-9]{9,30}")
 """More than the numbers that are texts: what stands before costs three times as much to look at."""
 SEPARATOR = b"\n\x1e\n"
 """Between texts that are looked through together: no pattern reaches over it."""
-_OPAQUE = re.compile(rb"[A-Za-z0-9+/=_\-]{64,}\Z|data:[^,]{0,80};base64,")
+_OPAQUE = re.compile(rb"[A-Za-z0-9+/=_\-]{256,}\Z|data:[\w/+.\-]{0,80};base64,[A-Za-z0-9+/=_\-]*\Z")
 SEALED = frozenset(
     {b"data", b"url", b"file_data", b"image_url", b"signature", b"encrypted_content"}
     | {b"thoughtSignature", b"thought_signature", b"bytes", b"b64_json", b"embedding"}
@@ -42,22 +44,25 @@ CLOCKS = frozenset({b"created", b"created_at", b"completed_at", b"expires_at", b
 """Members whose number is no text."""
 NESTED = frozenset({b"arguments", b"partial_json"})
 """Members whose value is JSON in a string."""
+Change = Callable[[str, str], str]
 _encode = msgspec.json.Encoder().encode
 
 
-def glance(raw: bytes) -> bytes:
-    """Every text of a body behind another, to see whether there is anything to find at all.
+def glance(raw: bytes, name: bytes = b"") -> bytes:
+    """Every text of a body behind another, each with the name of its member before it.
+
+    It shows whether there is anything to find at all. `name` is the member that the body is.
 
     One call of the expression for all strings: a third of what `rewritten` costs.
     """
     found: list[bytes] = _NUMBER.findall(raw)
-    name = b""
     for literal, colon in _STRING.findall(raw):
         if colon:
-            name = literal
+            name = _name(literal)
             continue
         if not _sealed(name, literal):
-            found.append(_unescaped(name, literal) if b"\\" in literal else literal)
+            text = _unescaped(name, literal) if b"\\" in literal else literal
+            found.append(b"%b: %b" % (name, text) if name else text)
         name = b""
     return SEPARATOR.join(found)
 
@@ -68,15 +73,18 @@ def _unescaped(name: bytes, literal: bytes) -> bytes:
     return text.encode("utf-8", "surrogatepass") if inner is None else glance(inner)
 
 
-def rewritten(raw: bytes, change: Callable[[str], str]) -> bytes:
-    """The body with every text changed; the same object when none was."""
+def rewritten(raw: bytes, change: Change, name: bytes = b"") -> bytes:
+    """The body with every text changed; the same object when none was.
+
+    `change` is given a text and the name of its member, "" in a list.
+    """
     pieces: list[bytes] = []
     at = 0
-    for match, name in _literals(raw):
+    for match, member in _literals(raw, name):
         text = _decoded(raw, match)
-        inner = _inner(name, text)
+        inner = _inner(member, text)
         if inner is None:
-            new = change(text)
+            new = change(text, member.decode("utf-8", "replace"))
         else:
             new = rewritten(inner, change).decode("utf-8", "surrogatepass")
         if new != text:
@@ -87,18 +95,23 @@ def rewritten(raw: bytes, change: Callable[[str], str]) -> bytes:
 
 def _inner(name: bytes, text: str) -> bytes | None:
     """The JSON that a text holds, where it is of the kind that does."""
-    if name in NESTED and text.lstrip()[:1] in ("{", "["):
-        return text.encode("utf-8", "surrogatepass")
-    return None
+    if name not in NESTED or text.lstrip()[:1] not in ("{", "["):
+        return None
+    raw = text.encode("utf-8", "surrogatepass")
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):  # a text like any other
+        return None
+    return raw
 
 
-def _literals(raw: bytes) -> Iterator[tuple[re.Match[bytes], bytes]]:
+def _literals(raw: bytes, name: bytes) -> Iterator[tuple[re.Match[bytes], bytes]]:
     """The values that are text, each with the name of the member it is, "" within a list."""
-    name, name_ends = b"", -1
+    name_ends = 0
     for match in _LITERAL.finditer(raw):
         literal, colon, number = match.groups()
         if colon is not None:
-            name, name_ends = literal, match.end()
+            name, name_ends = _name(literal), match.end()
             continue
         start = match.start()
         direct = start == name_ends or (name_ends >= 0 and raw[name_ends:start].isspace())
@@ -110,6 +123,10 @@ def _literals(raw: bytes) -> Iterator[tuple[re.Match[bytes], bytes]]:
             yield match, member
 
 
+def _name(literal: bytes) -> bytes:
+    return _text(b'"%b"' % literal).encode("utf-8", "replace") if b"\\" in literal else literal
+
+
 def _sealed(member: bytes, literal: bytes) -> bool:
     """Whether only machines read the value of a member."""
     kind = _OPAQUE if member in SEALED else _ID if member in IDS else None
@@ -119,18 +136,19 @@ def _sealed(member: bytes, literal: bytes) -> bool:
 def _decoded(raw: bytes, match: re.Match[bytes]) -> str:
     literal: bytes | None = match[1]
     if literal is None:
-        return match[0].decode()
+        return match[3].decode()
     if b"\\" not in literal:
         return literal.decode("utf-8", "replace")
-    return _text(raw[match.start(1) - 1 : match.end(1) + 1])
+    return _text(b'"%b"' % literal)
 
 
 def _text(quoted: bytes) -> str:
     """What a JSON string says."""
+    text = quoted.decode("utf-8", "replace")
     try:
-        return str(json.loads(quoted))
+        return str(json.loads(text, strict=False))
     except ValueError:  # no JSON: whoever is asked will say so
-        return quoted[1:-1].decode("utf-8", "replace")
+        return text[1:-1]
 
 
 def _encoded(text: str) -> bytes:

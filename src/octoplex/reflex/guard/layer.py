@@ -11,26 +11,35 @@ refused where a reply would have to be changed.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote_plus
 
 import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
 from octoplex.reflex.guard.body import SEPARATOR, glance
-from octoplex.reflex.guard.ruling import Ruling, Verdict, sane
+from octoplex.reflex.guard.ruling import Ruling, Verdict, find
 from octoplex.reflex.guard.stream import Flows
 from octoplex.wire.answer import Answer, Answerer, Ended, Frame, Outcome, Whole
-from octoplex.wire.ask import Ask, Call, Single
+from octoplex.wire.ask import Ask, Call, Passed, Single
 from octoplex.wire.error import Blocked, GatewayError, InvalidCall
 from octoplex.wire.event import Block, Refusal, Reply, Text, Thinking, ToolUse
 
 RulingOf = Callable[[Ask], Ruling | None]
-MUCH = 100_000
-"""Bytes from which a request is looked through beside the event loop: it takes a millisecond."""
+MUCH = 16_000
+"""Bytes from which a body is looked through beside the event loop: findings take 40 us each."""
 UNREAD = frozenset({"complete", "pass"})
 """Operations whose streams nobody here reads."""
+UNREADABLE_STREAM = (
+    "The guard of this model changes replies, and cannot do so in a stream of this operation; ask "
+    "without `stream`."
+)
+STREAMS = re.compile(rb'"stream"\s*:\s*true').search
+ELSEWHERE = frozenset({"previous_response_id", "conversation"})
+BOM = b"\xef\xbb\xbf"
 NO_TEXT = frozenset({"embed", "count_tokens"})
 """Operations whose replies hold none."""
 NAMES = frozenset({"model", "models"})
@@ -59,6 +68,7 @@ def guarded(inner: Answerer, ruling_of: RulingOf) -> Answerer:
         ruling = ruling_of(ask)
         if ruling is None:
             return await inner(ask)
+        _check_form(ask, ruling)
         verdict = Verdict(ruling)
         ask.trail.findings = verdict.counts
         if len(ask.raw) < MUCH:
@@ -68,7 +78,9 @@ def guarded(inner: Answerer, ruling_of: RulingOf) -> Answerer:
         answer = await inner(safe)
         if ask.op in NO_TEXT or (ruling.replied is None and not verdict.vault):
             return answer
-        return _answered(ask, answer, verdict)
+        if len(answer.body or b"") < MUCH:
+            return _answered(ask, answer, verdict)
+        return await asyncio.to_thread(_answered, ask, answer, verdict)
 
     return guard
 
@@ -77,17 +89,62 @@ def _asked(ask: Ask, verdict: Verdict) -> Ask:
     """The ask without what may not pass; the same object where nothing was found."""
     if isinstance(ask, Call | Single):
         fields = {name: raw for name, raw in ask.fields.items() if name not in NAMES}
-        seen = SEPARATOR.join([glance(bytes(raw)) for raw in fields.values()])
-        if not verdict.ruling.asked.find(sane(seen.decode("utf-8", "replace"))):
+        told = [glance(bytes(raw), name.encode()) for name, raw in fields.items()]
+        if not find(verdict.ruling.asked, SEPARATOR.join(told).decode("utf-8", "replace")):
             return ask
         changed = {name: _member(name, bytes(raw), verdict) for name, raw in fields.items()}
         verdict.check("this request")
         return _with(ask, {**ask.fields, **changed})
-    if ask.raw.lstrip()[:1] not in (b"{", b"["):
-        return ask
-    body = verdict.asked(ask.raw)
+    assert isinstance(ask, Passed)
+    return _passed(ask, verdict)
+
+
+def _passed(ask: Passed, verdict: Verdict) -> Ask:
+    """A request that goes on as it came: JSON and text are looked through, and its URL."""
+    query = unquote_plus(ask.path)
+    if verdict.told(query, "", verdict.ruling.asked) != query:
+        raise Blocked("The guard does not let this request pass, because of what its URL holds.")
+    kind = next((value.lower() for name, value in ask.sent if name == "content-type"), "")
+    body = ask.raw.removeprefix(BOM)
+    if body.lstrip()[:1] in (b"{", b"[") or "json" in kind:
+        if b"\0" in body:
+            raise InvalidCall("Under a guard JSON must be UTF-8.")
+        body = verdict.asked(body)
+    elif kind.startswith("text/"):
+        text = body.decode("utf-8", "replace")
+        told = verdict.told(text, "", verdict.ruling.asked)
+        body = body if told == text else told.encode()
     verdict.check("this request")
-    return replace(ask, raw=body)
+    return ask if body == ask.raw else replace(ask, raw=body)
+
+
+def _check_form(ask: Ask, ruling: Ruling) -> None:
+    """Refuse before it is paid for what could not be given as the guard wants it.
+
+    Raises:
+        InvalidCall: naming the member to send otherwise.
+    """
+    if ruling.alters_replies or ruling.restores:
+        streams = (
+            ask.stream
+            if ask.op == "complete"
+            else isinstance(ask, Passed) and bool(STREAMS(ask.raw))
+        )
+        if streams:
+            raise InvalidCall(UNREADABLE_STREAM, param="stream")
+        if isinstance(ask, Call) and ask.stream and ask.n > 1:
+            raise InvalidCall(
+                "The guard of this model changes replies, and reads one choice of a stream; ask "
+                "for one (`n`), or without `stream`.",
+                param="n",
+            )
+    if ruling.restores and isinstance(ask, Call):
+        for name in ELSEWHERE & ask.fields.keys():
+            raise InvalidCall(
+                f"The guard of this model gives tokens for texts, and those of a `{name}` that "
+                "its provider keeps are not known here.",
+                param=name,
+            )
 
 
 def _member(name: str, raw: bytes, verdict: Verdict) -> Raw:
@@ -95,7 +152,7 @@ def _member(name: str, raw: bytes, verdict: Verdict) -> Raw:
         turns = [bytes(turn) for turn in _turns(raw)]
         made = [verdict.asked(turn, system=_is_system(turn)) for turn in turns]
         return Raw(raw) if made == turns else Raw(b"[" + b",".join(made) + b"]")
-    return Raw(verdict.asked(raw, system=name in SYSTEM))
+    return Raw(verdict.asked(raw, name, system=name in SYSTEM))
 
 
 def _is_system(turn: bytes) -> bool:
@@ -126,29 +183,38 @@ def _answered(ask: Ask, answer: Answer, verdict: Verdict) -> Answer:
         if not ruling.alters_replies and not verdict.vault:
             return answer
         answer.close("cut")
-        raise InvalidCall(
-            "The guard of this model changes replies, and cannot do so in a stream of this "
-            "operation; ask without `stream`.",
-            param="stream",
-        )
+        raise InvalidCall(UNREADABLE_STREAM, param="stream")
     assert isinstance(answer, Whole)
     if answer.decode is not None and answer.dialect != ask.face:  # it will be written anew
         reply = _reply(answer.reply(), verdict)
         verdict.check("this reply")
         return Whole(answer.head, "", b"", answer.usage, lambda _: reply)
-    body = verdict.replied(answer.body)
+    body = _said(answer, verdict) if ask.op == "pass" else verdict.replied(answer.body)
     verdict.check("this reply")
     if body is answer.body:
         return answer
     return Whole(answer.head, answer.dialect, body, answer.usage, answer.decode)
 
 
+def _said(answer: Whole, verdict: Verdict) -> bytes:
+    """The body of a passed reply: JSON and text are looked through."""
+    body, kind = answer.body or b"", answer.head.content_type
+    if "json" in kind:
+        return verdict.replied(body)
+    detector = verdict.ruling.replied
+    if not kind.startswith("text/"):
+        return body
+    text = body.decode("utf-8", "replace")
+    told = text if detector is None else verdict.told(text, "", detector)
+    told = verdict.vault.restored(told)
+    return body if told == text else told.encode()
+
+
 def _reply(reply: Reply, verdict: Verdict) -> Reply:
     blocks: list[Block] = []
     for block in reply.blocks:
         if isinstance(block, ToolUse):
-            arguments = verdict.replied(block.arguments.encode()).decode()
-            blocks.append(replace(block, arguments=arguments))
+            blocks.append(replace(block, arguments=verdict.arguments(block.arguments)))
         else:
             blocks.append(replace(block, text=_text(block, verdict)))
     return replace(reply, blocks=tuple(blocks))
@@ -161,12 +227,15 @@ def _text(block: Text | Refusal | Thinking, verdict: Verdict) -> str:
 class Watched:
     """A stream that is looked through, and changed where the ruling says so."""
 
-    __slots__ = ("_alters", "_broke", "_flows", "_inner", "_verdict", "body", "dialect", "head")
+    __slots__ = (
+        "_alters", "_broke", "_flows", "_inner", "_reads", "_verdict", "body", "dialect", "head",
+    )  # fmt: skip
 
     def __init__(self, inner: Answer, verdict: Verdict) -> None:
         self._inner, self._verdict, self._flows = inner, verdict, Flows(verdict)
         self._alters = verdict.ruling.alters_replies or bool(verdict.vault)
         self._broke: GatewayError | None = None
+        self._reads = True
         self.head = inner.head
         self.body: bytes | None = None
         self.dialect = "" if self._alters else inner.dialect
@@ -191,13 +260,22 @@ class Watched:
                 self._broke = error  # after what came before it
                 events = self._flows.end()
             else:
-                events = self._flows.feed(frame.events())
                 if not self._alters:
+                    self._look(frame)
                     return frame
+                events = self._flows.feed(frame.events())
             self._check()
             if events and self._alters:
                 return Frame(None, events=events)
         raise self._broke
+
+    def _look(self, frame: Frame) -> None:
+        """Count what is found; what cannot be read passes as it would without a guard."""
+        if self._reads:
+            try:
+                self._flows.feed(frame.events())
+            except GatewayError:
+                self._reads = False
 
     def _check(self) -> None:
         try:

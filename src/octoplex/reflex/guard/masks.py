@@ -11,7 +11,6 @@ its prompt cache. A vault lives as long as its ask and is never written down.
 
 import re
 from collections.abc import Callable
-from json import dumps
 
 from octoplex.reflex.guard.config import Action
 from octoplex.reflex.guard.finding import Finding
@@ -46,16 +45,11 @@ class Vault:
             self._originals[found] = text
         return found
 
-    def restored(self, text: str, *, json: bool = False) -> str:
-        """The text with the originals in the place of this ask's tokens, `json`: escaped."""
+    def restored(self, text: str) -> str:
+        """The text with the originals in the place of the tokens of this ask."""
         if "[" not in text:
             return text
-
-        def original(match: re.Match[str]) -> str:
-            found = self._originals.get(match[0], match[0])
-            return dumps(found, ensure_ascii=False)[1:-1] if json else found
-
-        return _TOKEN.sub(original, text)
+        return _TOKEN.sub(lambda match: self._originals.get(match[0], match[0]), text)
 
 
 def token_begins(text: str) -> int:

@@ -15,7 +15,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from octoplex.reflex.guard.body import glance, rewritten
 from octoplex.reflex.guard.config import Action, Actions, Guard
@@ -27,8 +29,10 @@ from octoplex.wire.error import BadConfig, Blocked
 WORDS = "words"
 KINDS = {"pii": "pii", "secrets": "secret", "injection": "injection"}
 ALTERING = frozenset({"mask", "partial", "hash", "token", "block"})
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_ESCAPE = re.compile(r"\\[nrt]")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([nrt/]))")
+MEANT = {"n": "\n", "r": "\r", "t": "\t", "/": "/"}
 
 
 class Ruling(Struct, eq=False):
@@ -64,6 +68,10 @@ def compile_ruling(guard: Guard, keyed: Hash, read: Callable[[str], str]) -> Rul
     for name, own in (guard.patterns or {}).items():
         if name in actions:
             raise BadConfig(f"[guard.patterns.{name}]: the name is taken; choose another.")
+        if not _NAME.fullmatch(name):
+            raise BadConfig(
+                f"[guard.patterns.{name}]: write its name in lower case letters, digits and _."
+            )
         actions[name] = own.action
         wanted.append(custom(name, own.regex, own.longest))
     actions = {type_: action for type_, action in actions.items() if action != "allow"}
@@ -110,25 +118,43 @@ class Verdict:
         self.ruling, self.vault = ruling, Vault()
         self.counts: dict[tuple[str, str], int] = {}
 
-    def asked(self, body: bytes, *, system: bool = False) -> bytes:
-        """A request's JSON, or a part of it, with what takes the place of findings."""
-        return self._seen(body, self.ruling.asked, injection=not system)
+    def asked(self, body: bytes, name: str = "", *, system: bool = False) -> bytes:
+        """A request's JSON, or that of a member, with what takes the place of findings."""
+        return self._seen(body, name, self.ruling.asked, injection=not system)
 
     def replied(self, body: bytes) -> bytes:
         """A reply's JSON the same, with the originals of the request's tokens."""
         detector = self.ruling.replied
         if detector is not None:
-            body = self._seen(body, detector, injection=False)
-        return rewritten(body, self.vault.restored) if self.vault else body
+            seen = self._seen(body, "", detector, injection=False)
+            body = body if seen is body else without_logprobs(seen)
+        return rewritten(body, lambda text, _: self.vault.restored(text)) if self.vault else body
 
-    def _seen(self, body: bytes, detector: Detector, *, injection: bool) -> bytes:
-        if not detector.find(sane(glance(body).decode("utf-8", "replace"))):
+    def arguments(self, text: str) -> str:
+        """The arguments of a tool call in a reply, which stay JSON where they are."""
+        said = self.replied(b'{"arguments":%b}' % msgspec.json.encode(text))
+        return str(msgspec.json.decode(said)["arguments"])
+
+    def _seen(self, body: bytes, name: str, detector: Detector, *, injection: bool) -> bytes:
+        member = name.encode()
+        if not find(detector, glance(body, member).decode("utf-8", "replace")):
             return body
 
-        def change(text: str) -> str:
-            return self.changed(text, detector.find(sane(text)), injection=injection)
+        def change(text: str, name: str) -> str:
+            return self.told(text, name, detector, injection=injection)
 
-        return rewritten(body, change)
+        return rewritten(body, change, member)
+
+    def told(self, text: str, name: str, detector: Detector, *, injection: bool = True) -> str:
+        """A text with what takes the place of findings.
+
+        What its member is called counts as said before it: `password`, `date_of_birth`.
+        """
+        before = f"{name}: " if name else ""
+        size = len(before)
+        found = [f for f in find(detector, before + text) if f.start >= size]
+        moved = [replace(f, start=f.start - size, end=f.end - size) for f in found]
+        return self.changed(text, moved, injection=injection)
 
     def changed(self, text: str, findings: Sequence[Finding], *, injection: bool = True) -> str:
         """The text with what takes the place of these findings, which are counted."""
@@ -170,12 +196,46 @@ class Verdict:
             )
 
 
-def sane(text: str) -> str:
-    """The text as it is looked through, of the same length.
+def find(detector: Detector, text: str) -> list[Finding]:
+    """What is found in a text, also behind the escapes of JSON or code in it.
 
-    Halves of surrogate pairs are no text. The line ends of JSON or code in a text are written
-    as letters, which would hide what stands after them.
+    Halves of surrogate pairs are no text.
     """
-    if "\\" in text:
-        text = _ESCAPE.sub("  ", text)
-    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+    if "\\" not in text:
+        return detector.find(_sane(text))
+    pieces: list[str] = []
+    starts: list[int] = []
+    """Where each character of what is looked at begins in the text."""
+    at = 0
+    for match in _ESCAPE.finditer(text):
+        pieces += (text[at : match.start()], _meant(match))
+        starts += range(at, match.start() + 1)
+        at = match.end()
+    pieces.append(text[at:])
+    starts += range(at, len(text) + 1)
+    return [
+        replace(f, start=starts[f.start], end=starts[f.end])
+        for f in detector.find(_sane("".join(pieces)))
+    ]
+
+
+def _meant(match: re.Match[str]) -> str:
+    """The one character that an escape stands for."""
+    return chr(int(match[1], 16)) if match[1] else MEANT[match[2]]
+
+
+def _sane(text: str) -> str:
+    return text if text.isascii() else SURROGATE.sub("\ufffd", text)
+
+
+def without_logprobs(body: bytes) -> bytes:
+    """A reply that was changed, without the tokens that spell out what it said before."""
+    if b'"logprobs"' not in body:
+        return body
+    try:
+        reply = msgspec.json.decode(body)
+        for choice in reply["choices"]:
+            choice["logprobs"] = None
+    except (msgspec.DecodeError, KeyError, TypeError):  # not this dialect's
+        return body
+    return bytes(msgspec.json.encode(reply))

@@ -11,6 +11,9 @@ Only an end that more text could make a finding is held: of clean prose a word. 
 longer than `LONGEST_HELD`, such as a private key, is replaced before its end has come, and what
 follows is dropped until it has.
 
+The arguments of a tool call are held until they are whole: they are JSON, whose escapes hide
+what it says, and nobody can use a part of them.
+
 Not promised: findings over the border of two blocks of a reply.
 """
 
@@ -21,7 +24,7 @@ from msgspec.structs import replace
 
 from octoplex.reflex.guard.finding import Finding
 from octoplex.reflex.guard.masks import token_begins
-from octoplex.reflex.guard.ruling import ALTERING, Verdict, sane
+from octoplex.reflex.guard.ruling import ALTERING, SURROGATE, Verdict
 from octoplex.wire.event import (
     Event,
     Finished,
@@ -38,16 +41,17 @@ LONGEST_HELD = 256
 MARK = 64
 """Characters of the beginning and of the end that stand for a finding that is longer."""
 _SPACE = re.compile(r"\s")
+_ESCAPE = re.compile(r"\\[nrt]")
 Delta = TextDelta | RefusalDelta | ThinkingDelta | ToolDelta
 
 
 class Flow:
-    """One text of a reply; `json`: it is JSON, and is to stay that."""
+    """One text of a reply."""
 
-    __slots__ = ("_before", "_held", "_json", "_open", "_out", "_verdict")
+    __slots__ = ("_before", "_held", "_open", "_out", "_verdict")
 
-    def __init__(self, verdict: Verdict, *, json: bool = False) -> None:
-        self._verdict, self._json = verdict, json
+    def __init__(self, verdict: Verdict) -> None:
+        self._verdict = verdict
         self._before = self._held = self._out = ""
         """The end of what is settled, as it came; what is not; what is, with a token begun."""
         self._open = False
@@ -70,7 +74,7 @@ class Flow:
             return out
         cut = len(self._out) if final else token_begins(self._out)
         out, self._out = self._out[:cut], self._out[cut:]
-        return vault.restored(out, json=self._json)
+        return vault.restored(out)
 
     def _settled(self, *, final: bool) -> str:
         """Take from what is held what can be nothing else any more."""
@@ -79,7 +83,7 @@ class Flow:
             held, self._held = self._held, ""
             return held
         start, text = len(self._before), self._before + self._held
-        looked = sane(text)
+        looked = _looked(text)
         cut = len(text) if final else max(start, detector.open_from(looked))
         findings = [f for f in detector.find(looked) if f.start >= start]
         for finding in findings:
@@ -91,7 +95,7 @@ class Flow:
             self._before, self._open = _context(text[:cut]), False
         beyond = next((f for f in findings if f.start == cut and f.end == len(text)), None)
         if beyond is not None and len(self._held) > LONGEST_HELD:
-            out += "" if self._open else self._put(text, beyond)
+            out += "" if self._open else self._verdict.put(beyond, text)
             self._held, self._open = self._held[:MARK] + self._held[-MARK:], True
         return out
 
@@ -104,16 +108,27 @@ class Flow:
                 self._verdict.count(finding.type, action)
                 continue
             done = self._open and finding.start == start
-            pieces += (text[at : finding.start], "" if done else self._put(text, finding))
+            pieces += (text[at : finding.start], "" if done else self._verdict.put(finding, text))
             at = finding.end
         return "".join((*pieces, text[at:cut]))
 
-    def _put(self, text: str, finding: Finding) -> str:
-        """What takes the place of a finding; of a bare value in JSON, a string."""
-        put = self._verdict.put(finding, text)
-        if self._json and text[: finding.start].rstrip()[-1:] in (":", "[", ","):
-            return f'"{put}"'
-        return put
+
+class Whole:
+    """The arguments of a tool call: nothing until all have come."""
+
+    __slots__ = ("_pieces", "_verdict")
+
+    def __init__(self, verdict: Verdict) -> None:
+        self._verdict, self._pieces = verdict, list[str]()
+
+    def feed(self, text: str) -> str:
+        """Nothing yet."""
+        self._pieces.append(text)
+        return ""
+
+    def end(self) -> str:
+        """All of them."""
+        return self._verdict.arguments("".join(self._pieces))
 
 
 class Flows:
@@ -123,7 +138,7 @@ class Flows:
 
     def __init__(self, verdict: Verdict) -> None:
         self._verdict = verdict
-        self._flows: dict[int, tuple[Flow, Delta]] = {}
+        self._flows: dict[int, tuple[Flow | Whole, Delta]] = {}
         self._last = -1
 
     def feed(self, events: Iterable[Event]) -> list[Event]:
@@ -157,13 +172,13 @@ class Flows:
         known = self._flows.get(event.index)
         if known is None or type(known[1]) is not type(event):
             out += [] if known is None else self.end()
-            known = Flow(self._verdict, json=type(event) is ToolDelta), event
+            flow = Whole(self._verdict) if type(event) is ToolDelta else Flow(self._verdict)
+            known = flow, event
             self._flows[event.index] = known
-        flow = known[0]
-        text = flow.feed(event.arguments if isinstance(event, ToolDelta) else event.text)
+        text = known[0].feed(event.arguments if isinstance(event, ToolDelta) else event.text)
         if isinstance(event, ThinkingDelta) and event.signature:  # it closes the block
             del self._flows[event.index]
-            return [*out, replace(event, text=text + flow.end())]
+            return [*out, replace(event, text=text + known[0].end())]
         return [*out, _with(event, text)] if text else out
 
 
@@ -183,3 +198,13 @@ def _context(settled: str) -> str:
     end = settled[-CONTEXT:]
     space = _SPACE.search(end)
     return end[space.end() :] if space else ""
+
+
+def _looked(text: str) -> str:
+    """The text as it is looked through, of the same length.
+
+    The line ends of JSON or code in a text are letters, which would hide what stands after them.
+    """
+    if "\\" in text:
+        text = _ESCAPE.sub("  ", text)
+    return text if text.isascii() else SURROGATE.sub("\ufffd", text)
