@@ -125,12 +125,8 @@ def _check_form(ask: Ask, ruling: Ruling) -> None:
         InvalidCall: naming the member to send otherwise.
     """
     if ruling.alters_replies or ruling.restores:
-        streams = (
-            ask.stream
-            if ask.op == "complete"
-            else isinstance(ask, Passed) and bool(STREAMS(ask.raw))
-        )
-        if streams:
+        streamed = STREAMS(ask.raw) if isinstance(ask, Passed) else ask.stream
+        if streamed and ask.op in UNREAD:
             raise InvalidCall(UNREADABLE_STREAM, param="stream")
         if isinstance(ask, Call) and ask.stream and ask.n > 1:
             raise InvalidCall(
