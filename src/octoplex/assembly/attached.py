@@ -44,9 +44,10 @@ def attached(inner: Answerer, archive: Archive, most_bytes: int) -> Answerer:
     """
 
     def attach(ask: Ask) -> Awaitable[Answer]:
-        if not archive.begun or not isinstance(ask, Call) or _MARK not in ask.raw:
-            return inner(ask)
-        return fill(ask)
+        # The head was looked at already; to search 36 kB takes 20 us.
+        if isinstance(ask, Call) and ask.may_hold_media and archive.begun and _MARK in ask.raw:
+            return fill(ask)
+        return inner(ask)
 
     async def fill(ask: Call) -> Answer:
         fields = dict(ask.fields)
