@@ -32,6 +32,7 @@ from octoplex.catalog.provider import DialectName
 from octoplex.reflex.cache.config import Caching
 from octoplex.reflex.guard.config import Guard
 from octoplex.routing.config import Model
+from octoplex.secrets import fetched, is_reference
 from octoplex.upstreams.config import Local, Media, Provider, Timeouts
 from octoplex.wire.error import BadConfig
 
@@ -317,7 +318,7 @@ def _struct_in(kind: Any) -> Any:
 
 
 def secret(reference: str, env: Environment, where: str) -> str:
-    """The value behind `env:NAME` or `file:PATH`.
+    """The value behind `env:NAME`, `file:PATH` or what `with_secrets` has fetched.
 
     Raises:
         BadConfig: it is not set, not readable, empty, or a literal secret in the file.
@@ -333,13 +334,35 @@ def secret(reference: str, env: Environment, where: str) -> str:
         except (OSError, UnicodeDecodeError):
             value = ""
         problem = f"the file {path} is not there, cannot be read or is empty"
+    elif is_reference(reference):
+        value, problem = env.get(reference, ""), f"{reference} was not fetched"
     else:
         raise BadConfig(
-            f'{where}: write "env:NAME" or "file:PATH"; a secret itself does not belong here.'
+            f'{where}: write "env:NAME", "file:PATH" or a reference to a secret manager '
+            "(docs/secrets.md); a secret itself does not belong here."
         )
     if not value:
         raise BadConfig(f"{where}: {problem}.")
     return value
+
+
+async def with_secrets(settings: Settings, env: Environment) -> Environment:
+    """The environment, and in it the secrets that the file wants fetched and are not there yet.
+
+    Raises:
+        BadConfig: one cannot be had.
+    """
+    texts = [text for text in _texts(msgspec.to_builtins(settings)) if text not in env]
+    return {**env, **await fetched(texts, env)}
+
+
+def _texts(tree: Any) -> Iterable[str]:
+    """Every text in it that stands as a value."""
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, dict | list | tuple):
+        for inner in tree.values() if isinstance(tree, dict) else tree:
+            yield from _texts(inner)
 
 
 def schema() -> dict[str, Any]:

@@ -18,8 +18,9 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from octoplex.ledger import Reader, SpendQuery
@@ -86,8 +87,16 @@ async def until(holds: Callable[[], Any], within_s: float = 5.0) -> None:
 class Gate:
     """One life of `octoplex serve`; `start` again after `kill` is the next one."""
 
-    def __init__(self, folder: Path, text: str, *, key: str = "", clean: bool = True) -> None:
-        self.folder, self.clean = folder, clean
+    def __init__(
+        self,
+        folder: Path,
+        text: str,
+        *,
+        key: str = "",
+        clean: bool = True,
+        env: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.folder, self.clean, self.env = folder, clean, env
         self.data = folder / "data"
         self.config = folder / "octoplex.toml"
         self.key = key
@@ -128,6 +137,7 @@ class Gate:
             "UP_KEY": UP_KEY,
             "APP_KEY": APP_KEY,
             "OTHER_KEY": "oct-other-0f1e2d3c4b5a6978",
+            **self.env,
         }
         self.lives += 1
         self.out = self.folder / f"stdout-{self.lives}"

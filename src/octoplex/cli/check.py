@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from octoplex.assembly.callers import check_exposed
 from octoplex.assembly.plan import Plan
-from octoplex.cli.look import keys_of, look
+from octoplex.cli.look import keys_of, look, prepared
 from octoplex.cli.place import Place, config_option, json_option, named, place_of
 from octoplex.cli.show import print_json
 from octoplex.ledger import Reader
@@ -52,7 +52,7 @@ def examine(place: Place) -> Findings:
     Raises:
         BadConfig: the first thing that a start would refuse.
     """
-    findings = Findings(file=place.origin)
+    place, findings = prepared(place), Findings(file=place.origin)
     readable = f"{place.origin} can be read" if place.path else "no file: the defaults hold"
     findings.fine.append(readable)
     keys = keys_of(place)

@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+import msgspec
+
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.sketch import Sketch
 from octoplex.cli.place import Place, named
 from octoplex.reflex.keys import Key
+from octoplex.settings import with_secrets
 from octoplex.upstreams.detect import detect
 from octoplex.wire.error import BadConfig
 
@@ -22,8 +25,8 @@ def look(place: Place, at: Callable[[Plan], T]) -> T:
     """
 
     async def run() -> T:
-        found = await detect()
-        return at(Sketch(place.env, place.data).plan(place.settings, found))
+        found, env = await detect(), await with_secrets(place.settings, place.env)
+        return at(Sketch(env, place.data).plan(place.settings, found))
 
     return _run(run(), place)
 
@@ -36,9 +39,20 @@ def keys_of(place: Place) -> list[Key]:
     """
 
     async def run() -> list[Key]:
-        return Sketch(place.env, place.data).keys(place.settings)
+        env = await with_secrets(place.settings, place.env)
+        return Sketch(env, place.data).keys(place.settings)
 
     return _run(run(), place)
+
+
+def prepared(place: Place) -> Place:
+    """The same, with the secrets fetched that lie elsewhere.
+
+    Raises:
+        BadConfig: one cannot be had.
+    """
+    env = _run(with_secrets(place.settings, place.env), place)
+    return msgspec.structs.replace(place, env=env)
 
 
 def _run(work: Coroutine[Any, Any, T], place: Place) -> T:

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "logs": ("logs:logs", "Show requests as they were answered."),
     "cache": ("cache:cache", "Show and empty the caches of routes."),
     "batches": ("batches:batches", "Show batches, and how far they are."),
+    "reload": ("reload:reload", "Have the running server read its file again."),
     "check": ("check:check", "Check the configuration without starting."),
     "explain": ("explain:explain", "Show where a model name leads, and why."),
     "import": ("importing.command:import_", "Carry over another gateway's configuration."),

@@ -17,7 +17,7 @@ from octoplex.client.way import Wire
 from octoplex.dialects.dialect import Encoder, Face
 from octoplex.gateway import Gateway, open_gateway
 from octoplex.ledger import request_ids
-from octoplex.settings import Settings, data_folder, find, load
+from octoplex.settings import Settings, data_folder, find, load, with_secrets
 from octoplex.upstreams.detect import detect
 from octoplex.wire.answer import Answer, Frame
 from octoplex.wire.ask import ANYONE, Call, Caller
@@ -37,7 +37,7 @@ async def open_inside(
     """
     settings = load(find(env, config))
     folder = _folder(data, settings, env)
-    found = await detect()
+    found, env = await detect(), await with_secrets(settings, env)
     try:
         gateway = open_gateway(settings, env, folder, found=found)
     except StoreFailed as error:
@@ -189,9 +189,10 @@ async def _events(answer: Answer) -> list[Event]:
 
 def _receipt(call: Call, answer: Answer) -> Receipt:
     trail = call.trail
+    answered = trail.answered()
     return Receipt(
         request_id=call.id,
-        target=trail.attempts[-1].target if trail.attempts else answer.head.model,
+        target=answered.target if answered else answer.head.model,
         provider=answer.head.provider,
         route=trail.route,
         attempts=len(trail.attempts) or 1,

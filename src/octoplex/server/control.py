@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ LONGEST = 64 * 1024
 class Control:
     """Open while the server serves: `async with Control(...)`."""
 
-    def __init__(self, data: Path, app: App, reload: Callable[[], str]) -> None:
+    def __init__(self, data: Path, app: App, reload: Callable[[], Awaitable[str]]) -> None:
         self._path, self._app, self._reload = data / NAME, app, reload
         self._server: asyncio.Server | None = None
 
@@ -67,7 +67,7 @@ class Control:
             case "keys.revoke":
                 return await self._revoke(str(order.get("name", "")))
             case "reload":
-                problem = self._reload()
+                problem = await self._reload()
                 if problem:
                     raise InvalidCall(problem)
                 return "reloaded"

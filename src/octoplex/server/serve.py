@@ -14,7 +14,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -29,7 +30,7 @@ from octoplex.server.inner import Asker
 from octoplex.server.protocol import DoorProtocol
 from octoplex.server.table import routes
 from octoplex.server.websocket import WebSocket
-from octoplex.settings import DEFAULT_LISTEN, Settings, data_folder, load, loopback
+from octoplex.settings import DEFAULT_LISTEN, Settings, data_folder, load, loopback, with_secrets
 from octoplex.upstreams.detect import detect
 from octoplex.wire.error import BadConfig, GatewayError
 from octoplex.wire.redact import redact
@@ -97,16 +98,16 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 async def _serve(settings: Settings, options: Options, place: Place, ready: Ready) -> None:
-    found = await detect()
+    found, env = await detect(), await with_secrets(settings, options.env)
     data = data_folder(settings, options.env)
     gateway = open_gateway(
-        settings, options.env, data, address=place.url, exposed=place.exposed, found=found
+        settings, env, data, address=place.url, exposed=place.exposed, found=found
     )
     works = gateway.works
     try:
         app = App(gateway, routes(), works.faces)
         server = DoorServer(_uvicorn(app, settings), app)
-        server.on_reload = lambda: reload(app, options)
+        server.on_reload = partial(reload, app, options, asyncio.Lock())
         asker = Asker(app)
         archive = works.store.archive
         forwarding = Forwarding(archive, lambda: app.gateway)
@@ -136,13 +137,19 @@ def _uvicorn(app: App, settings: Settings) -> uvicorn.Config:
     )
 
 
-def reload(app: App, options: Options) -> str:
+async def reload(app: App, options: Options, one_by_one: asyncio.Lock) -> str:
     """Read the file again and put it in force; "" or why the old one stays."""
-    old = app.gateway
-    works = old.works
+    async with one_by_one:
+        return await _reload(app, options)
+
+
+async def _reload(app: App, options: Options) -> str:
+    works = app.gateway.works
+    before = works.env
     try:
         settings = load(options.config)
-        app.gateway = Gateway(settings, works, works.keys_now(), old.found)
+        works.env = await with_secrets(settings, options.env)
+        app.gateway = Gateway(settings, works, works.keys_now(), app.gateway.found)
         works.config_error = ""
         log.info("configuration reloaded")
     except GatewayError as error:
@@ -151,7 +158,9 @@ def reload(app: App, options: Options) -> str:
     except Exception as error:  # a defect of ours must not end a server that works
         works.config_error = redact(f"{type(error).__name__}: {error}")
         log.exception("configuration not reloaded, the old one stays in force")
-    works.reloads_failed += works.config_error != ""
+    if works.config_error:
+        works.env = before
+        works.reloads_failed += 1
     return works.config_error
 
 
@@ -161,7 +170,8 @@ class DoorServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: App) -> None:
         super().__init__(config)
         self._app = app
-        self.on_reload: Callable[[], str] = str
+        self.on_reload: Callable[[], Coroutine[None, None, str]] | None = None
+        self._reloading: asyncio.Task[str] | None = None
         self.runner: Runner | None = None
         """What else runs here: it stops with the doors."""
         self._told: Callable[[], None] = lambda: None
@@ -196,12 +206,16 @@ class DoorServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self.on_reload)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             yield
         finally:
             for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 loop.remove_signal_handler(name)
+
+    def _reload(self) -> None:
+        if self.on_reload is not None:
+            self._reloading = asyncio.get_running_loop().create_task(self.on_reload())
 
     def _stop(self) -> None:
         if self.should_exit:

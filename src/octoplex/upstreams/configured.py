@@ -22,6 +22,7 @@ from octoplex.transport.oci_sign import oci_key
 from octoplex.transport.origin import NO_PROXIES
 from octoplex.transport.sigv4 import Credentials, Scope
 from octoplex.upstreams import oracle
+from octoplex.secrets.reference import MARKS
 from octoplex.upstreams.config import Provider
 from octoplex.upstreams.grants import GRANTED, grant_for
 from octoplex.upstreams.source import Secret, Signer, Source
@@ -32,7 +33,7 @@ KEY_HEADERS = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
 """Where a dialect has the key, for a provider that has no row."""
 
 _VARIABLE = re.compile(r"\$\{(\w+):-(.*)\}")
-REFERENCES = ("env:", "file:")
+REFERENCES = ("env:", "file:", *MARKS)
 """How a value of `headers` or `query` begins that is not meant as it stands there."""
 UNKNOWN = Source(
     id="",
@@ -46,7 +47,7 @@ UNKNOWN = Source(
 )
 """A provider of which no row says anything."""
 Lookup = Callable[[str, str], str]
-"""(`env:NAME` or `file:PATH`, where it is written) -> the secret."""
+"""(a reference such as `env:NAME`, where it is written) -> the secret."""
 
 
 def from_row(row: Row, env: Mapping[str, str], region: str = "") -> Source:
