@@ -28,6 +28,7 @@ def test_everything_passes_but_what_is_the_callers_own(tmp_path: Path, run: Run)
                     "/providers/a/files/some%20name?a=1&key=" + APP_KEY + "&b=x%26y",
                     b'{"any": 1e0 }',
                     ("content-type", "application/json"),
+                    ("openai-beta", "assistants=v2"),
                     ("openai-organization", "org-1"),
                     ("cookie", "session=canary"),
                     ("x-octoplex-foo", "bar"),
@@ -40,7 +41,8 @@ def test_everything_passes_but_what_is_the_callers_own(tmp_path: Path, run: Run)
                 assert entry.head.startswith(b"POST /files/some%20name?a=1&b=x%26y HTTP/1.1\r\n")
                 assert entry.body == b'{"any": 1e0 }'
                 head = entry.head.lower()
-                assert b"openai-organization: org-1\r\n" in head
+                assert b"openai-beta: assistants=v2\r\n" in head
+                assert b"openai-organization" not in head  # who pays is the operator's to say
                 assert b"authorization: bearer " + UP_KEY.encode() in head
                 assert b"canary-caller" not in head
                 assert b"cookie" not in head

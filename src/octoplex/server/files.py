@@ -32,7 +32,11 @@ DAY_S = 86_400
 SHORTEST_S, LONGEST_S = 3_600, 2_592_000
 USUAL_FILES = MOST_FILES = 10_000
 READ_BYTES = 256 * 1024
-BYTES = b"content-type: application/octet-stream\r\n"
+BYTES = (
+    b"content-type: application/octet-stream\r\n"
+    b"x-content-type-options: nosniff\r\ncontent-disposition: attachment\r\n"
+)
+"""Whatever was uploaded, no browser shows it as a page."""
 
 
 async def upload(inbound: Inbound, gateway: Gateway) -> None:

@@ -1,7 +1,7 @@
 """`/providers/{id}/...`: any other call to a provider, with key, budget, limit and record applied.
 
-What goes on are method, path, query, body and most headers; what stays here are the caller's
-credentials and cookies, and whatever belongs to one connection. The path is taken from the
+What goes on are method, path, query, body and the headers that vendors know; the caller's
+credentials, cookies and address stay here. The path is taken from the
 request line as it was decoded, quoted anew, and may not climb.
 """
 
@@ -22,16 +22,17 @@ from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Passed, Trail
 from octoplex.wire.error import GatewayError, InvalidCall
 
-STAYS = frozenset(
+GO_ON = frozenset(
     {
-        *(b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key", b"cookie"),
-        *(b"host", b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"expect"),
-        *(b"content-length", b"transfer-encoding", b"accept-encoding", b"content-encoding"),
-        *(b"proxy-authorization", b"proxy-connection", b"forwarded", b"origin", b"referer"),
-        *(b"user-agent", b"http2-settings", b"x-request-id"),
+        *(b"accept", b"accept-language", b"content-type", b"range", b"prefer", b"idempotency-key"),
+        *(b"if-match", b"if-none-match", b"if-modified-since", b"traceparent", b"tracestate"),
+        *(b"openai-beta", b"cohere-version", b"modality"),
     }
 )
-FAMILIES = (b"x-forwarded-", b"x-octoplex-", b"sec-", b"proxy-", b"cf-")
+"""What a caller may tell a provider. All else may be a credential, or about the caller."""
+FAMILIES = (b"anthropic-", b"x-goog-", b"x-ms-", b"x-amzn-bedrock-", b"x-stainless-")
+STAYS = frozenset({b"x-goog-api-key", b"x-goog-user-project", b"x-goog-iam-authorization-token"})
+"""Of these families: who asks, and who pays for it, is the operator's to say."""
 
 
 class _Named(Struct):
@@ -49,7 +50,9 @@ async def passed(inbound: Inbound, gateway: Gateway) -> None:
     inbound.trail = ask.trail
     answer = await gateway.answer(ask)
     kind = header_safe(answer.head.content_type).encode()
-    block = b"content-type: %b\r\n" % kind + answer_headers(inbound, ask, answer.head, gateway)
+    block = b"content-type: %b\r\nx-content-type-options: nosniff\r\n" % kind + answer_headers(
+        inbound, ask, answer.head, gateway
+    )
     if answer.body is None:
         await _stream(inbound, gateway, answer, block)
     else:
@@ -106,7 +109,7 @@ def _travelling(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:
     return tuple(
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in headers.items()
-        if name not in STAYS and not name.startswith(FAMILIES)
+        if name in GO_ON or (name.startswith(FAMILIES) and name not in STAYS)
     )
 
 

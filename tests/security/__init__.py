@@ -1,0 +1,1 @@
+"""The cases that a gateway is attacked by. What each shows: `cases.toml`."""

@@ -1,0 +1,166 @@
+"""What the code itself must not do, and what is shipped: read from the sources and the locks."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.test_house import HOUSE, MODULES, ROOT, name
+
+RUN = {"eval", "exec", "compile", "__import__"}
+"""Built-ins that make code of text."""
+UNSAFE = {
+    "pickle", "marshal", "shelve", "dill", "jinja2", "mako", "xml", "telnetlib", "ftplib", "crypt",
+}  # fmt: skip
+"""Modules that run what they read, or that nothing here has a use for."""
+SHELLS = {"system", "popen", "create_subprocess_shell", "getoutput", "getstatusoutput"}
+
+
+def _dotted(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_s45_nothing_read_is_ever_run(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module]
+            for imported in names:
+                assert (imported or "").partition(".")[0] not in UNSAFE, imported
+        if isinstance(node, ast.Call):
+            called = _dotted(node.func)
+            assert called not in RUN, f"{called} in line {node.lineno}"
+            assert called.rpartition(".")[2] not in SHELLS, f"{called} in line {node.lineno}"
+            assert called != "yaml.load", f"line {node.lineno}"
+            for keyword in node.keywords:
+                sure = isinstance(keyword.value, ast.Constant)
+                assert not (keyword.arg == "shell" and sure and keyword.value.value)  # type: ignore[attr-defined]
+                assert not (keyword.arg == "verify" and sure and keyword.value.value is False)  # type: ignore[attr-defined]
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in ("CERT_NONE", "_create_unverified_context"), node.lineno
+
+
+def test_s45_bandit_finds_nothing() -> None:
+    """Of medium severity and above. What it may not look for, and why, is in pyproject.toml."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bandit", "-q", "-ll", "-c", "pyproject.toml", "-r", "src"],
+        capture_output=True, text=True, timeout=300, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+SQL = re.compile(r"\b(select|insert into|update|delete from|create table|drop|alter)\b.*\{", re.I)
+PLAIN = re.compile(r"[A-Za-z_.]+(\([A-Za-z_.]*\))?")
+
+
+def _given(tree: ast.AST) -> set[str]:
+    """The names of parameters: what may come from elsewhere."""
+    return {a.arg for n in ast.walk(tree) if isinstance(n, ast.arguments) for a in n.args}
+
+
+@pytest.mark.parametrize("path", sorted((HOUSE / "ledger").rglob("*.py")), ids=name)
+def test_no_statement_is_put_together_from_what_is_asked(path: Path) -> None:
+    """CVE-2026-42208, CVE-2024-4890: a key, an id or a name stands in SQL as a parameter only."""
+    asked = {"name", "id_", "key_id", "value", "secret", "hash", "text_", "row"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            text = ast.unparse(node)
+            if SQL.search(text):
+                parts = [v.value for v in node.values if isinstance(v, ast.FormattedValue)]
+                names = {n.id for p in parts for n in ast.walk(p) if isinstance(n, ast.Name)}
+                assert not names & asked, f"line {node.lineno}: {text}"
+
+
+def _audited(code: str) -> str:
+    """Run code under an audit hook that ends it at the first event of these kinds."""
+    hook = (
+        "import sys\n"
+        "BAD = ('socket.connect', 'socket.bind', 'socket.getaddrinfo', 'subprocess.Popen', "
+        "'os.system', 'os.exec', 'os.posix_spawn', 'pickle.find_class', 'marshal.load')\n"
+        "def hook(event, args):\n"
+        "    if event in BAD:\n"
+        "        raise RuntimeError(f'{event} {args}')\n"
+        "sys.addaudithook(hook)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", hook + code], capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.stderr
+
+
+def test_s70_s72_importing_everything_touches_no_network_and_starts_nothing() -> None:
+    """LiteLLM 1.82.8 ran at every start of Python; here an import does nothing but import."""
+    modules = [
+        ".".join(path.relative_to(HOUSE.parent).with_suffix("").parts)
+        for path in MODULES
+        if path.name != "__main__.py" and "local/serve" not in str(path)
+    ]
+    told = _audited("".join(f"import {m.removesuffix('.__init__')}\n" for m in modules))
+    assert told == ""
+
+
+def test_s70_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation",
+         "-w", tmp_path, ROOT],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    kinds = {"py", "pyi", "typed", "toml", "json", "sql", "txt"}
+    for held in names:
+        top = held.split("/")[0]
+        assert top == "octoplex" or re.fullmatch(r"octoplex-[\d.]+\.dist-info", top), held
+        if top == "octoplex":
+            assert held.rpartition(".")[2] in kinds, held
+        assert not held.endswith((".pth", ".so", ".pyc")), held
+
+
+@pytest.mark.parametrize("lock", sorted((ROOT / "requirements").glob("*.txt")), ids=name)
+def test_s71_every_package_is_pinned_with_its_hashes(lock: Path) -> None:
+    text = lock.read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert lines
+    for line in lines:
+        assert re.match(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[^ ]+", line), line
+        assert "--hash=sha256:" in line, line
+        assert "://" not in line
+
+
+def test_s72_a_gateway_that_starts_tells_nobody(tmp_path: Path) -> None:
+    """Local servers are looked for on loopback; no name is looked up, nobody else is reached."""
+    hook = """
+import sys
+HERE = ("127.0.0.1", "::1", "localhost")
+def hook(event, args):
+    if event == "socket.getaddrinfo" and args[0] not in HERE:
+        raise SystemExit(f"{event} {args}")
+    if event == "socket.connect" and isinstance(args[1], tuple) and args[1][0] not in HERE:
+        raise SystemExit(f"{event} {args}")
+sys.addaudithook(hook)
+from octoplex import Octoplex
+with Octoplex() as here:
+    print(len(here.models()))
+"""
+    env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "OPENAI_API_KEY": "canary-key"}
+    done = subprocess.run(
+        [sys.executable, "-c", hook],
+        capture_output=True, text=True, timeout=60, check=False, env=env,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert int(done.stdout) > 0
+
+
+def test_the_dependencies_of_the_core_are_the_few_that_are_named() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert len(project["dependencies"]) <= 15
