@@ -24,6 +24,7 @@ from octoplex.server.headers import error_headers
 from octoplex.server.inbound import JSON, Inbound
 from octoplex.server.line import Asgi, Line, left
 from octoplex.server.memory import Hoard
+from octoplex.server.room import Room
 from octoplex.server.websocket import Limits
 from octoplex.settings import Server, loopback
 from octoplex.wire.ask import Ask
@@ -63,6 +64,7 @@ class App:
     def __init__(self, gateway: Gateway, routes: list[Route], faces: dict[str, Face]) -> None:
         self.gateway = gateway
         self.quiet = out.Quiet()
+        self.room = Room(gateway.settings.server.max_bodies_bytes)
         self._faces = faces
         self._exact = {(r.method, r.path): r for r in routes if not r.path.endswith("/")}
         self.usual = {(m.encode(), p.encode()): (m, p, b"") for m, p in self._exact}
@@ -98,6 +100,7 @@ class App:
         """Answer one request, whatever happens."""
         gateway = self.gateway
         inbound = Inbound(self.new_id(), line, monotonic(), self._plain_face, self.quiet)
+        inbound.room = self.room
         known = False
         try:
             route = self._admitted(inbound, gateway)
@@ -114,6 +117,9 @@ class App:
             raise
         except Exception as error:  # noqa: BLE001 - the last line: no traceback reaches a caller
             await self._end(inbound, gateway, defect(inbound, error), known)
+        finally:
+            if inbound.held:
+                self.room.give_back(inbound.held)
 
     async def _end(
         self, inbound: Inbound, gateway: Gateway, error: GatewayError, known: bool

@@ -7,6 +7,7 @@ from msgspec import Struct
 from octoplex.dialects.dialect import Encoder, Face
 from octoplex.server.line import Line, too_large
 from octoplex.server.out import Quiet
+from octoplex.server.room import SMALL, Room
 from octoplex.wire.ask import ANYONE, Caller, Trail
 from octoplex.wire.error import InvalidCall
 
@@ -34,11 +35,24 @@ class Inbound(Struct, gc=False):
     verbatim: bool = False
     """The stream of its reply passes as it comes; every other is written by `encoder`."""
     encoder: Encoder | None = None
+    room: Room | None = None
+    held: int = 0
+    """Bytes of its body that are counted in `room`."""
 
     @property
     def shown_id(self) -> str:
         """The id in `x-request-id`."""
         return self.echo or self.id
+
+    def hold(self, size: int) -> None:
+        """Count a body of so many bytes, if it is not small.
+
+        Raises:
+            ServerBusy: there is no room for it now.
+        """
+        if size > SMALL and size > self.held and self.room is not None:
+            self.room.take(size - self.held)
+            self.held = size
 
     def id_lines(self) -> str:
         """The header lines that name this request."""
@@ -56,9 +70,9 @@ class Inbound(Struct, gc=False):
 
 
 def ready_body(inbound: Inbound, cap: int) -> bytes | None:
-    """The whole body if it is here and may be taken as it is, else None."""
+    """The whole body if it is here, small, and may be taken as it is, else None."""
     line = inbound.line
-    return None if b"content-encoding" in line.headers else line.ready(cap)
+    return None if b"content-encoding" in line.headers else line.ready(min(cap, SMALL))
 
 
 async def read_body(inbound: Inbound, cap: int) -> bytes:
@@ -66,6 +80,7 @@ async def read_body(inbound: Inbound, cap: int) -> bytes:
 
     Raises:
         TooLarge, CallerSlow, CallerLeft: see `Line.read`.
+        ServerBusy: the bodies of other requests leave no room for it.
         InvalidCall: it is compressed; we would have to unpack it to check it.
     """
     headers = inbound.line.headers
@@ -73,8 +88,24 @@ async def read_body(inbound: Inbound, cap: int) -> bytes:
     if declared is not None and len(declared) > 6 and declared.isdigit() and int(declared) > cap:
         raise too_large(int(declared), cap)
     no_coding(headers)
+    if declared is None:
+        return await _of_unknown_size(inbound, cap)
+    inbound.hold(int(declared))
     body = inbound.line.ready(cap)
     return await inbound.line.read(cap) if body is None else body
+
+
+async def _of_unknown_size(inbound: Inbound, cap: int) -> bytes:
+    """A body in chunks: counted as it grows."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await inbound.line.piece():
+        size += len(piece)
+        if size > cap:
+            raise too_large(size, cap)
+        inbound.hold(size)
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def no_coding(headers: dict[bytes, bytes]) -> None:
