@@ -34,6 +34,10 @@ bench: ## measure against a bare Go proxy, LiteLLM and Portkey (minutes)
 	@tools/setup dev
 	@$(VENV)/python -m bench $(ARGS)
 
+soak: ## mixed traffic over failing providers, then every cent is looked for (ARGS="--minutes 30")
+	@tools/setup dev
+	@$(VENV)/python -m tests.soak $(ARGS)
+
 bench-guard: ## what the guard finds in the JSONL files of a folder (DIR=...), and what it costs
 	@tools/setup dev
 	@$(VENV)/python -m bench.guard $(DIR)
@@ -50,4 +54,4 @@ lock: ## resolve dependencies again into requirements/*.txt
 	@tools/setup dev
 	@tools/lock
 
-.PHONY: help setup serve test test-clients fuzz check bench bench-guard prices schema lock
+.PHONY: help setup serve test test-clients fuzz check bench soak bench-guard prices schema lock

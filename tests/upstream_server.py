@@ -199,7 +199,10 @@ def stalls() -> Play:
 
 
 class Upstream:
-    """The server. `early` starts a play when the head is read, without waiting for the body."""
+    """The server. `early` starts a play when the head is read, without waiting for the body.
+
+    Entered again after its end it listens where it did.
+    """
 
     def __init__(
         self, *plays: Play, tls: ssl.SSLContext | None = None, early: bool = False
@@ -216,7 +219,7 @@ class Upstream:
     async def __aenter__(self) -> "Upstream":
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Wire(self), "127.0.0.1", 0, ssl=self._tls, backlog=1024
+            lambda: _Wire(self), "127.0.0.1", self.port, ssl=self._tls, backlog=1024
         )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
