@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -30,15 +31,14 @@ def example() -> tuple[str, str]:
 
 
 @pytest.fixture
-def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, provider.Provider]:
+def rows(tmp_path: Path) -> Mapping[str, provider.Provider]:
     """A catalogue with the shipped rows and the page's."""
     name, text = example()
     for shipped in provider.FOLDER.glob("*.toml"):
         (tmp_path / shipped.name).write_text(shipped.read_text())
     assert not (tmp_path / name).exists()
     (tmp_path / name).write_text(text)
-    monkeypatch.setattr(provider, "FOLDER", tmp_path)
-    return dict(provider.catalogue.__wrapped__())
+    return provider.rows_in(tmp_path)
 
 
 def test_it_is_one_file_of_six_to_ten_lines() -> None:
@@ -46,7 +46,7 @@ def test_it_is_one_file_of_six_to_ten_lines() -> None:
     assert 6 <= len(lines) <= 10
 
 
-def test_the_row_asks(rows: dict[str, provider.Provider]) -> None:
+def test_the_row_asks(rows: Mapping[str, provider.Provider]) -> None:
     row = rows["acme"]
     assert len(rows) == len(provider.catalogue()) + 1
     assert row.obstacle == ""
@@ -61,7 +61,7 @@ def test_the_row_asks(rows: dict[str, provider.Provider]) -> None:
     assert row.path_of("embed") == "/inference/v1/embeddings"
 
 
-def test_its_region_answers_where_it_says(rows: dict[str, provider.Provider]) -> None:
+def test_its_region_answers_where_it_says(rows: Mapping[str, provider.Provider]) -> None:
     row = rows["acme"]
     source = from_file("acme", Table(region="eu"), row, {"ACME_API_KEY": "KEY"}, lambda *_: "")
     assert source.base_url == "https://eu.api.acme.example"

@@ -19,6 +19,7 @@ from octoplex.catalog.provider import (
     read,
 )
 from octoplex.catalog.quirk import QUIRKS
+from octoplex.dialects.single import shape_of
 from octoplex.wire.error import BadConfig
 
 ROWS = list(catalogue().values())
@@ -115,6 +116,9 @@ def test_what_is_no_chat_has_a_path_or_a_custom(row: Provider) -> None:
     for operation in set(row.paths) | set(row.bodies):
         assert operation in row.modalities
     assert set(row.bodies) <= set(row.paths)
+    if "rerank" in row.modalities:  # it has no custom path
+        assert row.path_of("rerank") or "watsonx" in row.dialects
+        assert shape_of("rerank", row.body_of("rerank"))
     if not row.dialects and not row.unusable:
         assert set(row.modalities) == set(row.paths)
 

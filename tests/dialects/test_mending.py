@@ -12,17 +12,30 @@ import pytest
 from octoplex.catalog.families import family, quirks_for
 from octoplex.catalog.provider import catalogue
 from octoplex.dialects.anthropic.face import AnthropicFace
-from octoplex.dialects.dialect import Traits
+from octoplex.dialects.dialect import Face, Traits
+from octoplex.dialects.gemini.face import GeminiFace
 from octoplex.dialects.mending import menders_of
 from octoplex.dialects.openai_chat.face import OpenAIChatFace
+from octoplex.dialects.openai_responses.face import OpenAIResponsesFace
 from octoplex.dialects.verbatim import join, split
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat, Message, TextPart, ThinkingAsk
 from tests.dialects.test_thinking import ASKS, SPOKEN, TABLE
 
 Json = dict[str, Any]
-FACES = {"openai-chat": OpenAIChatFace(), "anthropic": AnthropicFace()}
+FACES: dict[str, Face] = {
+    "openai-chat": OpenAIChatFace(),
+    "anthropic": AnthropicFace(),
+    "openai-responses": OpenAIResponsesFace(),
+    "gemini": GeminiFace(),
+}
 USER: Json = {"role": "user", "content": "Hi"}
+USUAL: dict[str, Json] = {
+    "openai-chat": {"messages": [USER]},
+    "anthropic": {"messages": [USER], "max_tokens": 9_000},
+    "openai-responses": {"input": "Hi"},
+    "gemini": {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]},
+}
 OFF, ON = {"thinking": {"type": "disabled"}}, {"thinking": {"type": "enabled"}}
 WORDS = ["none", "minimal", "low", "medium", "high", "max"]
 
@@ -64,15 +77,15 @@ def sent(
     target: str, members: Json, face: str = "openai-chat", *, drop: bool = False
 ) -> tuple[Json, list[str]]:
     """The members that a target is sent, without `model`, and what was left out."""
-    usual = {"max_tokens": 9_000} if face == "anthropic" else {}
-    body = {"model": "m", "messages": [USER], **usual, **members}
+    usual = USUAL[face]
+    body = {"model": "m", **usual, **members}
     call = call_of(face, json.dumps(body).encode())
     fields = dict(call.fields)
     mender = menders_of([face], traits_of(target, drop=drop)).get(face)
     dropped = list(mender.mend(call, fields)) if mender else []
     found: Json = json.loads(join(fields))
     del found["model"]
-    for name, value in {"messages": [USER], **usual}.items():
+    for name, value in usual.items():
         if name not in members and found.get(name) == value:
             del found[name]
     return found, dropped
@@ -315,8 +328,103 @@ def test_sampling_that_a_generation_refuses() -> None:
     assert sent("deepseek/deepseek-v4-pro", kept, "anthropic") == (kept, [])
 
 
+def effort(word: Any, **more: Any) -> Json:
+    return {"reasoning": {"effort": word, **more}}
+
+
+@pytest.mark.parametrize(
+    ("target", "came", "goes", "named"),
+    [
+        # https://developers.openai.com/api/docs/guides/reasoning
+        ("openai/gpt-5", effort("none", summary="auto"), effort("minimal", summary="auto"),
+         ["thinking"]),
+        ("azure-openai/gpt-5-mini", effort("none"), effort("minimal"), ["thinking"]),
+        ("openai/gpt-5", effort("xhigh"), effort("high"), []),
+        ("openai/gpt-5", effort("minimal"), effort("minimal"), []),
+        ("openai/gpt-5.1", effort("minimal"), effort("low"), []),
+        ("openai/gpt-5.1", effort("none"), effort("none"), []),
+        ("openai/gpt-5-pro", effort("low"), effort("high"), []),
+        ("openai/o3", effort("max"), effort("high"), []),
+        ("openai/gpt-4.1", effort("high", summary="auto"), {}, ["thinking"]),
+        # What cannot be read is the provider's to judge, alone.
+        ("openai/gpt-5", effort("some"), effort("some"), []),
+        ("openai/gpt-5", effort(3), effort(3), []),
+        ("openai/gpt-5", effort(None), effort(None), []),
+        ("openai/gpt-5", {"reasoning": None}, {"reasoning": None}, []),
+        ("openai/gpt-5", {"temperature": 0.5}, {"temperature": 0.5}, []),
+        ("own/gpt-5", effort("none"), effort("none"), []),
+    ],
+)  # fmt: skip
+def test_an_effort_that_the_model_lacks(
+    target: str, came: Json, goes: Json, named: list[str]
+) -> None:
+    assert sent(target, came, "openai-responses") == (goes, named)
+
+
+def test_sampling_beside_effort() -> None:
+    cool: Json = {"temperature": 0.2, "max_output_tokens": 50}
+    left: Json = {"max_output_tokens": 50}
+    for target, came, goes, named in (
+        ("openai/gpt-5", cool, left, ["temperature"]),
+        ("openai/gpt-5.1", cool, cool, []),
+        ("openai/gpt-5.1", {**cool, **effort("none")}, {**cool, **effort("none")}, []),
+        ("openai/gpt-5.1", {**cool, **effort("low")}, {**left, **effort("low")}, ["temperature"]),
+    ):
+        assert sent(target, came, "openai-responses", drop=True) == (goes, named)
+
+
+def thinking(**members: Any) -> Json:
+    return {"generationConfig": {"temperature": 1, "thinkingConfig": members}}
+
+
+SNAKE: Json = {"generation_config": {"top_p": 1, "thinking_config": {"thinking_budget": 100}}}
+
+
+@pytest.mark.parametrize(
+    ("model", "came", "goes", "named"),
+    [
+        # https://ai.google.dev/gemini-api/docs/thinking
+        ("gemini-2.5-flash", thinking(thinkingLevel="HIGH", includeThoughts=True),
+         thinking(thinkingBudget=24_576, includeThoughts=True), []),
+        ("gemini-2.5-flash-lite", thinking(thinkingLevel="minimal"), thinking(thinkingBudget=512),
+         []),
+        ("gemini-2.5-pro", thinking(thinkingBudget=500), thinking(thinkingBudget=500), []),
+        ("gemini-3-pro-preview", thinking(thinkingBudget=500, includeThoughts=False),
+         thinking(thinkingLevel="low", includeThoughts=False), []),
+        ("gemini-3-pro-preview", thinking(thinkingBudget=0), thinking(thinkingLevel="low"),
+         ["thinking"]),
+        ("gemini-3-pro-preview", thinking(thinkingBudget=-1), thinking(thinkingBudget=-1), []),
+        ("gemini-3-pro-preview", thinking(thinkingLevel="LATER"), thinking(thinkingLevel="LATER"),
+         []),
+        ("gemini-3-pro-preview", SNAKE,
+         {"generation_config": {"topP": 1, "thinkingConfig": {"thinkingLevel": "low"}}}, []),
+        ("gemini-3-pro-preview", thinking(thinkingLevel="low", thinkingBudget=9_000),
+         thinking(thinkingLevel="low"), ["generationConfig.thinkingConfig.thinkingBudget"]),
+        ("gemini-2.5-flash", thinking(thinkingLevel="low", thinkingBudget=9_000),
+         thinking(thinkingBudget=9_000), ["generationConfig.thinkingConfig.thinkingLevel"]),
+        ("gemini-2.5-flash", thinking(thinkingLevel="LATER"), thinking(thinkingLevel="LATER"), []),
+        ("gemini-2.5-flash", {"generationConfig": {"thinkingConfig": 3}},
+         {"generationConfig": {"thinkingConfig": 3}}, []),
+        ("gemini-2.5-flash", {"generationConfig": None}, {"generationConfig": None}, []),
+    ],
+)  # fmt: skip
+def test_a_generation_of_gemini(model: str, came: Json, goes: Json, named: list[str]) -> None:
+    assert sent(f"gemini/{model}", came, "gemini") == (goes, named)
+
+
+def test_what_no_thinking_is_about_keeps_its_bytes() -> None:
+    body = b'{"contents":[{"parts":[{"text":"thinking"}]}],"generationConfig":{ "topK": 1 }}'
+    call = call_of("gemini", body)
+    fields = dict(call.fields)
+    assert (
+        menders_of(["gemini"], traits_of("gemini/gemini-3-flash"))["gemini"].mend(call, fields)
+        == ()
+    )
+    assert fields == call.fields
+
+
 def test_nothing_is_made_where_nothing_is_known() -> None:
-    assert not menders_of(["openai-chat", "anthropic", "gemini"], Traits(model="own"))
+    assert not menders_of(FACES, Traits(model="own"))
 
 
 def test_a_request_without_such_members_is_not_touched() -> None:

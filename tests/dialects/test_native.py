@@ -12,9 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from octoplex.dialects.accepted import accepted
 from octoplex.dialects.anthropic import Anthropic, AnthropicFace
 from octoplex.dialects.bedrock_converse import BedrockConverse
 from octoplex.dialects.dialect import Dialect, Face, Traits
+from octoplex.dialects.expression import Omissions
 from octoplex.dialects.gemini import Gemini, GeminiFace
 from octoplex.dialects.openai_chat import OpenAIChat, OpenAIChatFace
 from octoplex.dialects.openai_responses import OpenAIResponses, OpenAIResponsesFace
@@ -51,6 +53,10 @@ def of_chat(**message: Any) -> dict[str, Any]:
     return {"model": "m", "messages": [{"role": "user", "content": "q"}, said]}
 
 
+def of_responses(*items: Any) -> dict[str, Any]:
+    return {"model": "m", "input": [*items, {"role": "user", "content": "q"}]}
+
+
 def with_tool(body: dict[str, Any], **tool: Any) -> dict[str, Any]:
     return {**body, "tools": [tool]}
 
@@ -61,6 +67,8 @@ FOUND = {
     "type": "search_result", "source": "https://a.test", "title": "T",
     "content": [{"type": "text", "text": "body"}],
 }  # fmt: skip
+URL = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_index": 0,
+       "end_index": 1}  # fmt: skip
 CITED = {"type": "char_location", "cited_text": "c", "document_index": 0}
 
 HINTS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
@@ -156,6 +164,50 @@ HINTS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
                   strict=False, defer_loading=True),
         ("tool.defer_loading",),
     ),
+    "beside a call": (
+        "gemini",
+        of_gemini({"functionCall": {"id": "c", "name": "f", "args": {}},
+                   "partMetadata": {"a": "b"}}),
+        ("tool_call.part.partMetadata",),
+    ),
+    "beside a result": (
+        "gemini",
+        of_gemini({"functionResponse": {"id": "c", "name": "c", "response": {"output": "x"}},
+                   "partMetadata": {"a": "b"}}),
+        ("tool_result.part.partMetadata",),
+    ),
+    "beside a thought": (
+        "gemini",
+        of_gemini({"text": "t", "thought": True, "partMetadata": {"a": "b"}}),
+        ("contents[0].parts[0]",),
+    ),
+    "beside a proof": (
+        "gemini",
+        of_gemini({"text": "", "thoughtSignature": "c2ln", "partMetadata": {"a": "b"}}),
+        ("contents[0].parts[0]",),
+    ),
+    "beside a function, and in it": (
+        "openai-chat",
+        with_tool(of_chat(), type="function", defer_loading=True,
+                  function={"name": "f", "parameters": SCHEMA, "returns": SCHEMA}),
+        ("tool.defer_loading", "tool.function.returns"),
+    ),
+    "where an earlier text had its words from": (
+        "openai-responses",
+        of_responses({"type": "message", "id": "msg_1", "status": "completed", "role": "assistant",
+                      "phase": "final_answer",
+                      "content": [{"type": "output_text", "text": "a", "annotations": [URL]}]}),
+        ("text.annotations", "text.message.phase"),
+    ),
+    "beside items": (
+        "openai-responses",
+        of_responses({"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}",
+                      "odd": 1},
+                     {"type": "function_call_output", "call_id": "c", "output": "x", "odder": 1},
+                     {"role": "user", "content": [{"type": "input_text", "text": "a", "oddest": 1}],
+                      "phase": "p"}),
+        ("tool_call.odd", "tool_result.odder", "text.oddest", "text.message.phase"),
+    ),
 }  # fmt: skip
 ANSWERS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a file in a container": (
@@ -177,6 +229,9 @@ ANSWERS: dict[str, tuple[str, dict[str, Any], str]] = {
         "search_result.citations",
     ),
     "a container": ("anthropic", {**of_anthropic(), "container": "c_1"}, "container"),
+    "where it is made": (
+        "anthropic", {**of_anthropic(), "inference_geo": "us"}, "inference_geo",
+    ),
     "servers of tools": (
         "anthropic",
         {**of_anthropic(), "mcp_servers": [{"type": "url", "url": "https://a.test", "name": "n"}]},
@@ -302,3 +357,81 @@ def test_a_mistake_beside_the_unknown_is_told_where_it_stands(messages: Any, par
     with pytest.raises(InvalidCall) as caught:
         chat_of("openai-chat", {"model": "m", "messages": messages})
     assert caught.value.facts["param"] == param
+
+
+IMAGE = {"type": "base64", "media_type": "image/png", "data": "iVBORw0K"}
+EPHEMERAL = {"type": "ephemeral"}
+
+
+def made_of(*blocks: Any, **about: Any) -> dict[str, Any]:
+    """A document that is made of blocks
+    (https://platform.claude.com/docs/en/build-with-claude/citations#custom-content-documents)."""
+    return of_anthropic(
+        {
+            "type": "document",
+            "title": "T",
+            "source": {"type": "content", "content": blocks},
+            **about,
+        }
+    )
+
+
+@pytest.mark.parametrize("other", ["openai-chat", "gemini", "openai-responses", "bedrock-converse"])
+def test_the_images_of_a_document_go_on_in_their_places(other: str) -> None:
+    text, image = {"type": "text", "text": "before"}, {"type": "image", "source": IMAGE}
+    chat = chat_of("anthropic", made_of(text, image, {**text, "text": "after"}))
+    sent = OTHERS[other].encode_chat(chat, Traits(model="m"))
+    places = [sent.body.index(word) for word in (b"before", b"iVBORw0K", b"after")]
+    assert places == sorted(places)
+    assert sent.dropped == ()
+    own = OWN["anthropic"].encode_chat(chat, Traits(model=MODEL))
+    assert b'"source":{"type":"content","content":[' in own.body
+
+
+def test_what_a_document_of_blocks_loses_is_named() -> None:
+    text = {"type": "text", "text": "t", "cache_control": EPHEMERAL}
+    chat = chat_of("anthropic", made_of(text, context="c", cache_control=EPHEMERAL))
+    sent = OTHERS["openai-chat"].encode_chat(chat, Traits(model="m"))
+    assert sent.dropped == ("document.context", "cache_control")
+    kept = OTHERS["bedrock-converse"].encode_chat(chat, Traits(model=MODEL))
+    assert b"cachePoint" in kept.body
+
+    odd = chat_of("anthropic", made_of({"type": "never_heard_of"}))
+    cited = chat_of("anthropic", made_of(text, citations={"enabled": True}))
+    for chat, param in (
+        (odd, "messages.0.content.0.source.content.0"),
+        (cited, "document.citations"),
+    ):
+        with pytest.raises(Unsupported) as caught:
+            OTHERS["openai-chat"].encode_chat(chat, Traits(model="m"))
+        assert caught.value.facts["param"] == param
+
+
+def test_a_blind_model_is_not_shown_the_images_of_a_document() -> None:
+    chat = chat_of("anthropic", made_of({"type": "image", "source": IMAGE}))
+    blind, omissions = Traits(model="m", vision=False), Omissions("m", drop_unsupported=True)
+    seen = accepted(chat, blind, omissions)
+    assert omissions.names() == ("image.data",)
+    assert b"iVBORw0K" not in OTHERS["openai-chat"].encode_chat(seen, blind).body
+
+
+@pytest.mark.parametrize("other", ["openai-chat", "openai-responses", "gemini"])
+def test_a_file_that_lies_elsewhere_is_not_asked_for_by_its_id(other: str) -> None:
+    file = {"type": "document", "source": {"type": "file", "file_id": "file_011"}}
+    with pytest.raises(Unsupported) as caught:
+        OTHERS[other].encode_chat(chat_of("anthropic", of_anthropic(file)), Traits(model="m"))
+    assert caught.value.facts["param"] == "document.file_id"
+
+
+def test_an_answer_that_may_be_made_anywhere_is_asked_for_everywhere() -> None:
+    chat = chat_of("anthropic", {**of_anthropic(), "inference_geo": "global"})
+    assert OTHERS["openai-chat"].encode_chat(chat, Traits(model="m")).dropped == ()
+
+
+def test_a_text_that_is_no_thought_keeps_its_words() -> None:
+    chat = chat_of(
+        "gemini", of_gemini({"text": "said", "thought": False, "partMetadata": {"a": 1}})
+    )
+    sent = OTHERS["openai-chat"].encode_chat(chat, Traits(model="m"))
+    assert b"said" in sent.body
+    assert sent.dropped == ("text.partMetadata",)

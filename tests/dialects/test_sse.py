@@ -25,6 +25,7 @@ CASES = [
     (b"\n\n\ndata: x\n\n\n\n", [("", b"x")]),
     (b"event: a\nevent: b\ndata: x\n\n", [("b", b"x")]),
     (b"nonsense: x\ndata: y\n\n", [("", b"y")]),
+    (b"xdata: y\n\n", []),
     (b"", []),
 ]  # fmt: skip
 
@@ -32,3 +33,9 @@ CASES = [
 @pytest.mark.parametrize(("wire", "expected"), CASES)
 def test_events(wire: bytes, expected: list[tuple[str, bytes]]) -> None:
     assert events(wire) == expected
+
+
+@pytest.mark.parametrize(("wire", "expected"), CASES)
+def test_an_odd_event_behind_usual_ones(wire: bytes, expected: list[tuple[str, bytes]]) -> None:
+    usual = b"event: one\ndata: 1\n\ndata: 2\n\n"
+    assert events(usual + wire) == [("one", b"1"), ("", b"2"), *expected]

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from octoplex.transport.resolve import Address
 from octoplex.upstreams.fetch import Fetcher
 from octoplex.upstreams.site import Rules
-from octoplex.wire.chat import Chat, Media, Message, TextPart, ToolResult
+from octoplex.wire.chat import Chat, Media, Message, Native, TextPart, ToolResult
 from octoplex.wire.error import InvalidCall, Unsupported
 from tests.transport.conftest import Run
 from tests.upstream_server import Upstream, says
@@ -60,11 +61,14 @@ def test_several_at_once_one_of_them_twice_and_one_in_a_tool_result(run: Run) ->
         async with Net(meets) as net:
             media = [image(net.url(f"/{n}")) for n in (1, 2, 3, 1)]
             result = ToolResult("t", (TextPart("x"), image(net.url("/4"))))
-            chat = Chat(model="m", messages=(Message("user", (*media, result)),))
+            native = Native(Raw(b"{}"), "", means=(image(net.url("/4")),))
+            chat = Chat(model="m", messages=(Message("user", (*media, native, result)),))
             call = asking()
             call.understand = lambda _: chat
             filled = (await net.fetcher().fill(call, "bedrock-converse", "m")).chat()
-            *parts, last = filled.messages[0].parts
+            *parts, odd, last = filled.messages[0].parts
+            assert isinstance(odd, Native)
+            assert b64decode(getattr(odd.means[0], "data", ""))[-2:] == b"/4"
             data = [b64decode(p.data or "")[-2:] for p in parts if isinstance(p, Media)]
             assert data == [b"/1", b"/2", b"/3", b"/1"]
             assert isinstance(last, ToolResult)

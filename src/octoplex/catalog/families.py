@@ -50,6 +50,8 @@ class Family(Struct, frozen=True, kw_only=True):
     """The words it takes for how much to think; "none": it can be asked not to."""
     tools: bool | None = None
     vision: bool | None = None
+    prefill: bool = False
+    """It goes on from an assistant's turn that ends the request, unless it is to think."""
     quirks: frozenset[Quirk] = frozenset()
     refuses: frozenset[Parameter] = frozenset()
     refuses_thinking: frozenset[Parameter] = frozenset()
@@ -72,6 +74,7 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     efforts: tuple[Effort, ...] = ()
     tools: bool | None = None
     vision: bool | None = None
+    prefill: bool = False
     quirks: frozenset[Quirk] = frozenset()
     refuses: frozenset[Parameter] = frozenset()
     refuses_thinking: frozenset[Parameter] = frozenset()
@@ -93,6 +96,7 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             efforts=self.efforts,
             tools=self.tools,
             vision=self.vision,
+            prefill=self.prefill,
             quirks=self.quirks,
             refuses=self.refuses,
             refuses_thinking=self.refuses_thinking,

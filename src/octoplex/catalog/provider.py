@@ -128,7 +128,7 @@ Modality = Literal[
 SERVED: frozenset[Modality] = frozenset({"chat", "embed", "rerank", "moderation"})
 """What this version asks of a provider; a row with nothing of it cannot be used."""
 Operation = Literal["chat", "embed", "rerank", "moderation"]
-Body = Literal["openai", "cohere", "jina", "voyage", "nomic", "tei"]
+Body = Literal["openai", "cohere", "jina", "voyage", "mixedbread", "nomic", "tei"]
 """Shape of a request that is no chat, by whose API it is."""
 CUSTOM: Mapping[Operation, str] = MappingProxyType(
     {"embed": "/embeddings", "moderation": "/moderations"}
@@ -255,7 +255,12 @@ def catalogue() -> Mapping[str, Provider]:
     Raises:
         BadConfig: a row is wrong; names the file and the key.
     """
-    rows = {p.stem: read(p) for p in sorted(FOLDER.glob("*.toml"), key=lambda p: p.stem)}
+    return rows_in(FOLDER)
+
+
+def rows_in(folder: Path) -> Mapping[str, Provider]:
+    """Every row of a folder, as `catalogue` has them."""
+    rows = {p.stem: read(p) for p in sorted(folder.glob("*.toml"), key=lambda p: p.stem)}
     return MappingProxyType(rows)
 
 

@@ -85,6 +85,21 @@ def regions() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
         raise BadConfig(f"{FILE.name}: {error}.") from None
 
 
+def narrower(one: str, other: str) -> str | None:
+    """The area that lies in both, "" being everywhere; None where nothing is known to."""
+    if not one or one == other:
+        return other
+    if not other or _inside(one, other):
+        return one
+    return other if _inside(other, one) else None
+
+
+def _inside(area: str, wider: str) -> bool:
+    """Whether each region that is known to be in an area is in a wider one, too."""
+    regions_of = [areas for name, areas in _areas().items() if area in (name, *areas)]
+    return bool(regions_of) and all(wider in areas for areas in regions_of)
+
+
 @cache
 def _areas() -> Mapping[str, tuple[str, ...]]:
     """Region -> areas; no two clouds use one name for regions in different areas."""

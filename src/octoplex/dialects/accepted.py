@@ -9,13 +9,17 @@ drops it; a hint is dropped and named. A field that says what is so anyhow is le
 Not promised: that the model takes each value of what it takes.
 """
 
+import contextlib
+
 import msgspec
 
 from octoplex.dialects.dialect import Traits
 from octoplex.dialects.effort import is_off
 from octoplex.dialects.expression import MEMBERS, Omissions
 from octoplex.dialects.media import source_of
-from octoplex.wire.chat import Chat, Media, Message, Part, ToolResult
+from octoplex.wire.ask import Call
+from octoplex.wire.chat import Chat, Media, Message, Native, Part, ToolResult
+from octoplex.wire.error import InvalidCall
 
 SAME_ANYHOW: dict[str, object] = {
     "temperature": 1,
@@ -54,6 +58,24 @@ def accepted(chat: Chat, traits: Traits, omissions: Omissions) -> Chat:
     return msgspec.structs.replace(chat, **gone) if gone else chat
 
 
+def is_looked_into(traits: Traits) -> bool:
+    """Whether verbatim calls must be looked into, because others can take what this one cannot."""
+    lacking = traits.tools is False or traits.vision is False
+    return lacking and not (traits.alone or traits.drop_unsupported)
+
+
+def look_into(call: Call, dialect: str, traits: Traits) -> None:
+    """Refuse a verbatim call that offers tools or shows images to a model that has no such thing.
+
+    Raises:
+        Unsupported: it does.
+    """
+    only = Traits(model=traits.model, tools=traits.tools, vision=traits.vision)
+    if call.may_hold_media or (traits.tools is False and "tools" in call.fields):
+        with contextlib.suppress(InvalidCall):  # the provider's to judge
+            accepted(call.chat(), only, Omissions(dialect, drop_unsupported=False))
+
+
 def _refused(chat: Chat, traits: Traits) -> frozenset[str]:
     """The fields, some of them only beside thinking."""
     if chat.thinking is None or is_off(chat.thinking):
@@ -67,6 +89,9 @@ def _without_images(turn: Message, omissions: Omissions) -> Message:
         if isinstance(part, ToolResult):
             held = tuple(p for p in part.parts if not _is_image(p, omissions))
             parts.append(msgspec.structs.replace(part, parts=held))
+        elif isinstance(part, Native):
+            means = tuple(p for p in part.means if not _is_image(p, omissions))
+            parts.append(msgspec.structs.replace(part, means=means))
         elif not _is_image(part, omissions):
             parts.append(part)
     return msgspec.structs.replace(turn, parts=tuple(parts))

@@ -39,6 +39,8 @@ class Traits(Struct, frozen=True, kw_only=True):
     account: Mapping[str, str] = {}
     drop_unsupported: bool = False
     listed: bool = False
+    alone: bool = True
+    """Whether the route has no other target, so that what is sent as it came is its to judge."""
     refuses: frozenset[str] = frozenset()
     """Fields that the provider or the model answers 400 to."""
     refuses_thinking: frozenset[str] = frozenset()
@@ -275,6 +277,14 @@ class Face(Protocol):
     def encode_reply(self, reply: Reply) -> bytes: ...
 
     def encoder(self, call: Call) -> Encoder: ...
+
+    def resume(self, call: Call, wire: bytes, told: Sequence[Event]) -> Encoder | None:
+        """What goes on with a stream that passed verbatim: the caller has these bytes, no more.
+
+        `told` are their events. None where they hold what no event says, or end between two
+        events of which the second says nothing new.
+        """
+        ...
 
     def encode_error(self, error: GatewayError, request_id: str) -> bytes:
         """The error body. Never echoes a provider's 401 and never a secret."""

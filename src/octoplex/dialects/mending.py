@@ -4,7 +4,7 @@ Within a dialect values pass byte for byte. A few members do not mean the same e
 it: a newer model calls them otherwise, another vendor refuses them. A `Mender` knows which these
 are at one target, made once with it, and touches nothing else.
 
-Not promised: menders for the faces of Responses and Gemini, whose vendors speak them alone.
+Not promised: that a target takes every other member; that is its own verdict.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,9 @@ from msgspec import Raw
 
 from octoplex.dialects.anthropic import mending as anthropic
 from octoplex.dialects.dialect import Traits
+from octoplex.dialects.gemini import mending as gemini
 from octoplex.dialects.openai_chat import mending as openai_chat
+from octoplex.dialects.openai_responses import mending as openai_responses
 from octoplex.wire.ask import Call
 
 
@@ -31,5 +33,7 @@ def menders_of(faces: Iterable[str], traits: Traits) -> Mapping[str, Mender]:
     made: dict[str, Mender | None] = {
         "openai-chat": openai_chat.mending_of(traits),
         "anthropic": anthropic.mending_of(traits),
+        "openai-responses": openai_responses.mending_of(traits),
+        "gemini": gemini.mending_of(traits),
     }
     return {face: mender for face in faces if (mender := made.get(face)) is not None}

@@ -91,6 +91,21 @@ def unknown(members: dict[str, Raw], known: frozenset[str]) -> Beside:
     }
 
 
+def named(place: str, beside: Beside | None) -> Beside:
+    """The members with their place before their names, where two places have some."""
+    return {place + name: raw for name, raw in (beside or {}).items()}
+
+
+def taken_from(beside: Beside | None, place: str) -> tuple[Beside, Beside]:
+    """The members without a place, and those of `place` by their own names."""
+    here: Beside = {}
+    there: Beside = {}
+    for name, raw in (beside or {}).items():
+        bare = name.removeprefix(place)
+        (here if bare == name else there)[bare] = raw
+    return here, there
+
+
 def with_beside(written: Body, beside: Beside | None) -> Body:
     """What is written in the caller's own dialect, with what stood beside it."""
     return {**beside, **written} if beside else written
@@ -141,7 +156,7 @@ def _plain(part: Part, lose: Lose) -> tuple[Any, ...]:
         case Native(field=what, name=name, means=means):
             if what:
                 lose(what, name)
-            return means
+            return tuple(p for one in means for p in _plain(one, lose))
         case ToolResult(parts=inner):
             parts = tuple(p for one in inner for p in _plain(one, lose))
             return (_bare(msgspec.structs.replace(part, parts=parts), "tool_result", lose),)

@@ -12,10 +12,13 @@ Reference: https://html.spec.whatwg.org/multipage/server-sent-events.html
 Not promised: `id` and `retry` are read over; no model provider uses them.
 """
 
+import re
+
 Event = tuple[str, bytes]
 """The event's name, "" where it has none, and its data."""
 
 _BOM = b"\xef\xbb\xbf"
+_USUAL = re.compile(rb"^(?:event: (.+)\n)?data: (.*)\n\n", re.MULTILINE)
 
 
 def events(wire: bytes) -> list[Event]:
@@ -33,19 +36,12 @@ def events(wire: bytes) -> list[Event]:
 
 
 def _many(wire: bytes) -> list[Event]:
-    found: list[Event] = []
-    for block in wire.split(b"\n\n"):
-        if block.startswith(b"data: ") and b"\n" not in block:
-            found.append(("", block[6:]))
-            continue
-        name, two_lines, data = block.partition(b"\ndata: ")
-        if two_lines and name.startswith(b"event: ") and b"\n" not in data and b"\n" not in name:
-            found.append((name[7:].decode("utf-8", "replace"), data))
-        elif block:
-            event = _slowly(block)
-            if event is not None:
-                found.append(event)
-    return found
+    usual = _USUAL.findall(wire)
+    found = [(name.decode("utf-8", "replace"), data) for name, data in usual]
+    lines = 2 * len(found) + sum([1 for name, _ in found if name])
+    if lines == wire.count(b"\n") and wire.endswith(b"\n"):
+        return found  # every line is in one of them
+    return [event for block in wire.split(b"\n\n") if block and (event := _slowly(block))]
 
 
 def _slowly(block: bytes) -> Event | None:

@@ -17,12 +17,12 @@ from octoplex.catalog.provider import Provider as Row
 from octoplex.catalog.regions import region_names
 from octoplex.dialects.single import OPERATIONS
 from octoplex.dialects.watsonx.request import ACCOUNT
+from octoplex.secrets.reference import MARKS
 from octoplex.transport.google import google_grant
 from octoplex.transport.oci_sign import oci_key
 from octoplex.transport.origin import NO_PROXIES
 from octoplex.transport.sigv4 import Credentials, Scope
 from octoplex.upstreams import oracle
-from octoplex.secrets.reference import MARKS
 from octoplex.upstreams.config import Provider
 from octoplex.upstreams.grants import GRANTED, grant_for
 from octoplex.upstreams.source import Secret, Signer, Source

@@ -88,7 +88,9 @@ def _part(part: Part) -> int:
             return AROUND_A_MESSAGE + tokens_of(use.name) + tokens_of(use.arguments)
         case Thinking(text=text):
             return tokens_of(text)
-        case Native(raw=raw):
+        case Native(raw=raw, means=means):
+            if any(isinstance(inner, Media) for inner in means):
+                return sum(_part(inner) for inner in means)
             return tokens_of(bytes(raw).decode("utf-8", "replace"))
 
 

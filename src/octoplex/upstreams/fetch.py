@@ -30,6 +30,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 from urllib.parse import unquote_to_bytes, urljoin
 
 import msgspec
@@ -43,7 +44,7 @@ from octoplex.transport.resolve import Address, Ask
 from octoplex.upstreams.site import Rules, Site, unsupported, wrong
 from octoplex.upstreams.sniff import type_of
 from octoplex.wire.ask import Call
-from octoplex.wire.chat import Chat, Media, Message, Part, ToolResult
+from octoplex.wire.chat import Chat, Media, Message, Native, Part, ToolResult
 from octoplex.wire.eager import in_task
 from octoplex.wire.error import DeadlinePassed, InvalidCall, UpstreamError
 
@@ -209,8 +210,9 @@ def _parts(chat: Chat) -> Iterator[Need]:
             path = f"messages[{at}].content[{place}]"
             if isinstance(part, Media):
                 yield Need(part, path)
-            elif isinstance(part, ToolResult):
-                for inner, piece in enumerate(part.parts):
+            elif isinstance(part, ToolResult | Native):
+                held = part.parts if isinstance(part, ToolResult) else part.means
+                for inner, piece in enumerate(held):
                     if isinstance(piece, Media):
                         yield Need(piece, f"{path}.content[{inner}]")
 
@@ -228,12 +230,16 @@ def _with_bytes(chat: Chat, found: dict[str, Media]) -> Chat:
         if isinstance(part, Media):
             return filled(part, path)
         if isinstance(part, ToolResult):
-            inner = tuple(
-                filled(p, f"{path}.content[{i}]") if isinstance(p, Media) else p
-                for i, p in enumerate(part.parts)
-            )
-            return msgspec.structs.replace(part, parts=inner)
+            return msgspec.structs.replace(part, parts=inside(part.parts, path))
+        if isinstance(part, Native):
+            return msgspec.structs.replace(part, means=inside(part.means, path))
         return part
+
+    def inside(parts: tuple[Any, ...], path: str) -> tuple[Any, ...]:
+        return tuple(
+            filled(p, f"{path}.content[{i}]") if isinstance(p, Media) else p
+            for i, p in enumerate(parts)
+        )
 
     def turn(at: int, message: Message) -> Message:
         parts = (whole(p, f"messages[{at}].content[{i}]") for i, p in enumerate(message.parts))

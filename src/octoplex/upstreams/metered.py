@@ -94,6 +94,7 @@ class Metered:
             tariff.model,
             version,
             nano,
+            caller.tenant,
         )
         hold = self._book.hold(order) or await self._book.wait(order, self._wait_s)
         try:

@@ -81,6 +81,11 @@ class Reading:
             return self._usage
         return self._guess(self._input.input_tokens)
 
+    @property
+    def said(self) -> bool:
+        """Whether what was read and not taken yet is more than a refusal."""
+        return any(type(e) in (TextDelta, ThinkingDelta, ToolDelta) for e in self._events)
+
     def _guess(self, input_tokens: int) -> Usage:
         """The input that is known, and what was received."""
         return Usage(input_tokens, -(-self.received // BYTES_PER_TOKEN), estimated=True)

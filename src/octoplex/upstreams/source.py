@@ -268,6 +268,7 @@ class Source(Struct, frozen=True, kw_only=True):
             quirks=self.quirks | kind.quirks,
             account=self.account,
             drop_unsupported=make.drop_unsupported,
+            alone=make.alone,
             # A deployment is named by its owner: what it takes is the caller's to know.
             listed=self.known and not any("{model}" in path for path in self.paths.values()),
             refuses=self.refuses | kind.refuses,
@@ -398,4 +399,5 @@ class Making(Struct, frozen=True, kw_only=True):
     usual: Timeouts = Timeouts()
     timeouts: Timeouts = Timeouts()
     drop_unsupported: bool = False
+    alone: bool = True
     purse: Purse | None = None

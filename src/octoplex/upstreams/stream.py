@@ -142,6 +142,9 @@ class Streamed:
             raise
         if scanner.model:
             self.head.model = scanner.model
+        if scanner.stop == "refusal":
+            said = scanner.said if isinstance(scanner, Reading) else scanner.received > 0
+            self.head.refused = not said
 
     def reply(self) -> Reply:
         """A stream has no whole body; gather it with `fold`."""
@@ -215,13 +218,25 @@ class Streamed:
         self._end()
         return out
 
+    def told(self, wire: bytes) -> Sequence[Event]:
+        """The events in the bytes of all frames together, of a stream that passed verbatim.
+
+        Raises:
+            UpstreamError: they cannot be read, or hold the end already.
+        """
+        decoder = self._dialect.decoder()
+        events = decoder.feed(mended(wire))
+        if decoder.stop is not None:
+            raise UpstreamBroken("The provider had said why it stopped.")
+        return events
+
     def _decode(self, wire: bytes) -> Sequence[Event]:
         if isinstance(self._scanner, Reading):
             return self._scanner.take()
         if self._decoder is None:
             self._decoder = self._dialect.decoder()
         events = self._decoder.feed(mended(wire))
-        if self._ending.outcome is not None:
+        if self._ending.outcome == "done":
             events = [*events, *self._decoder.end()]
             self._decoder = None
         return events

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from octoplex.dialects.accepted import accepted
+from octoplex.dialects.accepted import accepted, is_looked_into, look_into
 from octoplex.dialects.dialect import Dialect, Encoded, Scanner, Traits
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.foreign import HISTORY, without_foreign
@@ -131,6 +131,7 @@ class Upstream:
         self._model = Raw(msgspec.json.encode(spec.traits.model))
         self._preferred = next(iter(spec.wires.values()))
         self._menders = menders_of(spec.wires, spec.traits)
+        self._looks = is_looked_into(spec.traits)
         self._now = asyncio.get_running_loop().time
 
     async def __call__(self, ask: Ask, /) -> Answer:
@@ -186,7 +187,9 @@ class Upstream:
         spec = self._spec
         own = spec.compacting if call.op == "compact" else spec.wires.get(call.face)
         wire = own
-        if wire is not None and not (anew and wire.seal):
+        if wire is not None and not call.prefix and not (anew and wire.seal):
+            if self._looks and call.op == "chat":
+                look_into(call, wire.dialect.name, spec.traits)
             fields, hidden = self._verbatim(call, wire.dialect)
             if wire.seal is None:
                 body, headers = join(fields), NO_HEADERS
@@ -205,7 +208,7 @@ class Upstream:
             else:
                 call.trail.dropped.extend(betas_of(call.headers))
         request = self._request(wire, call, body, headers)
-        return Sending(call, wire, request, own is not None, hidden)
+        return Sending(call, wire, request, own is not None and not call.prefix, hidden)
 
     def _told(self, call: Call, encoded: Encoded) -> tuple[bytes, Headers]:
         """Body and headers of a request that was written; what it leaves out is named."""

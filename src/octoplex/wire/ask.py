@@ -15,8 +15,9 @@ from typing import Literal
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
-from octoplex.wire.chat import Chat, Media, TextPart, ToolResult
+from octoplex.wire.chat import Chat, Media, Message, TextPart, ToolResult
 from octoplex.wire.error import InvalidCall
 
 Operation = Literal[
@@ -40,7 +41,8 @@ class Caller(Struct, frozen=True):
     """Who asks: the key's id and name, and its tenant ("" without keys).
 
     `budgeted` says that a dollar budget applies, so that no call may be open-ended;
-    `region` is the area in which its targets must answer, "" for any.
+    `region` is the area in which its targets must answer, "" for any; `role` what it may do at
+    `/admin`.
     """
 
     id: str = ""
@@ -48,6 +50,7 @@ class Caller(Struct, frozen=True):
     tenant: str = ""
     budgeted: bool = False
     region: str = ""
+    role: str = ""
 
 
 ANYONE = Caller()
@@ -78,15 +81,27 @@ class Trail(Struct, kw_only=True):
     """Attempts that were paid for so far: the number of the next one's row."""
     nano: int = 0
     estimated: bool = False
+    rescue: str = ""
+    """What became of a stream that broke: `splice`, `prefill`, or in vain `diverged`, `failed`."""
     wasted_tokens: int = 0
     """What replies used that were not given to the caller, because they were not what it asked."""
     findings: dict[tuple[str, str], int] | None = None
     """How many of which type the guard found, by what it did about them."""
-    cache: Literal["off", "hit", "miss"] = "off"
+    cache: Literal["off", "hit", "semantic", "miss"] = "off"
     saved_nano: int = 0
     """What a hit cost when it was asked of its target."""
+    replayed: bool = False
+    """Whether it is the answer to an earlier request with the same idempotency key."""
     fetched: dict[tuple[str, str], Media] | None = None
     """Media by kind and URL whose bytes were fetched for one attempt, for those after it."""
+
+    def answered(self) -> Attempt | None:
+        """The attempt that opened an answer, of two at once the winner; else the last one."""
+        if not self.attempts:
+            return None
+        aside = ("outrun", "compared")
+        won = (a for a in reversed(self.attempts) if 0 < a.status < 400 and a.outcome not in aside)
+        return next(won, self.attempts[-1])
 
 
 class Ask(Struct):
@@ -165,6 +180,8 @@ class Call(Ask):
     n: int = 1
     may_hold_media: bool = False
     added_tokens: int = 0
+    prefix: str = ""
+    """What the reply is to go on from: the typed view ends with it, in the assistant's words."""
     _chat: Chat | None = None
     _worst: Worst | None = None
 
@@ -178,6 +195,9 @@ class Call(Ask):
         if self._chat is None:
             _check_utf8(self.raw)
             self._chat = self.understand(self)
+            if self.prefix:
+                said = Message("assistant", (TextPart(self.prefix),))
+                self._chat = replace(self._chat, messages=(*self._chat.messages, said))
         return self._chat
 
     def worst_case(self) -> Worst:

@@ -48,14 +48,14 @@ class Media(Struct, frozen=True, tag_field="type", tag="media", kw_only=True):
 class Native(Struct, frozen=True, tag_field="type", tag="native"):
     """A part of a kind that only the caller's dialect has, as it wrote it.
 
-    Elsewhere `means` stands for it, and `name` is left out: a `field` of the table in
-    `dialects/expression.py`, "" where nothing is lost.
+    Elsewhere `means` stands for it, each again in its place, and `name` is left out: a `field` of
+    the table in `dialects/expression.py`, "" where nothing is lost.
     """
 
     raw: Raw
     field: str
     name: str = ""
-    means: tuple[TextPart, ...] = ()
+    means: tuple["TextPart | Media | Native", ...] = ()
 
 
 class ToolResult(Struct, frozen=True, tag_field="type", tag="tool_result"):

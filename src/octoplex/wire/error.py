@@ -8,11 +8,13 @@ GatewayError
     Unauthorized         401  no key, an unknown key, a revoked key
     OverBudget           402  the caller's own budget is spent
     Forbidden            403  the key may not do this
+    ApprovalNeeded       403  the reply calls a tool that somebody must approve first
     OutOfRegion          403  no target answers in the area that the route or the key demands
     NotFound             404  no such route, model or record
     WrongMethod          405  the path exists, this method does not
     CallerSlow           408  the caller's body did not arrive in time
     TooLarge             413  a body, a header or a line above its cap
+    KeyReused            422  an idempotency key that was another request's
     TooFast              429  the caller's own limit
     CallerLeft           499  the caller went away
   UpstreamError          a provider failed; routing decides what is asked next
@@ -33,6 +35,7 @@ GatewayError
   OurError               we failed
     BadConfig            500  the configuration is wrong; names file, table and key
     StoreFailed          503  the ledger cannot take the call
+    ServerBusy           503  other requests take the room that this one needs
     Stopping             503  the server is shutting down
     DeadlinePassed       504  the caller's own deadline ran out
 
@@ -103,6 +106,12 @@ class Forbidden(CallerError):
     code, status = "forbidden", 403
 
 
+class ApprovalNeeded(CallerError):
+    """The reply calls a tool after untrusted text was read. Facts: `approve`, `calls`."""
+
+    code, status = "approval_needed", 403
+
+
 class OutOfRegion(CallerError):
     """No target of the route answers in the area that it, or the caller's key, demands.
 
@@ -134,6 +143,12 @@ class TooLarge(CallerError):
     """The body is above the server's cap."""
 
     code, status = "too_large", 413
+
+
+class KeyReused(CallerError):
+    """The idempotency key was sent with another request. Fact: `param`."""
+
+    code, status = "idempotency_key_reused", 422
 
 
 class TooFast(CallerError):
@@ -270,6 +285,12 @@ class StoreFailed(OurError):
     """The ledger cannot take the call, so the call is not made."""
 
     code, status, retryable = "store_failed", 503, True
+
+
+class ServerBusy(OurError):
+    """Other requests take the room that this one needs; soon there will be some."""
+
+    code, status, retryable = "server_busy", 503, True
 
 
 class Stopping(OurError):

@@ -3,7 +3,7 @@
 Each member has one reader in `_READERS`; what has none is `extra`. A null counts as
 absent. Opaque members stay the bytes that came: schemas, `cache_control`, server tools.
 Members that only this dialect has and that change the answer (tools of another server, a
-container with its files and skills) are `native`: refused elsewhere.
+container with its files and skills), or where it is made, are `native`: refused elsewhere.
 
 Members of `thinking` and `output_config` that have no word in `Chat` (`display`, ...)
 are kept under the same name in `extra`, so that they are named when dropped, and come
@@ -217,6 +217,12 @@ def _read_metadata(raw: Raw, found: Found) -> None:
         found["metadata"] = raw
 
 
+def _read_geo(raw: Raw, found: Found) -> None:
+    """Where the answer is made: who says so wants it nowhere else."""
+    if bytes(raw) != b'"global"':
+        found["native"]["inference_geo"] = raw
+
+
 def _native(name: str) -> Reader:
     """A reader of what nobody else can go on with."""
 
@@ -252,6 +258,7 @@ _READERS: dict[str, Reader] = {
     "thread": _native("thread"),  # the conversation so far, which lies at Anthropic
     "container": _native("container"),
     "mcp_servers": _native("mcp_servers"),
+    "inference_geo": _read_geo,
     "temperature": _as("temperature", "temperature", float),
     "top_p": _as("top_p", "top_p", float),
     "top_k": _as("top_k", "top_k", int),

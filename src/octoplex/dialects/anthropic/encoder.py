@@ -137,6 +137,26 @@ class AnthropicEncoder:
                 self._delta(event, out)
         return b"".join(out)
 
+    def resume(self, told: Sequence[Event], kinds: Sequence[str], *, is_open: bool) -> None:
+        """Go on after these events, which the caller has from somebody else.
+
+        `kinds` are those of all its blocks, of which the last one may be open and still empty.
+        """
+        self.feed(told)
+        last = self._line[-1] if self._line else None
+        self._line.clear()
+        self._blocks.clear()
+        self._started, self._index = True, len(kinds) - is_open
+        if not is_open:
+            return
+        key = kinds[-1], self._index
+        if last is None or last.key != key:
+            last = _Block(key, {})
+        last.waiting.clear()
+        last.signature = ""  # given already
+        self._line.append(last)
+        self._blocks[key] = last
+
     def fail(self, error: GatewayError, request_id: str = "") -> bytes:
         """The in-band failure event; nothing may follow it."""
         self._done = True

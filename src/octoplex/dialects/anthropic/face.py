@@ -6,7 +6,7 @@ Not promised: `service_tier`, `container` and other members that only the provid
 answered could fill, in replies that were translated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -15,12 +15,13 @@ from octoplex.dialects.anthropic.asked import read_chat
 from octoplex.dialects.anthropic.encoder import AnthropicEncoder
 from octoplex.dialects.anthropic.failure import status_of, write_error, write_fail_event
 from octoplex.dialects.anthropic.head import read_count_head, read_head
+from octoplex.dialects.anthropic.resumed import resume
 from octoplex.dialects.anthropic.whole import encode_reply
 from octoplex.dialects.dialect import Encoder, HeadFields
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat
 from octoplex.wire.error import GatewayError
-from octoplex.wire.event import Reply
+from octoplex.wire.event import Event, Reply
 
 
 class AnthropicFace:
@@ -47,6 +48,9 @@ class AnthropicFace:
 
     def encoder(self, call: Call) -> Encoder:
         return AnthropicEncoder(call.id, call.model, call.worst_case().input_tokens)
+
+    def resume(self, call: Call, wire: bytes, told: Sequence[Event]) -> Encoder | None:
+        return resume(call, wire, told)
 
     def encode_error(self, error: GatewayError, request_id: str) -> bytes:
         return write_error(error, request_id)

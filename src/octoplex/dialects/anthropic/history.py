@@ -2,7 +2,8 @@
 
 What only this dialect has stays in its place (`native.py`). Blocks of tools that the provider
 ran itself are hints elsewhere: their fruits are in the text after them. A search result and a
-summary of what was compacted keep their text. A block of any other kind (an upload to a
+summary of what was compacted keep their text, a document that is made of blocks its texts and
+images. A block of any other kind (an upload to a
 container, kinds not yet invented) changes the answer and is refused elsewhere, named by its place.
 
 Reference: https://platform.claude.com/docs/en/api/messages
@@ -35,6 +36,8 @@ from octoplex.wire.chat import (
     ToolResult,
 )
 from octoplex.wire.event import Thinking, ToolUse
+
+Means = tuple[TextPart | Media | Native, ...]
 
 
 class _Turn(Known):
@@ -100,12 +103,15 @@ class _Found(Struct):
     title: str = ""
     source: str = ""
     citations: Raw = NOTHING
+    cache_control: Raw = NOTHING
 
 
 class _Compacted(Struct):
     """What the provider made of earlier turns, in words."""
 
     content: str | None = None
+    encrypted_content: str | None = None
+    cache_control: Raw = NOTHING
 
 
 _turns = msgspec.json.Decoder(list[Raw]).decode
@@ -178,6 +184,8 @@ def _text_part(raw: Raw, path: str) -> Part:
 def _media_part(raw: Raw, path: str) -> Part:
     block = read(_media, raw, path)
     source = block.source
+    if source.type == "content" and (odd := _mixed(raw, block, path)) is not None:
+        return odd
     about: dict[str, Any] = {
         "kind": block.type,
         "title": block.title,
@@ -199,6 +207,21 @@ def _media_part(raw: Raw, path: str) -> Part:
         case other:
             raise wrong(f"{path}.type", other, "base64, url, file or text")
     return Media(**about)
+
+
+def _mixed(raw: Raw, block: _Media, path: str) -> Native | None:
+    """A document made of more than plain texts: elsewhere its parts by themselves."""
+    content = block.source.content
+    parts = _parts(content, f"{path}.source.content") if isinstance(content, list) else ()
+    if all(isinstance(p, TextPart) and p.cache is None and p.beside is None for p in parts):
+        return None
+    about = _unless_off(block.beside) or {}
+    lost = [
+        Native(raw, "native" if name == "citations" else "extra", f"document.{name}")
+        for name in about
+    ]
+    title = () if block.title is None else (TextPart(block.title),)
+    return Native(raw, "", means=(*lost, *title, *_shown(parts, block.cache_control)))
 
 
 def _unless_off(beside: Beside | None) -> Beside | None:
@@ -263,17 +286,29 @@ def _redacted_part(raw: Raw, path: str) -> Part:
 def _search_part(raw: Raw, path: str) -> Part:
     """A search result is text elsewhere; to have the answer cite it changes the answer."""
     block = read(_found, raw, path)
-    texts = [f"{block.title}\n{block.source}".strip()]
-    texts += [p.text for p in _parts(block.content, f"{path}.content") if isinstance(p, TextPart)]
-    means = tuple(map(TextPart, texts))
+    means: Means = (TextPart(f"{block.title}\n{block.source}".strip()),)
+    means += _shown(_parts(block.content, f"{path}.content"), block.cache_control)
     if _is_on(block.citations):
         return Native(raw, "native", "search_result.citations", means)
     return Native(raw, "", means=means)
 
 
 def _compacted_part(raw: Raw, path: str) -> Part:
-    text = read(_compacted, raw, path).content
-    return Native(raw, "", means=(TextPart(text),) if text else ())
+    """A summary; a cipher says nothing elsewhere, and nothing is left of what it stood for."""
+    block = read(_compacted, raw, path)
+    if not block.content and block.encrypted_content:
+        return Native(raw, "native", path)
+    said = (TextPart(block.content),) if block.content else ()
+    return Native(raw, "", means=_shown(said, block.cache_control))
+
+
+def _shown(parts: tuple[Part, ...], cache: Raw) -> Means:
+    """What elsewhere stands for a block of these parts, with its cache breakpoint at their end."""
+    means = [p for p in parts if isinstance(p, TextPart | Media | Native)]
+    last = means[-1] if means else None
+    if given(cache) and isinstance(last, TextPart | Media):
+        means[-1] = msgspec.structs.replace(last, cache=cache)
+    return tuple(means)
 
 
 def _cache(raw: Raw) -> Raw | None:

@@ -101,7 +101,13 @@ class AnthropicDecoder:
             except UNREADABLE:
                 self.skipped += 1
                 continue
-            self._event(event.type or name, event, data, events)
+            delta, type_ = event.delta, event.type or name
+            if delta is None or type_ != "content_block_delta":
+                self._event(type_, event, data, events)
+            elif delta.type != "text_delta":
+                self._delta(event.index, delta, events)
+            elif delta.text:
+                events.append(TextDelta(delta.text, event.index))
         return events
 
     def end(self) -> Sequence[Event]:
@@ -120,8 +126,6 @@ class AnthropicDecoder:
 
     def _event(self, type_: str, event: EventWire, data: bytes, events: list[Event]) -> None:
         match type_:
-            case "content_block_delta" if event.delta is not None:
-                self._delta(event.index, event.delta, events)
             case "content_block_start" if event.content_block:
                 self._start(event.index, read_block(event.content_block), events)
             case "content_block_stop":
@@ -160,8 +164,6 @@ class AnthropicDecoder:
 
     def _delta(self, index: int, delta: DeltaWire, events: list[Event]) -> None:
         match delta.type:
-            case "text_delta" if delta.text:
-                events.append(TextDelta(delta.text, index))
             case "thinking_delta" if delta.thinking:
                 events.append(ThinkingDelta(delta.thinking, index))
             case "signature_delta" if delta.signature:

@@ -99,6 +99,14 @@ class GeminiEncoder:
                 self._delta(event, out)
         return b"".join(out)
 
+    def resume(self, told: Sequence[Event]) -> None:
+        """Go on after these events, which the caller has from somebody else."""
+        self.feed(told)
+        self._begun, self._called = True, self._called or bool(self._calls)
+        self._calls, self._order, self._last = {}, [], None  # whole, and given
+        if self._thought is not None and self._thought[1]:
+            self._thought = None  # its proof was given with it
+
     def fail(self, error: GatewayError, request_id: str = "") -> bytes:
         """The in-band failure event; nothing may follow it."""
         self._done = True

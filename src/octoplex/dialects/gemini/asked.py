@@ -163,6 +163,9 @@ def _tool_config(raw: Raw, found: Found) -> None:
 
 def _function_calling(raw: Raw, found: Found) -> None:
     config = read(_calling, raw, _CALLING)
+    for name, value in members(raw, _CALLING).items():
+        if name not in _Calling.__struct_fields__:
+            found["extra"][f"{_CALLING}.{name}"] = value
     allowed = config.allowedFunctionNames
     match config.mode.upper():
         case "ANY" if len(allowed) == 1:
@@ -201,6 +204,15 @@ def _format(config: dict[str, Raw], found: Found) -> None:
 
 
 def _thinking_config(raw: Raw, found: Found) -> None:
+    found["thinking"] = thinking_of(raw)
+
+
+def thinking_of(raw: Raw) -> ThinkingAsk:
+    """How much thinking a `thinkingConfig` asks for.
+
+    Raises:
+        InvalidCall: it means nothing, or two things.
+    """
     config = read(_thinking, raw, _THINKING)
     budget, level, enabled = config.thinkingBudget, config.thinkingLevel, config.includeThoughts
     if budget is not None and level is not None:
@@ -216,12 +228,9 @@ def _thinking_config(raw: Raw, found: Found) -> None:
                 f"`{path}` is {level!r}; send minimal, low, medium or high.", param=path
             )
     if budget == 0:
-        found["thinking"] = ThinkingAsk(enabled=False)
-    else:
-        kept = budget if budget is not None and budget > 0 else None
-        found["thinking"] = ThinkingAsk(
-            enabled=True if enabled else None, effort=effort, budget_tokens=kept
-        )
+        return ThinkingAsk(enabled=False)
+    kept = budget if budget is not None and budget > 0 else None
+    return ThinkingAsk(enabled=True if enabled else None, effort=effort, budget_tokens=kept)
 
 
 def _modalities(raw: Raw, found: Found) -> None:

@@ -9,7 +9,7 @@ Not promised: safety ratings, citations and other members that only the provider
 answered could fill, in replies that were translated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -19,12 +19,13 @@ from octoplex.dialects.gemini.answer import GeminiEncoder
 from octoplex.dialects.gemini.asked import read_chat
 from octoplex.dialects.gemini.failure import status_of, write_error, write_fail_event
 from octoplex.dialects.gemini.head import read_count_head, read_head, read_path
+from octoplex.dialects.gemini.resumed import resume
 from octoplex.dialects.gemini.signatures import NAME
 from octoplex.dialects.gemini.whole import encode_reply
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat
 from octoplex.wire.error import GatewayError
-from octoplex.wire.event import Reply
+from octoplex.wire.event import Event, Reply
 
 
 class GeminiFace:
@@ -54,6 +55,9 @@ class GeminiFace:
 
     def encoder(self, call: Call) -> Encoder:
         return GeminiEncoder(call.id, call.model)
+
+    def resume(self, call: Call, wire: bytes, told: Sequence[Event]) -> Encoder | None:
+        return resume(call, wire, told)
 
     def encode_error(self, error: GatewayError, request_id: str) -> bytes:
         return write_error(error, request_id)

@@ -22,7 +22,7 @@ from octoplex.dialects.members import count_of, value_of, wrong
 from octoplex.wire.error import InvalidCall, NotFound
 
 _MARKS = (b'"inline', b'"file', GEMINI_MARK)
-_CONFIG = ("generationConfig", "generation_config")
+CONFIG = ("generationConfig", "generation_config")
 _NOTHING: dict[str, Raw] = {}
 
 
@@ -84,14 +84,14 @@ def asked(fields: Mapping[str, Raw]) -> Mapping[str, Raw]:
 
 def with_limit(fields: Mapping[str, Raw], tokens: int) -> dict[str, Raw]:
     """The members with an output limit in them, every other value byte for byte."""
-    name = next((n for n in _CONFIG if n in fields), _CONFIG[0])
+    name = next((n for n in CONFIG if n in fields), CONFIG[0])
     config = members(fields[name], name) if name in fields else {}
     limited = {**config, "maxOutputTokens": Raw(b"%d" % tokens)}
     return {**fields, name: Raw(msgspec.json.encode(limited))}
 
 
 def _config(fields: Mapping[str, Raw]) -> Mapping[str, Raw]:
-    for name in _CONFIG:
+    for name in CONFIG:
         if name in fields and bytes(fields[name]) != b"null":
             return members(fields[name], name)
     return _NOTHING

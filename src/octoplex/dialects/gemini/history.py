@@ -15,7 +15,7 @@ video here, because nothing else in the view could stand for it.
 
 Reference: https://ai.google.dev/api/caching#Content
 
-Not promised: members of data beyond its type and bytes, and those beside a call or a thought.
+Not promised: members of data beyond its type, its bytes and a document's name.
 """
 
 import contextlib
@@ -28,8 +28,9 @@ from octoplex.dialects.arguments import input_text
 from octoplex.dialects.gemini import signatures
 from octoplex.dialects.gemini.names import items, members, plainly, read
 from octoplex.dialects.members import UNREADABLE
-from octoplex.dialects.native import Known, reader, unknown
+from octoplex.dialects.native import Known, named, reader, unknown
 from octoplex.wire.chat import (
+    Beside,
     Media,
     Message,
     Native,
@@ -48,21 +49,26 @@ _ROLES: dict[str, Role] = {"user": "user", "function": "user", "model": "assista
 _KINDS: dict[str, Kind] = {"image": "image", "audio": "audio"}
 _RUN_THERE = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
 """What the provider did itself: code that it wrote and ran, tools of its own."""
+_OF_CONTENT = frozenset({"parts", "role"})
 _OF_PART = frozenset(
     {"text", "thought", "thoughtSignature", "functionCall", "functionResponse"}
     | {"inlineData", "fileData"}
 )
+IN_PART = "part."
+"""Before the name of what stands beside a call or a result, not in it."""
 _FILES = "https://generativelanguage.googleapis.com/"
 
 
 class _Blob(Struct):
     mimeType: str = ""  # noqa: N815 - the wire's name
     data: str = ""
+    displayName: str | None = None  # noqa: N815
 
 
 class _File(Struct):
     fileUri: str  # noqa: N815
     mimeType: str | None = None  # noqa: N815
+    displayName: str | None = None  # noqa: N815
 
 
 class _Call(Known):
@@ -90,8 +96,9 @@ Parts = dict[str, Raw]
 def read_system(raw: Raw) -> list[Message]:
     """The system turn, none when it is empty."""
     path = "systemInstruction"
-    parts = _Reader().parts(members(raw, path), path)
-    return [Message("system", parts)] if parts else []
+    content = members(raw, path)
+    parts = _Reader().parts(content, path)
+    return [Message("system", parts, beside=unknown(content, _OF_CONTENT) or None)] if parts else []
 
 
 def read_contents(raw: Raw) -> list[Message]:
@@ -114,10 +121,13 @@ def read_contents(raw: Raw) -> list[Message]:
             )
         reader.turn = number
         parts = reader.parts(content, path)
+        beside = unknown(content, _OF_CONTENT)
         if role == "assistant" and messages and messages[-1].role == role:
-            messages[-1] = Message(role, _one_turn(messages[-1].parts, parts))
+            last = messages[-1]
+            beside = {**(last.beside or {}), **beside}
+            messages[-1] = Message(role, _one_turn(last.parts, parts), beside=beside or None)
         else:
-            messages.append(Message(role, parts))
+            messages.append(Message(role, parts, beside=beside or None))
     return messages
 
 
@@ -148,7 +158,9 @@ class _Reader:
             if "functionCall" in part:
                 found.append(self._call(part, where, number))
             elif "functionResponse" in part:
-                found.append(self._result(part["functionResponse"], where))
+                found.append(self._result(part, where))
+            elif not part.keys() <= _OF_PART and _holds_no_text(part):
+                found.append(Native(item, "extra", where))
             elif "text" in part or part.keys() <= {"thought", "thoughtSignature"}:
                 _add_text(part, where, found)
             else:
@@ -161,20 +173,30 @@ class _Reader:
         self._waiting.append((call.name, id_))
         signature = signatures.of_call(_signature(part, path))
         use = ToolUse(id_, call.name, input_text(call.args), signature)
-        return ToolCall(use, beside=call.beside)
+        return ToolCall(use, beside=_beside(part, call))
 
-    def _result(self, raw: Raw, path: str) -> ToolResult:
+    def _result(self, part: Parts, path: str) -> ToolResult:
         path = f"{path}.functionResponse"
-        said = read(_response, raw, path)
+        said = read(_response, part["functionResponse"], path)
         id_ = said.id or next((i for name, i in self._waiting if name == said.name), said.name)
         self._waiting = [call for call in self._waiting if call[1] != id_]
         text, failed = _outcome(said.response, path)
         parts: list[TextPart | Media | Native] = [TextPart(text)] if text else []
         for number, item in enumerate(items(said.parts, f"{path}.parts") if said.parts else ()):
             where = f"{path}.parts[{number}]"
-            part = members(item, where)
-            parts.append(_media(part, where) or _native(item, part, where))
-        return ToolResult(id_, tuple(parts), failed, beside=said.beside)
+            inner = members(item, where)
+            parts.append(_media(inner, where) or _native(item, inner, where))
+        return ToolResult(id_, tuple(parts), failed, beside=_beside(part, said))
+
+
+def _beside(part: Parts, inner: Known) -> Beside | None:
+    """What is not known of a call or a result, and of the part that it is in."""
+    return {**(inner.beside or {}), **named(IN_PART, unknown(part, _OF_PART))} or None
+
+
+def _holds_no_text(part: Parts) -> bool:
+    """Whether a part is a thought, or a proof of one beside an empty text."""
+    return bytes(part.get("thought", b"")) == b"true" or bytes(part.get("text", b"")) == b'""'
 
 
 def _native(item: Raw, part: Parts, path: str) -> Native:
@@ -229,13 +251,20 @@ def _media(part: Parts, path: str) -> Media | None:
         blob = read(_blob, part["inlineData"], f"{path}.inlineData")
         kind = _kind(blob.mimeType, path)
         media_type = blob.mimeType or None
-        return Media(kind=kind, data=blob.data, media_type=media_type, beside=beside)
+        title = blob.displayName
+        return Media(kind=kind, data=blob.data, media_type=media_type, title=title, beside=beside)
     if "fileData" in part:
         file = read(_file, part["fileData"], f"{path}.fileData")
         uri, kind = file.fileUri, _kind(file.mimeType or "", path)
-        if uri.startswith(("https://", "http://", "data:")) and not uri.startswith(_FILES):
-            return Media(kind=kind, url=uri, media_type=file.mimeType, beside=beside)
-        return Media(kind=kind, file_id=uri, media_type=file.mimeType, beside=beside)
+        elsewhere = uri.startswith(("https://", "http://", "data:")) and not uri.startswith(_FILES)
+        return Media(
+            kind=kind,
+            url=uri if elsewhere else None,
+            file_id=None if elsewhere else uri,
+            media_type=file.mimeType,
+            title=file.displayName,
+            beside=beside,
+        )
     return None
 
 

@@ -67,4 +67,6 @@ def _budget(ask: ThinkingAsk, family: Family, *, literally: bool) -> int:
         budget = _BUDGETS[ask.effort]
     if budget is None:
         return DYNAMIC
-    return budget if literally else min(max(budget, family.least), family.most)
+    if literally and ask.budget_tokens is not None:
+        return budget
+    return min(max(budget, family.least), family.most)

@@ -21,11 +21,12 @@ from collections.abc import Iterable
 from octoplex.dialects.arguments import input_object
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.gemini.families import Family
+from octoplex.dialects.gemini.history import IN_PART
 from octoplex.dialects.gemini.shapes import Body
 from octoplex.dialects.gemini.signatures import SUBSTITUTE, own
 from octoplex.dialects.media import source_of
 from octoplex.dialects.media_types import media_type_of
-from octoplex.dialects.native import as_it_came, with_beside
+from octoplex.dialects.native import as_it_came, taken_from, with_beside
 from octoplex.wire.chat import Beside, Media, Message, Native, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Refusal, Thinking, ToolUse
 
@@ -90,6 +91,8 @@ class _Writer:
         """Write one turn, or add it to the last one of its role."""
         if message.name is not None:
             self._omissions.leave_out("message.name")
+        for name in message.beside or ():  # turns may merge
+            self._omissions.leave_out("extra", f"message.{name}")
         role = _ROLES.get(message.role, "")
         parts = self._system
         if role and self._turns and self._turns[-1][0] == role:
@@ -150,7 +153,8 @@ class _Writer:
         self._names[use.id] = use.name
         arguments = input_object(use.arguments)
         call: Body = {"id": use.id, "name": use.name, "args": arguments}
-        part: Body = {"functionCall": with_beside(call, beside)}
+        within, around = taken_from(beside, IN_PART)
+        part: Body = {**around, "functionCall": with_beside(call, within)}
         if use.signature:
             part["thoughtSignature"] = use.signature
         return part
@@ -173,7 +177,8 @@ class _Writer:
         if media and self._family.signs_calls:
             written["parts"] = media
             media = []
-        parts += [{"functionResponse": with_beside(written, result.beside)}, *media]
+        within, around = taken_from(result.beside, IN_PART)
+        parts += [{**around, "functionResponse": with_beside(written, within)}, *media]
 
     def _thinking(self, thinking: Thinking, parts: list[Body]) -> None:
         signature = own(thinking)
@@ -194,15 +199,18 @@ class _Writer:
     def _media(self, media: Media, parts: list[Body]) -> None:
         self._hint("cache_control", media.cache)
         self._hint("image.detail", media.detail)
-        if media.kind == "document":
+        named: Body = {}
+        if self._native and media.title is not None:
+            named["displayName"] = media.title
+        elif media.kind == "document":
             self._hint("document.title", media.title)
         source = source_of(media)
         if source == "data":
-            data = {"mimeType": media_type_of(media), "data": media.data or ""}
+            data = {"mimeType": media_type_of(media), "data": media.data or "", **named}
             parts.append(with_beside({"inlineData": data}, media.beside))
         elif source == "url" or self._native:
             uri = media.url or media.file_id or ""
-            file = {"mimeType": _type_at(uri, media), "fileUri": uri}
+            file = {"mimeType": _type_at(uri, media), "fileUri": uri, **named}
             parts.append(with_beside({"fileData": file}, media.beside))
         else:
             self._omissions.leave_out(f"{media.kind}.{source}")

@@ -49,6 +49,7 @@ _REASONS: dict[StopReason, Reason] = {
     "tool": "tool_calls",
     "refusal": "content_filter",
 }
+_TEXT = b'{"content":'
 _DONE = b"data: [DONE]\n\n"
 _TAIL = b',"logprobs":null,"finish_reason":null}]'
 
@@ -139,6 +140,12 @@ class ChatEncoder:
         """The wire bytes of whole chunks for these events."""
         return b"".join([self._write(event) for event in events])
 
+    def resume(self, told: Sequence[Event]) -> None:
+        """Go on after these events, which the caller has from somebody else."""
+        self.feed(told)
+        if self._thinking is not None and self._thinking[2]:
+            self._thinking = None  # its proof was given with it
+
     def fail(self, error: GatewayError, request_id: str = "") -> bytes:
         """The in-band failure event; nothing comes after it."""
         self._ended = True
@@ -147,13 +154,15 @@ class ChatEncoder:
     def _write(self, event: Event) -> bytes:
         if self._ended:
             return b""
+        if type(event) is TextDelta and self._head and self._thinking is None:
+            return self._delta(_TEXT, event.text) if event.text else b""
         if isinstance(event, Started):
             return b"" if self._head else self._start(event)
         lead = b"" if self._head else self._start(self._fallback)
         if isinstance(event, TextDelta):
             if not event.text:
                 return lead
-            return lead + self._close_thinking() + self._delta(b'{"content":', event.text)
+            return lead + self._close_thinking() + self._delta(_TEXT, event.text)
         return lead + self._rarer(event)
 
     def _rarer(self, event: Event) -> bytes:
@@ -189,7 +198,7 @@ class ChatEncoder:
         return b'%b{"index":0,"delta":%b%b' % (self._head, delta, self._tail)
 
     def _delta(self, member: bytes, text: str) -> bytes:
-        return b'%b{"index":0,"delta":%b%b}%b' % (self._head, member, _json(text), self._tail)
+        return b"".join((self._head, b'{"index":0,"delta":', member, _json(text), b"}", self._tail))
 
     def _think(self, event: ThinkingDelta) -> bytes:
         """Thinking as it comes; its signature is kept until the block ends."""

@@ -7,7 +7,7 @@ the provider that answered has none.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import Raw, Struct
@@ -16,12 +16,13 @@ from octoplex.dialects.dialect import Encoder, HeadFields
 from octoplex.dialects.openai_chat.answer import ChatEncoder, write_reply
 from octoplex.dialects.openai_chat.failure import status_of, write_error, write_fail_event
 from octoplex.dialects.openai_chat.head import read_head
+from octoplex.dialects.openai_chat.resumed import resume
 from octoplex.dialects.openai_chat.shapes import UNREADABLE
 from octoplex.dialects.openai_chat.understand import read_chat
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat
 from octoplex.wire.error import GatewayError
-from octoplex.wire.event import Reply
+from octoplex.wire.event import Event, Reply
 
 
 class _Options(Struct):
@@ -75,6 +76,9 @@ class OpenAIChatFace:
             model=call.model,
             include_usage=wants_usage(call.fields),
         )
+
+    def resume(self, call: Call, wire: bytes, told: Sequence[Event]) -> Encoder | None:
+        return resume(call, wire, told, include_usage=wants_usage(call.fields))
 
     def encode_error(self, error: GatewayError, request_id: str) -> bytes:
         return write_error(error, request_id)

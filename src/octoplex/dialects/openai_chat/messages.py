@@ -23,8 +23,9 @@ from msgspec import Raw
 from octoplex.dialects.expression import Omissions, says
 from octoplex.dialects.foreign import made_by
 from octoplex.dialects.media import FAILED, file_of, image_url, source_of
-from octoplex.dialects.native import with_beside
+from octoplex.dialects.native import taken_from, with_beside
 from octoplex.dialects.openai_chat.reasoning import write_details
+from octoplex.dialects.openai_chat.turns import IN_FUNCTION
 from octoplex.wire.chat import Media, Message, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Refusal, Thinking
 
@@ -38,16 +39,25 @@ _AUDIO = {
     "audio/mp3": "mp3",
 }
 
+_WITH_ITS_FILES = frozenset({"", "openai-chat", "openai-responses"})
+"""Callers whose ids of files mean something here."""
+
 Body = dict[str, object]
 Quirks = frozenset[str]
 
 
-def write_messages(messages: Iterable[Message], quirks: Quirks, omissions: Omissions) -> list[Body]:
-    """Write every turn; raises Unsupported where a part cannot be expressed."""
+def write_messages(
+    messages: Iterable[Message], quirks: Quirks, omissions: Omissions, dialect: str = ""
+) -> list[Body]:
+    """Write every turn; `dialect` is the caller's, whose ids of files may be OpenAI's.
+
+    Raises:
+        Unsupported: a part cannot be expressed.
+    """
     turns = list(messages)
     if "echo_tool_reasoning" in quirks and any(_calls(turn) for turn in turns):
         quirks |= {"echo_reasoning"}
-    writer = _Writer(quirks, omissions)
+    writer = _Writer(quirks, omissions, dialect in _WITH_ITS_FILES)
     for turn in turns:
         writer.add(turn)
     return writer.written
@@ -65,9 +75,9 @@ def _calls(message: Message) -> list[ToolCall]:
 class _Writer:
     """The messages written so far, and what the provider's row says."""
 
-    def __init__(self, quirks: Quirks, omissions: Omissions) -> None:
+    def __init__(self, quirks: Quirks, omissions: Omissions, knows_files: bool) -> None:
         self.written: list[Body] = []
-        self._quirks, self._omissions = quirks, omissions
+        self._quirks, self._omissions, self._knows_files = quirks, omissions, knows_files
 
     def add(self, message: Message) -> None:
         if message.role == "assistant":
@@ -149,12 +159,11 @@ class _Writer:
     def _tool_call(self, call: ToolCall) -> Body:
         if call.cache is not None:
             self._omissions.leave_out("cache_control")
-        return {
-            "id": self._id(call.use.id),
-            "type": "function",
-            # Some servers refuse "" although a call without arguments is just that.
-            "function": {"name": call.use.name, "arguments": call.use.arguments or "{}"},
-        }
+        # Some servers refuse "" although a call without arguments is just that.
+        function: Body = {"name": call.use.name, "arguments": call.use.arguments or "{}"}
+        beside, within = taken_from(call.beside, IN_FUNCTION)
+        written: Body = {"id": self._id(call.use.id), "type": "function"}
+        return with_beside(written | {"function": with_beside(function, within)}, beside)
 
     def _id(self, id_: str) -> str:
         """The id as the provider takes it; equal ids stay equal, so calls and results match."""
@@ -194,7 +203,8 @@ class _Writer:
 
     def _media(self, media: Media) -> Body | None:
         source, form = source_of(media), _AUDIO.get(media.media_type or "")
-        if says(self._omissions.dialect, f"{media.kind}.{source}"):
+        known = source != "file_id" or self._knows_files
+        if known and says(self._omissions.dialect, f"{media.kind}.{source}"):
             if media.kind == "image":
                 return self._image(media)
             if media.kind == "document":

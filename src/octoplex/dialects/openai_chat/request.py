@@ -16,9 +16,10 @@ import msgspec
 
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.expression import OPENAI_HINTS, SPOKEN, Omissions, express, says
-from octoplex.dialects.native import with_beside
+from octoplex.dialects.native import taken_from, with_beside
 from octoplex.dialects.openai_chat.messages import write_messages
 from octoplex.dialects.openai_chat.thinking import put_thinking
+from octoplex.dialects.openai_chat.turns import IN_FUNCTION
 from octoplex.dialects.structured import alone, naming_json
 from octoplex.wire.chat import Chat, Format, Tool, ToolChoice
 
@@ -56,7 +57,7 @@ def write_body(chat: Chat, traits: Traits, omissions: Omissions) -> Body:
     chat = naming_json(express(chat, spoken, omissions))
     body: Body = {
         "model": traits.model,
-        "messages": write_messages(chat.messages, traits.quirks, omissions),
+        "messages": write_messages(chat.messages, traits.quirks, omissions, chat.dialect),
     }
     put_limits(body, chat, traits.quirks, omissions)
     put_plain(body, chat, traits.quirks)
@@ -173,9 +174,10 @@ def _tool(tool: Tool, quirks: frozenset[str], omissions: Omissions) -> Body:
     if tool.strict is not None:
         if says(omissions.dialect, "tool.strict"):
             function["strict"] = tool.strict
-        else:
+        elif tool.strict:
             omissions.leave_out("tool.strict")
-    written: Body = {"type": "function", "function": with_beside(function, tool.beside)}
+    beside, within = taken_from(tool.beside, IN_FUNCTION)
+    written: Body = {**beside, "type": "function", "function": with_beside(function, within)}
     if tool.cache is not None:
         if "cache_control" in quirks:
             written["cache_control"] = tool.cache

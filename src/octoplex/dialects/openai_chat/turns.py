@@ -7,10 +7,11 @@ from `reasoning_details` (signed, see `reasoning.py`), else from `reasoning_cont
 
 Reference: https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages
 
-Members of a message or a part that only this dialect, or one provider of it, has (`prefix`,
-an earlier reply's `audio`, `annotations`) stay beside the others (`native.py`).
+Members of a message, a part or a tool call that only this dialect, or one provider of it, has
+(`prefix`, an earlier reply's `audio`, `annotations`, Google's `extra_content`) stay beside the
+others (`native.py`).
 
-Not promised: members of a tool call or of a part's address that are not named here.
+Not promised: members of a part's address that are not named here.
 """
 
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.media import read_file, read_image
-from octoplex.dialects.native import Known, gathered, names_of
+from octoplex.dialects.native import Known, gathered, named, names_of
 from octoplex.dialects.openai_chat.reasoning import read_detail
 from octoplex.dialects.openai_chat.shapes import UNREADABLE, ReasoningDetail
 from octoplex.dialects.readers import complaint
@@ -28,6 +29,8 @@ from octoplex.wire.chat import Media, Message, Part, Role, TextPart, ToolCall, T
 from octoplex.wire.error import InvalidCall
 from octoplex.wire.event import Refusal, Thinking, ToolUse
 
+IN_FUNCTION = "function."
+"""Before the name of what stands in a function, not beside it."""
 _AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 
@@ -57,13 +60,14 @@ class _Part(Known):
     cache_control: dict[str, Raw] | None = None
 
 
-class _Function(Struct):
+class _Function(Known):
     name: str
     arguments: str | dict[str, Raw] | None = None
 
 
-class _Call(Struct):
+class _Call(Known):
     id: str = ""
+    index: int | None = None  # of a stream that was gathered
     type: str = "function"
     function: _Function | None = None
 
@@ -85,6 +89,7 @@ _read = msgspec.json.Decoder(list[_Message]).decode
 _items = msgspec.json.Decoder(list[Raw]).decode
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 _OF_MESSAGE, _OF_PART = names_of(_Message), names_of(_Part)
+_OF_CALL, _OF_FUNCTION = names_of(_Call), names_of(_Function)
 _encode = msgspec.json.Encoder().encode
 _SYSTEM: dict[str, Role] = {"system": "system", "developer": "developer"}
 
@@ -122,13 +127,16 @@ def _understood(raw: Raw) -> list[_Message]:
 
 
 def _sorted(raw: Raw, known: frozenset[str]) -> object:
-    """A message or a part with what is not known beside the rest; anything else as it is."""
+    """An object with what is not known beside the rest, down to parts and calls; else as it is."""
     if bytes(raw)[:1] != b"{":
         return raw
     members = gathered(_members(raw), known)
-    content = members.get("content")
-    if content and bytes(content)[:1] == b"[":
-        members["content"] = Raw(_encode([_sorted(part, _OF_PART) for part in _items(content)]))
+    for name, inner in (("content", _OF_PART), ("tool_calls", _OF_CALL)):
+        held = members.get(name)
+        if held and bytes(held)[:1] == b"[":
+            members[name] = Raw(_encode([_sorted(one, inner) for one in _items(held)]))
+    if known is _OF_CALL and "function" in members:
+        members["function"] = Raw(_encode(_sorted(members["function"], _OF_FUNCTION)))
     return members
 
 
@@ -182,7 +190,9 @@ def _call(call: _Call, path: str) -> ToolCall:
     if isinstance(arguments, dict):
         arguments = _encode(arguments).decode()
     id_, signature = unsign(call.id)
-    return ToolCall(ToolUse(id_, call.function.name, arguments or "{}", signature))
+    beside = {**(call.beside or {}), **named(IN_FUNCTION, call.function.beside)}
+    use = ToolUse(id_, call.function.name, arguments or "{}", signature)
+    return ToolCall(use, beside=beside or None)
 
 
 def _parts(content: str | list[_Part] | None, path: str) -> tuple[Part, ...]:

@@ -17,9 +17,9 @@ from typing import get_args
 import msgspec
 from msgspec import Raw, Struct
 
-from octoplex.dialects.native import Known, gathered, names_of, reader
+from octoplex.dialects.native import Known, gathered, named, names_of, reader
 from octoplex.dialects.openai_chat.shapes import UNREADABLE
-from octoplex.dialects.openai_chat.turns import read_messages
+from octoplex.dialects.openai_chat.turns import IN_FUNCTION, read_messages
 from octoplex.dialects.readers import (
     Found,
     Reader,
@@ -31,7 +31,7 @@ from octoplex.dialects.readers import (
     read_members,
 )
 from octoplex.wire.ask import Call
-from octoplex.wire.chat import Chat, Effort, Format, ThinkingAsk, Tool, ToolChoice
+from octoplex.wire.chat import Beside, Chat, Effort, Format, ThinkingAsk, Tool, ToolChoice
 from octoplex.wire.error import InvalidCall, Unsupported
 
 
@@ -45,7 +45,7 @@ class Function(Known):
     strict: bool | None = None
 
 
-class _Tool(Struct):
+class _Tool(Known):
     type: str
     function: Function | None = None
     cache_control: dict[str, Raw] | None = None
@@ -99,7 +99,7 @@ _json = msgspec.json.Encoder().encode
 _read_tools = msgspec.json.Decoder(list[Raw]).decode
 _read_plain_tool = msgspec.json.Decoder(_Tool).decode
 read_function = reader(Function)
-_OF_FUNCTION = names_of(Function)
+_OF_FUNCTION, _OF_TOOL = names_of(Function), names_of(_Tool)
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
@@ -141,31 +141,31 @@ def _tools(raw: Raw, found: Found) -> None:
             path = f"tools[{number}].function"
             raise InvalidCall(f"`{path}`: send the function's name and parameters.", param=path)
         else:
-            tools.append(tool_of(tool.function, tool.cache_control))
+            beside = {**(tool.beside or {}), **named(IN_FUNCTION, tool.function.beside)}
+            tools.append(tool_of(tool.function, tool.cache_control, beside or None))
     found["tools"], found["server_tools"] = tuple(tools), tuple(others)
 
 
 def _read_tool(raw: Raw) -> _Tool:
-    """The tool, with what is not known of its function beside the rest."""
+    """The tool, with what is not known of it and of its function beside the rest."""
     try:
         return _read_plain_tool(raw)
     except msgspec.ValidationError:
         tool = _members(raw)
-        if bytes(tool.get("function", b""))[:1] != b"{":
-            raise
-        tool["function"] = Raw(_json(gathered(_members(tool["function"]), _OF_FUNCTION)))
-        return _read_plain_tool(_json(tool))
+        if bytes(tool.get("function", b""))[:1] == b"{":
+            tool["function"] = Raw(_json(gathered(_members(tool["function"]), _OF_FUNCTION)))
+        return _read_plain_tool(_json(gathered(tool, _OF_TOOL)))
 
 
-def tool_of(function: Function, cache: dict[str, Raw] | None) -> Tool:
-    """The tool that is declared."""
+def tool_of(function: Function, cache: dict[str, Raw] | None, beside: Beside | None) -> Tool:
+    """The tool that is declared; `beside` is what only the caller's dialect knows of it."""
     return Tool(
         name=function.name,
         description=function.description,
         schema=None if function.parameters is None else Raw(_json(function.parameters)),
         strict=function.strict,
         cache=None if cache is None else Raw(_json(cache)),
-        beside=function.beside,
+        beside=beside,
     )
 
 
@@ -261,6 +261,9 @@ def _thinking(raw: Raw, found: Found) -> None:
 
 def _reasoning(raw: Raw, found: Found) -> None:
     asked = _read_reasoning(raw)
+    for name, value in _members(raw).items():
+        if name not in _WISHES and bytes(value) not in (b"null", b"false"):
+            found["extra"][f"reasoning.{name}"] = value
     on = False if asked.effort == "none" else asked.enabled
     found.setdefault(
         "thinking",
@@ -268,6 +271,7 @@ def _reasoning(raw: Raw, found: Found) -> None:
     )
 
 
+_WISHES = frozenset(_Reasoning.__struct_fields__)
 _read_count = msgspec.json.Decoder(int).decode
 _read_stop = msgspec.json.Decoder(str | list[str]).decode
 _read_modalities = msgspec.json.Decoder(list[str]).decode

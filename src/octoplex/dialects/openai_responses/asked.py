@@ -130,8 +130,11 @@ def _read_tools(raw: Raw, found: Found) -> None:
             kind = _typed(item).type
             space = functions_of(item) if kind == "namespace" else None
             if kind == "function":
-                tools.append(tool_of(read_function(item), None))
+                tools.append(_function(item))
             elif space is not None:
+                about = _members(item).get("description")
+                if about is not None and given(about):
+                    found["extra"][f"tools[{number}].description"] = about
                 tools += [_spaced(space[0], raw) for raw in space[1]]
             else:
                 others.append(item)
@@ -140,8 +143,13 @@ def _read_tools(raw: Raw, found: Found) -> None:
     found["tools"], found["server_tools"] = tuple(tools), tuple(others)
 
 
+def _function(raw: Raw) -> Tool:
+    function = read_function(raw)
+    return tool_of(function, None, function.beside)
+
+
 def _spaced(namespace: str, raw: Raw) -> Tool:
-    tool = tool_of(read_function(raw), None)
+    tool = _function(raw)
     return msgspec.structs.replace(tool, name=joined(namespace, tool.name))
 
 

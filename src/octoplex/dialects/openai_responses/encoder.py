@@ -18,6 +18,7 @@ Not promised: `obfuscation` members; they are optional padding.
 from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec import Struct
 
 from octoplex.dialects.arguments import Gathered
 from octoplex.dialects.openai_responses.failure import frame, write_failure
@@ -56,7 +57,7 @@ _json = msgspec.json.Encoder().encode
 _TEXT = "response.output_text"
 
 
-class _Part:
+class Part:
     """The open part of a message: which block it is, and its text so far."""
 
     __slots__ = ("at", "head", "index", "is_text", "pieces")
@@ -79,16 +80,16 @@ class _Part:
         return text_part(text) if self.is_text else refusal_part(text)
 
 
-class _Message:
+class Message:
     """A message while it is written."""
 
     def __init__(self, number: int, id_: str) -> None:
         self.number, self.id = number, id_
         self.parts: list[Body] = []
-        self.part: _Part | None = None
+        self.part: Part | None = None
 
 
-class _Thought:
+class Thought:
     """A reasoning item while it is written."""
 
     def __init__(self, number: int, id_: str, index: int) -> None:
@@ -97,7 +98,7 @@ class _Thought:
         self.proof = ""
 
 
-class _Call:
+class Call:
     """A tool call while it is written."""
 
     def __init__(self, number: int, id_: str, call_id: str, tool: Body) -> None:
@@ -106,6 +107,21 @@ class _Call:
 
     def item(self, status: str) -> Body:
         return call_item(self.id, self.call_id, self.tool, self.arguments.text, status)
+
+
+class Stand(Struct):
+    """Where a stream stands: what is open, and what is done as it was said."""
+
+    number: int = 0
+    """Of the next event."""
+    output: list[Body] = []
+    open: set[int] = set()
+    """The numbers of the items that are not done."""
+    message: Message | None = None
+    thought: Thought | None = None
+    calls: dict[int, Call] = {}
+    """By their blocks, also those that are done."""
+    refused: bool = False
 
 
 class ResponsesEncoder:
@@ -128,10 +144,10 @@ class ResponsesEncoder:
         self._number = 0
         self._output: list[Body] = []
         """The items in their order; those not yet done as they were announced."""
-        self._message: _Message | None = None
-        self._thought: _Thought | None = None
-        self._calls: dict[int, _Call] = {}
-        self._argued: dict[int, _Call] = {}
+        self._message: Message | None = None
+        self._thought: Thought | None = None
+        self._calls: dict[int, Call] = {}
+        self._argued: dict[int, Call] = {}
         """Those of them whose arguments have gone on since the last was closed."""
         self._started = self._done = self._refused = False
 
@@ -151,6 +167,15 @@ class ResponsesEncoder:
             else:
                 self._delta(event, out)
         return b"".join(out)
+
+    def resume(self, stand: "Stand") -> None:
+        """Go on where somebody else's stream stands."""
+        self._started, self._number, self._output = True, stand.number, stand.output
+        self._message, self._thought, self._refused = stand.message, stand.thought, stand.refused
+        for call in stand.calls.values():
+            self._ids.call(call.call_id, "")
+        self._calls = {i: c for i, c in stand.calls.items() if c.number in stand.open}
+        self._argued = dict(self._calls)
 
     def fail(self, error: GatewayError, request_id: str = "") -> bytes:
         """The in-band failure; nothing comes after it."""
@@ -206,12 +231,12 @@ class ResponsesEncoder:
         )
         self._number += 1
 
-    def _begin_part(self, index: int, is_text: bool, out: list[bytes]) -> _Part:
+    def _begin_part(self, index: int, is_text: bool, out: list[bytes]) -> Part:
         message = self._message
         if message is None:
             self._settle(out)
             number = len(self._output)
-            message = self._message = _Message(number, self._ids.item("msg", number))
+            message = self._message = Message(number, self._ids.item("msg", number))
             self._announce(message_item(message.id, [], "in_progress"), out)
         else:
             self._close_part(message, out)
@@ -220,12 +245,12 @@ class ResponsesEncoder:
             "output_index": message.number,
             "content_index": len(message.parts),
         }
-        part = message.part = _Part(index, at, is_text=is_text)
+        part = message.part = Part(index, at, is_text=is_text)
         self._refused = self._refused or not is_text
         self._put("response.content_part.added", {**at, "part": part.whole()}, out)
         return part
 
-    def _close_part(self, message: _Message, out: list[bytes]) -> None:
+    def _close_part(self, message: Message, out: list[bytes]) -> None:
         part = message.part
         if part is None:
             return
@@ -285,12 +310,12 @@ class ResponsesEncoder:
         self._put("response.reasoning_summary_text.delta", {**at, "delta": event.text}, out)
 
     @staticmethod
-    def _summary_of(thought: _Thought) -> Body:
+    def _summary_of(thought: Thought) -> Body:
         return {"item_id": thought.id, "output_index": thought.number, "summary_index": 0}
 
-    def _begin_thought(self, index: int, out: list[bytes]) -> _Thought:
+    def _begin_thought(self, index: int, out: list[bytes]) -> Thought:
         number = len(self._output)
-        thought = _Thought(number, self._ids.item("rs", number), index)
+        thought = Thought(number, self._ids.item("rs", number), index)
         item: Body = {
             "type": "reasoning",
             "id": thought.id,
@@ -300,7 +325,7 @@ class ResponsesEncoder:
         self._announce(item, out)
         return thought
 
-    def _close_thought(self, thought: _Thought, out: list[bytes]) -> None:
+    def _close_thought(self, thought: Thought, out: list[bytes]) -> None:
         self._thought = None
         text = "".join(thought.pieces)
         if text:
@@ -310,7 +335,7 @@ class ResponsesEncoder:
             self._put("response.reasoning_summary_part.done", {**at, "part": part}, out)
         self._done_thought(thought, Thinking(text, thought.proof), out)
 
-    def _done_thought(self, thought: _Thought, thinking: Thinking, out: list[bytes]) -> None:
+    def _done_thought(self, thought: Thought, thinking: Thinking, out: list[bytes]) -> None:
         # The id was announced before its maker's was known, and must stay.
         item = {**write_reasoning(thinking, thought.id), "id": thought.id}
         self._item_done(thought.number, item, out)
@@ -322,16 +347,16 @@ class ResponsesEncoder:
         number = len(self._output)
         call_id = self._ids.call(event.id, event.signature)
         tool = tool_of_call(event.name, self._head.spaces)
-        call = _Call(number, self._ids.item("fc", number), call_id, tool)
+        call = Call(number, self._ids.item("fc", number), call_id, tool)
         self._calls[event.index] = call
         self._announce(call.item("in_progress"), out)
 
-    def _argue(self, call: _Call, arguments: str, out: list[bytes]) -> None:
+    def _argue(self, call: Call, arguments: str, out: list[bytes]) -> None:
         call.arguments.add(arguments)
         members: Body = {"item_id": call.id, "output_index": call.number, "delta": arguments}
         self._put("response.function_call_arguments.delta", members, out)
 
-    def _close_call(self, call: _Call, status: str, out: list[bytes]) -> None:
+    def _close_call(self, call: Call, status: str, out: list[bytes]) -> None:
         if not call.arguments.text:  # a call without arguments is a call with none
             self._argue(call, "{}", out)
         item = call.item(status)

@@ -6,7 +6,7 @@ Not promised: storage; `stored.py` has the pure part of it.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -19,11 +19,12 @@ from octoplex.dialects.openai_responses.failure import write_fail_event
 from octoplex.dialects.openai_responses.head import read_count_head, read_head
 from octoplex.dialects.openai_responses.namespaces import spaces_of
 from octoplex.dialects.openai_responses.response import Head, echo_of, write_reply
+from octoplex.dialects.openai_responses.resumed import resume
 from octoplex.dialects.openai_responses.shapes import NAME
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat
 from octoplex.wire.error import GatewayError
-from octoplex.wire.event import Reply
+from octoplex.wire.event import Event, Reply
 
 
 class OpenAIResponsesFace:
@@ -69,6 +70,9 @@ class OpenAIResponsesFace:
         id_ = self._reply_id or f"resp_{call.id}"
         head = self._head(id_, call.model, call.fields)
         return ResponsesEncoder(call.id, head, self._now, keeps_id=bool(self._reply_id))
+
+    def resume(self, call: Call, wire: bytes, told: Sequence[Event]) -> Encoder | None:
+        return resume(call, wire, told, self._now)
 
     def encode_error(self, error: GatewayError, request_id: str) -> bytes:
         return write_error(error, request_id)

@@ -13,7 +13,10 @@ named by its place, `input[3]`.
 
 Reference: https://developers.openai.com/api/reference/resources/responses/methods/create
 
-Not promised: annotations of earlier texts, and members of items that are not named here.
+Members that only this dialect has stand beside what they are members of (`native.py`): those of
+a message beside its first part, since items become turns.
+
+Not promised: members of reasoning, and of an output that is no text.
 """
 
 import msgspec
@@ -21,12 +24,22 @@ from msgspec import Raw, Struct
 
 from octoplex.dialects.media import read_file, read_image
 from octoplex.dialects.members import UNREADABLE
+from octoplex.dialects.native import Known, named, reader
 from octoplex.dialects.openai_responses.namespaces import joined
 from octoplex.dialects.openai_responses.reasoning import read_reasoning
 from octoplex.dialects.openai_responses.shapes import NOTHING, given, read_item
 from octoplex.dialects.readers import Found, complaint
 from octoplex.dialects.signed_ids import unsign
-from octoplex.wire.chat import Media, Message, Part, Role, TextPart, ToolCall, ToolResult
+from octoplex.wire.chat import (
+    Beside,
+    Media,
+    Message,
+    Part,
+    Role,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
 from octoplex.wire.error import InvalidCall
 from octoplex.wire.event import Refusal, ToolUse
 
@@ -59,6 +72,9 @@ _MADE_ELSEWHERE = frozenset(
     }
 )
 """Calls of tools that the provider ran, and what it made for itself."""
+_NONE = (NOTHING, Raw(b"null"), Raw(b"[]"))
+IN_MESSAGE = "message."
+"""Before the name of what stands beside a message's content, not in a part of it."""
 _EPHEMERAL = Raw(b'{"type":"ephemeral"}')
 """Our word for a cache breakpoint is Anthropic's."""
 
@@ -68,10 +84,12 @@ class _Audio(Struct):
     format: str
 
 
-class _Part(Struct):
+class _Part(Known):
     type: str
     text: str | None = None
     refusal: str | None = None
+    annotations: Raw = NOTHING
+    logprobs: Raw = NOTHING
     image_url: str | None = None
     detail: str | None = None
     file_id: str | None = None
@@ -87,13 +105,18 @@ class _Kind(Struct):
     role: str | None = None
 
 
-class _Message(Struct):
+class _Message(Known):
     role: str
-    content: str | list[_Part]
-
-
-class _Call(Struct):
+    content: str | list[Raw]
+    type: str | None = None
     id: str | None = None
+    status: str | None = None
+
+
+class _Call(Known):
+    type: str | None = None
+    id: str | None = None
+    status: str | None = None
     call_id: str | None = None
     name: str | None = None
     namespace: str | None = None
@@ -103,18 +126,21 @@ class _Call(Struct):
     operation: Raw = NOTHING
 
 
-class _Output(Struct):
+class _Output(Known):
+    type: str | None = None
     id: str | None = None
+    status: str | None = None
     call_id: str | None = None
     output: Raw = NOTHING
 
 
 _input = msgspec.json.Decoder(str | list[Raw]).decode
 _kind = msgspec.json.Decoder(_Kind).decode
-_message = msgspec.json.Decoder(_Message).decode
-_call = msgspec.json.Decoder(_Call).decode
-_output = msgspec.json.Decoder(_Output).decode
-_text_or_parts = msgspec.json.Decoder(str | list[_Part]).decode
+_part = reader(_Part)
+_message = reader(_Message)
+_call = reader(_Call)
+_output = reader(_Output)
+_text_or_parts = msgspec.json.Decoder(str | list[Raw]).decode
 _json = msgspec.json.Encoder().encode
 
 
@@ -185,7 +211,17 @@ def _read_message(raw: Raw, path: str, turns: _Turns) -> None:
     role = _ROLES.get(message.role)
     if role is None:
         raise _wrong(f"{path}.role", f"{message.role!r} is none of {', '.join(_ROLES)}")
-    turns.add(role, _parts(message.content, f"{path}.content"))
+    parts = _parts(message.content, f"{path}.content")
+    turns.add(role, _with(parts, message.beside) if message.beside else parts)
+
+
+def _with(parts: tuple[Part, ...], beside: Beside) -> tuple[Part, ...]:
+    """The parts of a message, its members beside the first one that is text."""
+    first = next((p for p in parts if isinstance(p, TextPart | Media)), None)
+    if first is None:
+        return parts
+    told = {**(first.beside or {}), **named(IN_MESSAGE, beside)}
+    return tuple(msgspec.structs.replace(p, beside=told) if p is first else p for p in parts)
 
 
 def _read_call(raw: Raw, kind: str, path: str) -> ToolCall:
@@ -195,14 +231,17 @@ def _read_call(raw: Raw, kind: str, path: str) -> ToolCall:
         name, member = _CALLS[kind]
         given_with = bytes(getattr(call, member))
         arguments = msgspec.json.format(given_with, indent=-1).decode() if given_with else "{}"
-        return ToolCall(ToolUse(id_, name, arguments, signature))
+        return ToolCall(ToolUse(id_, name, arguments, signature), beside=call.beside)
     name = _need(call.name, f"{path}.name")
     if kind == "custom_tool_call":
-        return ToolCall(ToolUse(id_, name, _json({"input": call.input}).decode(), signature))
+        given_with = _json({"input": call.input})
+        use = ToolUse(id_, name, given_with.decode(), signature)
+        return ToolCall(use, beside=call.beside)
     text = call.arguments
     if isinstance(text, dict):
         text = _json(text).decode()
-    return ToolCall(ToolUse(id_, joined(call.namespace, name), text or "{}", signature))
+    use = ToolUse(id_, joined(call.namespace, name), text or "{}", signature)
+    return ToolCall(use, beside=call.beside)
 
 
 def _read_output(raw: Raw, path: str) -> ToolResult:
@@ -210,19 +249,24 @@ def _read_output(raw: Raw, path: str) -> ToolResult:
     id_, _ = unsign(_need(found.call_id or found.id, f"{path}.call_id"))
     output = found.output
     if not given(output):
-        return ToolResult(id_, ())
+        return ToolResult(id_, (), beside=found.beside)
     try:
-        content = _text_or_parts(output)
-        parts = _parts(content, f"{path}.output") if content else ()
+        content = _text_or_parts(output) or []
+        if isinstance(content, list) and any(_kind(raw).type is None for raw in content):
+            content = None  # what a shell wrote
     except UNREADABLE:
-        return ToolResult(id_, _other_output(output))
-    return ToolResult(id_, tuple(p for p in parts if isinstance(p, TextPart | Media)))
+        content = None
+    if content is None:
+        return ToolResult(id_, _other_output(output), beside=found.beside)
+    parts = _parts(content, f"{path}.output")
+    kept = tuple(p for p in parts if isinstance(p, TextPart | Media))
+    return ToolResult(id_, kept, beside=found.beside)
 
 
 def _other_output(output: Raw) -> tuple[TextPart | Media, ...]:
     """A screenshot as the image it is; what a shell wrote as its JSON."""
     try:
-        shot = msgspec.json.decode(output, type=_Part)
+        shot = _part(output)
     except UNREADABLE:
         shot = _Part("")
     media = _image(shot, None)
@@ -231,13 +275,28 @@ def _other_output(output: Raw) -> tuple[TextPart | Media, ...]:
     return (TextPart(msgspec.json.format(bytes(output), indent=-1).decode()),)
 
 
-def _parts(content: str | list[_Part], path: str) -> tuple[Part, ...]:
+def _parts(content: str | list[Raw], path: str) -> tuple[Part, ...]:
     if isinstance(content, str):
         return (TextPart(content),)
-    return tuple(_part(p, f"{path}[{n}]") for n, p in enumerate(content))
+    return tuple(_read_part(raw, f"{path}[{n}]") for n, raw in enumerate(content))
 
 
-def _part(part: _Part, path: str) -> Part:
+def _read_part(raw: Raw, path: str) -> Part:
+    try:
+        part = _part(raw)
+    except UNREADABLE as error:
+        raise complaint(error, path) from None
+    found, beside = _meaning(part, path), part.beside or {}
+    told = {"annotations": part.annotations, "logprobs": part.logprobs}
+    if part.type == "input_file" and part.detail is not None:
+        told["detail"] = Raw(_json(part.detail))
+    beside |= {name: raw for name, raw in told.items() if raw not in _NONE}
+    if beside and isinstance(found, TextPart | Media):
+        return msgspec.structs.replace(found, beside=beside)
+    return found
+
+
+def _meaning(part: _Part, path: str) -> Part:
     cache = None if part.prompt_cache_breakpoint is None else _EPHEMERAL
     found: Part | None
     match part.type:

@@ -14,8 +14,10 @@ from hashlib import blake2b
 
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.media import FAILED, file_of, image_url, source_of
+from octoplex.dialects.native import taken_from, with_beside
+from octoplex.dialects.openai_responses.history import IN_MESSAGE
 from octoplex.dialects.openai_responses.reasoning import own_item
-from octoplex.wire.chat import Media, Message, Part, TextPart, ToolCall, ToolResult
+from octoplex.wire.chat import Beside, Media, Message, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Refusal, Thinking
 
 Body = dict[str, object]
@@ -57,10 +59,14 @@ class _Writer:
             else:
                 rest.append(part)
         if rest or not message.parts:
-            self._put(message.role, self._content(rest))
+            around: Beside = {}
+            for part in rest:
+                around |= taken_from(getattr(part, "beside", None), IN_MESSAGE)[1]
+            self._put(message.role, self._content(rest), around)
 
-    def _put(self, role: str, content: object) -> None:
-        self.written.append({"type": "message", "role": role, "content": content})
+    def _put(self, role: str, content: object, beside: Beside | None = None) -> None:
+        written: Body = {"type": "message", "role": role, "content": content}
+        self.written.append(with_beside(written, beside))
 
     def _said(self, part: Part) -> None:
         """A part of an assistant's turn."""
@@ -68,7 +74,9 @@ class _Writer:
             case TextPart(text=text, cache=cache):
                 if cache is not None:
                     self._omissions.leave_out("cache_control")
-                self._put("assistant", text)
+                within, around = taken_from(part.beside, IN_MESSAGE)
+                told: Body = {"type": "output_text", "text": text, **within}
+                self._put("assistant", [told] if within else text, around)
             case Refusal(text=text):
                 self._put("assistant", [{"type": "refusal", "refusal": text}])
             case ToolCall():
@@ -87,7 +95,7 @@ class _Writer:
             self._omissions.leave_out("cache_control")
         item: Body = {"type": "function_call", "call_id": short_id(call.use.id)}
         item |= {"name": call.use.name, "arguments": call.use.arguments or "{}"}
-        self.written.append(item)
+        self.written.append(with_beside(item, call.beside))
 
     def _result(self, result: ToolResult) -> None:
         if result.cache is not None:
@@ -101,7 +109,7 @@ class _Writer:
                 parts.insert(0, TextPart(FAILED))
         output = self._content(parts)
         item: Body = {"type": "function_call_output", "call_id": short_id(result.id)}
-        self.written.append(item | {"output": output})
+        self.written.append(with_beside(item | {"output": output}, result.beside))
 
     def _content(self, parts: Sequence[Part]) -> object:
         """One string where that says it all, else a list of parts."""
@@ -117,7 +125,10 @@ class _Writer:
         elif isinstance(part, Media):
             written = self._media(part)
         cache = getattr(part, "cache", None)
-        if written is None or cache is None:
+        if written is None:
+            return None
+        written |= taken_from(getattr(part, "beside", None), IN_MESSAGE)[0]
+        if cache is None:
             return written
         if self._native:
             return written | {"prompt_cache_breakpoint": {"mode": "explicit"}}

@@ -102,7 +102,7 @@ def _instructions(first: Message, omissions: Omissions) -> str | None:
     if first.role != "system" or len(first.parts) != 1 or first.name is not None:
         return None
     part = first.parts[0]
-    if not isinstance(part, TextPart) or not part.text:
+    if not isinstance(part, TextPart) or not part.text or part.beside:
         return None
     if part.cache is not None:
         omissions.leave_out("cache_control")
@@ -189,7 +189,7 @@ def _put_plain(body: Body, chat: Chat, omissions: Omissions) -> None:
 def _put_members(body: Body, chat: Chat, omissions: Omissions) -> None:
     """Put back what only this dialect knows, as `asked.py` split it."""
     for name, value in (chat.extra | chat.native).items():
-        if name.startswith("input["):  # its place among the turns is not known any more
+        if name.startswith(("input[", "tools[")):  # its place there is not known any more
             omissions.leave_out("native" if name in chat.native else "extra", name)
             continue
         outer, dot, inner = name.partition(".")

@@ -6,6 +6,7 @@ from octoplex.dialects.single.cohere import CohereEmbed
 from octoplex.dialects.single.gemini import GeminiEmbed
 from octoplex.dialects.single.gigachat import GigaChatEmbed
 from octoplex.dialects.single.plain import Plain
+from octoplex.dialects.single.scored import MixedbreadRerank, TeiRerank
 from octoplex.dialects.single.shape import Shape
 from octoplex.dialects.single.vertex import VertexEmbed
 from octoplex.dialects.single.voyage import VoyageEmbed, VoyageRerank
@@ -37,6 +38,10 @@ def shape_of(op: Operation, body: str) -> Shape | None:
             return VoyageEmbed(op, "")
         case "rerank", "voyage":
             return VoyageRerank(op, "")
+        case "rerank", "mixedbread":
+            return MixedbreadRerank(op, "")
+        case "rerank", "tei":
+            return TeiRerank(op, "")
         case ("embed", "openai" | "jina" | "nomic") | ("rerank", "jina" | "cohere"):
             return Plain(op, "")
         case "moderate", "openai":
