@@ -78,7 +78,6 @@ def test_a_retry_that_works_is_an_answer(error: GatewayError) -> None:
         UpstreamRejected("bad field", provider_status=422),
         ContentRefused("policy"),
         OverBudget("spent"),
-        Unsupported("logprobs"),
         StoreFailed("disk"),
         DeadlinePassed("late"),
         Forbidden("unpriced"),
@@ -202,6 +201,50 @@ def test_a_fallback_that_cannot_express_the_call_does_not_hide_the_cause() -> No
         error = await road.error()
         assert isinstance(error, ModelGone)
         assert str(error) == "no such model (tried 2: a/m model_not_found, b/m unsupported)"
+
+    run(case())
+
+
+def test_a_target_that_cannot_take_it_is_passed_over() -> None:
+    async def case() -> None:
+        blind = fails(Unsupported("no images", param="image.url"))
+        road = Road(candidate("a/m", blind), candidate("b/m", says()))
+        assert await listen(await road.send()) == "hello"
+        assert [o for *_, o in road.outcomes] == ["unsupported", "done"]
+        assert road.last.trail.why == "after a/m unsupported"
+        assert len(blind.asked_at) == 1
+        assert road.breaker("a/m") == "closed"
+
+    run(case())
+
+
+def test_what_no_target_takes_is_the_callers_to_change() -> None:
+    async def case() -> None:
+        road = Road(
+            candidate("a/m", fails(Unsupported("no images", param="image.url"))),
+            candidate("b/m", fails(Unsupported("no images here", param="image.url"))),
+        )
+        error = await road.error()
+        assert (type(error), error.status, error.retryable) == (Unsupported, 400, False)
+        assert error.facts == {"param": "image.url"}
+        assert str(error).startswith("no images here (tried 2: a/m unsupported, b/m unsupported)")
+
+    run(case())
+
+
+def test_who_can_take_it_says_why_it_was_not_answered() -> None:
+    async def case() -> None:
+        blind, down = fails(Unsupported("no images")), fails(UpstreamFailed("500"))
+        road = Road(candidate("a/m", blind), candidate("b/m", down))
+        error = await road.error()
+        assert isinstance(error, UpstreamFailed)
+        breaker = road.health.of(road.route.candidates[1].target).breaker
+        while breaker.closed:
+            breaker.failed(now(), probe=False)
+        error = await road.error(stream=False)
+        assert isinstance(error, NoTarget)
+        assert error.retry_after_s
+        assert "a/m cannot take the request; b/m failing" in str(error)
 
     run(case())
 

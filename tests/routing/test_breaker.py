@@ -148,7 +148,7 @@ def test_a_proper_end_forgets_the_doubling() -> None:
     breaker = Breaker(Breaking(), middle)
     breaker.failed(0.0, probe=True)
     breaker.failed(5.0, probe=True)
-    breaker.opened()
+    breaker.opened(6.0)
     breaker.succeeded(20.0)
     assert not breaker.marred
     breaker.failed(21.0, probe=True)

@@ -6,6 +6,7 @@ from octoplex.routing.health import Health
 from octoplex.routing.names import Resolver
 from octoplex.routing.pick import Chooser, choosers
 from octoplex.routing.policy import DEFAULT, Breaking, Policy
+from octoplex.routing.rescue import Rescue
 from octoplex.routing.route import Candidate, Lane, Route, Target, never
 from octoplex.routing.single import Singles
 
@@ -19,6 +20,7 @@ __all__ = [
     "Health",
     "Lane",
     "Policy",
+    "Rescue",
     "Resolver",
     "Route",
     "Singles",

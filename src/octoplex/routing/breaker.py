@@ -28,6 +28,7 @@ class Breaker:
         "_length_s",
         "_random",
         "closed",
+        "closed_at",
         "marred",
         "probing",
         "reopens_at",
@@ -42,6 +43,8 @@ class Breaker:
         self.marred = False
         """Whether a success has anything to make good; the fast path asks before it tells."""
         self.reopens_at = 0.0
+        self.closed_at = float("-inf")
+        """When a probe closed it the last time."""
 
     def may_probe(self, now: float) -> bool:
         """Whether an open breaker's time is over and nobody is trying it."""
@@ -55,10 +58,10 @@ class Breaker:
         """The probe came to no verdict (the caller left, a 4xx): the next call may try."""
         self.probing = False
 
-    def opened(self) -> None:
+    def opened(self, now: float) -> None:
         """The probe has content: close."""
         self._calls.clear()
-        self.closed, self.probing = True, False
+        self.closed, self.probing, self.closed_at = True, False, now
 
     def succeeded(self, now: float) -> None:
         """A call ended properly."""

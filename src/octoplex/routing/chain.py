@@ -5,7 +5,8 @@ lane, await its answer. No task, no timer, no plan. A plan (`plan.py`) exists on
 something failed, rests or may have to be asked twice (`hedge.py`).
 
 Retry and fallback happen while the answer is awaited, that is before its first content.
-After that the answer belongs to the caller and is never touched here again.
+After that the answer belongs to the caller. Only a stream that broke may be asked for
+`again`, by `rescue/`.
 """
 
 import asyncio
@@ -13,16 +14,20 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from random import random as uniform
 from typing import Any
 
+import msgspec
+
+from octoplex.routing.affinity import Stay, key_of, roomy
 from octoplex.routing.health import Health, OpenCall
 from octoplex.routing.hedge import Race, ask_lane
 from octoplex.routing.limits import Limits
 from octoplex.routing.pick import Chooser, choosers
 from octoplex.routing.plan import Plan, Step
+from octoplex.routing.refusal import is_refused, refused
 from octoplex.routing.route import Candidate, Route
 from octoplex.wire.answer import Answer
-from octoplex.wire.ask import Ask, Attempt
+from octoplex.wire.ask import Ask, Attempt, Call
 from octoplex.wire.eager import in_task
-from octoplex.wire.error import GatewayError
+from octoplex.wire.error import GatewayError, NoTarget
 
 
 class Chain:
@@ -48,18 +53,36 @@ class Chain:
         """Open an answer on the route that the ask's model names."""
         return self.open(ask, self._route_of(ask))
 
-    async def open(self, ask: Ask, route: Route) -> Answer:
+    def open(self, ask: Ask, route: Route) -> Coroutine[Any, Any, Answer]:
         """Open an answer on a route.
 
         Raises:
             GatewayError: no target of the route opened one; the most telling failure.
         """
+        if route.deadline_s is not None:
+            ask = _within(ask, route.deadline_s)
+        if route.affinity and len(route.candidates) > 1 and isinstance(ask, Call):
+            return self._stay(ask, route)
+        return self._open(ask, route)
+
+    async def _stay(self, call: Call, route: Route) -> Answer:
+        """Open an answer where the call's conversation is, and note where it is then."""
+        health = self.health
+        key = key_of(call)
+        stay = None if key is None else health.stays.home(key, health.now())
+        answer = await self._open(call, route, stay)
+        answered = call.trail.answered()
+        if key is not None and answered is not None:
+            health.stays.keep(key, call, answered.target, health.now())
+        return answer
+
+    async def _open(self, ask: Ask, route: Route, stay: Stay | None = None) -> Answer:
         health, trail, order = self.health, ask.trail, route.candidates
         now = health.now()
         health.retries.called(now)
         trail.route = route.name
         if len(order) > 1:
-            order = tuple(self._choosers[route.pick].order(ask, route, health))
+            order = self._order(ask, route, now, stay)
         else:
             trail.why = "only target"
         first = order[0]
@@ -70,7 +93,7 @@ class Chain:
         if lane is None or not state.breaker.closed or now >= ask.deadline_at:
             plan = self._plan(ask, route, order)
             return await self._walk(plan, plan.start())
-        if ask.stream and len(order) > 1:
+        if len(order) > 1 and (ask.stream or route.hedge or route.fall_over_on_refusal):
             plan = self._plan(ask, route, order)
             return await self._walk(plan, plan.asked(first, lane))
         call = OpenCall(state, Attempt(target.name, lane.key), now)
@@ -91,6 +114,54 @@ class Chain:
         step = plan.asked(first, lane)
         return await self._walk(plan, plan.after(step, failure))
 
+    async def again(self, ask: Ask, route: Route, broken: Attempt, error: GatewayError) -> Answer:
+        """Open another answer in place of one that broke off with `error` after content.
+
+        Raises:
+            GatewayError: nothing may be asked any more, or nothing opened.
+        """
+        order = route.candidates
+        if route.deadline_s is not None:
+            ask = _within(ask, route.deadline_s)
+        if len(order) > 1:
+            order = self._order(ask, route, self.health.now())
+        plan = self._plan(ask, route, order)
+        return await self._walk(plan, plan.broken(broken, error))
+
+    def _order(
+        self, ask: Ask, route: Route, now: float, stay: Stay | None = None
+    ) -> tuple[Candidate, ...]:
+        """All candidates: the route's pick, its home first, small ones and ejected ones last."""
+        health = self.health
+        away: Sequence[Candidate] = ()
+        used = route
+        if now < health.trouble.until_at:
+            candidates, away = health.part(route, now)
+            if away:
+                used = msgspec.structs.replace(route, candidates=tuple(candidates))
+        order = self._choosers[route.pick].order(ask, used, health)
+        if stay is not None:
+            order = health.stays.order(ask, order, stay)
+        small = route.least_context
+        if small and isinstance(ask, Call) and ask.worst_case().input_tokens > small:
+            order = roomy(ask, order)
+        return (*order, *away) if away else tuple(order)
+
+    async def prefilled(self, call: Call, route: Route) -> Answer:
+        """Open an answer that goes on from the call's `prefix`, asked once.
+
+        Raises:
+            GatewayError: no target of the route can, or may now, or it did not open.
+        """
+        able = tuple(c for c in route.candidates if c.target.prefill and c.lanes)
+        policy = route.policy_for(able[0].target) if able else route.policy
+        health = self.health
+        if not able or not health.retries.take(
+            health.now(), policy.retry_budget, policy.retry_floor_per_s
+        ):
+            raise NoTarget(f"No target of {route.name!r} goes on from what was said.")
+        return await self.open(call, msgspec.structs.replace(route, candidates=able, attempts=1))
+
     def _plan(self, ask: Ask, route: Route, order: Sequence[Candidate]) -> Plan:
         return Plan(ask, route, order, self.health, self._random, ask.trail.why)
 
@@ -107,16 +178,26 @@ class Chain:
             else:
                 if answer is None:
                     raise plan.verdict()
-                return answer
+                if not (plan.falls_over() and await is_refused(answer)):
+                    return answer
+                failure = refused(plan.ask, step.candidate.target)
             step = plan.after(step, failure)
 
     async def _ask(self, plan: Plan, step: Step) -> Answer | None:
         """One attempt, with another beside it if it is slow and may have one."""
-        whole = not plan.ask.stream or step.candidate.buffers(plan.ask)
-        if whole or not plan.may_have_further():
-            return await ask_lane(plan.open_call(step), step, plan.ask)
+        ask, route = plan.ask, plan.route
+        asked_once = route.hedge == "off" or not (ask.stream or route.hedge)
+        if asked_once or not plan.may_have_further() or step.candidate.buffers(ask):
+            return await ask_lane(plan.open_call(step), step, ask)
         if plan.is_first():
-            policy = plan.route.policy_for(step.candidate.target)
-            self.health.share(plan.route).earn(policy.hedge_share)
+            self.health.share(route).earn(route.policy_for(step.candidate.target).hedge_share)
         await in_task()
         return await Race(plan, step, self._walk, self._limits).open()
+
+
+def _within(ask: Ask, deadline_s: float) -> Ask:
+    """The ask with its route's deadline, where that is the earlier one."""
+    deadline_at = ask.started_at + deadline_s
+    if deadline_at >= ask.deadline_at:
+        return ask
+    return msgspec.structs.replace(ask, deadline_at=deadline_at)

@@ -51,4 +51,4 @@ def _counting(route: Route) -> Route:
     candidates = tuple(
         Candidate(c.target, c.counters, c.weight) for c in route.candidates if c.counters
     )
-    return msgspec.structs.replace(route, candidates=candidates)
+    return msgspec.structs.replace(route, candidates=candidates, hedge="off", affinity=False)

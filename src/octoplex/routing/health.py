@@ -13,14 +13,17 @@ cycle: the collector has nothing to do on the path (performance.md section 9, tr
 Nothing here is kept over a restart.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import random as uniform
 from time import monotonic
+from typing import TypeVar
 
 from msgspec import Struct
 
+from octoplex.routing.affinity import Stays
 from octoplex.routing.breaker import Breaker
 from octoplex.routing.budget import RetryBudget, Share
+from octoplex.routing.ejection import LEAST_SHARE, SLOWEST_START, Ejections, Host, Trouble
 from octoplex.routing.latency import Average, Spread
 from octoplex.routing.policy import Breaking
 from octoplex.routing.rest import Rest, Rests
@@ -37,16 +40,33 @@ CAPACITY = 4_096
 class TargetHealth:
     """The state of one target. `now` is the clock of everything that happens to it."""
 
-    __slots__ = ("breaker", "first_content", "name", "now", "open_calls", "plain", "spread")
+    __slots__ = (
+        "breaker", "first_content", "host", "name", "now", "open_calls", "plain", "spread", "whole",
+    )  # fmt: skip
 
-    def __init__(self, name: str, breaker: Breaker, now: Callable[[], float]) -> None:
-        self.name, self.breaker, self.now = name, breaker, now
+    def __init__(self, name: str, breaker: Breaker, host: Host, now: Callable[[], float]) -> None:
+        self.name, self.breaker, self.host, self.now = name, breaker, host, now
         self.open_calls = 0
-        self.first_content, self.plain, self.spread = Average(), Average(), Spread()
+        self.first_content, self.plain = Average(), Average()
+        self.spread, self.whole = Spread(), Spread()
+        """Of first contents; of whole replies, learned only by routes that hedge them."""
 
     def average(self, stream: bool) -> Average:
         """The time to the first content of a stream, or to the whole of a plain reply."""
         return self.first_content if stream else self.plain
+
+    def failed(self, *, probe: bool = False) -> None:
+        """A call failed here: it counts for the target and for its provider."""
+        now = self.now()
+        self.breaker.failed(now, probe=probe)
+        self.host.failed(now)
+
+    def succeeded(self, now: float) -> None:
+        """A call ended properly."""
+        if self.breaker.marred:
+            self.breaker.succeeded(now)
+        if self.host.marred:
+            self.host.succeeded(now)
 
 
 class OpenCall(Struct):
@@ -69,7 +89,8 @@ class OpenCall(Struct):
         row.first_s = row.duration_s = taken_s = now - self.started_at
         row.status = answer.head.status
         if self.probe:
-            state.breaker.opened()
+            state.breaker.opened(now)
+            state.host.trouble.lasts(now + SLOWEST_START)
         if answer.body is None:
             row.outcome = "open"
             state.first_content.add(taken_s, now)
@@ -79,16 +100,16 @@ class OpenCall(Struct):
         row.outcome = "done"
         state.plain.add(taken_s, now)
         state.open_calls -= 1
-        if state.breaker.marred:
-            state.breaker.succeeded(now)
+        if state.breaker.marred or state.host.marred:
+            state.succeeded(now)
 
     def ended(self, outcome: Outcome, usage: Usage) -> None:
         """Its stream is over."""
-        now, breaker = self._out(outcome), self.state.breaker
+        now, state = self._out(outcome), self.state
         if outcome == "cut":
-            breaker.failed(now, probe=self.probe)
-        elif outcome == "done" and breaker.marred:
-            breaker.succeeded(now)
+            state.failed(probe=self.probe)
+        elif outcome == "done" and (state.breaker.marred or state.host.marred):
+            state.succeeded(now)
 
     def failed(self, error: BaseException) -> None:
         """It raised instead of opening. The breaker is told by the plan."""
@@ -98,12 +119,12 @@ class OpenCall(Struct):
         elif self.probe:
             self.state.breaker.released()
 
-    def outrun(self, outcome: str) -> None:
-        """It passed its first-content limit and was cancelled: learn at least so much."""
+    def outrun(self, outcome: str, *, stream: bool) -> None:
+        """It was slow and was cancelled: learn at least so much."""
         state, now = self.state, self.state.now()
         self.row.outcome = outcome
-        state.first_content.add(now - self.started_at, now)
-        state.spread.add(now - self.started_at)
+        state.average(stream).add(now - self.started_at, now)
+        (state.spread if stream else state.whole).add(now - self.started_at)
 
     def _out(self, outcome: str) -> float:
         now = self.state.now()
@@ -128,7 +149,10 @@ class Condition(Struct, frozen=True, kw_only=True):
 class Health:
     """The states of all targets, the resting keys and the budgets of routing."""
 
-    __slots__ = ("_random", "_shares", "now", "rests", "retries", "targets")
+    __slots__ = (
+        "_ejections", "_random", "_shares", "hedges", "hedges_won", "hosts", "now", "rests",
+        "retries", "stays", "targets", "trouble",
+    )  # fmt: skip
 
     def __init__(
         self, *, now: Callable[[], float] = monotonic, random: Callable[[], float] = uniform
@@ -136,7 +160,13 @@ class Health:
         self.now, self._random = now, random
         self.targets: dict[str, TargetHealth] = {}
         self._shares: dict[str, Share] = {}
-        self.rests, self.retries = Rests(), RetryBudget()
+        self._ejections: dict[str, Ejections] = {}
+        self.hosts: dict[str, Host] = {}
+        """By provider; there are no more than the file names."""
+        self.trouble = Trouble()
+        self.rests, self.retries, self.stays = Rests(), RetryBudget(), Stays()
+        self.hedges = self.hedges_won = 0
+        """How often another target was asked beside a slow one, and how often that won."""
 
     def of(self, target: Target) -> TargetHealth:
         """The state of a target, new when it has none."""
@@ -145,12 +175,40 @@ class Health:
 
     def share(self, route: Route) -> Share:
         """The hedge share of a route, new when it has none."""
-        share = self._shares.get(route.name)
-        if share is None:
-            if len(self._shares) >= CAPACITY:
-                self._shares.pop(next(iter(self._shares)))
-            share = self._shares[route.name] = Share()
-        return share
+        return _of(self._shares, route.name, Share)
+
+    def ejections(self, route: Route) -> Ejections:
+        """Who is set aside on a route, new when it has none."""
+        return _of(self._ejections, route.name, Ejections)
+
+    def part(self, route: Route, now: float) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
+        """The candidates of a route to use, and those of ejected providers."""
+        if now >= self.trouble.until_at:
+            return route.candidates, ()
+        ejections = self.ejections(route)
+        states = [self.of(c.target) for c in route.candidates]
+        hosts = {c.target.provider: s.host for c, s in zip(route.candidates, states, strict=True)}
+        ejections.judge(route.ejecting, hosts, now)
+        return ejections.part(route, [s.breaker for s in states], now)
+
+    def warmth(self, route: Route, target: Target, now: float) -> float:
+        """The part of its usual share that a target gets: 1.0, or less when it just came back."""
+        if now >= self.trouble.until_at:
+            return 1.0
+        back_at = self.ejections(route).back_at(target.provider)
+        since_s = now - max(back_at, self.of(target).breaker.closed_at)
+        slow_s = route.ejecting.slow_start_s
+        return 1.0 if not 0 <= since_s < slow_s else max(since_s / slow_s, LEAST_SHARE)
+
+    def ejected(self) -> list[tuple[str, str, float]]:
+        """Who is ejected now: route, provider, and for how many seconds more."""
+        now = self.now()
+        return [(r, p, left_s) for r, e in self._ejections.items() for p, left_s in e.now(now)]
+
+    def ejected_so_far(self) -> tuple[int, int]:
+        """How often a provider was ejected, and how many calls met a panic."""
+        every = self._ejections.values()
+        return sum(e.ejected for e in every), sum(e.panics for e in every)
 
     def lane(self, candidate: Candidate, now: float) -> Lane | None:
         """The lane to ask: the first free one, else the one whose short rest ends first."""
@@ -190,9 +248,25 @@ class Health:
         if len(self.targets) >= CAPACITY:
             idle = (n for n, s in self.targets.items() if s.breaker.closed and not s.open_calls)
             self.targets.pop(next(idle, next(iter(self.targets))))
-        state = TargetHealth(target.name, Breaker(rules(target), self._random), self.now)
+        host = self.hosts.get(target.provider)
+        if host is None:
+            host = self.hosts[target.provider] = Host(self.trouble)
+        state = TargetHealth(target.name, Breaker(rules(target), self._random), host, self.now)
         self.targets[target.name] = state
         return state
+
+
+T = TypeVar("T")
+
+
+def _of(table: dict[str, T], name: str, new: Callable[[], T]) -> T:
+    """The entry of a name in a bounded table, new when it has none."""
+    found = table.get(name)
+    if found is None:
+        if len(table) >= CAPACITY:
+            table.pop(next(iter(table)))
+        found = table[name] = new()
+    return found
 
 
 def rules(target: Target) -> Breaking:

@@ -1,7 +1,11 @@
 """Ask a second target beside a slow one; the first to have content wins.
 
-Only for streams, only where a further target can be asked, and only so often (see
-`Share`): beyond that the slow one is cancelled first.
+Only where a further target can be asked, and only so often (see `Share`). There are two
+moments for it. A route may set the first, for streams and whole replies alike: `hedge`, the
+target's own p95 of first contents or of whole replies once a hundred are known, or a time;
+beyond the share it passes without effect. The second is the first-content limit, which every
+stream has: beyond the share the slow one is cancelled there. A target that is outrun before
+that limit has not failed; one that is outrun after it has.
 
 The first target is asked in the caller's own task, so that the usual case, in which it
 answers in time, costs one cancelled timer and no task. At the limit the rest of the
@@ -30,6 +34,7 @@ from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Ask
 from octoplex.wire.error import GatewayError, UpstreamSlow
 
+NEVER = float("inf")
 Walk = Callable[[Plan, Step], Coroutine[Any, Any, Answer]]
 
 
@@ -45,6 +50,16 @@ def limit_s(route: Route, target: Target, state: TargetHealth) -> float:
     return policy.first_content_s
 
 
+def hedge_s(route: Route, state: TargetHealth, *, stream: bool) -> float:
+    """After how long a route hedges, in seconds; infinite where it does not, or not yet."""
+    if isinstance(route.hedge, float):
+        return route.hedge
+    if route.hedge not in ("p95", "p99"):
+        return NEVER
+    spread = state.spread if stream else state.whole
+    return (spread.p95_s() if route.hedge == "p95" else spread.p99_s()) or NEVER
+
+
 async def ask_lane(call: OpenCall, step: Step, ask: Ask) -> Answer:
     """One attempt, entered into health and trail however it ends."""
     try:
@@ -57,13 +72,15 @@ async def ask_lane(call: OpenCall, step: Step, ask: Ask) -> Answer:
 
 
 class Race(Struct, eq=False):
-    """One step of a plan with a first-content limit, and what may be asked beside it."""
+    """One step of a plan with a limit, and what may be asked beside it."""
 
     plan: Plan
     step: Step
     walk: Walk
     limits: Limits
-    limit_at: float = 0.0
+    limit_at: float = NEVER
+    _last_at: float = NEVER
+    """When the first-content limit passes, which may be later than the hedge."""
     _rival: "asyncio.Task[Answer] | None" = None
     _rows: int = 0
     _main: "asyncio.Task[Any] | None" = None
@@ -79,9 +96,11 @@ class Race(Struct, eq=False):
             UpstreamSlow: it passed the limit and was cancelled.
         """
         plan, step = self.plan, self.step
+        stream, route = plan.ask.stream, plan.route
         call = plan.open_call(step)
-        limited_s = limit_s(plan.route, step.candidate.target, call.state)
-        self._watch(limited_s)
+        limited_s = limit_s(route, step.candidate.target, call.state) if stream else NEVER
+        hedged_s = hedge_s(route, call.state, stream=stream) if plan.is_first() else NEVER
+        self._watch(hedged_s, limited_s)
         try:
             answer = await ask_lane(call, step, plan.ask)
         except asyncio.CancelledError:
@@ -101,24 +120,44 @@ class Race(Struct, eq=False):
             raise
         else:
             self._ours()
+            if not stream and answer.body is not None:
+                call.state.whole.add(call.row.duration_s)
             if self._rival is not None:
                 await self._keep(answer)
             return answer
-        slow = UpstreamSlow(f"{step.candidate.target.name} had no content in {limited_s:g} s.")
-        call.outrun(slow.code if self._rival is None else "outrun")
+        return await self._outrun(call, min(hedged_s, limited_s))
+
+    async def _outrun(self, call: OpenCall, after_s: float) -> Answer | None:
+        """We have cancelled the step: tell its target, and take what the rival has."""
+        plan, step = self.plan, self.step
+        slow = UpstreamSlow(f"{step.candidate.target.name} had no content in {after_s:.3g} s.")
+        call.outrun(slow.code if self._rival is None else "outrun", stream=plan.ask.stream)
         if self._rival is None:
             raise slow
-        plan.gave_up(step, slow)
+        if asyncio.get_running_loop().time() < self._last_at:
+            plan.outrun(step, slow)
+        else:
+            plan.gave_up(step, slow)
         return await self._rivals_answer()
 
     def limit(self) -> None:
-        """The limit has passed: ask beside, or cancel, or let it be when nobody is left."""
-        plan = self.plan
-        if self._main is None or not plan.further():
+        """A limit has passed: ask beside, or cancel, or let it be when nobody is left."""
+        plan, last = self.plan, self.limit_at >= self._last_at
+        if self._main is None:
             return
-        if not plan.health.share(plan.route).take():
+        if plan.further() and plan.health.share(plan.route).take():
+            self._beside()
+        elif not last:
+            self.limit_at = self._last_at
+            self._wait()
+        elif plan.further():
             self._interrupt()
-            return
+
+    def _beside(self) -> None:
+        """Ask the next target while the first one is still being asked."""
+        plan = self.plan
+        assert self._main is not None
+        plan.health.hedges += 1
         self._rows = len(plan.ask.trail.attempts)
         step = plan.onward()
         assert step is not None
@@ -126,14 +165,19 @@ class Race(Struct, eq=False):
         self._rival = loop.create_task(self.walk(plan, step), context=self._context)
         self._rival.add_done_callback(self._ended)
 
-    def _watch(self, limited_s: float) -> None:
+    def _watch(self, hedged_s: float, limited_s: float) -> None:
         """Note who is asking, and from when on another may be asked."""
         task = asyncio.current_task()
         assert task is not None
         loop = task.get_loop()
         self._main, self._before, self._context = task, task.cancelling(), copy_context()
-        self.limit_at = loop.time() + limited_s
-        self.limits.add(self, loop)
+        self._last_at = loop.time() + limited_s
+        self.limit_at = loop.time() + min(hedged_s, limited_s)
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._main is not None and self.limit_at < NEVER:
+            self.limits.add(self, self._main.get_loop())
 
     def _ours(self) -> bool:
         """The step has ended: stop watching. Whether it was only we who cancelled it."""
@@ -160,7 +204,7 @@ class Race(Struct, eq=False):
             raise
         self.plan.ask.trail.why = self.step.why or self.plan.why
         for row in self.plan.ask.trail.attempts[self._rows :]:
-            if row.outcome == "left":
+            if row.outcome in ("left", "open", "done"):
                 row.outcome = "outrun"
 
     async def _discard(self) -> None:
@@ -182,7 +226,9 @@ class Race(Struct, eq=False):
             raise
         self._rival = None
         try:
-            return rival.result()
+            answer = rival.result()
+            self.plan.health.hedges_won += 1
+            return answer
         except GatewayError:
             return None
         finally:

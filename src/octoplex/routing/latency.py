@@ -1,9 +1,9 @@
-"""How fast a target is: a peak-sensitive average and a p99, per target.
+"""How fast a target is: a peak-sensitive average, a p95 and a p99, per target.
 
 `Average` is Finagle's peak EWMA: a slower sample counts at once and in full, faster
 ones pull it down over time, and so does silence, so that a target that was slow is
 tried again. `Spread` keeps counts in buckets that are each 10 % wider than the one
-before, so its p99 is at most 10 % too high; counts are halved when they pass a
+before, so what it says is at most 10 % too high; counts are halved when they pass a
 thousand, so old times fade.
 
 A whole reply "opens" when it is complete, a stream at its first content: the two are
@@ -48,13 +48,14 @@ class Average:
 
 
 class Spread:
-    """The distribution of a duration, in buckets, and its p99."""
+    """The distribution of a duration, in buckets, its p95 and its p99."""
 
-    __slots__ = ("_counts", "_p99_s", "_renew_at", "_total")
+    __slots__ = ("_counts", "_p95_s", "_p99_s", "_renew_at", "_total")
 
     def __init__(self) -> None:
         self._counts = [0] * BUCKETS
-        self._total, self._renew_at, self._p99_s = 0, ENOUGH, 0.0
+        self._total, self._renew_at = 0, ENOUGH
+        self._p95_s = self._p99_s = 0.0
 
     def add(self, value_s: float) -> None:
         """Learn one sample."""
@@ -68,9 +69,18 @@ class Spread:
 
     def p99_s(self) -> float | None:
         """The p99 in seconds, None below a hundred samples. Renewed every 20 samples."""
-        if self._total >= self._renew_at:
-            self._renew_at, self._p99_s = self._total + RENEW_EVERY, self._quantile(0.01)
+        self._renew()
         return self._p99_s or None
+
+    def p95_s(self) -> float | None:
+        """The p95 in the same way."""
+        self._renew()
+        return self._p95_s or None
+
+    def _renew(self) -> None:
+        if self._total >= self._renew_at:
+            self._renew_at = self._total + RENEW_EVERY
+            self._p95_s, self._p99_s = self._quantile(0.05), self._quantile(0.01)
 
     def _quantile(self, above: float) -> float:
         left = above * self._total

@@ -1,7 +1,8 @@
 """Which candidate is asked first: one small class per `pick`.
 
 A chooser orders, it does not exclude: the chain skips what rests. Only so much is done
-about health here, that a target whose breaker is open never displaces one that answers.
+about health here, that a target whose breaker is open never displaces one that answers, and
+that one which just came back (`Health.warmth`) gets a growing part of its share.
 Every chooser writes its reason into `ask.trail.why`.
 
 `learned` is not among them: the optimizer brings its own chooser through the same
@@ -52,9 +53,11 @@ class Weighted:
         ask.trail.why = "weighted"
         listed = _closed_first(route, health)
         sound = [c for c in listed if health.of(c.target).breaker.closed] or listed
-        left = self._random() * sum(c.weight for c in sound)
-        for candidate in sound:
-            left -= candidate.weight
+        now = health.now()
+        weights = [c.weight * health.warmth(route, c.target, now) for c in sound]
+        left = self._random() * sum(weights)
+        for candidate, weight in zip(sound, weights, strict=True):
+            left -= weight
             if left < 0:
                 return [candidate, *(c for c in listed if c is not candidate)]
         return listed
@@ -75,8 +78,12 @@ class Fastest:
         ask.trail.why = "fastest of two"
         now = health.now()
         loads = [
-            (not state.breaker.closed, _load(state, ask.stream, now), place)
-            for place, state in enumerate(health.of(c.target) for c in route.candidates)
+            (
+                not (state := health.of(c.target)).breaker.closed,
+                _load(state, ask.stream, now) / health.warmth(route, c.target, now),
+                place,
+            )
+            for place, c in enumerate(route.candidates)
         ]
         by_load = sorted(loads)
         sound = sum(not shut for shut, _, _ in loads)
@@ -109,10 +116,12 @@ class LeastBusy:
     def order(self, ask: Ask, route: Route, health: Health, /) -> Sequence[Candidate]:
         """Sort by open calls."""
         ask.trail.why = "least busy"
+        now = health.now()
 
-        def busy(candidate: Candidate) -> tuple[bool, int]:
+        def busy(candidate: Candidate) -> tuple[bool, float]:
             state = health.of(candidate.target)
-            return not state.breaker.closed, state.open_calls
+            warmth = health.warmth(route, candidate.target, now)
+            return not state.breaker.closed, (state.open_calls + 1) / warmth
 
         return sorted(route.candidates, key=busy)
 

@@ -11,6 +11,7 @@ The rules are contracts.md 'Attempts'; this module is their only home:
   before last, so that it also holds at the provider, however long a connect took;
 - a short Retry-After is waited out, unless another key is free; a long one lets the key
   rest (or, when it did not come with a 429, the target);
+- a target that cannot take what is asked is passed over, before it is paid for;
 - a probe of an open breaker is one attempt, never retried;
 - a breaker hears of a call once, when the call is done with that target;
 - nothing is tried, and nothing waited for, that the caller's deadline would cut off.
@@ -135,6 +136,38 @@ class Plan(Struct, eq=False):
             raise self._told(error)
         return self._onward_or_verdict()
 
+    def broken(self, at: Attempt, error: GatewayError) -> Step:
+        """The step that follows an answer which broke off after content.
+
+        Its breaker has been told. Whatever is asked now counts as a retry: it was paid for once.
+
+        Raises:
+            GatewayError: nothing more can be tried, or this error ends the call.
+        """
+        now, met = self.health.now(), None
+        for row in self.ask.trail.attempts:
+            found = self._asked_by(row)
+            if found is None:
+                continue
+            lane = next((lane for lane in found.lanes if lane.key == row.key), found.lanes[0])
+            step = self._step(found, lane)
+            if row is at:
+                met = step
+            else:
+                self._visits[found.target.name].ended_at.append(now - at.duration_s)
+        if met is None:
+            raise error
+        self._note(met, error)
+        again = self._again(met, error)
+        if again is not None:
+            return again
+        policy = self.route.policy_for(met.candidate.target)
+        if not self._may_move(met, error) or not self._next():
+            raise self._told(error)
+        if not self.health.retries.take(now, policy.retry_budget, policy.retry_floor_per_s):
+            raise self._told(error)
+        return self._onward_or_verdict()
+
     def still(self, step: Step) -> Step:
         """The same step after its wait, or another if the target's breaker opened meanwhile."""
         if self.health.of(step.candidate.target).breaker.closed:
@@ -146,6 +179,10 @@ class Plan(Struct, eq=False):
         """This call is done with the step's target while another is already being asked."""
         self._note(step, error)
         self._leave(step, error)
+
+    def outrun(self, step: Step, error: GatewayError) -> None:
+        """Another was quicker, that is no failure of the step's target."""
+        self._note(step, error)
 
     def onward(self) -> Step | None:
         """Enter the next candidate that can be asked, None when there is none."""
@@ -169,7 +206,13 @@ class Plan(Struct, eq=False):
         """Whether this failure is the end whatever other targets would say."""
         if isinstance(error, ContentRefused):
             return not self.route.fall_over_on_refusal
+        if isinstance(error, Unsupported):
+            return False
         return not isinstance(error, UpstreamError) or error.next == "end"
+
+    def falls_over(self) -> bool:
+        """Whether a reply that was filtered leads to another target."""
+        return self.route.fall_over_on_refusal and self.ask.op == "chat" and self.further()
 
     def is_first(self) -> bool:
         """Whether only one attempt has been made."""
@@ -235,6 +278,13 @@ class Plan(Struct, eq=False):
         self._issued += 1
         return Step(candidate, lane, wait_s, probe, why)
 
+    def _asked_by(self, row: Attempt) -> Candidate | None:
+        """Who was asked in an attempt, which may bear its provider's other name (`ByModel`)."""
+        provider = row.target.partition("/")[0]
+        able = [c for c in self.order if c.lanes]
+        exact = (c for c in able if c.target.name == row.target)
+        return next(exact, None) or next((c for c in able if c.target.provider == provider), None)
+
     def _onward_or_verdict(self) -> Step:
         step = self.onward()
         if step is None:
@@ -250,6 +300,13 @@ class Plan(Struct, eq=False):
         nano = target.cost(self.ask.worst_case())
         return nano is not None and nano < self._dearest_nano
 
+    def _may_take(self) -> bool:
+        """Whether a target is left, now or after a rest, that was not asked to say it."""
+        if self.further():
+            return True
+        left = (c for c in self.order if c.target.name not in self._visits and self._fits(c.target))
+        return any(0 < self._wait_for(candidate)[0] < float("inf") for candidate in left)
+
     def _may_move(self, step: Step, error: GatewayError) -> bool:
         """Whether this failure lets another target be asked; narrows which."""
         route, target = self.route, step.candidate.target
@@ -257,6 +314,10 @@ class Plan(Struct, eq=False):
             self._dearest_nano = target.cost(self.ask.worst_case())
             self._lead = None
             return route.cheaper_on_budget and self._dearest_nano is not None and self.further()
+        if isinstance(error, Unsupported) and self._may_take():
+            if self._lead is not None and isinstance(self._lead.error, Unsupported):
+                self._lead = None  # who can say it tells more
+            return True
         if isinstance(error, Unsupported | Forbidden):
             return any(isinstance(v.error, UpstreamError) for v in self._visits.values())
         if isinstance(error, UpstreamError) and error.next == "larger":
@@ -343,14 +404,13 @@ class Plan(Struct, eq=False):
                 health.rests.add(target.name, lane.key, rest, now)
 
     def _leave(self, step: Step, error: GatewayError) -> None:
-        """Tell the breaker how the call fared with this target, all its retries at once."""
-        health = self.health
-        breaker = health.of(step.candidate.target).breaker
+        """Tell breaker and provider how the call fared here, all its retries at once."""
+        state = self.health.of(step.candidate.target)
         status = provider_status(error)
         if isinstance(error, FAILURES) and not 400 <= status < 500:
-            breaker.failed(health.now(), probe=step.probe)
+            state.failed(probe=step.probe)
         elif step.probe:
-            breaker.released()
+            state.breaker.released()
 
     # -- telling --------------------------------------------------------------------------
 
@@ -387,6 +447,8 @@ class Plan(Struct, eq=False):
             if reopens_at > until_at:
                 until_at, why = reopens_at, "failing"
         visit = self._visits.get(target.name)
+        if visit is not None and isinstance(visit.error, Unsupported):
+            return float("inf"), " cannot take the request"
         wait_s = until_at - now
         if wait_s <= 0 and visit is not None and visit.error is not None:
             wait_s = visit.error.retry_after_s or 0.0

@@ -7,7 +7,12 @@ alone (all routes share its state), so it is read from the target's policy.
 Durations are in seconds.
 """
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+REMEMBERED = 100
+"""Calls that are remembered of a provider in trouble."""
 
 
 class Breaking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,6 +25,28 @@ class Breaking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     open_max_s: float = 30.0
     jitter: float = 0.1
     """An opening lasts between 1 - jitter and 1 + jitter times its length."""
+
+
+class Ejecting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[models.NAME.health]`: when a provider is set aside on a route, and how it comes back.
+
+    The words are Envoy's (outlier detection, panic threshold, slow start); its defaults are for
+    clusters of many equal hosts, these for a few providers.
+    """
+
+    min_calls: Annotated[int, Meta(ge=1, le=REMEMBERED)] = 10
+    """With fewer calls in the last minute nothing is said about a provider."""
+    failure_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    """Ejected when so many of its calls failed, and at least twice as many as the others'."""
+    eject_s: Annotated[float, Meta(gt=0, le=3_600)] = 30.0
+    """For how long; so much longer each time it comes back and fails again."""
+    eject_max_s: Annotated[float, Meta(gt=0, le=3_600)] = 300.0
+    max_ejected: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    """The share of a route's providers that may be ejected, at least one, never all; 0: none."""
+    panic: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    """With a smaller share of the route's targets healthy, ejections do not count."""
+    slow_start_s: Annotated[float, Meta(ge=0, le=300)] = 30.0
+    """How long a target that comes back gets less than its share; 0: its whole share at once."""
 
 
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

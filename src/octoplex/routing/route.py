@@ -10,16 +10,25 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
-from octoplex.routing.policy import DEFAULT, Policy
+from octoplex.routing.policy import DEFAULT, Ejecting, Policy
 from octoplex.wire.answer import Answerer
 from octoplex.wire.ask import Ask, Operation, Worst
 
 Pick = Literal["in-order", "weighted", "fastest", "cheapest", "least-busy", "learned"]
+Hedge = Literal["", "p95", "p99", "off"]
+
+Rescues = Literal["off", "splice", "prefill"]
 
 
 def unpriced(worst: Worst) -> int | None:
     """The cost of a call on a target without a price: unknown."""
+    return None
+
+
+def unread(tokens: int, cached: int) -> int | None:
+    """The cost of an input on a target without a price: unknown."""
     return None
 
 
@@ -43,10 +52,14 @@ class Target(Struct, frozen=True, kw_only=True):
     region: str = ""
     context_window: int | None = None
     reasons_silently: bool = False
+    prefill: bool = False
+    """It goes on from an assistant's turn that ends the request."""
     slow_start: bool = False
     """A server on a loopback or private address, which may first have to load the model."""
     cost: Callable[[Worst], int | None] = unpriced
     """What a call would cost now, in nano-dollars; None when the target has no price."""
+    reads: Callable[[int, int], int | None] = unread
+    """What an input of so many tokens costs now, so many of them cached, in nano-dollars."""
     policy: Policy | None = None
     outside: Callable[[str], str] = unsaid
     """Why it cannot be counted on to answer in an area (`eu`, `de`); "" when it can."""
@@ -92,8 +105,18 @@ class Route(Struct, frozen=True, kw_only=True):
     """The most attempts for one call over all targets; None: only the policy bounds them."""
     first_content_s: float | None = None
     """The first-content limit, in place of the computed one."""
+    rescue: Rescues = "splice"
+    """What is tried where a stream breaks after content (`rescue/`)."""
+    hedge: Hedge | float = ""
+    """When another target is asked beside a slow one: at the slow one's own p95 or p99, after
+    so many seconds, never ("off"), or, with "", only at the first-content limit of streams."""
+    deadline_s: float | None = None
+    """How long a whole request may take, with everything that is asked for it."""
+    affinity: bool = False
+    """Keep conversations at the target where their prompt cache is."""
+    ejecting: Ejecting = Ejecting()
     fall_over_on_refusal: bool = False
-    """Ask the next target when a provider's policy refuses the content."""
+    """Ask the next target when a provider's policy refuses the content, or filters all of it."""
     cheaper_on_budget: bool = False
     """Ask a cheaper target when the caller's budget does not hold the dearer one."""
     policy: Policy = DEFAULT
@@ -101,6 +124,14 @@ class Route(Struct, frozen=True, kw_only=True):
     """The area in which its targets must answer, "" for any."""
     barred: tuple[Barred, ...] = ()
     """Those that do not; they are no candidates."""
+    least_context: int = 0
+    """The smallest context of its candidates where one has a larger, else 0; worked out here."""
+
+    def __post_init__(self) -> None:
+        if len(self.candidates) > 1:
+            known = [c.target.context_window for c in self.candidates if c.target.context_window]
+            uneven = bool(known) and min(known) < max(known)
+            force_setattr(self, "least_context", min(known) if uneven else 0)
 
     def policy_for(self, target: Target) -> Policy:
         """The policy of one target on this route."""
