@@ -4,9 +4,10 @@
                                    {"text", "spans": [{"start", "end", "type"}], "injection": bool}
 
 A labelled span is found when a finding of its type covers half of it. A finding is right when a
-labelled span of its name, found or not, overlaps it. A text without spans and without injection
-is clean: the share of those with any finding is the false-positive rate. Without DIR only the
-cost is measured, on text written here.
+labelled span of its name, found or not, overlaps it. Which names mean the same: `OTHER_NAMES` and
+`like`. A text without spans and without injection is clean: the share of those with any finding
+is the false-positive rate, by type under `alarms`. Without DIR only the cost is measured, on text
+written here.
 """
 
 import argparse
@@ -35,6 +36,12 @@ DIRTY = (
     "the IBAN DE89 3704 0044 0532 0130 00, and the host 203.0.113.42. Born on March 12, 1990. "
 )
 BEST_OF = 30
+OTHER_NAMES = {"google_api_key": "google_key", "aws_access_key_id": "aws_key_id"}
+"""What sets call a type, and what the guard does."""
+ACCOUNT_FILE = "gcp_service_account"
+SECRET_TYPES = {p.type for p in patterns(["secret"])} | {ACCOUNT_FILE}
+STATES = frozenset({"national_id", "tax_id"})
+"""Laws differ: one found as the other is found."""
 
 
 def microseconds(detector: Detector, text: str) -> float:
@@ -57,6 +64,8 @@ class Tally:
         self.hit: Counter[str] = Counter()
         self.given: Counter[str] = Counter()
         self.right: Counter[str] = Counter()
+        self.alarms: Counter[str] = Counter()
+        """Clean texts with a finding, by type."""
         self.clean = self.flagged = 0
         self.wrong: list[str] = []
         self.missed: list[str] = []
@@ -89,19 +98,29 @@ class Tally:
         if not spans and not attack:
             self.clean += 1
             self.flagged += bool(findings)
+            self.alarms.update({"injection" if f.kind == "injection" else f.type for f in findings})
             self.wrong += [f"{f.type}: {text[f.start : f.end]!r} in {text!r}" for f in findings]
+
+
+def like(finding: Finding, labelled: str) -> bool:
+    """Whether a finding is of a labelled type: a secret that is found as another one is found."""
+    if finding.kind == "secret":
+        return labelled in SECRET_TYPES
+    return finding.type == labelled or {finding.type, labelled} <= STATES
 
 
 def overlaps(finding: Finding, span: dict[str, Any]) -> bool:
     """Whether they share a character and a type."""
     shared = min(finding.end, span["end"]) - max(finding.start, span["start"])
-    return finding.type == span["type"] and shared > 0
+    return shared > 0 and like(finding, span["type"])
 
 
 def covers(finding: Finding, span: dict[str, Any]) -> bool:
-    """Whether it is of its type and over half of it."""
+    """Whether it is of its type and over half of it, of an account's file over its key."""
     shared = min(finding.end, span["end"]) - max(finding.start, span["start"])
-    return finding.type == span["type"] and 2 * shared >= span["end"] - span["start"]
+    half = 2 * shared >= span["end"] - span["start"]
+    inside = span["type"] == ACCOUNT_FILE and shared > 0
+    return (half or inside) and like(finding, span["type"])
 
 
 def share(part: int, whole: int) -> str:
@@ -111,11 +130,12 @@ def share(part: int, whole: int) -> str:
 
 def table(tally: Tally) -> Iterable[str]:
     """A row per type that was labelled or found."""
-    yield f"{'type':24}{'spans':>7}{'recall':>10}{'findings':>10}{'precision':>11}"
+    yield f"{'type':24}{'spans':>7}{'recall':>10}{'findings':>10}{'precision':>11}{'alarms':>10}"
     for name in sorted(tally.labelled | tally.given):
         spans, given = tally.labelled[name], tally.given[name]
         recall, precision = share(tally.hit[name], spans), share(tally.right[name], given)
-        yield f"{name:24}{spans:7}{recall:>10}{given:10}{precision:>11}"
+        alarms = share(tally.alarms[name], tally.clean)
+        yield f"{name:24}{spans:7}{recall:>10}{given:10}{precision:>11}{alarms:>10}"
     injected = tally.labelled["injection"]
     spans = tally.labelled.total() - injected
     hits = tally.hit.total() - tally.hit["injection"]
@@ -127,7 +147,12 @@ def table(tally: Tally) -> Iterable[str]:
 def rows(path: Path) -> Iterable[dict[str, Any]]:
     """The objects of one file."""
     with path.open(encoding="utf-8") as lines:
-        yield from (json.loads(line) for line in lines if line.strip())
+        for line in lines:
+            if line.strip():
+                row = json.loads(line)
+                for span in row.get("spans", []):
+                    span["type"] = OTHER_NAMES.get(span["type"], span["type"])
+                yield row
 
 
 def judge(detector: Detector, files: Sequence[Path]) -> Tally:

@@ -9,10 +9,12 @@ import openai
 import pytest
 
 from tests.server import provider
-from tests.server.batch_scene import claude
+from tests.server.batch_scene import answers, chat, claude, made, output, over, text
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, Gate, until
 from tests.server.responses_scene import config, create, sdk, sent
+from tests.server.talking import said as words
+from tests.server.talking import talk
 from tests.upstream_server import Entry, Exchange, Play, Upstream, head, says, streams
 
 CARD, MAIL = "4111 1111 1111 1111", "ana.maria@acme.org"
@@ -239,8 +241,10 @@ def test_the_guard_alone_says_what_it_would_do(tmp_path: Path, run: Run) -> None
             reply = await gate.post("/v1/guard", json.dumps({"text": f"to {MAIL}"}).encode())
             told = reply.json
             assert (told["action"], told["text"]) == ("token", "to [EMAIL_1]")
+            assert list(told) == ["action", "findings", "text", "latency_us"]
             (found,) = told["findings"]
-            assert found["start"], found["end"] == (3, 3 + len(MAIL))
+            assert list(found) == ["kind", "type", "start", "end", "score"]
+            assert (found["start"], found["end"]) == (3, 3 + len(MAIL))
             assert (found["kind"], found["type"]) == ("pii", "email")
             assert 0 < found["score"] <= 1
             assert told["latency_us"] >= 0
@@ -258,6 +262,13 @@ def test_the_guard_alone_says_what_it_would_do(tmp_path: Path, run: Run) -> None
         ("[guard]\npii = { emial = 'mask' }", 'did you mean "email"?'),
         ("[guard]\npii = 'hide'", "pii"),
         ("[guard.patterns.x]\nregex = '(?=a)'", "x"),
+        ("[guard.patterns.x]\nregex = '(a{1000}){1000}'", "not a regex that RE2 takes"),
+        ("[guard.patterns.x]\nregex = 'a*'", "matches the empty text"),
+        ("[guard.patterns.email]\nregex = 'a'", "the name is taken"),
+        ("[guard]\nwords = ['# nothing']", "no word"),
+        ("[guard]\njudge = 'models.maim'\n[models.main]\ntry = ['x/m']", "there is no route"),
+        ("[guard]\njudge = 'gpt'", "provider/model"),
+        ("[guard]\nuntrusted = 'ask'", "untrusted"),
         ("[guard.patterns.ticket-id]\nregex = 'a'", "lower case letters"),
         ("[guard]\nwords = ['file:/nowhere/words.txt']", "/nowhere/words.txt"),
         ("[guard]\nsecret = 'mask'", 'did you mean "secrets"?'),
@@ -408,5 +419,70 @@ def test_a_guard_that_only_flags_changes_no_stream(tmp_path: Path, run: Run) -> 
             ):
                 reply = await gate.chat("up/m", stream=True, stream_options={"include_usage": True})
                 assert reply.body.startswith(b"".join(chunks))
+
+    run(main())
+
+
+def test_what_a_websocket_says_is_guarded_both_ways(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(echo()) as up,
+            Gate(tmp_path, config(MASKS, up=("openai-chat", up)), key=APP_KEY) as gate,
+            talk(gate) as ws,
+        ):
+            await ws.create("up/m", f"Mail {MAIL}, card {CARD}.")
+            assert words(await ws.answer()) == f"Mail {MAIL}, card [CREDIT_CARD]."
+            assert said(up.book[0]) == "Mail [EMAIL_1], card [CREDIT_CARD]."
+            await ws.create("up/m", f"My key is {SECRET}.")
+            failed = await ws.answer()
+            assert "guard_blocked" in json.dumps(failed)
+            assert len(up.book) == 1
+
+    run(main())
+
+
+def test_the_lines_of_a_batch_are_guarded(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(answers()) as up,
+            Gate(tmp_path, text(MASKS, a=up), key=APP_KEY) as gate,
+            sdk(gate) as client,
+        ):
+            lines = [chat("1", f"card {CARD}"), chat("2", f"key {SECRET}")]
+            batch = await over(client, (await made(client, lines)).id)
+            results = await output(client, batch.output_file_id)
+            errors = await output(client, batch.error_file_id)
+            (content,) = [
+                c["message"]["content"] for c in results["1"]["response"]["body"]["choices"]
+            ]
+            assert content == "you said card [CREDIT_CARD]"
+            assert "guard_blocked" in json.dumps(errors["2"])
+            assert all(SECRET.encode() not in entry.body for entry in up.book)
+
+    run(main())
+
+
+def test_a_reload_takes_new_words_and_keeps_the_old_ones_when_they_are_wrong(
+    tmp_path: Path, run: Run
+) -> None:
+    async def main() -> None:
+        words = tmp_path / "banned.txt"
+        words.write_text("Project Heron\n")
+        table = f"[guard]\nwords = ['file:{words}']\n"
+        async with (
+            Upstream(echo("ok")) as up,
+            Gate(tmp_path, config(table, up=("openai-chat", up)), key=APP_KEY) as gate,
+        ):
+
+            async def status(text: str) -> int:
+                return (await gate.chat("up/m", messages=ask(text))).status
+
+            assert (await status("on project  heron"), await status("on Osprey")) == (400, 200)
+            words.write_text("Osprey\n")
+            await gate.control({"do": "reload"})
+            assert (await status("on project heron"), await status("on Osprey")) == (200, 400)
+            words.write_text("# none\n")
+            await gate.control({"do": "reload"})
+            assert await status("on Osprey") == 400
 
     run(main())

@@ -1,38 +1,68 @@
 """The guards that the configuration file asks for: `[guard]`, and `[models.NAME.guard]` over it."""
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from functools import cached_property, partial
 
 from msgspec.structs import replace
 
+from octoplex.assembly.arrival import Arrival, Patience, read_call
+from octoplex.dialects.dialect import Face
 from octoplex.reflex.guard.config import Guard
 from octoplex.reflex.guard.layer import RulingOf
 from octoplex.reflex.guard.masks import Hash
+from octoplex.reflex.guard.referee import Referee
 from octoplex.reflex.guard.ruling import Ruling, compile_ruling
 from octoplex.routing import Route
 from octoplex.settings import Settings, secret
 from octoplex.wire.ask import Ask, Call, fallback_models
-from octoplex.wire.error import InvalidCall
+from octoplex.wire.error import BadConfig, InvalidCall
 
+JUDGED = "openai-chat"
+"""The dialect in which judges are asked."""
 ALL = Guard(pii="flag", secrets="flag", injection="flag")
 
 
 class Guards:
     """The ruling of each route; `usual` that of all others. None lets everything pass."""
 
-    def __init__(self, settings: Settings, env: Mapping[str, str], keyed: Hash) -> None:
-        """Compile.
+    def __init__(self, settings: Settings, env: Mapping[str, str], keyed: Hash, face: Face) -> None:
+        """Compile. `face` is that of `JUDGED`.
 
         Raises:
-            BadConfig: a type, a pattern or a list of words is wrong.
+            BadConfig: a type, a pattern, a list of words or a judge is wrong.
         """
-        self._keyed = keyed
-        self.usual = _ruling(settings.guard, env, keyed, "[guard]")
+        self._keyed, self._settings, self._env, self._face = keyed, settings, env, face
+        self.usual = self._ruling(settings.guard, "[guard]")
         self._own = {
-            name: _ruling(model.guard.over(settings.guard), env, keyed, f"[models.{name}.guard]")
+            name: self._ruling(model.guard.over(settings.guard), f"[models.{name}.guard]")
             for name, model in settings.models.items()
             if model.guard is not None
         }
+
+    def _ruling(self, guard: Guard, where: str) -> Ruling | None:
+        read = partial(secret, env=self._env, where=f"{where} words")
+        return compile_ruling(guard, self._keyed, read, self._referee(guard, where))
+
+    def _referee(self, guard: Guard, where: str) -> Referee | None:
+        if not guard.judge:
+            return None
+        kind, _, name = guard.judge.partition(".")
+        if kind == "models" and name not in self._settings.models:
+            near = get_close_matches(name, self._settings.models, 1)
+            advice = f'did you mean "models.{near[0]}"?' if near else f"add [models.{name}]."
+            raise BadConfig(f'{where} judge: there is no route "{name}"; {advice}')
+        if kind != "models" and "/" not in guard.judge:
+            raise BadConfig(
+                f'{where} judge: "{guard.judge}" must be "models.NAME" or "provider/model".'
+            )
+        return Referee(
+            name if kind == "models" else guard.judge,
+            guard.judge_action or "block",
+            guard.judge_fails or "pass",
+            guard.judge_s or 5.0,
+            partial(judging, self._face),
+        )
 
     def __bool__(self) -> bool:
         """Whether anything is looked for at all."""
@@ -80,5 +110,9 @@ def _no_file(reference: str) -> str:
     raise AssertionError(f"{reference} is no word")
 
 
-def _ruling(guard: Guard, env: Mapping[str, str], keyed: Hash, where: str) -> Ruling | None:
-    return compile_ruling(guard, keyed, partial(secret, env=env, where=f"{where} words"))
+def judging(face: Face, ask: Ask, model: str, body: bytes, deadline_at: float) -> Call:
+    """The call that asks a judge about an ask: of its caller, in its trail, and never kept."""
+    patience = Patience(deadline_at - ask.started_at, deadline_at - ask.started_at)
+    headers = {"cache-control": "no-store"}
+    call = read_call(Arrival(ask.id, face, ask.started_at, patience, ask.caller, headers), body)
+    return replace(call, model=model, trail=ask.trail)

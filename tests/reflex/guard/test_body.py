@@ -3,11 +3,14 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from octoplex.reflex.guard.body import glance, rewritten
+from octoplex.reflex.guard.config import Guard
+from octoplex.reflex.guard.ruling import Verdict, compile_ruling
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(),
@@ -151,3 +154,25 @@ def texts_of(raw: bytes) -> list[str]:
     found: list[str] = []
     rewritten(raw, lambda text, _: found.append(text) or text)
     return found
+
+
+def verdict_of(guard: Guard) -> Verdict:
+    ruling = compile_ruling(guard, lambda text: text, lambda reference: reference)
+    assert ruling is not None
+    return Verdict(ruling)
+
+
+def test_what_is_cut_over_two_parts_is_found_and_masked_once() -> None:
+    verdict = verdict_of(Guard(pii="mask", secrets="mask"))
+    parts = ["Pay with 4111 11", "11 11", "11 1111, and tell ana@acme.io"]
+    body = msgspec.json.encode([{"type": "text", "text": part} for part in parts])
+    seen = msgspec.json.decode(verdict.asked(body))
+    assert [p["text"] for p in seen] == ["Pay with [CREDIT_CARD]", "", ", and tell [EMAIL]"]
+    assert verdict.counts == {("credit_card", "mask"): 1, ("email", "mask"): 1}
+
+
+def test_parts_of_two_turns_are_not_one_text() -> None:
+    verdict = verdict_of(Guard(pii="mask"))
+    turns = [{"role": "user", "content": [{"text": half}]} for half in ("4111 1111", " 1111 1111")]
+    body = msgspec.json.encode(turns)
+    assert verdict.asked(body) is body

@@ -5,7 +5,7 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octoplex.reflex.guard.config import Action, Guard
@@ -26,7 +26,7 @@ from octoplex.wire.event import (
 CARD, MAIL = "4111 1111 1111 1111", "ana.maria@acme.example"
 KEY = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkq\n" * 40 + "-----END PRIVATE KEY-----"
 TOKEN = "ghp_" + "c4n4ry" * 6
-PLANTED = [CARD, MAIL, KEY, TOKEN, "10.1.2.3", "+49 30 90182030", "DE89370400440532013000"]
+PLANTED = [CARD, MAIL, KEY, TOKEN, "8.35.201.17", "+49 30 90182030", "DE89370400440532013000"]
 
 
 @cache
@@ -56,6 +56,7 @@ PROSE = st.text("abc dé. ,\n", max_size=30)
 TEXTS = st.lists(PROSE | st.sampled_from(PLANTED).map(lambda p: f" {p} "), max_size=6).map("".join)
 
 
+@settings(deadline=None)
 @given(text=TEXTS, cuts=st.lists(st.integers(0, 2_000), max_size=12))
 def test_a_text_in_pieces_is_the_text_whole(text: str, cuts: list[int]) -> None:
     verdict = verdict_of()

@@ -65,8 +65,19 @@ def card(number: str) -> bool:
     return known and luhn(number) and not repeats(number)
 
 
+_NO_CARD = re.compile(
+    r"(?i)(?:(?:\b|_)(?:ids?|time(?:stamp)?|ts|nonce|order|invoice|tracking|trace|span|session|"
+    r"request|req|seq(?:uence)?|offset|serial|imei|isbn|ean|upc|sku|hash|seed|count|bytes|size|uid|"
+    r"status|message|msg|epoch|version|build)(?:[ _-]?(?:id|no|number))?[\"']?\s{0,2}(?:[:=#/]|is)?"
+    r"\s{0,2}[\"']?|(?<!card)(?<!cc)(?<!visa)(?<!pan)[A-Za-z][-_])$"
+)
+"""Before digits in one run: they are the id of something else, such as `req-4111...`."""
+
+
 def card_length(text: str, left: str) -> int:
     """How much of it, from its beginning and up to a separator, is a card's number."""
+    if text.isdigit() and _NO_CARD.search(left[-32:]):
+        return 0
     ends = [m.end() for m in re.finditer(r"\d(?!\d)", text)]
     for end in reversed(ends):
         number = digits(text[:end])
@@ -164,26 +175,46 @@ _PUBLIC = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "1.2
 
 
 def ip(text: str) -> float:
-    """An address that may be somebody's: none of this host, of all hosts, or a mask."""
+    """An address of the public network that may be somebody's."""
+    address = _address(text)
+    if address is None or not address.is_global or text in _PUBLIC:
+        return 0
+    return 0.85 if address.version == 4 or _telling(text) else 0
+
+
+def private_ip(text: str) -> float:
+    """An address that means something only where it is: private, of this host, of this link, of
+    documentation (RFC 6890)."""
+    address = _address(text)
+    if address is None or address.is_global:
+        return 0
+    return 0.7 if address.version == 4 or _telling(text) else 0
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """None for what is none, and for masks and addresses of many."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        return 0
-    if address.is_loopback or address.is_unspecified or address.is_multicast or text in _PUBLIC:
-        return 0
-    if address.version == 4:
-        if text.startswith(("255.", "0.", "169.254.")) or text == "255.255.255.255":
-            return 0
-        return 0.7 if address.is_private else 0.85
+        return None
+    if address.is_unspecified or address.is_multicast or text.startswith(("255.", "0.")):
+        return None
+    return address
+
+
+def _telling(text: str) -> bool:
+    """Of version 6: more than a short word of hex digits and colons."""
     groups = [group for group in text.split(":") if group]
-    telling = len(groups) > 1 and any(len(g) > 2 for g in groups) and re.search(r"\d", text)
-    return 0.85 if telling else 0
+    long = len(groups) > 1 and any(len(group) > 2 for group in groups)
+    return long and re.search(r"\d", text) is not None
 
 
 def mac(text: str) -> bool:
     """Not all zeros or ones, with one kind of separator."""
     plain = compact(text)
-    return not repeats(plain) and len(set(re.findall(r"[:.-]", text))) == 1
+    return (
+        not repeats(plain) and "DEADBEEF" not in plain and len(set(re.findall(r"[:.-]", text))) == 1
+    )
 
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -298,7 +329,7 @@ _OLDEST = 1900
 def birthday(text: str) -> bool:
     """A day that was, in any order of year, month and day."""
     numbers = [int(n) for n in re.findall(r"\d+", text)]
-    word = re.search(r"[A-Za-z]{3,}", text)
+    word = re.search(r"[^\W\d_]{2,}", text)
     if word and len(numbers) == 2:
         month = next((i for i, m in enumerate(_MONTHS, 1) if word.group().lower().startswith(m)), 1)
         numbers.insert(1, month)

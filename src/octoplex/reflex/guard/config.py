@@ -29,7 +29,9 @@ class Custom(Struct, frozen=True, kw_only=True):
 class Guard(Struct, frozen=True, kw_only=True):
     """`[guard]`. What is not given is taken from the table above it, and is else "allow".
 
-    `words` are words and phrases, or `file:PATH` with one a line.
+    `words` are words and phrases, or `file:PATH` with one a line. `untrusted` is what becomes of a
+    reply that calls a tool after results of tools were read, other than those that `reads` (globs)
+    names. `judge` is a model, "models.NAME" or "provider/model", that is asked about each request.
     """
 
     pii: Actions | None = None
@@ -38,6 +40,12 @@ class Guard(Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] | None = None
     words_action: Action | None = None
     patterns: dict[str, Custom] | None = None
+    untrusted: Literal["allow", "flag", "block", "approve"] | None = None
+    reads: tuple[str, ...] | None = None
+    judge: str | None = None
+    judge_action: Literal["flag", "block"] | None = None
+    judge_fails: Literal["pass", "block"] | None = None
+    judge_s: Annotated[float, msgspec.Meta(gt=0, le=60)] | None = None
 
     def over(self, other: "Guard") -> "Guard":
         """This table with what only the other one gives."""

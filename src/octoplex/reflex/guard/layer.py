@@ -20,12 +20,14 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from octoplex.reflex.guard.body import SEPARATOR, glance
+from octoplex.reflex.guard.body import SEPARATOR, glance, is_plain
+from octoplex.reflex.guard.late import Late
 from octoplex.reflex.guard.ruling import Ruling, Verdict, find
+from octoplex.reflex.guard.scan import Detector
 from octoplex.reflex.guard.stream import Flows
 from octoplex.wire.answer import Answer, Answerer, Ended, Frame, Outcome, Whole
 from octoplex.wire.ask import Ask, Call, Passed, Single
-from octoplex.wire.error import Blocked, GatewayError, InvalidCall
+from octoplex.wire.error import Blocked, CallerError, GatewayError, InvalidCall
 from octoplex.wire.event import Block, Refusal, Reply, Text, Thinking, ToolUse
 
 RulingOf = Callable[[Ask], Ruling | None]
@@ -68,6 +70,16 @@ def guarded(inner: Answerer, ruling_of: RulingOf) -> Answerer:
         ruling = ruling_of(ask)
         if ruling is None:
             return await inner(ask)
+        leash = ruling.leash
+        tied = leash is not None and isinstance(ask, Call) and ask.op == "chat" and leash.tied(ask)
+        answer = await looked_through(ask, ruling)
+        if tied:
+            assert leash is not None
+            assert isinstance(ask, Call)
+            return leash.held(ask, answer)
+        return answer
+
+    async def looked_through(ask: Ask, ruling: Ruling) -> Answer:
         _check_form(ask, ruling)
         verdict = Verdict(ruling)
         ask.trail.findings = verdict.counts
@@ -75,6 +87,8 @@ def guarded(inner: Answerer, ruling_of: RulingOf) -> Answerer:
             safe = _asked(ask, verdict)
         else:
             safe = await asyncio.to_thread(_asked, ask, verdict)
+        if ruling.referee is not None and isinstance(safe, Call) and safe.op == "chat":
+            await ruling.referee.check(inner, safe, verdict.counts)
         answer = await inner(safe)
         if ask.op in NO_TEXT or (ruling.replied is None and not verdict.vault):
             return answer
@@ -87,22 +101,28 @@ def guarded(inner: Answerer, ruling_of: RulingOf) -> Answerer:
 
 def _asked(ask: Ask, verdict: Verdict) -> Ask:
     """The ask without what may not pass; the same object where nothing was found."""
+    detector = verdict.ruling.asked
+    if detector is None:
+        return ask
     if isinstance(ask, Call | Single):
         fields = {name: raw for name, raw in ask.fields.items() if name not in NAMES}
+        whole = b",".join([b'"%b":%b' % (name.encode(), raw) for name, raw in fields.items()])
+        if is_plain(whole) and detector.is_silent(whole):
+            return ask
         told = [glance(bytes(raw), name.encode()) for name, raw in fields.items()]
-        if not find(verdict.ruling.asked, SEPARATOR.join(told).decode("utf-8", "replace")):
+        if not find(detector, SEPARATOR.join(told).decode("utf-8", "replace")):
             return ask
         changed = {name: _member(name, bytes(raw), verdict) for name, raw in fields.items()}
         verdict.check("this request")
         return _with(ask, {**ask.fields, **changed})
     assert isinstance(ask, Passed)
-    return _passed(ask, verdict)
+    return _passed(ask, verdict, detector)
 
 
-def _passed(ask: Passed, verdict: Verdict) -> Ask:
+def _passed(ask: Passed, verdict: Verdict, detector: Detector) -> Ask:
     """A request that goes on as it came: JSON and text are looked through, and its URL."""
     query = unquote_plus(ask.path)
-    if verdict.told(query, "", verdict.ruling.asked) != query:
+    if verdict.told(query, "", detector) != query:
         raise Blocked("The guard does not let this request pass, because of what its URL holds.")
     kind = next((value.lower() for name, value in ask.sent if name == "content-type"), "")
     body = ask.raw.removeprefix(BOM)
@@ -112,7 +132,7 @@ def _passed(ask: Passed, verdict: Verdict) -> Ask:
         body = verdict.asked(body)
     elif kind.startswith("text/"):
         text = body.decode("utf-8", "replace")
-        told = verdict.told(text, "", verdict.ruling.asked)
+        told = verdict.told(text, "", detector)
         body = body if told == text else told.encode()
     verdict.check("this request")
     return ask if body == ask.raw else replace(ask, raw=body)
@@ -224,7 +244,8 @@ class Watched:
     """A stream that is looked through, and changed where the ruling says so."""
 
     __slots__ = (
-        "_alters", "_broke", "_flows", "_inner", "_reads", "_verdict", "body", "dialect", "head",
+        "_alters", "_broke", "_flows", "_inner", "_late", "_reads", "_verdict", "body", "dialect",
+        "head",
     )  # fmt: skip
 
     def __init__(self, inner: Answer, verdict: Verdict) -> None:
@@ -232,6 +253,7 @@ class Watched:
         self._alters = verdict.ruling.alters_replies or bool(verdict.vault)
         self._broke: GatewayError | None = None
         self._reads = True
+        self._late = Late(inner)
         self.head = inner.head
         self.body: bytes | None = None
         self.dialect = "" if self._alters else inner.dialect
@@ -249,6 +271,13 @@ class Watched:
         Raises:
             Blocked: it came to something that is blocked.
         """
+        self._late.looking = True
+        try:
+            return await self._next()
+        finally:
+            self._late.looked(cut=isinstance(self._broke, CallerError))
+
+    async def _next(self) -> Frame:
         while self._broke is None:
             try:
                 frame = await self._inner.__anext__()
@@ -276,14 +305,16 @@ class Watched:
     def _check(self) -> None:
         try:
             self._verdict.check("this reply")
-        except Blocked:
+        except Blocked as error:
+            self._broke = error
             self.close("cut")
             raise
 
     def close(self, outcome: Outcome = "left") -> None:
         """Stop caring."""
         self._inner.close(outcome)
+        self._late.looked(cut=outcome == "cut")
 
     def on_end(self, told: Ended) -> None:
         """Be told how it ended."""
-        self._inner.on_end(told)
+        self._late.on_end(told)

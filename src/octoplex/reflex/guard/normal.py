@@ -4,7 +4,8 @@
     fold(text)            look-alikes, accents, widths, digits to ASCII; invisible characters gone
     View                  bytes to look through; `span` leads back to characters of the text
     plain(text)           the view of the text itself: ASCII as it is, anything else folded
-    decoded(view)         views of what stands in it as base64, hex or percent escapes, one level
+    decoded(view)         views of what stands in it as base64, hex or percent escapes, one level,
+                          and of words with digits for letters or a space after each letter
 
 Folding goes character by character (NFKD without its marks, then Unicode's confusables of Latin
 letters), so that the fold of two texts is the folds of both: streams depend on that. Hence
@@ -99,6 +100,8 @@ class View(Struct):
     """Byte to the last such character."""
     open: bool = True
     """More text may add to its end."""
+    only: str = ""
+    """The kind that is looked for in it; "" for all."""
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Characters of these bytes; at least one."""
@@ -138,6 +141,16 @@ BASE64 = b"(?:" + _FIRST + _SECOND + _THIRD + rb"[A-Za-z0-9+/_-]){6}"
 """18 printable ASCII characters in base64: the high bit of every byte is 0, and it is above 31."""
 HEX = rb"(?:[2-7][0-9a-fA-F]){14}"
 PERCENT = rb"%[0-9A-Fa-f]{2}"
+LEET = (
+    r"\b[A-Za-z]{0,7}[013457@$][A-Za-z013457@$]{1,12} {1,2}(?:\w{1,12} ){0,2}"
+    r"[A-Za-z]{0,7}[013457@$][A-Za-z]"
+)
+"""Two words near each other with digits among their letters."""
+APART = r"\b(?:[A-Za-z][ ._*-]{1,3}){6,}[A-Za-z]\b"
+_APART = re.compile(APART.encode())
+_LETTER = re.compile(rb"([A-Za-z])([ ._*-]{0,3})")
+_LEET = re.compile(LEET.encode())
+_MEANT = bytes.maketrans(b"013457@$", b"oieastas")
 _CODED = re.compile(
     rb"(?P<b64>" + BASE64 + rb"[A-Za-z0-9+/_-]*)|(?P<hex>" + HEX + rb"(?:[0-9a-fA-F]{2})*)"
 )
@@ -156,6 +169,31 @@ def decoded(view: View) -> Iterator[View]:
             yield _hex(view, *found.span())
     if b"%" in view.data and _PERCENT.search(view.data):
         yield _unescaped(view)
+    if _LEET.search(view.data):
+        yield View(view.data.translate(_MEANT), view.first, view.last, view.open, "injection")
+    if _APART.search(view.data):
+        yield _together(view)
+
+
+def _together(view: View) -> View:
+    """Letters that stand apart as the words they are; more than one space is between words."""
+    data = bytearray()
+    starts: list[int] = []
+    at = 0
+    for found in _APART.finditer(view.data):
+        data += view.data[at : found.start()]
+        starts += range(at, found.start())
+        at = found.end()
+        for letter in _LETTER.finditer(view.data, found.start(), at):
+            piece = letter[1] + (b" " if len(letter[2]) > 1 else b"")
+            data += piece
+            starts += [letter.start()] * len(piece)
+    data += view.data[at:]
+    starts += range(at, len(view.data) + 1)
+    first, last = view.first, view.last
+    return View(
+        bytes(data), lambda i: first(starts[i]), lambda i: last(starts[i]), view.open, "injection"
+    )
 
 
 def _base64(view: View, start: int, end: int) -> View:

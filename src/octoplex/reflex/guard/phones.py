@@ -9,9 +9,9 @@ their country code or in the North American way: people make those up, and shape
 """
 
 import re
-
-import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumber
+from functools import cache
+from importlib import import_module
+from typing import Any
 
 from octoplex.reflex.guard.checks import digits
 
@@ -29,16 +29,24 @@ _DATE = re.compile(
 _ZIP = re.compile(r"\d{5}-\d{4}(?!\d)")
 
 
-def _parsed(text: str, region: str | None) -> PhoneNumber | None:
+@cache
+def _plans() -> Any:
+    """The table, read when it is first needed: 5 MB that a server without guards has not."""
+    return import_module("phonenumbers")
+
+
+def _parsed(text: str, region: str | None) -> Any:
+    """The number, None where it is none."""
+    plans = _plans()
     try:
-        return phonenumbers.parse(text, region)
-    except NumberParseException:
+        return plans.parse(text, region)
+    except plans.NumberParseException:
         return None
 
 
 def _valid(text: str, region: str | None) -> bool:
     number = _parsed(text, region)
-    return number is not None and phonenumbers.is_valid_number(number)
+    return number is not None and bool(_plans().is_valid_number(number))
 
 
 _LABELLED = re.compile(
@@ -86,7 +94,7 @@ def _dialled(dialled: str) -> int:
         if number is None:
             continue
         in_groups = not dialled[1:end].isdigit() and len(digits(dialled[:end])) > 8
-        if in_groups or phonenumbers.is_possible_number(number):
+        if in_groups or _plans().is_possible_number(number):
             return end
     return 0
 

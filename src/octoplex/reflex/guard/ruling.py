@@ -12,17 +12,22 @@ remembered of a finding is its type and what was done, never its text.
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import accumulate
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from octoplex.reflex.guard.body import glance, rewritten
+from octoplex.reflex.guard.body import MUTE, glance, is_plain, rejoined, rewritten
 from octoplex.reflex.guard.config import Action, Actions, Guard
-from octoplex.reflex.guard.finding import Finding
+from octoplex.reflex.guard.finding import Finding, Pattern
+from octoplex.reflex.guard.leash import Leash
 from octoplex.reflex.guard.masks import Hash, Vault, mask
+from octoplex.reflex.guard.patterns import UNNAMED
+from octoplex.reflex.guard.referee import Referee
 from octoplex.reflex.guard.scan import Detector, custom, patterns, word
 from octoplex.wire.error import BadConfig, Blocked
 
@@ -39,7 +44,8 @@ class Ruling(Struct, eq=False):
     """A compiled guard. `actions` are by type; a type that is not there is allowed."""
 
     actions: Mapping[str, Action]
-    asked: Detector
+    asked: Detector | None
+    """None: nothing is looked for in requests."""
     replied: Detector | None
     """None: nothing is looked for in replies."""
     keyed: Hash
@@ -47,15 +53,19 @@ class Ruling(Struct, eq=False):
     """A reply may be given otherwise than it came."""
     restores: bool
     """Requests may hold tokens, which replies turn back."""
+    leash: Leash | None = None
+    referee: Referee | None = None
 
 
-def compile_ruling(guard: Guard, keyed: Hash, read: Callable[[str], str]) -> Ruling | None:
+def compile_ruling(
+    guard: Guard, keyed: Hash, read: Callable[[str], str], referee: Referee | None = None
+) -> Ruling | None:
     """Compile a table; None when it lets everything pass. `read` gives the text of `file:PATH`.
 
     Raises:
         BadConfig: an unknown type, a pattern that RE2 refuses, a list of no words.
     """
-    known = patterns()
+    known = patterns(unnamed=True)
     actions: dict[str, Action] = {}
     for member, kind in KINDS.items():
         given: Actions | None = getattr(guard, member)
@@ -75,28 +85,48 @@ def compile_ruling(guard: Guard, keyed: Hash, read: Callable[[str], str]) -> Rul
         actions[name] = own.action
         wanted.append(custom(name, own.regex, own.longest))
     actions = {type_: action for type_, action in actions.items() if action != "allow"}
-    if not actions:
+    leash = _leash(guard, keyed)
+    if not actions and leash is None and referee is None:
         return None
     in_reply = [p for p in wanted if p.kind != "injection" and actions.get(p.type) != "token"]
+    asked, replied = _prepared(wanted, streams=False), _prepared(in_reply, streams=True)
     acts = {actions[p.type] for p in in_reply if p.type in actions}
     return Ruling(
         actions,
-        Detector(wanted),
-        Detector(in_reply) if in_reply else None,
+        asked,
+        replied,
         keyed,
         alters_replies=not ALTERING.isdisjoint(acts),
         restores="token" in actions.values(),
+        leash=leash,
+        referee=referee,
     )
+
+
+def _prepared(wanted: Sequence[Pattern], *, streams: bool) -> Detector | None:
+    if not wanted:
+        return None
+    detector = Detector(wanted)
+    detector.prepare(streams=streams)
+    return detector
+
+
+def _leash(guard: Guard, keyed: Hash) -> Leash | None:
+    consequence = guard.untrusted or "allow"
+    if consequence == "allow":
+        return None
+    return Leash(consequence, guard.reads or (), keyed)
 
 
 def _by_type(given: Actions, types: Sequence[str], member: str) -> dict[str, Action]:
     if isinstance(given, str):
-        return dict.fromkeys(types, given)
+        given = {"default": given}
     for name in given.keys() - {"default", *types}:
         near = get_close_matches(name, types, 1)
         advice = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(types)}."
         raise BadConfig(f'[guard] {member}: there is no type "{name}"; {advice}')
-    return {type_: given.get(type_, given.get("default", "allow")) for type_ in types}
+    usual = given.get("default", "allow")
+    return {type_: given.get(type_, "allow" if type_ in UNNAMED else usual) for type_ in types}
 
 
 def _words(given: Sequence[str], read: Callable[[str], str]) -> list[str]:
@@ -135,22 +165,46 @@ class Verdict:
         said = self.replied(b'{"arguments":%b}' % msgspec.json.encode(text))
         return str(msgspec.json.decode(said)["arguments"])
 
-    def _seen(self, body: bytes, name: str, detector: Detector, *, injection: bool) -> bytes:
+    def _seen(self, body: bytes, name: str, detector: Detector | None, *, injection: bool) -> bytes:
         member = name.encode()
+        if detector is None or (not member and is_plain(body) and detector.is_silent(body)):
+            return body
         if not find(detector, glance(body, member).decode("utf-8", "replace")):
             return body
 
         def change(text: str, name: str) -> str:
             return self.told(text, name, detector, injection=injection)
 
+        body = rejoined(body, lambda texts: self._across(texts, detector, injection=injection))
         return rewritten(body, change, member)
+
+    def _across(self, texts: list[str], detector: Detector, *, injection: bool) -> list[str]:
+        """Texts behind each other, with what takes the place of what begins in one and ends in
+        another.
+        """
+        ends = list(accumulate(map(len, texts)))
+        new = list(texts)
+        for finding in reversed(find(detector, "".join(texts))):
+            first, last = bisect_right(ends, finding.start), bisect_left(ends, finding.end)
+            if first == last or (finding.kind == "injection" and not injection):
+                continue
+            action = self.ruling.actions.get(finding.type, "allow")
+            if action not in ALTERING:
+                self.count(finding.type, action)
+                continue
+            start, end = finding.start - ends[first] + len(texts[first]), finding.end
+            mask = self.put(finding, "".join(texts))
+            new[last] = new[last][end - ends[last] + len(texts[last]) :]
+            new[first + 1 : last] = [""] * (last - first - 1)
+            new[first] = new[first][:start] + mask
+        return new
 
     def told(self, text: str, name: str, detector: Detector, *, injection: bool = True) -> str:
         """A text with what takes the place of findings.
 
         What its member is called counts as said before it: `password`, `date_of_birth`.
         """
-        before = f"{name}: " if name else ""
+        before = "" if name.encode() in MUTE else f"{name}: "
         size = len(before)
         found = [f for f in find(detector, before + text) if f.start >= size]
         moved = [replace(f, start=f.start - size, end=f.end - size) for f in found]

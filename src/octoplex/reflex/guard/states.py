@@ -337,3 +337,13 @@ def denmark_vat(n: str) -> bool:
 def iban_like(n: str) -> bool:
     """ISO 7064 mod 97-10 over all of it, letters as numbers: Dutch VAT since 2020."""
     return mod97(n) == 1
+
+
+def russia_inn(number: str) -> bool:
+    """Ten digits of a company, twelve of a person: weights, mod 11, mod 10."""
+    weights = (3, 7, 2, 4, 10, 3, 5, 9, 4, 6, 8)
+    ends = (10,) if len(number) == 10 else (11, 12)
+    return not repeats(number) and all(
+        weighted(number[: end - 1], weights[12 - end :]) % 11 % 10 == int(number[end - 1])
+        for end in ends
+    )

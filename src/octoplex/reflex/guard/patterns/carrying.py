@@ -123,7 +123,7 @@ CARRYING = (
     sign(
         "exfiltration",
         r"!\[[^\]\n]{0,60}\]\(\s?https?://[^\s)]{3,120}[?&=/](?:\{|\[|%7b|<|\$\{|"
-        r"\{\{)\s?[A-Za-z_ ]{2,40}(?:\}|\]|%7d|>)",
+        r"\{\{)\s?[A-Za-z0-9_ .,'-]{2,60}(?:\}|\]|%7d|>)",
         0.9,
     ),
     sign(
@@ -186,10 +186,11 @@ CARRYING = (
     # Somebody else's voice
     sign(
         "role_marker",
-        r"<\|(?:im_start|im_end|system|user|assistant|endoftext|start_header_id|end_header_id|"
-        r"eot_id|begin_of_text|"
-        r"end_of_text|endofprompt|end_of_turn)\|>|(?-i:\[/?INST\])|<</?SYS>>|<(?:start|"
-        r"end)_of_turn>",
+        r"<\|(?:im_start|start_header_id|start_of_turn)\|>\s?(?:system|user|assistant|model)"
+        r"(?:<\|[a-z_]{3,20}\|>)?\s{1,3}[a-z]{2}|<\|(?:system|user|assistant)\|>\s{0,3}[a-z]{2}|"
+        r"<\|(?:im_end|eot_id|endoftext|end_of_text|end_of_turn)\|>\s{0,3}<\||"
+        r"(?-i:\[/?INST\])\s{0,3}(?:<<SYS>>|[^\n]{0,80}(?-i:\[/?INST\]))|<</?SYS>>\s{0,3}[a-z]{2}|"
+        r"<start_of_turn>(?:user|model)\s",
         0.85,
     ),
     sign(
@@ -218,7 +219,7 @@ CARRYING = (
     ),
     sign(
         "role_marker",
-        r"\b(?:attention|note|message|instructions?|notice|warning|important|dear|hey|hello)"
+        r"\b(?:attention|note|message|instructions?|notice|warning|important|hey|hello)"
         + gap(2)
         + r"(?:to|for)?\s?(?:the |all |any |every )?"
         r"(?:"
@@ -256,8 +257,7 @@ CARRYING = (
     sign(
         "role_marker",
         r"\bthe user (?:has|have) (?:already )?(?:authori[sz]ed|approved|consented|pre-?approved|"
-        r"confirmed|given (?:you )?(?:permission|consent)|granted)(?: \w{1,12}){0,3} (?:you|"
-        r"transfers?|actions?|tools?|payments?|purchases?|deletions?|transactions?|operations?)\b",
+        r"confirmed|given (?:you )?(?:permission|consent)|granted)(?: \w{1,12}){0,3} you\b",
         0.75,
     ),
     sign(

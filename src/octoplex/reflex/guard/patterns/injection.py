@@ -6,5 +6,7 @@ data; this finds the ready-made attacks.
 
 from octoplex.reflex.guard.patterns.carrying import CARRYING
 from octoplex.reflex.guard.patterns.overruling import OVERRULING
+from octoplex.reflex.guard.patterns.steering import STEERING
+from octoplex.reflex.guard.patterns.tongues import TONGUES
 
-INJECTION = (*OVERRULING, *CARRYING)
+INJECTION = (*OVERRULING, *CARRYING, *STEERING, *TONGUES)

@@ -1,10 +1,21 @@
 """Prompt injection that overrules: other instructions, another self without limits."""
 
-from octoplex.reflex.guard.patterns.phrases import BOUND, DROP, MODEL, OLD, RULES, gap, sign
+from octoplex.reflex.guard.patterns.phrases import (
+    BOUND,
+    DROP,
+    MODEL,
+    OLD,
+    ORDERS,
+    RULES,
+    UNDO,
+    gap,
+    sign,
+)
 
 OVERRULING = (
     # Other instructions
     sign("instruction_override", DROP + gap(4) + OLD + gap(3) + RULES, 0.95),
+    sign("instruction_override", UNDO + gap(4) + OLD + gap(3) + ORDERS, 0.95),
     sign(
         "instruction_override",
         DROP + gap(3) + r"(?:instructions|directives|guidelines|prompts?|"
@@ -18,8 +29,8 @@ OVERRULING = (
         + gap(1)
         + r"(?:everything|anything|all|what(?:ever)?)"
         + gap(3)
-        + r"(?:above|before|prior|previous(?:ly)?|earlier|told|said|learned|instructed|so far|"
-        r"you know)\b",
+        + r"(?:above|prior|previous(?:ly)?|before (?:this|that)|told|instructed|so far|you know|"
+        r"you(?:'ve| have| were| had)|your developers?|your creators?)\b",
         0.9,
     ),
     sign(
@@ -38,8 +49,8 @@ OVERRULING = (
     sign(
         "instruction_override",
         r"\b(?:new|updated|revised|real|actual|true) (?:system |secret |priority )?"
-        r"(?:instructions?|directives?|orders)\b[\s!-/:;=?@\[-`{-~]{0,3}(?::|follow|"
-        r"are as follows|from (?:the )?(?:admin|"
+        r"(?:instructions?|directives?|orders)\b[\s!-/:;=?@\[-`{-~]{0,3}(?::|follow\b|from (?:the "
+        r")?(?:admin|"
         r"developer|system|openai|anthropic))",
         0.8,
     ),
@@ -64,7 +75,7 @@ OVERRULING = (
     ),
     sign(
         "instruction_override",
-        r"\b(?:the )?(?:above|previous|prior|earlier) (?:instructions?|prompts?|rules|"
+        r"\b(?:the )?(?:above|previous|prior|earlier) (?:instructions?|prompts?|"
         r"directives|guidelines) (?:is|are|was|were|do|does|no|have)"
         + gap(2)
         + r"(?:void|null|invalid|fake|test|"
@@ -87,7 +98,8 @@ OVERRULING = (
     ),
     sign(
         "instruction_override",
-        r"\b(?:ignor[aeo]\w{0,4}|olvid[ae]\w{0,3}|oublie[zr]?|desconsidere?|esquec[ae]|"
+        r"\b(?:ignor(?:a|ar|e|ez|er|en|ate|ad)|olvid[ae]\w{0,3}|oublie[zr]?|desconsidere?|"
+        r"esquec[ae]|"
         r"dimentica|omit[ei]|negeer|vergeet|zignoruj|unut|yoksay)"
         + gap(4)
         + r"(?:instruc|instruk|istruzion|consigne|directi|"
@@ -253,7 +265,8 @@ OVERRULING = (
     sign(
         "jailbreak",
         r"\bmy (?:late |dead |deceased )?grand(?:ma|mother|pa|father)\b[ -~]{0,60}\b(?:used to|"
-        r"would) (?:read|tell|recite|whisper|sing)",
+        r"would) (?:read|tell|recite|whisper|sing)[ -~]{0,60}\b(?:recipes?|keys?|how to|napalm|"
+        r"instructions|licen[cs]e|passwords?|steps|codes?|fall asleep)\b",
         0.8,
     ),
     sign(

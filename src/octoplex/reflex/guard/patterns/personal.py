@@ -1,4 +1,4 @@
-"""Personal data: mail, telephone, money, network, birth and papers.
+"""Personal data: mail, telephone, money, network; `papers.py` has birth and papers.
 
 What has a checksum is known by it. What has only a common shape counts only where a word to
 its left says what it is. Where both hold, there are two patterns.
@@ -67,6 +67,15 @@ _FILES = frozenset(
     ]
 )
 _USERINFO = re.compile(r"://[^\s/@]*$")
+_LOCAL = re.compile(r"[A-Za-z0-9_%+'.-]+$")
+_NOBODY = re.compile(
+    r"(?i)(?:users?\d?|you|your\.?(?:name|e?mail)|me|test\w{0,6}|foo|bar|baz|qux|name|e?mail|admin|"
+    r"info|"
+    r"no-?reply|someone|somebody|username|example|contact|support|hello|root|postmaster|alice|bob|"
+    r"a|b)"
+    r"(?:\+\w*)?@(?:[a-z]+\.)?example\.(?:com|net|org)"
+)
+"""Placeholders of documentation (RFC 2606)."""
 
 
 def _email(value: str, left: str) -> float:
@@ -76,7 +85,8 @@ def _email(value: str, left: str) -> float:
     wrong = ".." in value or local.startswith(".") or local.endswith(".") or "-." in host
     if wrong or ".-" in host or top in _FILES or local == "git" or _USERINFO.search(left):
         return 0
-    return 0.95
+    begun = _LOCAL.search(left)
+    return 0 if _NOBODY.fullmatch((begun[0] if begun else "") + value) else 0.95
 
 
 _VERSION = re.compile(
@@ -92,33 +102,21 @@ _HOST = re.compile(
 
 
 def _ip(value: str, left: str) -> float:
-    """An address, not a version."""
+    """Somebody's address, not a version."""
+    return checks.ip(value) if _is_address(value, left) else 0
+
+
+def _private_ip(value: str, left: str) -> float:
+    return checks.private_ip(value) if _is_address(value, left) else 0
+
+
+def _is_address(value: str, left: str) -> bool:
+    if ":" in value:
+        return True
     if _VERSION.search(left[-24:]):
-        return 0
-    low = all(int(part) < 50 for part in value.split(".")) and not value.startswith("10.")
-    return 0 if low and not _HOST.search(left[-40:]) else checks.ip(value)
-
-
-def _ip6(value: str, left: str) -> float:
-    return checks.ip(value)
-
-
-def _vin(value: str, left: str) -> float:
-    return 0.9 if checks.vin(value) else 0
-
-
-def _vin_elsewhere(value: str, left: str) -> float:
-    """Outside North America the ninth character is free."""
-    mixed = not value.isdigit() and not value.isalpha()
-    return 0.8 if mixed and value[0] not in "12345" and not checks.repeats(value) else 0
-
-
-def _enough(least: int) -> Check:
-    return lambda value, left: 0.85 if len(digits(value)) >= least else 0
-
-
-def _born(value: str, left: str) -> float:
-    return 0.9 if checks.birthday(value) else 0
+        return False
+    low = all(int(part) < 50 for part in value.split("."))
+    return not low or value.startswith("10.") or _HOST.search(left[-40:]) is not None
 
 
 def _solana(value: str, left: str) -> float:
@@ -144,22 +142,10 @@ _PHONE_WORD = (
     r"chiama\w{0,3}|cellulare|numero|nummer|bellen|ligue|puhelin|komorka|zadzwon)\b"
     r"|телефон|тел\.|номер|手机|电话|電話|携帯|微信|전화|휴대폰|هاتف"
 )
-_MONTH = (
-    "(?i:jan|ene|gen|feb|fev|mar|maer|apr|avr|abr|may|mai|mag|maj|jun|juin|giu|jul|juil|lug|aug|"
-    "ago|"
-    "aou|sep|set|oct|okt|ott|out|nov|dec|dez|dic|des)[a-z]{0,7}"
-)
-_DAY = (
-    r"\b(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2} \d{1,2} \d{4}"
-    rf"|\d{{1,2}}(?:st|nd|rd|th|\.|er)?(?: of| de)? ?-?{_MONTH}\.?,?(?: de| del)?[ -]\d{{2,4}}"
-    rf"|{_MONTH}\.? \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}|\d{{4}}年\d{{1,2}}月\d{{1,2}})"
-)
-_BIRTH_WORD = (
-    r"\bdob\b|d\.o\.b|\bbirth|\bborn\b|birthday|geb\.|geboren|geburt|naissance|\bnee? (?:le|en|"
-    r"a)\b|"
-    r"\bne\(e\)|nacid[oa]|nacimiento|nat[oa] (?:il|a|nel)|nascita|nascimento|nascid[oa]|urodz|"
-    r"fodt|fodd|fodels|syntyn|geboorte|narozen|szulet|dogum|生年月日|出生|生日|생년월일|рожд|родил"
-)
+_BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_IP4 = rf"\b(?:{_BYTE}\.){{3}}{_BYTE}\b"
+_HEX = "0123456789abcdefABCDEF"
+_IP6 = r"(?:\b[0-9A-Fa-f]{1,4}|:)(?::[0-9A-Fa-f]{0,4}){2,7}"
 
 PERSONAL = (
     personal(
@@ -241,7 +227,7 @@ PERSONAL = (
         r"\b\d{3}[ .]?\d{2}[ .]?\d{4}\b",
         not_before=_SIDES,
         after=r"[-_.]\w",
-        near=r"\bssn\b|social.?security|\bsoc\.? ?sec|\bss ?(?:#|no\b|number)",
+        near=r"(?:\b|_)ssn(?:\b|_)|social.?security|\bsoc\.? ?sec|\bss ?(?:#|no\b|number)",
         check=numeric(checks.ssn),
     ),
     personal(
@@ -255,30 +241,16 @@ PERSONAL = (
         "itin",
         r"\b9\d{2} ?\d{2} ?\d{4}\b",
         not_before=_SIDES,
-        near=r"\bitin\b|taxpayer",
+        near=r"(?:\b|_)itin(?:\b|_)|taxpayer",
         check=numeric(checks.itin),
     ),
-    personal(
-        "routing_number",
-        r"\b\d{9}\b",
-        not_before=_SIDES,
-        after=r"[-_.]\w",
-        near=r"routing|\baba\b|\brtn\b|transit|\bach\b|\bwire\b",
-        check=numeric(checks.aba),
-    ),
-    personal(
-        "ip",
-        r"\b(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\b",
-        not_before=_SIDES,
-        after=r"\.?\d|[-_][A-Za-z0-9]|/\d{1,2}",
-        check=_ip,
-    ),
-    personal(
-        "ip",
-        r"(?:\b[0-9A-Fa-f]{1,4}|:)(?::[0-9A-Fa-f]{0,4}){2,7}",
-        not_before=":._-",
-        after=r"[:\w]|/\d{1,3}",
-        check=_ip6,
+    *(
+        personal(name, regex, not_before=before, after=after, check=check)
+        for name, check in (("ip", _ip), ("private_ip", _private_ip))
+        for regex, before, after in (
+            (_IP4, _SIDES, r"\.?\d|[-_][A-Za-z0-9]|/\d{1,2}"),
+            (_IP6, ":._-" + _HEX, r"[:\w]|/\d{1,3}"),
+        )
     ),
     personal(
         "mac",
@@ -320,42 +292,5 @@ PERSONAL = (
         rf"\b{_B58}{{32,44}}\b",
         near=r"solana|\bsol\b|phantom",
         check=_solana,
-    ),
-    personal(
-        "passport",
-        r"\b(?:[A-Z]{1,3}[ -]?\d{5,9}[A-Z]?|\d{7,9}|[A-Z0-9]{9}|\d{2} ?\d{2} \d{6})\b",
-        near=r"passport|reisepass|passeport|pasaporte|passaporto|paspoort|paszport|pasaport|"
-        r"pass-?(?:nr|nummer)|护照|護照|パスポート|旅券|여권|паспорт",
-        after=r"[-_]\w",
-        check=_enough(5),
-    ),
-    personal("vin", r"\b[A-HJ-NPR-Z0-9]{17}\b", not_before="-_", after=r"[-_]\w", check=_vin),
-    personal(
-        "vin",
-        r"\b[A-HJ-NPR-Z0-9]{17}\b",
-        near=r"\bvin\b|chassis|vehicle id|fahrgestell|fin\b|bastidor|telaio",
-        check=_vin_elsewhere,
-    ),
-    personal("date_of_birth", _DAY, near=_BIRTH_WORD, after=r"\d|[-/.]\d", check=_born),
-    personal(
-        "nhs_number",
-        r"\b\d{3}[ -]?\d{3}[ -]?\d{4}\b",
-        near=r"\bnhs\b|national health|patient (?:no|number|id)|health (?:number|no)",
-        after=r"[-_.]\w",
-        check=numeric(checks.nhs, 0.97),
-    ),
-    personal(
-        "driver_license",
-        r"\b(?:[A-Z]{1,5}[ -]?)?\d[A-Z0-9]{0,18}(?:[ -][A-Z0-9]{0,6}\d[A-Z0-9]{0,6}){0,4}\b",
-        near=r"driv\w{2,4}'?s?'? ?licen[cs]e|licen[cs]e (?:number|no\b|num|#)|\bdl ?(?:number|"
-        r"no\b|num|#|:)|"
-        r"fuhrerschein|permis de conduire|(?:licencia|carnet|permiso) de conduc|patente di guida|"
-        r"rijbewijs|prawo jazdy|carta de conducao|\bcnh\b|korkort|ajokortti|运转|驾驶证|驾照|免許",
-        check=_enough(5),
-    ),
-    personal(
-        "driver_license",
-        r"\b[A-Z9]{5}\d[0156]\d[0-3]\d\d[A-Z9]{2}[A-Z0-9]\d?[A-Z]{2}\b",
-        score=0.85,
     ),
 )

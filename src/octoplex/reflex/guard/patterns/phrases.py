@@ -23,9 +23,16 @@ def gap(most: int) -> str:
 
 
 DROP = (
-    r"\b(?:ignor(?:e|ing)|disregard(?:ing)?|forget|overrid(?:e|ing)|bypass|neglect|abandon|discard|"
+    r"\b(?:ignor(?:e|ing)|disregard(?:ing)?|forget|bypass|neglect|"
     r"(?:do not|don't|never|stop) (?:follow|obey|adher|comply|listen|respect)\w{0,5}|"
-    r"pay no attention to|set aside|throw away|wipe|erase|cancel|void)"
+    r"pay no attention to)"
+)
+UNDO = r"\b(?:overrid(?:e|ing)|abandon|discard|set aside|throw away|wipe|erase|cancel|void|drop)"
+"""What is done to orders and rules of all kinds, too."""
+ORDERS = (
+    r"(?:instructions?|directives?|guidelines|prompts?|guardrails?|programming|"
+    r"system (?:prompts?|messages?)|safety (?:rules|measures|protocols?|filters?)|"
+    r"(?:content|safety|usage) polic(?:y|ies))"
 )
 OLD = (
     r"(?:previous(?:ly)?|prior|preceding|earlier|above|foregoing|before|initial|original|"

@@ -8,14 +8,14 @@ of the lists of secret scanning (docs.github.com/code-security/secret-scanning).
 import binascii
 import re
 
-from octoplex.reflex.guard.checks import entropy
+from octoplex.reflex.guard.checks import digits, entropy
 from octoplex.reflex.guard.finding import Check, Pattern
 
 _PLACEHOLDER = re.compile(
     r"(?i)x{4}|\*{3}|\.{3}|y?our[-_ ]|my[-_]?(?:api|secret|pass|token|key)|change[-_]?me|"
     r"placeholder|"
-    r"redacted|dummy|insert|replace|<|^\$|\$\{|\{\{|%\(|0{6}|abcdefgh|todo|^(?:none|null|true|"
-    r"false)$"
+    r"redacted|dummy|insert|replace|<|^\$(?:[A-Za-z_]+$|\{|\()|\$\{|\{\{|%\(|0{6}|abcdefgh|todo|"
+    r"^(?:none|null|true|false)$|EXAMPLE(?:KEY)?$"
 )
 _NAME = re.compile(
     r"[A-Za-z_][A-Za-z_-]*\d{0,2}(?:\.[A-Za-z_]\w*)*(?:\(.*)?|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+"
@@ -61,7 +61,8 @@ def _key(value: str, left: str) -> float:
 _OTHER = re.compile(
     r"(?i)(?:type|name|ur[il]|path|file|field|header|len|length|count|limit|_id|env|var|arn|"
     r"endpoint|regex|pattern|"
-    r"format|hash|class|prefix|suffix|version|scope|algorithm|alg|max|min|expir\w*|ttl|at|index|"
+    r"format|hash|class|prefix|suffix|version|scope|algorithm|alg|max|(?<!ad)min|expir\w*|ttl|at|"
+    r"index|"
     r"kind|label)"
     r"[\"'`]?\s*(?:=>|:=|==?|:|is|is set to)\s*[\"'`]?$"
 )
@@ -93,6 +94,10 @@ def _password(value: str, left: str) -> float:
         or _HASH.fullmatch(value)
     ):
         return 0
+    if value.startswith("="):
+        return 0
+    if re.fullmatch(r"[A-Za-z]+(?:-[A-Za-z]+){2,}", value) and left.endswith(("'", '"')):
+        return 0.7  # words in a row, as advised
     odd = re.search(r"[^A-Za-z_.\-/]", value) and re.search(r"[A-Za-z]", value)
     if not odd or entropy(value) < 2.2 or re.match(r"[/~]|\w+\(|https?:", value):
         return 0
@@ -133,8 +138,48 @@ def _basic(value: str, left: str) -> float:
 
 
 def _aws(value: str, left: str) -> float:
-    mixed = re.search(r"\d", value) and re.search(r"[a-z]", value) and re.search(r"[A-Z]", value)
-    return 0.95 if mixed and entropy(value) > 4.2 else 0
+    mixed = len(digits(value)) > 1 and re.search(r"[a-z]", value) and re.search(r"[A-Z]", value)
+    return 0.95 if mixed and entropy(value) > 4.2 and not _PLACEHOLDER.search(value) else 0
+
+
+def _key_id(value: str, left: str) -> float:
+    return 0 if value.endswith("EXAMPLE") else 0.97
+
+
+_OTHER_KEY = re.compile(
+    r"(?i)(?:cache|primary|foreign|partition|sort|public|object|idempotency|dedup\w*|row|s3|index|"
+    r"lookup|hash|map|dict|translation|i18n|registry|file|group|storage|ssh|host|answer)"
+    r"[_ -]?key[\"'`]?\s*(?:=>|:=|=|:|is)\s*[\"'`]?$"
+)
+
+
+def _drawn(value: str, left: str) -> float:
+    """Hex of 32 and more, or letters of both cases and digits in one run: nobody chose it."""
+    if _OTHER_KEY.search(left[-64:]) or _HASH.fullmatch(value):
+        return 0
+    hexes = len(value) >= 32 and re.fullmatch(r"[0-9a-f]+", value)
+    mixed = all(re.search(p, value) for p in ("[a-z]", "[A-Z]")) and len(digits(value)) > 1
+    return _made(20, 3.3)(value, left) if hexes or mixed else 0
+
+
+def _whole(value: str, left: str) -> int:
+    """A password that stands bare, without what follows it in a URL, a list or a sentence."""
+    found = re.search(r"&\w+=|[;,]\s*\w+\s*[=:]|;", value)
+    return len((value[: found.start()] if found else value).rstrip(".,;:?|"))
+
+
+def _strong(value: str, left: str) -> float:
+    """Said of a password without `:` or `=`: with a sign that no word has, and a digit."""
+    sign = re.search(r"[!#$%&*+?@^~]", value[:-1]) and re.search(r"\d", value)
+    return _password(value, left) if sign and re.search(r"[A-Za-z]", value) else 0
+
+
+def _settings(value: str, left: str) -> float:
+    """`Server=...;Password=...`: the password is none that documentation uses."""
+    found = re.search(r"(?i)(?:password|pwd)\s?=\s?([^;]+)", value)
+    secret = found[1] if found else ""
+    weak = secret.lower() in _WEAK or _PLACEHOLDER.search(secret)
+    return 0 if weak or secret.startswith(("$", "{", "%", "[")) else 0.95
 
 
 def _secret(name: str, regex: str, check: Check = _key, **more: object) -> Pattern:
@@ -153,10 +198,14 @@ def _prefixed(name: str, prefix: str, alphabet: str, least: int, most: int = 200
 
 _WORD = "A-Za-z0-9"
 _URL = "A-Za-z0-9_-"
-_SEP = r"""["'`]?\s{0,3}(?:=>|:=|==?|:|\bis\b(?: set to)?)\s{0,3}"""
+_SEP = (
+    r"""["'`]?\s{0,3}(?:=>|->|:=|=|:|>|\b(?:is|was|ist|lautet|est|es|era)\b(?: now| set to)?)"""
+    r"\s{0,3}"
+)
 _PASS = (
-    r"(?i:pass ?words?|passwd|pwd|passphrase|passwort|kennwort|contrasena|mot de passe|senha|"
-    r"пароль|密码)"
+    r"(?i:pass ?words?|passwd|pwd|passphrase|passcode|passwort|kennwort|contrasena|mot de passe|"
+    r"senha|wachtwoord|haslo|losenord|adgangskode|salasana|heslo|jelszo|sifre|requirepass|"
+    r"пароль|密码|パスワード|비밀번호|(?:\b|_)pass|(?:\b|_)pw)"
 )
 _TOKEN = (
     r"(?i:(?:api|access|secret|auth|private|encryption|signing|account|service|subscription|shared|"
@@ -164,8 +213,17 @@ _TOKEN = (
     r"credentials?)"
 )
 _BARE = r"[!#%*+./0-9:=?@A-Z\\^_a-z~-]{6,128}"
+_CHOSEN = r"[!#$%&*+,./0-9:;=?@A-Z\\^_a-z|~-]{6,128}"
+"""What people choose for a password."""
+_ABOUT = r"(?: (?:for|of|to|on)(?: [\w.'-]{1,16}){1,5})(?: is|\s?:)\s"
 _QUOTED = r"[!#-&(-_a-~]{6,128}"
 _BEGIN = r"-----BEGIN (?:[A-Z0-9]{1,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+
+_AZURE = (
+    r"(?i:AccountKey|SharedAccessKey|PrimaryKey|SecondaryKey|azure\w{1,30}key|"
+    r"azure\w{0,12} (?:\w{1,16} ){0,3}key(?: is)?|Ocp-Apim-Subscription-Key|subscription.?key)"
+    r"[\"']?\s{0,2}(?:[=:]|\bis\b)?\s{0,2}[\"']?"
+)
 
 SECRETS = (
     _secret(
@@ -194,9 +252,7 @@ SECRETS = (
     _prefixed("google_key", "AIza", _URL, 33, 40),
     _prefixed("google_key", r"ya29\.", _URL, 20, 240),
     _prefixed("google_key", "GOCSPX-", _URL, 24, 32),
-    _secret(
-        "aws_key_id", r"\b(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA|ABIA)[A-Z0-9]{16}\b", lambda v, _: 0.97
-    ),
+    _secret("aws_key_id", r"\b(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA|ABIA)[A-Z0-9]{16}\b", _key_id),
     _secret(
         "aws_secret_key",
         r"[A-Za-z0-9/+]{40}",
@@ -251,10 +307,17 @@ SECRETS = (
         r"https://(?:ptb\.|"
         r"canary\.)?discord(?:app)?\.com/api/webhooks/\d{15,20}/[A-Za-z0-9_-]{50,80}",
     ),
+    _secret("azure_key", r"[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{43}=", lead=_AZURE),
+    _secret("azure_key", r"[0-9a-fA-F]{32}\b", lead=_AZURE),
+    _secret(
+        "azure_key", r"[A-Za-z0-9+/]{76}(?:APIM|ACDb|\+(?:ABa|AMC|ASt))[A-Za-z0-9+/]{5}[AQgw]=="
+    ),
+    _secret("azure_key", r"[A-Za-z0-9+/]{33}(?:AIoT|\+(?:ASb|AEh|ARm))[A-P][A-Za-z0-9+/]{5}="),
+    _secret("azure_key", r"\b[A-Za-z0-9]{52}JQQJ9[9DH][A-Za-z0-9]{26}"),
     _secret(
         "azure_key",
-        r"[A-Za-z0-9+/]{86}==",
-        lead=r"(?i:AccountKey|SharedAccessKey|azure\w{1,30}key)[\"']?\s{0,2}[=:]\s{0,2}[\"']?",
+        r"[A-Za-z0-9+/]{42}(?:\+ACR|AzSe)[A-D][A-Za-z0-9]{5}\b|[A-Za-z0-9+/_-]{44}Az(?:Fu|Ca)[A-P]"
+        r"[A-Za-z0-9+/_-]{5}=",
     ),
     _prefixed("azure_key", r"[A-Za-z0-9_~.-]{3}8Q~", "A-Za-z0-9_~.-", 31, 34),
     _secret("azure_key", r"\b[A-Za-z0-9%+/]{40,80}(?:%3D|=)", lead=r"[?&;]sig="),
@@ -269,13 +332,65 @@ SECRETS = (
         "bearer_token",
         r"[A-Za-z0-9_.~+/=-]{16,200}",
         _made(16, 3.0),
-        lead=r"(?i:\bbearer)[ :]{1,3}",
+        lead=r"(?i:\bbearer)[\"']?[ :]{1,3}[\"']?",
     ),
-    _secret("basic_auth", r"[A-Za-z0-9+/]{8,120}={0,2}", _basic, lead=r"(?i:\bbasic) "),
+    _secret(
+        "basic_auth",
+        r"[A-Za-z0-9+/]{8,120}={0,2}",
+        _basic,
+        lead=r"(?i:\bbasic)[\"']?(?:: ?| )[\"']?",
+    ),
+    _secret(
+        "connection_string",
+        r"(?i:\b(?:server|data source|host|addr(?:ess)?|network address) ?=[^;\n\"']+;"
+        r"(?:[^;\n\"']+;)*(?:password|pwd) ?=[^;\n\"']{3,}(?:;[^;\n\"']{3,})*;?)",
+        _settings,
+    ),
     _secret("password", _QUOTED, _password, lead=rf"""{_PASS}[A-Za-z0-9_]{{0,16}}{_SEP}["'`]"""),
-    _secret("password", _BARE, _password, lead=rf"{_PASS}[A-Za-z0-9_]{{0,16}}{_SEP}"),
+    _secret(
+        "password",
+        _CHOSEN,
+        _password,
+        lead=rf"{_PASS}[A-Za-z0-9_]{{0,16}}(?:{_SEP}|{_ABOUT})",
+        trim=_whole,
+        after=r"[\[({]",
+    ),
+    _secret(
+        "password",
+        r"[!#$%&*+,./0-9:;?@A-Z\\^_a-z|~-]{6,64}",
+        _password,
+        lead=r"(?:--pass(?:word|wd|phrase)?[ =]|\bsshpass -p ?|\bredis-cli [ -~]{0,48}-a |"
+        r"requirepass |"
+        r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[ -~]{0,64} -p|"
+        r"(?:(?:^|[\s\"'])-u|--user)[ =]?[\"']?[A-Za-z0-9_.@-]{1,48}:)[\"']?",
+        trim=_whole,
+        after=r"[\[({]",
+    ),
+    _secret(
+        "password",
+        _CHOSEN,
+        _strong,
+        lead=rf"{_PASS} [\"']?|(?i:identified by |securestring )[\"']",
+        trim=_whole,
+        after=r"[\[({]",
+    ),
+    _secret(
+        "api_key",
+        r"(?i:[0-9a-f]{40}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b",
+        lead=r"(?i:(?:api|secret|access|auth|private|client)[-_ ]?(?:key|token|secret)|apikey)"
+        rf"""{_SEP}["'`]?""",
+    ),
     _secret(
         "api_key", _QUOTED, _made(12, 3.0), lead=rf"""{_TOKEN}[A-Za-z0-9_]{{0,16}}{_SEP}["'`]"""
     ),
-    _secret("api_key", _BARE, _made(12, 3.0), lead=rf"{_TOKEN}[A-Za-z0-9_]{{0,16}}{_SEP}"),
+    _secret(
+        "api_key", _BARE, _made(12, 3.0), lead=rf"{_TOKEN}[A-Za-z0-9_]{{0,16}}(?:{_SEP}|{_ABOUT})"
+    ),
+    _secret(
+        "api_key",
+        r"[A-Za-z0-9_+/=-]{20,128}",
+        _drawn,
+        lead=r"""(?i:\b(?:\w{1,32}[_-])?keys?|\bauthorization["']?: ?["']?(?:token|apikey|key) )"""
+        rf"""(?:{_SEP}["'`]?)?""",
+    ),
 )

@@ -154,7 +154,15 @@ STATES = (
     _tax(r"\d{3}[ -]?\d{3}[ -]?\d{3}", s.australia_tfn, r"\btfn\b|tax file"),
     _tax(r"\d{2} ?\d{3} ?\d{3} ?\d{3}", s.australia_abn, r"\babn\b|business number"),
     _tax(r"\d{11}", s.argentina_cuit, r"\bcui[tl]\b"),
-    _tax(r"\d{2}-\d{7}", _shape, r"\bein\b|\bfein\b|employer id"),
+    _tax(r"\d{2}-?\d{7}", _shape, r"(?:\b|_)f?ein(?:\b|_)|employer id|federal tax"),
+    _tax(r"\d{10}|\d{12}", s.russia_inn, r"инн|ИНН|(?:\b|_)inn(?:\b|_)", also=r"tax(?:payer)? id"),
+    _tax(r"GB ?\d{3} ?\d{4} ?\d{2}(?: ?\d{3})?", _shape, r"vat"),
+    _tax(
+        r"(?:AT|BE|BG|CY|CZ|DE|DK|EE|EL|ES|FI|FR|HR|HU|IE|IT|LT|LU|LV|MT|NL|PL|PT|RO|SE|SI|SK|XI|"
+        r"CHE|NO) ?[A-Z0-9][ .-]?[0-9](?:[ .-]?[A-Z0-9]){5,10}",
+        lambda code: len(checks.digits(code)) > 6 and _shape(code),
+        r"vat|ust|tva|iva|btw|moms|alv|nds|dic\b|dph|mwst",
+    ),
     _tax(r"\d{5} ?\d{5}", _shape, r"\butr\b|unique taxpayer"),
     _tax(r"\d{2,3}/\d{3}/\d{4,5}", _shape, r"steuernummer|st\.?-?nr"),
     _tax(r"[A-Z&]{3,4}\d{6}[A-Z0-9]{3}", _shape, r"\brfc\b"),

@@ -1,0 +1,72 @@
+"""A look at the bytes of short JSON misses nothing that a look at its texts would find."""
+
+import msgspec
+import pytest
+
+from octoplex.reflex.guard.body import glance, is_plain
+from octoplex.reflex.guard.config import Guard
+from octoplex.reflex.guard.ruling import Ruling, compile_ruling
+from tests.reflex.guard import test_injection, test_personal, test_secrets
+from tests.reflex.guard.found import detector
+
+TEXTS = [
+    *(text for _, text, _ in test_personal.TRUE),
+    *(text for _, text in test_secrets.TRUE),
+    *(text for _, text, _ in test_secrets.ASSIGNED),
+    *test_injection.ATTACKS,
+]
+NAMED = [
+    {"password": "Tr0ub4dor3x"},
+    {"db_pass": "Tr0ub4dor3x"},
+    {"bearer": test_secrets.R[:40]},
+    {"basic": "YWRtaW46czNjcjN0"},
+    {"license": "D1234567"},
+    {"api_key": test_secrets.R[:32]},
+    {"ACME_KEY": test_secrets.R[:32]},
+    {"dob": "1990-02-28"},
+    {"ssn": "536221234"},
+    {"command": "-u admin:S3cr3tP4ss x"},
+    {"card": 4111111111111111},
+]
+
+
+def in_texts(body: bytes) -> bool:
+    return bool(detector().find(glance(body).decode("utf-8", "replace")))
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_texts_hold_is_not_silent(text: str) -> None:
+    for value in ({"content": text}, {"x": [{"type": "text", "text": text}]}, [text, "Hello"]):
+        body = msgspec.json.encode(value)
+        assert in_texts(body)
+        assert not (is_plain(body) and detector().is_silent(body))
+
+
+@pytest.mark.parametrize("value", NAMED)
+def test_what_names_announce_is_not_silent(value: dict[str, object]) -> None:
+    body = msgspec.json.encode(value)
+    assert in_texts(body)
+    assert not detector().is_silent(body)
+
+
+def test_prose_is_silent_and_what_cannot_be_told_is_not() -> None:
+    assert detector().is_silent(b'{"messages":[{"role":"user","content":"Hello, Ana."}]}')
+    for body in (b'{"x":"a\\u0041"}', "é".encode(), b'{"x":"pass\\nword"}'):
+        assert not detector().is_silent(body)
+    assert not is_plain(b"x" * 9_000)
+    assert not is_plain(b'[{"text":"4111 1111"},{"text":" 1111 1111"}]')
+    assert not is_plain(b'[{"text" :"4111 1111"},{"text"  :" 1111 1111"}]')
+    assert is_plain(b'[{"type":"text","text":"Hello"}]')
+
+
+def test_private_addresses_are_looked_for_where_they_are_named() -> None:
+    def ruling(guard: Guard) -> Ruling:
+        found = compile_ruling(guard, lambda text: text, lambda reference: reference)
+        assert found is not None
+        return found
+
+    assert "private_ip" not in ruling(Guard(pii="mask")).actions
+    assert "private_ip" not in ruling(Guard(pii={"default": "mask"})).actions
+    named = ruling(Guard(pii={"private_ip": "mask"})).asked
+    assert named is not None
+    assert [f.type for f in named.find("from 10.1.2.3 and 8.35.201.17")] == ["private_ip"]
