@@ -80,6 +80,7 @@ def test_explain_names_every_origin(home: Home) -> None:
     home.config(
         text.replace('["mock/m"]', '["mock/m", "openai/gpt-5-mini"]\npick = "cheapest"')
         + "[models.main.timeouts]\nheader_s = 7.0\n[models.main.retry]\nattempts = 2\n"
+        + "[models.main.health]\npanic = 0.2\n"
     )
     way = json.loads(run(home, "explain", "main", "--json", status=0).out)
     assert way["means"] == "the route [models.main]"
@@ -87,6 +88,8 @@ def test_explain_names_every_origin(home: Home) -> None:
     assert route["pick"] == ("cheapest", "octoplex.toml [models.main]")
     assert route["retry.attempts"] == (2, "octoplex.toml [models.main.retry]")
     assert route["retry.backoff_s"] == (0.5, "default")
+    assert route["health.panic"] == (0.2, "octoplex.toml [models.main.health]")
+    assert route["health.eject_s"] == (30.0, "default")
     mock, openai = ({v["what"]: (v["value"], v["origin"]) for v in t["values"]}
                     for t in way["targets"])  # fmt: skip
     assert mock["input $/M"] == ("1", "octoplex.toml [prices]")

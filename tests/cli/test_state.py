@@ -150,3 +150,39 @@ def test_a_reader_that_leaves_is_no_failure(home: Home) -> None:
         check=True,
     )
     assert done.stderr == ""
+
+
+def test_keys_of_a_tenant_and_a_new_secret(home: Home, mock: Mocked) -> None:
+    text = (home.path / "octoplex.toml").read_text()
+    home.config(text + "[tenants.acme]\nlimits = '$500/month'\n[tenants.acme.web]\n")
+    mock.app.play(PRICED)
+    assert "acme.web" in run(home, "keys", "new", "a", "--tenant", "acme.wbe"
+                             ).failed_with_a_sentence()  # fmt: skip
+    made = run(home, "keys", "new", "app", "--tenant", "acme.web", "--expires", "90 days", status=0)
+    first = made.out.strip()
+    assert "fortnight" in run(home, "keys", "new", "b", "--expires", "a fortnight"
+                              ).failed_with_a_sentence()  # fmt: skip
+    assert "expired before" in run(home, "keys", "new", "b", "--expires", "2020-01-01"
+                                   ).failed_with_a_sentence()  # fmt: skip
+    second = run(home, "keys", "rotate", "app", "--overlap", "0", status=0).out.strip()
+    with serving(home) as (_, url):
+        assert (ask(url, first), ask(url, second)) == (401, 200)
+        third = run(home, "keys", "rotate", "app", status=0).out.strip()
+        assert (ask(url, second), ask(url, third)) == (200, 200)
+        shown = run(home, "keys", "show", "app", status=0).out
+        assert third not in shown
+        for said in ("acme.web", "$500/month", "in force; its old secret until"):
+            assert said in shown
+        row = json.loads(run(home, "keys", "show", "app", "--json", status=0).out)
+        assert [level["tenant"] for level in row["levels"]] == ["acme.web", "acme"]
+        until(
+            lambda: spent(home, "--tenant", "acme")["total_nano"] == 3 * 200_000, "the settlement"
+        )
+        assert {row["tenant"] for row in spent(home)["rows"]} == {"acme.web"}
+        assert not spent(home, "--tenant", "acm")["rows"]
+        assert "acme.web" in run(home, "spend", status=0).out
+    assert "no key" in run(home, "keys", "rotate", "nobody").failed_with_a_sentence()
+    assert "no key" in run(home, "keys", "show", "nobody").failed_with_a_sentence()
+    assert "duration" in run(home, "keys", "rotate", "app", "--overlap", "x"
+                             ).failed_with_a_sentence()  # fmt: skip
+    run(home, "keys", "rotate", "app", "--overlap", "91 days").failed_with_a_sentence()

@@ -9,19 +9,30 @@ from pathlib import Path
 
 import pytest
 
-from octoplex.ledger import SqliteStore, Store, open_store
+from octoplex.ledger import Store, open_store
+from octoplex.ledger.postgres.database import Database
+from octoplex.ledger.postgres.store import open_postgres
+from tests.ledger.postgres import Server
 
 
-def sqlite(path: Path) -> SqliteStore:
-    return open_store(path / "data")
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """One for all tests of a worker; each takes a database of its own."""
+    with Server() as server:
+        yield server
 
 
-STORES = {"sqlite": sqlite}
+@pytest.fixture
+def database(postgres: Server) -> Database:
+    return Database(postgres.database(), lambda: postgres.password)
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    opened = STORES[request.param](tmp_path)
+    if request.param == "sqlite":
+        opened: Store = open_store(tmp_path / "data")
+    else:
+        opened = open_postgres(tmp_path / "data", request.getfixturevalue("database"))
     yield opened
     opened.close()
 

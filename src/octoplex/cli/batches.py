@@ -15,7 +15,6 @@ from rich.progress_bar import ProgressBar
 
 from octoplex.cli.place import config_option, json_option, place_of
 from octoplex.cli.show import clean, print_json, print_table
-from octoplex.ledger import Reader
 from octoplex.ledger.batch import Batch
 from octoplex.wire.error import NotFound
 
@@ -35,7 +34,7 @@ def batches(batch_id: str | None, number: int, config: str | None, as_json: bool
     The last ones, or one of them whole by its ID.
     """
     place = place_of(config)
-    reader = Reader(place.data)
+    reader = place.reader()
     try:
         found = reader.batches(number, batch_id or "")
     finally:

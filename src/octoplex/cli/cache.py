@@ -80,21 +80,32 @@ def _offline(place: Place, work: Callable[[Cache], Awaitable[T]]) -> T:
         folder.unlock()
 
 
+def _rejected(found: dict[str, Any]) -> str:
+    if not found.get("rejected"):
+        return ""
+    return f"{found['rejected']:,} semantic hits, scores up to {found['rejected_up_to']:.3f}"
+
+
 def _print(found: dict[str, Any], served: bool) -> None:
     disk, memory = found["disk"], found["memory"]
     lines = [("in the file", f"{disk['entries']:,} replies, {disk['bytes']:,} bytes")]
     if served:
-        asked = found["hits"] + found["misses"]
-        share = f" ({found['hits'] / asked:.0%})" if asked else ""
+        alike = found.get("semantic", 0)
+        hits = found["hits"] + alike
+        asked = hits + found["misses"]
+        share = f" ({hits / asked:.0%})" if asked else ""
         lines += [
             ("in memory", f"{memory['entries']:,} replies, {memory['bytes']:,} bytes"),
-            ("hits", f"{found['hits']:,} of {asked:,}{share} since the start"),
+            ("hits", f"{hits:,} of {asked:,}{share} since the start"),
+            ("semantic", f"{alike:,} of them" if alike else ""),
+            ("rejected", _rejected(found)),
             ("saved", dollars(found["saved_nano"])),
         ]
     if found["dropped"]:
         lines.append(("not written", f"{found['dropped']:,} replies; the server's log says why"))
     for name, value in lines:
-        click.echo(clean(f"{name:<13}{value}"))
+        if value:
+            click.echo(clean(f"{name:<13}{value}"))
     if found["models"]:
         click.echo()
         rows = [(m["model"], f"{m['entries']:,}", f"{m['bytes']:,}") for m in found["models"]]

@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from octoplex.assembly.callers import check_exposed
 from octoplex.assembly.plan import Plan
+from octoplex.assembly.state import database_of
 from octoplex.cli.look import keys_of, look, prepared
 from octoplex.cli.place import Place, config_option, json_option, named, place_of
 from octoplex.cli.show import print_json
-from octoplex.ledger import Reader
 from octoplex.reflex.keys import Key, weak
 from octoplex.routing import Route
 from octoplex.settings import DEFAULT_LISTEN, loopback, secret
@@ -85,11 +85,13 @@ def _server(place: Place, findings: Findings) -> None:
     for name in (server.tls.cert, server.tls.key) if server.tls else ():
         if not Path(name).is_file():
             raise BadConfig(f"{place.origin}: [server] tls: there is no file {name}.")
-    findings.fine.append(f"listens on {listen}, data in {place.data}")
+    database = database_of(place.settings, place.env)
+    where = f"{place.data} and {database.shown}" if database else str(place.data)
+    findings.fine.append(f"listens on {listen}, data in {where}")
 
 
 def _has_keys(place: Place) -> bool:
-    reader = Reader(place.data)
+    reader = place.reader()
     try:
         rows = reader.keys()
     finally:

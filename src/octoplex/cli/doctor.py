@@ -27,13 +27,13 @@ from octoplex.catalog.provider import catalogue
 from octoplex.cli.look import look
 from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json
-from octoplex.ledger import Reader
 from octoplex.ledger.folder import Folder, Holder
+from octoplex.ledger.spool import NAME as SPOOL
 from octoplex.settings import Tls
 from octoplex.upstreams.detect import detect
 from octoplex.upstreams.local.models import available, has_engine
 from octoplex.upstreams.source import Source
-from octoplex.wire.error import GatewayError
+from octoplex.wire.error import GatewayError, StoreFailed
 
 Level = Literal["ok", "note", "broken"]
 WAL_FIX = (3, 51, 3)
@@ -206,15 +206,18 @@ def _ready(holder: Holder, tls: Tls | None) -> Iterator[Finding]:
 
 
 def _ledger(place: Place) -> Iterator[Finding]:
-    reader = Reader(place.data)
+    reader = place.reader()
     try:
         rows = reader.keys()
         reader.balances(0)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, StoreFailed) as error:
         yield Finding("ledger", "broken", f"cannot be read: {error}")
         return
     finally:
         reader.close()
+    spool = place.data / SPOOL
+    if spool.exists() and (size := spool.stat().st_size):
+        yield Finding("spool", "note", f"{size:,} bytes in {spool} wait for the database")
     count = sum(row.revoked_at_ms is None for row in rows) + len(place.settings.keys)
     none = "readable; no keys, so anyone on this machine may ask"
     yield Finding("ledger", "ok", f"readable; keys in force: {count}" if count else none)

@@ -23,19 +23,24 @@ from octoplex.cli.look import look
 from octoplex.cli.models import per_million
 from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
-from octoplex.ledger import Reader
+from octoplex.ledger.rows import KeyRow
 from octoplex.reflex.cache.config import Caching
-from octoplex.reflex.models import Models
+from octoplex.reflex.keys import Key
+from octoplex.reflex.models import EVERY, Models
+from octoplex.reflex.tenants import compiled, placed
 from octoplex.routing import Route, Target
 from octoplex.routing.config import Model, Retry
+from octoplex.routing.policy import Ejecting
 from octoplex.routing.region import narrowed
 from octoplex.routing.route import Barred
+from octoplex.settings import Key as KeyTable
 from octoplex.settings import ModelTable
 from octoplex.transport.origin import NO_PROXIES
 from octoplex.upstreams.config import Provider, Timeouts
 from octoplex.upstreams.local.fleet import LOCAL
 from octoplex.upstreams.local.models import find
 from octoplex.upstreams.source import Making, Source
+from octoplex.wire.ask import Caller
 from octoplex.wire.error import BadConfig, NotFound
 
 DEFAULT = "default"
@@ -77,7 +82,7 @@ class Asker(Struct, frozen=True):
 
     name: str = ""
     region: str = ""
-    models: tuple[str, ...] = ()
+    models: Models = EVERY
 
 
 @click.command()
@@ -108,19 +113,27 @@ def _asker(key: str | None, place: Place) -> Asker:
     """A key of the file, or made at run time."""
     if key is None:
         return Asker()
-    tables = place.settings.keys.items()
-    askers = {name: Asker(name, table.region, table.models) for name, table in tables}
-    reader = Reader(place.data)
+    reader = place.reader()
     try:
         made = reader.keys()
     finally:
         reader.close()
-    in_force = (row for row in made if row.revoked_at_ms is None)
-    askers |= {row.name: Asker(row.name, row.region, row.models) for row in in_force}
+    in_force = {row.name: row for row in made if row.revoked_at_ms is None}
+    tenants = compiled(place.settings.tenants)
+    askers: dict[str, KeyTable | KeyRow] = {**place.settings.keys, **in_force}
     if key not in askers:
         known = ", ".join(askers) or "none"
         raise NotFound(f'There is no key "{key}"; there are: {known}.')
-    return askers[key]
+    row = askers[key]
+    try:
+        models = Models(row.models)
+    except ValueError as error:
+        raise BadConfig(f"[keys.{key}] models: {error}.") from None
+    own = Key(
+        id=key, name=key, caller=Caller(key, key, row.tenant, region=row.region), models=models
+    )
+    bound = placed(own, tenants)
+    return Asker(key, bound.caller.region, bound.models)
 
 
 def _print(values: list[Value]) -> None:
@@ -173,13 +186,9 @@ class Explainer:
 
     def _refused(self, name: str, asker: Asker) -> str:
         """Why a key may not ask for this name; "" when it may."""
-        try:
-            models = Models(asker.models)
-        except ValueError as error:
-            raise BadConfig(f"[keys.{asker.name}] models: {error}.") from None
-        if any(map(models.allows, (name, *self._plan.other_names(name)))):
+        if asker.models.allows(name, *self._plan.other_names(name)):
             return ""
-        return f'the key "{asker.name}" may not ask for {name}; it may ask for {models}'
+        return f'the key "{asker.name}" may not ask for {name}; it may ask for {asker.models}'
 
     def _means(self, name: str, route: Route) -> str:
         if name in self._plan.routes:
@@ -204,7 +213,7 @@ class Explainer:
     def _route(self, route: Route, model: ModelTable) -> Iterator[Value]:
         table = ("models", route.name)
         for name in Model.__struct_fields__:
-            if name not in ("try_", "retry", "timeouts"):
+            if name not in ("try_", "retry", "timeouts", "health"):
                 value = getattr(model, name)
                 if value or self._origin(*table, name) != DEFAULT:
                     yield Value(name, value, self._origin(*table, name))
@@ -213,6 +222,12 @@ class Explainer:
             value = getattr(model.retry, name)
             # Without one it follows from the target's own times as they are learned.
             yield Value(f"retry.{name}", "computed" if value is None else value, origin)
+        for name in Ejecting.__struct_fields__:
+            yield Value(
+                f"health.{name}",
+                getattr(model.health, name),
+                self._origin(*table, "health", name),
+            )
         for name in Caching.__struct_fields__ if model.cache else ():
             origin = self._origin(*table, "cache", name)
             yield Value(f"cache.{name}", getattr(model.cache, name), origin)
@@ -276,6 +291,9 @@ class Explainer:
         origin = f"catalogue families.toml {kind.name}" if kind.name else "no family known"
         yield Value("context", kind.context, origin)
         yield Value("output cap", kind.output_cap, origin)
+        for name, can in (("images", kind.vision), ("tools", kind.tools)):
+            if can is False:
+                yield Value(name, "none: passed over where another target takes them", origin)
 
     def _price(self, source: Source, target: Target) -> Iterator[Value]:
         own = f"{source.id}/{target.model}" in self._plan.settings.prices

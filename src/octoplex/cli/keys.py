@@ -13,13 +13,17 @@ from typing import Any
 import click
 import msgspec
 
-from octoplex.assembly.region import check_demanded
+from octoplex.assembly import issuing
+from octoplex.assembly.callers import milliseconds
+from octoplex.assembly.state import database_of, open_state
 from octoplex.cli.link import ask_server
 from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
-from octoplex.ledger import Reader, SqliteStore, open_store
-from octoplex.reflex.keys import Hasher, KeySpec, new_key, pepper
-from octoplex.wire.error import InvalidCall, NotFound
+from octoplex.ledger.period import levels
+from octoplex.ledger.store import State
+from octoplex.reflex.cache.config import duration_ms
+from octoplex.reflex.keys import Hasher, KeySpec, pepper
+from octoplex.wire.error import BadConfig, InvalidCall, NotFound
 
 
 @click.group()
@@ -31,24 +35,84 @@ def keys() -> None:
 @click.argument("name")
 @click.option("--limits", default="", help='Such as "60 req/min, 100k tok/min, $50/month".')
 @click.option("--models", multiple=True, help="A model, route or glob it may ask for; repeat it.")
-@click.option("--tenant", default="", help="Whom it belongs to.")
+@click.option("--tenant", default="", help="The team or organisation it belongs to: acme.web.")
 @click.option("--region", default="", help='Where its targets must answer, such as "eu".')
+@click.option("--expires", default="", help='When it ends: "90 days", 2027-01-31 or a UTC time.')
 @config_option
 @json_option
-def new(config: str | None, as_json: bool, models: tuple[str, ...], **given: str) -> None:
+def new(
+    config: str | None, as_json: bool, models: tuple[str, ...], expires: str, **given: str
+) -> None:
     """Make a key; its secret is shown once."""
     place = place_of(config)
     listed = tuple(m.strip() for text in models for m in text.split(",") if m.strip())
-    spec = msgspec.convert({**given, "models": listed}, KeySpec)
+    ends_at_ms = _moment(expires) if expires else None
+    spec = msgspec.convert({**given, "models": listed, "expires_at_ms": ends_at_ms}, KeySpec)
     _check_name(place, spec.name)
     made = ask_server(place.data, {"do": "keys.new", **_members(spec)})
     if made is None:
         made = asyncio.run(_new_offline(place, spec))
+    _show_secret(made, as_json)
+
+
+@keys.command()
+@click.argument("name")
+@click.option("--overlap", default="24 h", help='How long the old secret still opens it: "24 h".')
+@config_option
+@json_option
+def rotate(name: str, overlap: str, config: str | None, as_json: bool) -> None:
+    """Give a key a new secret; its id, limits and spend stay."""
+    place = place_of(config)
+    _check_made(place, name, "change the secret it names")
+    overlap_ms = 0 if overlap.strip() in {"0", "none"} else _milliseconds("--overlap", overlap)
+    order = {"do": "keys.rotate", "name": name, "overlap_ms": overlap_ms}
+    made = ask_server(place.data, order)
+    if made is None:
+        made = asyncio.run(_rotate_offline(place, name, overlap_ms))
+    _show_secret(made, as_json)
+
+
+def _show_secret(made: dict[str, str], as_json: bool) -> None:
     if as_json:
         print_json(made)
         return
     click.echo(f"Key {made['name']} ({made['id']}). Its secret is shown only now:", err=True)
     click.echo(made["secret"])
+
+
+@keys.command()
+@click.argument("name")
+@config_option
+@json_option
+def show(name: str, config: str | None, as_json: bool) -> None:
+    """Show one key, and every level that binds it."""
+    place = place_of(config)
+    found = [row for row in _rows(place) if name in (row["id"], row["name"])]
+    if not found:
+        raise NotFound(f'There is no key "{name}"; `octoplex keys list` shows them.')
+    row = found[-1]  # a name is free again once its key is revoked
+    row["levels"] = [
+        {
+            "tenant": one,
+            "limits": place.settings.tenants[one].limits,
+            "models": list(place.settings.tenants[one].models),
+            "region": place.settings.tenants[one].region,
+        }
+        for one in levels(row["tenant"])
+        if one in place.settings.tenants
+    ]
+    if as_json:
+        print_json(row)
+        return
+    (plain,) = _plain([row])
+    for column in ("name", "id", "key", "tenant", "origin", "made", "expires", "state"):
+        click.echo(f"{column:8} {plain[column] or '-'}")
+    columns = ("level", "limits", "models", "region")
+    shown = [("key", plain["limits"], plain["models"], plain["region"])]
+    for level in row["levels"]:
+        models = ", ".join(level["models"]) or "every model"
+        shown.append((level["tenant"], level["limits"] or "none", models, level["region"] or "any"))
+    print_table(columns, shown, frozenset())
 
 
 @keys.command(name="list")
@@ -57,13 +121,13 @@ def new(config: str | None, as_json: bool, models: tuple[str, ...], **given: str
 def list_(config: str | None, as_json: bool) -> None:
     """List keys, those of the file and those made here."""
     place = place_of(config)
-    rows = [*_of_file(place), *_of_store(place)]
+    rows = _rows(place)
     if as_json:
         print_json(rows)
     elif not rows:
         click.echo("No keys: anyone on this machine may ask. Make one: octoplex keys new NAME")
     else:
-        columns = ("name", "key", "models", "region", "limits", "origin", "made", "state")
+        columns = ("name", "key", "models", "region", "tenant", "limits", "origin", "made", "state")
         print_table(columns, [[str(row[c]) for c in columns] for row in _plain(rows)], frozenset())
 
 
@@ -73,8 +137,7 @@ def list_(config: str | None, as_json: bool) -> None:
 def revoke(name: str, config: str | None) -> None:
     """Revoke a key by its name or id, at once."""
     place = place_of(config)
-    if name in place.settings.keys:
-        raise InvalidCall(f"{name} is a key of {place.origin}: remove [keys.{name}] there.")
+    _check_made(place, name, "remove it")
     gone = ask_server(place.data, {"do": "keys.revoke", "name": name})
     if gone is None:
         gone = asyncio.run(_revoke_offline(place, name))
@@ -92,20 +155,51 @@ def _check_name(place: Place, name: str) -> None:
         raise InvalidCall(f'There is a key "{name}" in {place.origin}; choose another name.')
 
 
-def _open(place: Place) -> SqliteStore:
-    return open_store(place.data)
+def _open(place: Place) -> State:
+    return open_state(place.data, database_of(place.settings, place.env))
+
+
+def _check_made(place: Place, name: str, instead: str) -> None:
+    if name in place.settings.keys:
+        raise InvalidCall(f"{name} is a key of {place.origin}: {instead} there, in [keys.{name}].")
+
+
+def _milliseconds(option: str, text: str) -> int:
+    try:
+        return duration_ms(text)
+    except BadConfig as error:
+        raise InvalidCall(f"{option}: {error}") from None
+
+
+def _moment(text: str) -> int:
+    """A moment on the Unix clock, of a duration from now or of a date or time in UTC."""
+    try:
+        return milliseconds(datetime.fromisoformat(text)) or 0
+    except ValueError:
+        pass
+    try:
+        return int(time.time() * 1000) + duration_ms(text)
+    except BadConfig:
+        raise InvalidCall(
+            f'--expires "{text}" is no moment; write "90 days", 2027-01-31 or 2027-01-31T12:00:00Z.'
+        ) from None
 
 
 async def _new_offline(place: Place, spec: KeySpec) -> dict[str, str]:
-    check_demanded(place.settings, {"region": spec.region})
     store = _open(place)
     try:
         hasher = Hasher(pepper(place.data))
-        try:
-            secret, row = new_key(spec, hasher, int(time.time() * 1000))
-        except ValueError as error:
-            raise InvalidCall(f"The key {spec.name}: {error}.") from None
-        await store.add_key(row)
+        secret, row = await issuing.new(store, hasher, place.settings, spec)
+        return {"id": row.id, "name": row.name, "secret": secret}
+    finally:
+        store.close()
+
+
+async def _rotate_offline(place: Place, name: str, overlap_ms: int) -> dict[str, str]:
+    store = _open(place)
+    try:
+        hasher = Hasher(pepper(place.data))
+        secret, row = await issuing.rotated(store, hasher, name, overlap_ms)
         return {"id": row.id, "name": row.name, "secret": secret}
     finally:
         store.close()
@@ -114,12 +208,14 @@ async def _new_offline(place: Place, spec: KeySpec) -> dict[str, str]:
 async def _revoke_offline(place: Place, name: str) -> dict[str, str]:
     store = _open(place)
     try:
-        row = await store.revoke_key(name, int(time.time() * 1000))
+        row = await issuing.revoked(store, name)
+        return {"id": row.id, "name": row.name}
     finally:
         store.close()
-    if row is None:
-        raise NotFound(f'There is no key "{name}" in use; `octoplex keys list` shows them.')
-    return {"id": row.id, "name": row.name}
+
+
+def _rows(place: Place) -> list[dict[str, Any]]:
+    return [*_of_file(place), *_of_store(place)]
 
 
 def _of_file(place: Place) -> list[dict[str, Any]]:
@@ -134,14 +230,16 @@ def _of_file(place: Place) -> list[dict[str, Any]]:
             "region": table.region,
             "origin": place.origin,
             "created_at": None,
+            "expires_at": _day(milliseconds(table.expires)),
             "revoked_at": None,
+            "former_until": None,
         }
         for name, table in place.settings.keys.items()
     ]
 
 
 def _of_store(place: Place) -> list[dict[str, Any]]:
-    reader = Reader(place.data)
+    reader = place.reader()
     try:
         rows = reader.keys()
     finally:
@@ -157,7 +255,9 @@ def _of_store(place: Place) -> list[dict[str, Any]]:
             "region": row.region,
             "origin": "octoplex keys new",
             "created_at": _day(row.created_at_ms),
+            "expires_at": _day(row.expires_at_ms),
             "revoked_at": _day(row.revoked_at_ms),
+            "former_until": _day(row.former_until_ms),
         }
         for row in rows
     ]
@@ -171,6 +271,7 @@ def _day(at_ms: int | None) -> str | None:
 
 def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows as a table shows them."""
+    now = _day(int(time.time() * 1000))
     return [
         {
             **row,
@@ -178,7 +279,19 @@ def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "limits": row["limits"] or "none",
             "region": row["region"] or "any",
             "made": (row["created_at"] or "")[:10],
-            "state": "revoked" if row["revoked_at"] else "in force",
+            "expires": row["expires_at"],
+            "state": _state(row, now or ""),
         }
         for row in rows
     ]
+
+
+def _state(row: dict[str, Any], now: str) -> str:
+    """All of these times are of one form, so that they compare as texts."""
+    if row["revoked_at"]:
+        return "revoked"
+    if row["expires_at"] and row["expires_at"] <= now:
+        return "expired"
+    if row["former_until"] and row["former_until"] > now:
+        return f"in force; its old secret until {row['former_until']}"
+    return "in force"

@@ -13,7 +13,8 @@ import msgspec
 
 from octoplex.cli.place import config_option, json_option, place_of
 from octoplex.cli.show import clean, print_json, print_table
-from octoplex.ledger import Page, Reader, Record, dollars
+from octoplex.ledger import Page, Record, dollars
+from octoplex.ledger.store import Reads
 from octoplex.wire.ask import Attempt
 from octoplex.wire.error import NotFound
 
@@ -37,7 +38,7 @@ def logs(
     The last ones, or one of them whole by its ID.
     """
     place = place_of(config)
-    reader = Reader(place.data)
+    reader = place.reader()
     try:
         if request_id:
             _one(reader, request_id, as_json)
@@ -56,7 +57,7 @@ def logs(
         reader.close()
 
 
-def _one(reader: Reader, request_id: str, as_json: bool) -> None:
+def _one(reader: Reads, request_id: str, as_json: bool) -> None:
     record = reader.request(request_id)
     if record is None:
         raise NotFound(f'There is no request "{request_id}"; `octoplex logs` lists the last ones.')
@@ -66,7 +67,7 @@ def _one(reader: Reader, request_id: str, as_json: bool) -> None:
         _whole(record)
 
 
-def _follow(reader: Reader, last: Record | None, as_json: bool) -> None:
+def _follow(reader: Reads, last: Record | None, as_json: bool) -> None:
     if last is None:
         newest = reader.requests(Page(limit=1))
         last = newest[0] if newest else None
@@ -123,7 +124,7 @@ def _whole(row: Record) -> None:
         ("error", f"{row.error_code}: {row.error}" if row.error_code else ""),
         ("tokens", _tokens(row)),
         ("cost", _money(row.nano, row.estimated)),
-        ("cache", f"hit, saved {dollars(row.saved_nano)}" if row.cache == "hit" else row.cache),
+        ("cache", _cache(row)),
         ("guard", ", ".join([f"{type_} {action} {n}" for type_, action, n in row.guard])),
         ("took", f"{row.total_s:.3f} s, first content after {row.first_s:.3f} s"),
         ("metadata", "" if bytes(row.metadata) == b"null" else bytes(row.metadata).decode()),
@@ -133,6 +134,12 @@ def _whole(row: Record) -> None:
             click.echo(clean(f"{name:<10}{value}"))
     for number, attempt in enumerate(row.attempts, 1):
         click.echo(clean(f"attempt {number} {_attempt(attempt)}"))
+
+
+def _cache(row: Record) -> str:
+    if row.cache in ("hit", "semantic"):
+        return f"{row.cache}, saved {dollars(row.saved_nano)}"
+    return row.cache
 
 
 def _tokens(row: Record) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 import click
 from msgspec import Struct
 
+from octoplex.assembly.state import reader_of
+from octoplex.ledger.store import Reads
 from octoplex.settings import Settings, data_folder, environment, find, load
 from octoplex.wire.error import BadConfig
 
@@ -23,6 +25,10 @@ class Place(Struct, frozen=True, kw_only=True):
     def origin(self) -> str:
         """The file's name for people."""
         return self.settings.origin or "no configuration file"
+
+    def reader(self) -> Reads:
+        """What is kept, to be read beside a running server. Close it."""
+        return reader_of(self.settings, self.env, self.data)
 
 
 def place_of(config: str | None) -> Place:

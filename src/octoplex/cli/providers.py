@@ -17,15 +17,19 @@ from octoplex.catalog.regions import region_names
 from octoplex.cli.look import look
 from octoplex.cli.place import config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
+from octoplex.cli.switching import disable, enable, forget_key, reseal, set_key, status
 from octoplex.upstreams.source import Source
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--usable", "only_usable", is_flag=True, help="Only those that can be asked now.")
 @config_option
 @json_option
-def providers(only_usable: bool, config: str | None, as_json: bool) -> None:
+@click.pass_context
+def providers(context: click.Context, only_usable: bool, config: str | None, as_json: bool) -> None:
     """List providers, and which can be used."""
+    if context.invoked_subcommand is not None:
+        return
     rows = look(place_of(config), rows_of)
     if only_usable:
         rows = [row for row in rows if row["usable"]]
@@ -38,6 +42,10 @@ def providers(only_usable: bool, config: str | None, as_json: bool) -> None:
         return
     columns = ("provider", "usable", "dialects", "serves", "region", "key", "what")
     print_table(columns, [_cells(row) for row in rows], frozenset())
+
+
+for _command in (disable, enable, set_key, forget_key, reseal, status):
+    providers.add_command(_command)
 
 
 def rows_of(plan: Plan) -> list[dict[str, Any]]:

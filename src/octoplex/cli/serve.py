@@ -9,8 +9,8 @@ import msgspec
 from octoplex.cli.banner import banner
 from octoplex.cli.place import config_option, named
 from octoplex.server.serve import Options
-from octoplex.server.serve import serve as run
-from octoplex.settings import environment, find, load
+from octoplex.server.supervisor.parent import serve as run
+from octoplex.settings import environment, find, load, wanted_workers
 from octoplex.wire.error import BadConfig
 from octoplex.wire.redact import redact
 
@@ -45,7 +45,8 @@ class JsonLines(logging.Formatter):
 @config_option
 @click.option("--port", type=click.IntRange(0, 65_535), help="Listen here; taken is an error.")
 @click.option("--host", help="Listen on this address instead of the file's.")
-def serve(config: str | None, port: int | None, host: str | None) -> None:
+@click.option("--workers", help="So many processes answer, or auto: as many as there are cores.")
+def serve(config: str | None, port: int | None, host: str | None, workers: str | None) -> None:
     """Start the gateway.
 
     Without a file it serves every provider whose key is in the environment, every model
@@ -58,6 +59,7 @@ def serve(config: str | None, port: int | None, host: str | None) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[sink])
     logging.getLogger("octoplex").setLevel(logging.INFO)
     try:
-        run(Options(config=path, env=env, host=host, port=port), banner)
+        count = wanted_workers(workers)
+        run(Options(config=path, env=env, host=host, port=port, workers=count), banner)
     except BadConfig as error:
         raise named(error, path) from None

@@ -10,10 +10,10 @@ import click
 
 from octoplex.cli.place import config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
-from octoplex.ledger import Reader, Spend, SpendQuery, dollars
+from octoplex.ledger import Spend, SpendQuery, dollars
 from octoplex.wire.error import InvalidCall
 
-COLUMNS = ("day", "key", "model", "requests", "input", "output", "cost", "")
+COLUMNS = ("day", "tenant", "key", "model", "requests", "input", "output", "cost", "")
 FIGURES = frozenset({"requests", "input", "output", "cost"})
 
 
@@ -21,13 +21,14 @@ FIGURES = frozenset({"requests", "input", "output", "cost"})
 @click.option("--since", default="", help="From this day on: YYYY-MM-DD, today, or 7d for a week.")
 @click.option("--until", default="", help="Up to and including this day.")
 @click.option("--key", help="Only this key, by name or id.")
+@click.option("--tenant", help="Only this team, or this organisation with its teams.")
 @config_option
 @json_option
-def spend(since: str, until: str, key: str | None, config: str | None, as_json: bool) -> None:
+def spend(since: str, until: str, config: str | None, as_json: bool, **narrow: str | None) -> None:
     """Show what was spent, per key, model and day."""
-    query = SpendQuery(since=_day("--since", since), until=_day("--until", until), key=key)
+    query = SpendQuery(since=_day("--since", since), until=_day("--until", until), **narrow)
     place = place_of(config)
-    reader = Reader(place.data)
+    reader = place.reader()
     try:
         found = reader.spend(query)
     finally:
@@ -35,7 +36,7 @@ def spend(since: str, until: str, key: str | None, config: str | None, as_json: 
     if as_json:
         print_json(found)
     elif not found.rows:
-        click.echo(_nothing(query, key))
+        click.echo(_nothing(query))
     else:
         _table(found)
 
@@ -55,16 +56,18 @@ def _day(option: str, text: str) -> str:
         raise InvalidCall(f'{option} "{text}" is no day; write 2026-01-31, today or 7d.') from None
 
 
-def _nothing(query: SpendQuery, key: str | None) -> str:
-    if query.since or query.until or key:
-        return "Nothing was spent there; leave out --since, --until and --key to see everything."
+def _nothing(query: SpendQuery) -> str:
+    if query != SpendQuery():
+        return "Nothing was spent there; leave out the options to see everything."
     return "Nothing yet: no request was answered. Ask something: octoplex chat Say hello"
 
 
 def _table(found: Spend) -> None:
+    several = any(row.tenant for row in found.rows)
     rows = [
         (
             row.day,
+            *([row.tenant or "(none)"] if several else []),
             row.key or "(no key)",
             f"{row.provider}/{row.model}",
             f"{row.requests:,}",
@@ -75,5 +78,5 @@ def _table(found: Spend) -> None:
         )
         for row in found.rows
     ]
-    print_table(COLUMNS, rows, FIGURES)
+    print_table([c for c in COLUMNS if several or c != "tenant"], rows, FIGURES)
     click.echo(f"In all {dollars(found.total_nano)}.")

@@ -5,17 +5,22 @@ sqlite.py    the store on SQLite: `open_store(path, address) -> SqliteStore`
 shelf.py     `SqliteShelf`: responses kept for their callers, in a file of their own
 stock.py     `Stock`: replies that are given again, in memory and in a file of their own
 queries.py   `Reader(path)`: the same questions from any process, synchronously
+postgres/    the store on PostgreSQL; spool.py keeps what it cannot take
+backup.py    a copy of the data folder in one file
 book.py      `Book`: the owner of budgets in memory
+allowance.py the budgets of one key or tenant, with their sums
 rows.py      what is kept
 """
 
-from octoplex.ledger.book import Book, Cap, Hold, Left, dollars
+from octoplex.ledger.allowance import Cap, Left, dollars
+from octoplex.ledger.book import Book, Hold
 from octoplex.ledger.ids import request_ids
 from octoplex.ledger.queries import Reader
 from octoplex.ledger.rows import (
     Balance,
     Condition,
     KeyRow,
+    Minute,
     Order,
     Page,
     Record,
@@ -37,6 +42,7 @@ __all__ = [
     "Journal",
     "KeyRow",
     "Left",
+    "Minute",
     "Order",
     "Page",
     "Reader",

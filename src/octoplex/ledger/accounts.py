@@ -20,9 +20,9 @@ from msgspec.structs import replace
 from octoplex.ledger.clean import REFUSED, clean, cleaned
 from octoplex.ledger.marks import WITH_ID, marks_of, sought
 from octoplex.ledger.period import DAY_MS
-from octoplex.ledger.rows import SETTLED, Order, Settlement
+from octoplex.ledger.rows import NO_HEIRS, SETTLED, Heirs, Order, Settlement
 
-Terms = tuple[str, str, str, str, str, str]
+Terms = tuple[str, str, str, str, str, str, str]
 Days = dict[tuple[int, int], list[int]]
 """Sums of each day and terms: requests, input and output tokens, nano, estimated."""
 Matched = tuple[dict[int, Order], list[Settlement], set[int], int]
@@ -33,11 +33,11 @@ Row = tuple[str | int, ...]
 CARRY = 256
 """Commits after which what is still open is written again."""
 
-TERMS = ("key_id", "key_name", "route", "provider", "model", "price_version")
+TERMS = ("key_id", "key_name", "route", "provider", "model", "price_version", "tenant")
 
 
 _KNOWN = f"select {', '.join(TERMS)}, id from terms"
-_LEARN = f"insert into terms ({', '.join(TERMS)}) values (?, ?, ?, ?, ?, ?)"
+_LEARN = f"insert into terms ({', '.join(TERMS)}) values (?, ?, ?, ?, ?, ?, ?)"
 _LAST = """select max(coalesce((select max(seq) from batches), 0),
     coalesce((select max(seq) from opened), 0))"""
 _WRITE = """insert into inbox (seq, first_id, last_id, attempts, marks, days, opened, forget)
@@ -58,18 +58,24 @@ class Accounts:
         """Orders in `opened` that have not ended, by identity; kept, so that it stays theirs."""
         self._since_carry = 0
         (self._seq,) = db.execute(_LAST).fetchone()
-        self._terms: dict[Terms, int] = {row[:6]: row[6] for row in db.execute(_KNOWN)}
+        self._terms: dict[Terms, int] = {row[:7]: row[7] for row in db.execute(_KNOWN)}
 
-    def settle_lost(self, noted: Sequence[Order] = ()) -> int:
+    def settle_lost(self, noted: Sequence[Order] = (), heirs: Heirs = NO_HEIRS) -> int:
         """Settle reservations a kill left open at what was reserved, flagged (F46); how many.
 
-        `noted` are orders that may have missed the last commit (`slate.py`).
+        `noted` are orders that may have missed the last commit (`slate.py`); what `heirs` go on
+        with stays open.
         """
         lost = self._db.execute(_LOST).fetchall()
         known = {(id_, attempt) for id_, attempt, *_ in lost}
+        living = self._inherit(heirs, known)
+        named = {(o.request_id, o.attempt) for o in (*heirs.opened, *heirs.wanted)}
+        lost = [row for row in lost if row[:2] not in named]
         for order in noted:
-            if (order.request_id, order.attempt) in known or self._has_ended(order, ()):
+            id_ = (order.request_id, order.attempt)
+            if id_ in known | named or self._has_ended(order, ()):
                 continue
+            known.add(id_)
             lost.append((order.request_id, order.attempt, order.at_ms, self._of(order), order.nano))
         days: Days = {}
         rows: list[Row] = []
@@ -79,8 +85,23 @@ class Accounts:
             rows.append(
                 (id_, attempt, at_ms, terms, nano, SETTLED, nano, 0, 0, 0, 0, 0, 0, 1, "lost")
             )
-        self._insert(rows, days, None, True)
+        self._insert(rows, days, self._waiting(living) if living else None, True)
         return len(lost)
+
+    def _inherit(self, heirs: Heirs, known: set[tuple[str, int]]) -> list[Order]:
+        """Take up those that have not ended; they are in `open_now` then."""
+        living = [
+            order
+            for order in heirs.opened
+            if (order.request_id, order.attempt) in known or not self._has_ended(order, ())
+        ]
+        self._open |= {id(order): order for order in living}
+        return living
+
+    @property
+    def open_now(self) -> list[Order]:
+        """What is open on disk."""
+        return list(self._open.values())
 
     def write(self, rows: list[Order | Settlement]) -> int:
         """Write a batch in one transaction; how many rows an earlier one had settled already.
@@ -142,12 +163,11 @@ class Accounts:
     def _write(self, opened: list[Order], done: list[Settlement], forget: bool) -> None:
         days: Days = {}
         rows = [self._row(one, days) for one in done]
-        text = None
-        if opened:
-            of = self._of
-            waiting = [(o.request_id, o.attempt, o.at_ms, of(o), o.nano) for o in opened]
-            text = _encode(waiting).decode()
-        self._insert(rows, days, text, forget)
+        self._insert(rows, days, self._waiting(opened) if opened else None, forget)
+
+    def _waiting(self, opened: Sequence[Order]) -> str:
+        of = self._of
+        return _encode([(o.request_id, o.attempt, o.at_ms, of(o), o.nano) for o in opened]).decode()
 
     def _row(self, done: Settlement, days: Days) -> Row:
         """What is stored of a settlement; its amounts are added to the sums of its day."""
@@ -203,13 +223,14 @@ class Accounts:
             order.provider,
             order.model,
             order.price_version,
+            order.tenant,
         )
         return self._terms.get(terms) or self._learn(terms)
 
     def _learn(self, terms: Terms) -> int:
         """Give new terms a number. Cleaned: a name SQLite cannot take must not lose money."""
-        key_id, key_name, route, provider, model, version = map(_text, terms)
-        clean = (key_id, key_name, route, provider, model, version)
+        key_id, key_name, route, provider, model, version, tenant = map(_text, terms)
+        clean = (key_id, key_name, route, provider, model, version, tenant)
         number = self._terms.get(clean)
         if number is None:
             number = self._db.execute(_LEARN, clean).lastrowid or 0

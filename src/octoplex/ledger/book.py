@@ -4,143 +4,58 @@
     ...                                   # the attempt is made
     hold.settle(nano, usage, "done")      # or hold.release("failed"); exactly once
 
-    Book(journal, balances=())            balances: what the ledger says was spent
-    book.limit(key_id, caps)              set or change a key's budgets, at any moment
-    book.hold(order) -> Hold | None       None: does not fit now; 0.4 us with any number of budgets
+    Book(journal, balances=(), recent=None)    balances: what the ledger says was spent
+    book.limit(key_id, caps, "acme.web")       a key's budgets and its tenant, at any moment
+    book.limit_tenant("acme.web", caps)        the budgets of a team or an organisation
+    book.hold(order) -> Hold | None            None: does not fit now; 0.4 us, however many budgets
     await book.wait(order, timeout_s=2.0) -> Hold, or raises OverBudget (402)
-    book.left(key_id, at_ms) -> [Left]    for GET /v1/key
+    book.left(key_id, at_ms) -> [Left]         for GET /v1/key: the key's, then its tenants'
     hold.settle(nano, usage, outcome, estimated=False); hold.release(outcome)
+
+An order counts in the account of its key and in those of the tenants above it, in all or
+in none. Each level costs another 0.2 us.
 
 Invariants: in every window, spent + held <= cap whenever a hold is granted, so only a
 bill above its own reservation can pass the cap, by that excess. The sum of the
 ledger's rows is `settled_nano`. Held money returns to 0 when every hold has ended.
 
-An attempt belongs to the UTC day on which it was reserved, whenever it is settled:
-in memory, in the ledger's rollup, and so after a restart. Windows are ranges of days.
-The clock may jump: a window is summed up again from the days when an order lies
-outside it, forwards or backwards.
+An attempt belongs to the UTC minute in which it was reserved, whenever it is settled: in
+memory, in the ledger, and so after a restart. Windows are ranges of minutes; what is older
+than two hours is kept by days, which longer windows are made of. The clock may jump: a
+window is summed up again when an order lies outside it, forwards or backwards. The minutes
+before a start are read from the ledger when the first budget needs them (`recent`).
 
 Single-threaded: owned by one event loop. Not promised: fairness among waiting calls
-of very different size; a small call that fits passes a large one that waits.
+of very different size; a small call that fits passes a large one that waits. Budgets per
+minute and hour after the clock has jumped by hours and back; nor of attempts before a
+start that began more than `queries.BELATED_S` after their request.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from octoplex.ledger.period import DAY_MS, bounds, rfc3339
+from octoplex.ledger.allowance import SHORT, Allowance, Cap, Cell, Left, over
+from octoplex.ledger.period import DAY, MINUTE_MS, levels
 from octoplex.ledger.rows import (
     MOST_NANO,
     RELEASED,
     SETTLED,
     Balance,
+    Minute,
     Order,
     Settlement,
-    WindowKind,
 )
 from octoplex.ledger.store import Journal
 from octoplex.wire.error import OverBudget, StoreFailed
 from octoplex.wire.event import NO_USAGE, Usage
 
-UNLIMITED = 2**62
-"""Free for whoever has no budget: four billion dollars."""
-KEPT_DAYS = 70
-"""Days an account remembers: more than the longest window but `total`."""
 PATIENCE_S = 2.0
-
-
-class Cap(Struct, frozen=True):
-    """At most `nano` nano-dollars in each window of this kind."""
-
-    window: WindowKind
-    nano: int
-
-
-class Left(Struct, frozen=True):
-    """One budget of a key as it stands. `held_nano` is what calls in flight may cost."""
-
-    window: WindowKind
-    cap_nano: int
-    spent_nano: int
-    held_nano: int
-    ends_at: str
-
-    @property
-    def left_nano(self) -> int:
-        """What a new call may reserve; never below 0."""
-        return max(0, self.cap_nano - self.spent_nano - self.held_nano)
-
-
-class _Day(Struct, gc=False):
-    spent: int = 0
-    held: int = 0
-
-
-class _Window(Struct, frozen=True, gc=False):
-    """A cap and the sums of the period (`first` to `after`, in days) that a day is in."""
-
-    cap: Cap
-    after: int
-    spent: int
-    held: int
-
-    @property
-    def free(self) -> int:
-        """What a new call may reserve."""
-        return self.cap.nano - self.spent - self.held
-
-
-class _Account(Struct):
-    """`day` is that of `number`, the last one an order came for; `free` what it may reserve.
-
-    A reservation and its end move every window of their day by the same amount, so the
-    tightest stays the tightest and one figure stands for all of them.
-    """
-
-    key_id: str
-    days: dict[int, _Day]
-    day: _Day
-    number: int = -1
-    free: int = UNLIMITED
-    older_nano: int = 0
-    """Spent before the oldest of `days`."""
-    caps: tuple[Cap, ...] = ()
-    waiting: "deque[tuple[Order, asyncio.Future[Hold]]] | None" = None
-
-    def turn(self, number: int) -> None:
-        """Move to a day; forgets those that no window but `total` can reach any more."""
-        day = self.days.get(number)
-        if day is None:
-            day = self.days[number] = _Day()
-            if len(self.days) > KEPT_DAYS:
-                oldest = max(self.days) - KEPT_DAYS
-                gone = [n for n, d in self.days.items() if n < oldest and not d.held]
-                for old in [n for n in gone if n != number]:
-                    self.older_nano += self.days.pop(old).spent
-        self.day, self.number = day, number
-        self.free = min((w.free for w in self.windows(number)), default=UNLIMITED)
-
-    def windows(self, number: int) -> list[_Window]:
-        """Every window as it stands on a day."""
-        found = []
-        for cap in self.caps:
-            first, after = bounds(cap.window, number)
-            inside = [d for n, d in self.days.items() if first <= n < after]
-            spent = sum(d.spent for d in inside)
-            if cap.window == "total":
-                spent += self.older_nano
-            found.append(_Window(cap, after, spent, sum(d.held for d in inside)))
-        return found
-
-    def spent(self) -> int:
-        """All that was ever spent."""
-        return self.older_nano + sum(d.spent for d in self.days.values())
-
-    def held(self) -> int:
-        """What open holds may still cost."""
-        return sum(d.held for d in self.days.values())
+Part = tuple[Allowance, Cell]
+"""Where something is held."""
 
 
 class Hold(Struct, gc=False):
@@ -148,8 +63,9 @@ class Hold(Struct, gc=False):
 
     order: Order
     _book: "Book"
-    _account: _Account
-    _day: _Day
+    _account: Allowance
+    _cell: Cell
+    _above: tuple[Part, ...] = ()
     _open: bool = True
 
     def settle(
@@ -171,24 +87,29 @@ class Hold(Struct, gc=False):
             book.resettled += 1
             return 0
         self._open = False
-        order, account, day = self.order, self._account, self._day
+        order, account, cell = self.order, self._account, self._cell
         if not 0 <= nano <= MOST_NANO:
             nano, estimated = min(max(nano, 0), MOST_NANO), True
         held = order.nano
         if nano > held:
             book.exceeded += 1
-        day.held -= held
-        day.spent += nano
-        if day is account.day:
+        cell.held -= held
+        cell.spent += nano
+        if account.first <= cell.number < account.after:
             account.free += held - nano
         else:
-            account.number = -1  # a day that is over: what is free is summed up again
+            account.stray(cell)
+        root = account
+        if self._above:
+            root = account.root
+            for one, part in self._above:
+                one.move(part, held, nano)
         if estimated or usage.estimated:
             estimated = True
             book.unbilled += outcome == "done"
         book.write_down(Settlement(order, nano, usage, outcome, estimated, state, again))
-        if account.waiting:
-            book.serve(account)
+        if root.waiting:
+            book.serve(root)
         return nano
 
     def release(self, outcome: str) -> None:
@@ -198,12 +119,12 @@ class Hold(Struct, gc=False):
 
 class Aside(Struct):
     """Money set aside for long work, in memory alone: whoever keeps the work sets it aside
-    again after a start. Its parts are settled one by one, on the day it was set aside."""
+    again after a start. Its parts are settled one by one, in the minute it was set aside."""
 
     nano: int
     _book: "Book"
-    _account: _Account
-    _day: _Day
+    _parts: tuple[Part, ...]
+    _tenant: str
 
     def settle(
         self, order: Order, nano: int, usage: Usage, outcome: str, state: int = SETTLED
@@ -215,25 +136,47 @@ class Aside(Struct):
         if nano > order.nano:
             book.exceeded += 1
         book.unbilled += estimated and outcome == "done"
-        self._day.spent += nano
+        if self._tenant != order.tenant:
+            order = replace(order, tenant=self._tenant)
         book.write_down(Settlement(order, nano, usage, outcome, estimated, state))
-        self.give_back(order.nano)
+        self._move(min(order.nano, self.nano), nano)
+
+    def hold(self, order: Order, *, known: bool = False) -> Hold:
+        """Make a hold of a part, in the minute it was set aside. `known`: it is written down.
+
+        Raises:
+            StoreFailed: the ledger cannot be written.
+        """
+        if not known:
+            self._book.reserve(order)
+        self.nano -= order.nano
+        (account, cell), *above = self._parts
+        return Hold(order, self._book, account, cell, tuple(above))
 
     def give_back(self, nano: int | None = None) -> None:
         """Set less aside; without an amount: nothing any more."""
-        nano = self.nano if nano is None else min(nano, self.nano)
-        self.nano -= nano
-        self._day.held -= nano
-        self._account.number = -1  # what is free is summed up again
-        if self._account.waiting:
-            self._book.serve(self._account)
+        self._move(self.nano if nano is None else min(nano, self.nano), 0)
+
+    def _move(self, held: int, spent: int) -> None:
+        self.nano -= held
+        for account, cell in self._parts:
+            account.move(cell, held, spent)
+        root = self._parts[0][0].root
+        if root.waiting:
+            self._book.serve(root)
 
 
 class Book:
     """Accounts by key id; callers without a key share the account of ""."""
 
-    def __init__(self, journal: Journal, balances: Iterable[Balance] = ()) -> None:
-        self._reserve = journal.reserve
+    def __init__(
+        self,
+        journal: Journal,
+        balances: Iterable[Balance] = (),
+        recent: Callable[[], Iterable[Minute]] | None = None,
+    ) -> None:
+        """`recent` says what of `balances` was spent of late, by minutes; asked at most once."""
+        self.reserve = journal.reserve
         self.write_down = journal.settle
         self.exceeded = 0
         """Bills above their reservation."""
@@ -241,18 +184,22 @@ class Book:
         """Replies that ended well with no usage, or one that made no sense: an estimate stands."""
         self.resettled = 0
         """Second ends of a hold, ignored."""
-        self._accounts: dict[str, _Account] = {}
+        self._recent = recent
+        self._accounts: dict[str, Allowance] = {}
+        self._tenants: dict[str, Allowance] = {}
         for balance in balances:
-            account = self._open(balance.key_id)
-            account.days = {n: _Day(nano) for n, nano in balance.days.items()}
-            account.older_nano = balance.total_nano - sum(balance.days.values())
+            for account in self._counting(balance.key_id, balance.tenant):
+                account.add(balance)
 
-    def limit(self, key_id: str, caps: Iterable[Cap]) -> None:
-        """Set a key's budgets. What it has spent and holds is kept and counts at once."""
+    def limit(self, key_id: str, caps: Iterable[Cap], tenant: str = "") -> None:
+        """Set a key's budgets and its tenant. What it has spent and holds counts at once."""
         account = self._accounts.get(key_id) or self._open(key_id)
-        account.caps, account.number = tuple(caps), -1
-        if account.waiting:
-            self.serve(account)
+        account.above = tuple([self._tenant(name) for name in levels(tenant)])
+        self._put(account, caps)
+
+    def limit_tenant(self, name: str, caps: Iterable[Cap]) -> None:
+        """Set the budgets that all keys of a team, or of an organisation, share."""
+        self._put(self._tenant(name), caps)
 
     def hold(self, order: Order) -> Hold | None:
         """Set money aside for an attempt; None when it does not fit now.
@@ -262,26 +209,47 @@ class Book:
         """
         account = self._accounts.get(order.key_id) or self._open(order.key_id)
         nano = order.nano
-        number = order.at_ms // DAY_MS
+        number = order.at_ms // MINUTE_MS
         if number != account.number:
             account.turn(number)
         if nano > account.free and nano:
             return None
-        self._reserve(order)
-        day = account.day
-        day.held += nano
+        if account.above:
+            return self._hold_all(order, account, number)
+        self.reserve(order)
+        cell = account.cell
+        cell.held += nano
         account.free -= nano
-        return Hold(order, self, account, day)
+        return Hold(order, self, account, cell)
+
+    def _hold_all(self, order: Order, account: Allowance, number: int) -> Hold | None:
+        """Hold in the accounts above too, or in none."""
+        nano, above = order.nano, account.above
+        for one in above:
+            if number != one.number:
+                one.turn(number)
+            if nano > one.free and nano:
+                return None
+        self.reserve(order)
+        for one in (account, *above):
+            one.cell.held += nano
+            one.free -= nano
+        parts = tuple([(one, one.cell) for one in above])
+        return Hold(order, self, account, account.cell, parts)
 
     def set_aside(self, key_id: str, nano: int, at_ms: int, *, anew: bool = True) -> Aside | None:
         """Set money aside for long work; None when it does not fit, unless it was before."""
         account = self._accounts.get(key_id) or self._open(key_id)
-        account.turn(at_ms // DAY_MS)
-        if anew and nano > account.free:
+        accounts = (account, *account.above)
+        for one in accounts:
+            one.turn(at_ms // MINUTE_MS)
+        if anew and any(nano > one.free for one in accounts):
             return None
-        account.day.held += nano
-        account.number = -1
-        return Aside(nano, self, account, account.day)
+        for one in accounts:
+            one.cell.held += nano
+            one.unsettle()
+        tenant = account.above[0].tenant if account.above else ""
+        return Aside(nano, self, tuple([(one, one.cell) for one in accounts]), tenant)
 
     async def wait(self, order: Order, timeout_s: float = PATIENCE_S) -> Hold:
         """Hold as soon as open reservations leave room, for an order that does not fit now.
@@ -296,26 +264,27 @@ class Book:
         account = self._accounts[order.key_id]
         self._refuse_hopeless(account, order)
         future: asyncio.Future[Hold] = asyncio.get_running_loop().create_future()
-        if account.waiting is None:
-            account.waiting = deque()
-        entry = (order, future)
-        account.waiting.append(entry)
+        root = account.root
+        if root.waiting is None:
+            root.waiting = deque()
+        waiting, entry = root.waiting, (order, future)
+        waiting.append(entry)
         try:
             await asyncio.wait((future,), timeout=timeout_s)
             if not future.done():
-                raise _over(account, order)
+                raise over(account, order)
             return future.result()
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and future.exception() is None:
                 future.result().release("left")
             raise
         finally:
-            if entry in account.waiting:
-                account.waiting.remove(entry)
+            if entry in waiting:
+                waiting.remove(entry)
 
-    def serve(self, account: _Account) -> None:
+    def serve(self, root: Allowance) -> None:
         """Give waiting calls what has come free, longest wait first."""
-        waiting = account.waiting
+        waiting = root.waiting
         if waiting is None:
             return
         for _ in range(len(waiting)):
@@ -327,26 +296,37 @@ class Book:
                 if hold is not None:
                     future.set_result(hold)
                     continue
-                self._refuse_hopeless(account, order)
+                self._refuse_hopeless(self._accounts[order.key_id], order)
             except (OverBudget, StoreFailed) as error:
                 future.set_exception(error)
             else:
                 waiting.append((order, future))
 
     def left(self, key_id: str, at_ms: int) -> list[Left]:
-        """A key's budgets as they stand now."""
+        """The budgets that bind a key as they stand now: its own, its team's, and above."""
         account = self._accounts.get(key_id)
-        if account is None:
-            return []
-        return [
-            Left(w.cap.window, w.cap.nano, w.spent, w.held, rfc3339(w.after))
-            for w in account.windows(at_ms // DAY_MS)
-        ]
+        accounts = (account, *account.above) if account else ()
+        return [left for one in accounts for left in one.left(at_ms)]
+
+    def left_of_tenant(self, name: str, at_ms: int) -> list[Left]:
+        """The budgets of a team or organisation itself."""
+        account = self._tenants.get(name)
+        return account.left(at_ms) if account else []
 
     def spent(self, key_id: str) -> int:
         """All that a key ever spent."""
         account = self._accounts.get(key_id)
         return account.spent() if account else 0
+
+    def spent_by_tenant(self, name: str) -> int:
+        """All that the keys of a team or organisation ever spent while they were its own."""
+        account = self._tenants.get(name)
+        return account.spent() if account else 0
+
+    @property
+    def tenants(self) -> frozenset[str]:
+        """All that something counts in."""
+        return frozenset(self._tenants)
 
     @property
     def settled_nano(self) -> int:
@@ -358,35 +338,38 @@ class Book:
         """What all open holds may still cost."""
         return sum(account.held() for account in self._accounts.values())
 
-    def _open(self, key_id: str) -> _Account:
-        account = self._accounts[key_id] = _Account(key_id, {}, _Day())
+    def _open(self, key_id: str) -> Allowance:
+        account = self._accounts[key_id] = Allowance()
         return account
 
-    def _refuse_hopeless(self, account: _Account, order: Order) -> None:
-        windows = account.windows(order.at_ms // DAY_MS)
-        if any(w.spent + order.nano > w.cap.nano for w in windows):
-            raise _over(account, order)
+    def _tenant(self, name: str) -> Allowance:
+        return self._tenants.get(name) or self._tenants.setdefault(name, Allowance(name))
 
+    def _counting(self, key_id: str, tenant: str) -> list[Allowance]:
+        """All accounts that what a key spends for a tenant counts in."""
+        own = self._accounts.get(key_id) or self._open(key_id)
+        return [own, *[self._tenant(name) for name in levels(tenant)]]
 
-def _over(account: _Account, order: Order) -> OverBudget:
-    """Name the tightest window: what is left of it, what this call may cost, when it ends."""
-    windows = account.windows(order.at_ms // DAY_MS)
-    window = min(windows, key=lambda w: w.free)
-    left = max(0, window.free)
-    ends = rfc3339(window.after)
-    kind = "in total" if window.cap.window == "total" else f"per {window.cap.window}"
-    held = f" ({dollars(window.held)} is held by calls in flight)" if window.held else ""
-    until = "it does not renew" if ends == "never" else f"it renews at {ends}"
-    return OverBudget(
-        f"The budget of {dollars(window.cap.nano)} {kind} has {dollars(left)} left{held}, and this "
-        f"call may cost up to {dollars(order.nano)}; {until}",
-        left_nano=left,
-        window_ends_at=ends,
-    )
+    def _put(self, account: Allowance, caps: Iterable[Cap]) -> None:
+        account.caps = tuple(caps)
+        if self._recent is not None and any(cap.window in SHORT for cap in account.caps):
+            self._remember(self._recent())
+            self._recent = None
+        account.unsettle()
+        if account.root.waiting:
+            self.serve(account.root)
 
+    def _remember(self, minutes: Iterable[Minute]) -> None:
+        """Take what was spent before the start, and is known by day, by minutes instead."""
+        for minute in minutes:
+            number, nano = minute.number, minute.nano
+            for account in self._counting(minute.key_id, minute.tenant):
+                cell = account.cells.setdefault(number, Cell(number))
+                cell.spent += nano
+                account.days[number // DAY] = account.days.get(number // DAY, 0) - nano
 
-def dollars(nano: int) -> str:
-    """Nano-dollars for people: exact, without trailing zeros beyond cents."""
-    whole, rest = divmod(abs(nano), 10**9)
-    cents = f"{rest:09d}".rstrip("0").ljust(2, "0")
-    return f"{'-' if nano < 0 else ''}${whole:,}.{cents}"
+    def _refuse_hopeless(self, account: Allowance, order: Order) -> None:
+        for one in (account, *account.above):
+            windows = one.windows(order.at_ms // MINUTE_MS)
+            if any(w.spent + order.nano > w.cap.nano for w in windows):
+                raise over(account, order)

@@ -51,7 +51,7 @@ def migrate(db: sqlite3.Connection, path: Path, known: list[Step]) -> None:
     """
     db.execute(LOG)
     done = dict(db.execute("select number, checksum from migrations order by number"))
-    _check(done, path, known)
+    check(done, str(path), known)
     for step in known:
         if step.number in done:
             continue
@@ -60,17 +60,22 @@ def migrate(db: sqlite3.Connection, path: Path, known: list[Step]) -> None:
         _apply(db, step)
 
 
-def _check(done: dict[int, str], path: Path, known: list[Step]) -> None:
+def check(done: dict[int, str], where: str, known: list[Step]) -> None:
+    """Refuse what a newer octoplex wrote, or another migration of the same number.
+
+    Raises:
+        BadConfig: which it is, of `where`.
+    """
     newest = known[-1].number
     if done and max(done) > newest:
         raise BadConfig(
-            f"{path} has schema {max(done)}, and this octoplex knows up to {newest}: it was "
+            f"{where} has schema {max(done)}, and this octoplex knows up to {newest}: it was "
             "written by a newer version; upgrade octoplex, or restore the copy kept beside it"
         )
     for step in known:
         if step.number in done and done[step.number] != step.checksum:
             raise BadConfig(
-                f"migration {step.number:04}_{step.name} of {path} is not the one that was "
+                f"migration {step.number:04}_{step.name} of {where} is not the one that was "
                 "applied to it: reinstall octoplex"
             )
 

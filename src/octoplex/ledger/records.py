@@ -6,6 +6,7 @@ a row of JSON with two indices, 1.3 so.
 """
 
 import sqlite3
+from collections.abc import Iterable
 
 import msgspec
 
@@ -20,7 +21,7 @@ _INSERT = """insert into inbox (seq, first_id, last_id, count, records, marks)
     values (?, ?, ?, ?, ?, ?)"""
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
-_check = msgspec.json.Decoder(msgspec.Raw).decode
+_raw = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class Records:
@@ -34,8 +35,7 @@ class Records:
         """Write a batch in one transaction."""
         try:
             for record in records:
-                if record.metadata is not NO_METADATA:
-                    _check(record.metadata)  # one that is not JSON would spoil its neighbours
+                _check(record)
             text = _encode(records).decode()
         except REFUSED:
             records = [_clean(record) for record in records]
@@ -46,6 +46,27 @@ class Records:
         row = (self._seq + 1, first, last, len(ids), text, _encode(marks).decode())
         self._db.execute(_INSERT, row)
         self._seq += 1
+
+
+def fitted(records: Iterable[Record]) -> list[tuple[Record, str]]:
+    """Records that can be read back, each with its JSON."""
+    found = []
+    for record in records:
+        fit = record
+        try:
+            _check(fit)
+            text = _encode(fit).decode()
+        except REFUSED:
+            fit = _clean(record)
+            text = _encode(fit).decode()
+        found.append((fit, text))
+    return found
+
+
+def _check(record: Record) -> None:
+    """Metadata that is not JSON would spoil its neighbours."""
+    if record.metadata is not NO_METADATA:
+        _raw(record.metadata)
 
 
 def _clean(record: Record) -> Record:

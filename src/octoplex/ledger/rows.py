@@ -25,7 +25,7 @@ RESERVED, SETTLED, RELEASED = 0, 1, 2
 MOST_NANO = 10**15
 """A million dollars: above this a single bill is taken for a broken report and clamped."""
 
-WindowKind = Literal["day", "week", "month", "total"]
+WindowKind = Literal["minute", "hour", "day", "week", "month", "total"]
 
 
 NO_METADATA = Raw(b"null")
@@ -44,6 +44,23 @@ class Order(Struct, frozen=True, gc=False):
     model: str
     price_version: str
     nano: int
+    tenant: str = ""
+    """The team or organisation that the key belonged to then."""
+
+
+class Heirs(Struct, frozen=True):
+    """What processes that outlived the ledger's last owner go on with (`ledger/remote`).
+
+    `opened` was granted, and they will say how it ended; `wanted` was not, as far as they know.
+    """
+
+    opened: tuple[Order, ...] = ()
+    wanted: tuple[Order, ...] = ()
+    noted: tuple[Order, ...] = ()
+    """Of those that did not outlive it: it may be missing in the ledger."""
+
+
+NO_HEIRS = Heirs()
 
 
 class Settlement(Struct, frozen=True, gc=False):
@@ -96,7 +113,7 @@ class Record(Struct, gc=False, array_like=True):
     guard: tuple[tuple[str, str, int], ...] = ()
     """What the guard found: type, what was done, how many."""
     cache: str = ""
-    """`hit` or `miss` where the route has a cache."""
+    """`hit`, `semantic` or `miss` where the route has a cache."""
     saved_nano: int = 0
     """What a hit cost when it was asked of its target."""
 
@@ -123,6 +140,19 @@ class KeyRow(Struct, frozen=True, kw_only=True):
     expires_at_ms: int | None = None
     revoked_at_ms: int | None = None
     region: str = ""
+    former: bytes | None = None
+    """The hash of the secret before, which opens the key as well until `former_until_ms`."""
+    former_until_ms: int | None = None
+
+
+class Turned(Struct, frozen=True, kw_only=True):
+    """A new secret for a key of this name or id; the old one opens it until `former_until_ms`."""
+
+    name: str
+    hash: bytes
+    prefix: str
+    last4: str
+    former_until_ms: int
 
 
 class Stored(Struct, frozen=True, kw_only=True, gc=False):
@@ -166,11 +196,14 @@ class Kept(Struct, frozen=True, gc=False):
     ends_at_ms: int
     nano: int
     body: bytes
+    group: bytes = b""
+    """What it has in common with those it is compared with by `vector`; empty: with none."""
+    vector: bytes = b""
 
     @property
     def size(self) -> int:
         """Bytes in memory, nearly."""
-        return len(self.body) + len(self.key) + 512
+        return len(self.body) + len(self.key) + len(self.vector) + 512
 
 
 class SpendQuery(Struct, frozen=True, kw_only=True):
@@ -180,9 +213,11 @@ class SpendQuery(Struct, frozen=True, kw_only=True):
     until: str = ""
     key: str | None = None
     """A key's name or id; None for all."""
+    tenant: str | None = None
+    """A team, or an organisation with its teams; None for all."""
 
 
-class SpendRow(Struct, frozen=True):
+class SpendRow(Struct, frozen=True, omit_defaults=True):
     """What one key spent on one model of one provider on one UTC day."""
 
     key: str
@@ -196,6 +231,8 @@ class SpendRow(Struct, frozen=True):
     nano: int
     estimated: int
     """How many of them were settled at an estimate."""
+    tenant: str = ""
+    """Whose the key was then."""
 
 
 class Spend(Struct, frozen=True):
@@ -215,11 +252,21 @@ class Page(Struct, frozen=True, kw_only=True):
 
 
 class Balance(Struct, frozen=True):
-    """What a key has spent: per UTC day (days since 1970) of late, and in total."""
+    """What a key has spent for a tenant: per UTC day (days since 1970) of late, and in total."""
 
     key_id: str
     days: dict[int, int]
     total_nano: int
+    tenant: str = ""
+
+
+class Minute(Struct, frozen=True):
+    """What a key has spent for a tenant in one minute since 1970, UTC."""
+
+    key_id: str
+    tenant: str
+    number: int
+    nano: int
 
 
 class Condition(Struct, frozen=True):
@@ -234,3 +281,7 @@ class Condition(Struct, frozen=True):
     """Reservations without settlement found at the start."""
     responses_dropped: int = 0
     """Responses that should have been kept and could not be."""
+    spooled: int = 0
+    """Entries that wait on the disk until the database can take them."""
+    away: bool = False
+    """The database cannot be reached."""

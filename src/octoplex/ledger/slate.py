@@ -62,7 +62,7 @@ class Slate:
             os.close(file)
         (self._written,) = _COUNT.unpack_from(content, 0)
         marks = [_MARK.unpack_from(content, at)[0] for at in range(HEAD, size, SLOT)]
-        self._noted = max(self._written, *marks)
+        self._noted: int = max(self._written, *marks)
         self._left = self._read(content)
 
     def note(self, order: Order) -> None:
@@ -78,6 +78,11 @@ class Slate:
         start = at + _MARK.size
         self._map[start : start + len(data)] = data
         _MARK.pack_into(self._map, at, number, len(data))
+
+    @property
+    def noted(self) -> int:
+        """How many there ever were."""
+        return self._noted
 
     def wrote(self, count: int) -> None:
         """So many more of the orders that were noted are in the ledger, oldest first."""

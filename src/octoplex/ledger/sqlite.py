@@ -32,22 +32,26 @@ from typing import TypeVar
 import msgspec
 
 from octoplex.ledger.accounts import Accounts
+from octoplex.ledger.allowance import KEPT_DAYS
 from octoplex.ledger.archive import Archive
-from octoplex.ledger.book import KEPT_DAYS
 from octoplex.ledger.connect import Kind, connect, corrupt, put_aside
 from octoplex.ledger.folder import Folder
-from octoplex.ledger.period import DAY_MS, month_text
+from octoplex.ledger.period import DAY_MS, HOUR, MINUTE_MS, month_text
 from octoplex.ledger.queries import Reader
 from octoplex.ledger.records import Records
 from octoplex.ledger.rows import (
+    NO_HEIRS,
     Balance,
     Condition,
+    Heirs,
     KeyRow,
+    Minute,
     Order,
     Page,
     Record,
     Spend,
     SpendQuery,
+    Turned,
 )
 from octoplex.ledger.shelf import SqliteShelf
 from octoplex.ledger.slate import Slate
@@ -61,7 +65,7 @@ log = logging.getLogger("octoplex.ledger")
 class Files:
     """The write connections. Opened before the writer's thread starts, then its own."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, heirs: Heirs = NO_HEIRS) -> None:
         self._folder = folder
         self.conflicts = 0
         self.quarantined: list[str] = []
@@ -69,7 +73,9 @@ class Files:
         self._ledger = self._open("ledger.db", "ledger", "full")
         self._accounts = Accounts(self._ledger)
         self.slate = _slate(folder)
-        self.lost = self._accounts.settle_lost(self.slate.take_left() if self.slate else ())
+        noted = self.slate.take_left() if self.slate else ()
+        self.lost = self._accounts.settle_lost((*noted, *heirs.noted), heirs)
+        self.inherited = self._accounts.open_now
         if self.slate:
             self.slate.clear()
         self._logs: sqlite3.Connection | None = None
@@ -115,6 +121,14 @@ class Files:
         text = """update keys set revoked_at_ms = ? where (id = ? or name = ?)
             and revoked_at_ms is null returning id"""
         rows = self._control.execute(text, (at_ms, name, name)).fetchall()
+        return str(rows[0][0]) if rows else None
+
+    def rotate_key(self, turned: Turned) -> str | None:
+        """Put another secret in the place of a key's; its id."""
+        text = """update keys set former = hash, former_until_ms = :former_until_ms, hash = :hash,
+            prefix = :prefix, last4 = :last4 where (id = :name or name = :name)
+            and revoked_at_ms is null returning id"""
+        rows = self._control.execute(text, msgspec.structs.asdict(turned)).fetchall()
         return str(rows[0][0]) if rows else None
 
     def rest(self) -> None:
@@ -180,11 +194,17 @@ class SqliteStore:
         self.archive = Archive(folder)
         self._writer = Writer(files, tempo, files.slate.note if files.slate else None)
         self.reader = Reader(folder.path)
+        self._opened_at = self.reader.newest_batch()
         self.reserve = self._writer.reserve
         self.settle = self._writer.settle
         self.record = self._writer.record
         self._closed = False
         atexit.register(self.close)
+
+    @property
+    def inherited(self) -> list[Order]:
+        """The open orders of processes that outlived the last owner."""
+        return self._files.inherited
 
     async def drain(self) -> bool:
         return await asyncio.wrap_future(self._writer.drain())
@@ -206,6 +226,11 @@ class SqliteStore:
         today = time.time_ns() // 1_000_000 // DAY_MS
         return self.reader.balances(today - KEPT_DAYS)
 
+    def minutes_now(self) -> list[Minute]:
+        """What was spent of late before this store was opened, for `Book`."""
+        since_ms = time.time_ns() // 1_000_000 - HOUR * MINUTE_MS
+        return self.reader.minutes(since_ms - since_ms % MINUTE_MS, self._opened_at)
+
     def keys_now(self) -> list[KeyRow]:
         """All run-time keys, without a loop: for a start before one runs."""
         return self.reader.keys()
@@ -217,9 +242,13 @@ class SqliteStore:
         await self._change(lambda: self._files.add_key(row))
 
     async def revoke_key(self, name: str, at_ms: int) -> KeyRow | None:
-        id_ = await self._change(lambda: self._files.revoke_key(name, at_ms))
-        rows = await self.keys()
-        return next((row for row in rows if row.id == id_), None)
+        return await self._key(await self._change(lambda: self._files.revoke_key(name, at_ms)))
+
+    async def rotate_key(self, turned: Turned) -> KeyRow | None:
+        return await self._key(await self._change(lambda: self._files.rotate_key(turned)))
+
+    async def _key(self, id_: str | None) -> KeyRow | None:
+        return next((row for row in await self.keys() if row.id == id_), None)
 
     def condition(self) -> Condition:
         files = self._files
@@ -267,8 +296,17 @@ def open_store(path: Path | str, address: str = "", tempo: Tempo | None = None) 
     """
     folder = Folder(path)
     folder.lock(address)
+    return open_locked(folder, tempo)
+
+
+def open_locked(folder: Folder, tempo: Tempo | None = None, heirs: Heirs = NO_HEIRS) -> SqliteStore:
+    """Open a data folder that this process has locked. `heirs` outlived who had it before.
+
+    Raises:
+        BadConfig: see `open_store`.
+    """
     try:
-        return SqliteStore(folder, Files(folder), tempo)
+        return SqliteStore(folder, Files(folder, heirs), tempo)
     except BaseException:
         folder.unlock()
         raise

@@ -141,6 +141,21 @@ class Stock:
         self._remember(row)
         return row
 
+    async def vectors(self, group: bytes, most: int) -> list[tuple[bytes, bytes]] | None:
+        """(key, vector) of the newest of a group in the file; None when it does not say in time."""
+        if self._thread is None:
+            return []
+        if time.monotonic() < self._rest_until_at:
+            return None
+        await in_task()
+        try:
+            async with asyncio.timeout(self.room.wait_s):
+                return await self._ask(lambda file: file.vectors(group, most))
+        except FAILURES as error:
+            if isinstance(error, TimeoutError):
+                self._rest_until_at = time.monotonic() + self.room.rest_s
+            return None
+
     def _may_have(self, key: bytes) -> bool:
         """Whether the file is worth asking."""
         if self._thread is None or time.monotonic() < self._rest_until_at:

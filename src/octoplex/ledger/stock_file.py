@@ -24,6 +24,8 @@ _ROUTES = "select route, count(*), sum(size) from kept group by route order by r
 _FIND = "select route, kept_at_ms, ends_at_ms, nano, body from kept where key = ?"
 _INSERT = """insert into kept (key, route, kept_at_ms, ends_at_ms, nano, size, body)
     values (?, ?, ?, ?, ?, ?, ?)"""
+_INSERT_VECTOR = "insert into vectors (key, grp, vector) values (?, ?, ?)"
+_OF_GROUP = "select key, vector from vectors where grp = ? order by seq desc limit ?"
 _REPLACED = "delete from kept where key = ? returning key, size"
 _DELETE = "delete from kept where seq in (select seq from kept {} limit ?) returning key, size"
 _OLDEST = _DELETE.format("order by seq")
@@ -58,6 +60,10 @@ class StockFile:
         route, kept_at_ms, ends_at_ms, nano, body = row
         return Kept(key, route, kept_at_ms, ends_at_ms, nano, zlib.decompress(body))
 
+    def vectors(self, group: bytes, most: int) -> list[tuple[bytes, bytes]]:
+        """(key, vector) of the newest of a group."""
+        return self._db.execute(_OF_GROUP, (group, most)).fetchall()
+
     def write(self, rows: Iterable[Kept], most_bytes: int) -> None:
         """Keep rows, each in place of one with its key; delete the oldest beyond so many bytes."""
         packed = [(row, zlib.compress(row.body, LEVEL)) for row in rows]
@@ -65,9 +71,11 @@ class StockFile:
             with Transaction(self._db) as db:
                 for row, body in packed:
                     self._gone(db.execute(_REPLACED, (row.key,)))
-                    size = len(body) + ROW_BYTES
+                    size = len(body) + len(row.vector) + ROW_BYTES
                     times = (row.kept_at_ms, row.ends_at_ms)
                     db.execute(_INSERT, (row.key, row.route, *times, row.nano, size, body))
+                    if row.group:
+                        db.execute(_INSERT_VECTOR, (row.key, row.group, row.vector))
                     self._there.add(row.key[:KNOWN_BY])
                     self.size += size
                 while self.size > most_bytes and self._gone(db.execute(_OLDEST, (16,))):

@@ -2,7 +2,7 @@
 
 `Journal` is the hot side, called on the event loop: plain appends that never wait.
 Everything else may take a while and is awaited. `SqliteStore` (`sqlite.py`) is the
-first to pass `tests/ledger/test_store.py`; a Postgres store passes the same suite.
+first to pass `tests/ledger/test_store.py`; `PostgresStore` (`postgres/`) passes the same suite.
 
     store = open_store(folder)                     # lock, migrate, settle what a kill left
     book = Book(store, await store.balances())     # money in memory
@@ -13,12 +13,15 @@ first to pass `tests/ledger/test_store.py`; a Postgres store passes the same sui
 """
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import Any, Protocol
 
+from octoplex.ledger.archive import Archive
+from octoplex.ledger.batch import Batch
 from octoplex.ledger.rows import (
     Balance,
     Condition,
     KeyRow,
+    Minute,
     Order,
     Page,
     Record,
@@ -26,6 +29,7 @@ from octoplex.ledger.rows import (
     Spend,
     SpendQuery,
     Stored,
+    Turned,
 )
 
 
@@ -130,10 +134,86 @@ class Store(Journal, Protocol):
         """Revoke by name or id. None: there is no such key in use."""
         ...
 
+    async def rotate_key(self, turned: Turned) -> KeyRow | None:
+        """Give a key another secret. None: there is no such key in use."""
+        ...
+
     def condition(self) -> Condition:
         """How it is, for health, metrics and `doctor`. Costs nothing."""
         ...
 
     def close(self) -> None:
         """Write everything that is waiting, then let go of the files."""
+        ...
+
+
+class Reads(Protocol):
+    """The same questions from any thread or process, waited for: `Reader`, `PostgresReader`."""
+
+    def spend(self, query: SpendQuery) -> Spend:
+        """Sums per key, model, provider and day, newest day first."""
+        ...
+
+    def balances(self, since_day: int) -> list[Balance]:
+        """Every key's days since a day number, and its total."""
+        ...
+
+    def attempts(self, request_id: str | None = None) -> list[dict[str, Any]]:
+        """The ledger's rows of one request, or all, by the names of the view `ledger`."""
+        ...
+
+    def batches(self, limit: int, id_: str = "") -> list[Batch]:
+        """The newest batches, or the one of an id."""
+        ...
+
+    def keys(self) -> list[KeyRow]:
+        """All run-time keys."""
+        ...
+
+    def request(self, id_: str) -> Record | None:
+        """One record."""
+        ...
+
+    def requests(self, page: Page) -> list[Record]:
+        """Records, newest first."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is read."""
+        ...
+
+
+class State(Store, Protocol):
+    """All that a gateway keeps: a store, and what lies beside it in the data folder."""
+
+    archive: Archive
+
+    @property
+    def reader(self) -> Reads:
+        """The store's questions from other threads."""
+        ...
+
+    def balances_now(self) -> list[Balance]:
+        """What every key has spent, without a loop: for a start before one runs."""
+        ...
+
+    def minutes_now(self) -> list[Minute]:
+        """What was spent of late before this store was opened, for `Book`."""
+        ...
+
+    def keys_now(self) -> list[KeyRow]:
+        """All run-time keys, at once."""
+        ...
+
+    def tell_address(self, address: str) -> None:
+        """Say where the listener is to whoever finds the folder locked."""
+        ...
+
+
+class Owned(State, Protocol):
+    """As the process has it that writes."""
+
+    @property
+    def inherited(self) -> list[Order]:
+        """The open orders of processes that outlived the last owner."""
         ...

@@ -1,0 +1,90 @@
+"""A copy of a data folder in one file, while a server goes on writing.
+
+    counts = write_backup(data, file)      # a tar; unpacked into an empty folder it is the folder
+
+Each SQLite file is copied by its online backup (sqlite.org/backup.html), at one moment each
+and read-only: a writer is not held up, and what it commits meanwhile is in the next copy.
+With them come the pepper, without which no key of the copy opens anything, and callers' files.
+What a start makes anew (lock, sockets, `orders.ring`) stays; so does the cache of replies.
+
+Not promised: one moment for all files. Money is in one of them, so no sum is torn.
+"""
+
+import os
+import sqlite3
+import tarfile
+import tempfile
+from contextlib import closing, suppress
+from fnmatch import fnmatch
+from pathlib import Path
+
+from octoplex.wire.error import BadConfig
+
+SKIPPED = ("lock", "orders.ring*", "cache.db*", "*.sock", "*-wal", "*-shm", "*.new")
+"""Made anew at a start, part of the files copied, or, as the cache, of no promise and large."""
+CALLERS = "files"
+"""The folder of what callers sent; models that were fetched can be fetched again."""
+
+
+def write_backup(data: Path, target: Path) -> list[str]:
+    """Copy a data folder into a new tar file, readable by its owner only; what is in it.
+
+    Raises:
+        BadConfig: there is nothing to copy, or a file of this name already.
+        OSError, sqlite3.Error: it could not be read or written; no file is left.
+    """
+    found = sorted(data.glob("*"))
+    paths = [p for p in found if not any(fnmatch(p.name, skipped) for skipped in SKIPPED)]
+    if not any(path.suffix == ".db" for path in paths):
+        raise BadConfig(f"there is nothing to back up in {data}")
+    try:
+        made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise BadConfig(f"{target} is there already; choose another name") from None
+    try:
+        with os.fdopen(made, "wb") as file:
+            names = _write(data, [*paths, *sorted((data / CALLERS).glob("*"))], file)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        with suppress(OSError):
+            target.unlink()
+        raise
+    return names
+
+
+def _write(data: Path, paths: list[Path], file: object) -> list[str]:
+    names = []
+    with (
+        tarfile.open(fileobj=file, mode="w") as tar,  # type: ignore[call-overload]
+        tempfile.TemporaryDirectory(prefix="octoplex-backup-") as copies,
+    ):
+        for path in paths:
+            name, source = str(path.relative_to(data)), path
+            if not path.is_file():
+                continue
+            if path.suffix == ".db":
+                source = Path(copies) / path.name
+                _copy(path, source)
+            with suppress(FileNotFoundError):  # an upload may end meanwhile
+                tar.add(source, name, filter=_private)
+                names.append(name)
+            if source is not path:
+                source.unlink()
+    return names
+
+
+def _copy(path: Path, copy: Path) -> None:
+    where = f"{path.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(where, uri=True)) as source, closing(sqlite3.connect(copy)) as db:
+        source.backup(db)
+        # As one file: a log beside it would have to travel with it.
+        db.execute("pragma journal_mode = delete")
+
+
+def _private(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Whose it was on this machine does not matter on another."""
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o600
+    return entry

@@ -1,0 +1,284 @@
+"""The connections to a PostgreSQL: one that writes, two that read, on a loop of their own.
+
+    link = Link(database, "octoplex pid 7")
+    link.begin(prepare)            # connect, take the lock, prepare; or BadConfig
+    link.write(work)               # on the writing connection, from the writer's thread
+    link.ask(work) -> Future       # on a reading one, from anywhere
+
+`work` is an async function of a connection; it runs on the link's thread, so no caller ever
+waits for a socket on its own loop.
+
+The writing connection holds an advisory lock for as long as it lives, and money is written
+through no other: so two gateways can never write to one database, also when one of them was
+cut off and does not know it. When the connection breaks it is made again in the background,
+with pauses of at most a second, and has the lock again before it is used.
+
+A pooler in front must keep sessions (PgBouncer: `pool_mode = session`): the lock is a session's.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import asyncpg  # type: ignore[import-untyped]  # an extra
+
+from octoplex.ledger.postgres.database import Database
+from octoplex.wire.error import BadConfig, StoreFailed
+
+log = logging.getLogger("octoplex.ledger")
+T = TypeVar("T")
+Connection = Any
+"""asyncpg's; one of its pool is a proxy of another class."""
+Work = Callable[[Connection], Awaitable[T]]
+
+LOCK = int.from_bytes(b"octoplex", "big")
+CONNECT_S = 5.0
+WRITE_S = 2.0
+"""After this a commit is taken for lost, and its rows go to the spool (it may still come)."""
+READ_S = 30.0
+BEGIN_S = 10.0
+"""How long a start waits for a database that starts itself, or for a lock that is let go of."""
+PAUSE_S = (0.1, 1.0)
+READERS = 2
+FAILURES = (
+    OSError,
+    EOFError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""The last is what it says when a connection is cut between two steps of one question."""
+ALIVE = "set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 2"
+"""A host that vanished holds the lock no longer than this."""
+_HOLDER = """select coalesce(application_name, ''), coalesce(host(client_addr), 'this host')
+    from pg_locks join pg_stat_activity using (pid)
+    where locktype = 'advisory' and granted and objsubid = 1
+      and (classid::bigint << 32) + objid::bigint = $1 and pid <> pg_backend_pid()"""
+
+
+class Link:
+    """Owns the thread."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        """Connects to nothing yet. `name` is what the server lists its connections as."""
+        self.database, self._name = database, name
+        self._again: Work[None] | None = None
+        self._pause_s = PAUSE_S[0]
+        self._failing = False
+        """The log says that nothing can be written."""
+        self._writer: Connection | None = None
+        self._pool: Any = None
+        self._closing = False
+        self._loop = asyncio.new_event_loop()
+        self._lost = asyncio.Event()
+        self._keeper: Future[None] | None = None
+        self._thread = threading.Thread(target=self._run, name="octoplex-postgres", daemon=True)
+        self._thread.start()
+
+    @property
+    def up(self) -> bool:
+        """Whether there is a connection that may write."""
+        return self._writer is not None
+
+    def begin(self, prepare: Work[T], again: Work[None]) -> T:
+        """Connect for writing, and have `prepare` done; then stay connected.
+
+        `again` is done on each connection after the first, before it is used.
+
+        Raises:
+            StoreFailed: another gateway has the database.
+            BadConfig: it cannot be reached or used.
+        """
+        try:
+            found: T = self._call(self._begin(prepare)).result()
+        except FAILURES as error:
+            raise BadConfig(
+                f"[server] database: {self.database.shown} cannot be used: {said(error)}; "
+                "octoplex does not start without it, so that no money is forgotten"
+            ) from error
+        self._again = again
+        self._keeper = self._call(self._keep())
+        return found
+
+    def write(self, work: Work[T], within_s: float = WRITE_S) -> T:
+        """Do it on the writing connection.
+
+        Raises:
+            StoreFailed: it cannot be done now; whether it was is not known.
+            ValueError, OverflowError: a value that cannot be sent; nothing was done.
+        """
+        done: T = self._call(self._write(work, within_s)).result()
+        return done
+
+    def ask(self, work: Work[T]) -> "Future[T]":
+        """Do it on a reading connection; StoreFailed when it cannot be reached."""
+        return self._call(self._ask(work))
+
+    def close(self) -> None:
+        """Close every connection and end the thread."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+        with suppress(*FAILURES, CancelledError):
+            self._call(self._close()).result(CONNECT_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CONNECT_S)
+
+    def _call(self, work: Any) -> "Future[Any]":
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    # The thread's side.
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
+
+    async def _begin(self, prepare: Work[T]) -> T:
+        until_s = self._loop.time() + BEGIN_S
+        while True:
+            try:
+                connection = await self._connect()
+                break
+            except (StoreFailed, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError):
+                if self._loop.time() >= until_s:
+                    raise
+            await asyncio.sleep(PAUSE_S[0])
+        try:
+            found = await prepare(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        self._put(connection)
+        return found
+
+    async def _connect(self) -> Connection:
+        """A connection that holds the lock.
+
+        Raises:
+            StoreFailed: somebody else does.
+        """
+        connection = await self._dial()
+        try:
+            await connection.execute(ALIVE)
+            if await connection.fetchval("select pg_is_in_recovery()"):
+                raise asyncpg.ReadOnlySQLTransactionError("it is a standby, which is read-only")
+            if not await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
+                raise await self._taken(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    def _dial(self) -> Any:
+        password = self.database.password
+        return asyncpg.connect(
+            self.database.url,
+            timeout=CONNECT_S,
+            command_timeout=READ_S,
+            server_settings={"application_name": self._name},
+            **({"password": password()} if password else {}),
+        )
+
+    async def _taken(self, connection: Connection) -> StoreFailed:
+        row = await connection.fetchrow(_HOLDER, LOCK)
+        who = f"{row[0] or 'another gateway'} ({row[1]})" if row else "another gateway"
+        return StoreFailed(
+            f"the database {self.database.shown} is in use by {who}; stop it: several hosts on one "
+            "database are not available in this version, because budgets would not be exact"
+        )
+
+    def _put(self, connection: Connection) -> None:
+        self._writer = connection
+        closed = "the connection was closed"
+        connection.add_termination_listener(lambda _: self._lose(connection, closed))
+
+    def _lose(self, connection: Connection, why: str) -> None:
+        if self._writer is not connection:
+            return
+        if not (self._closing or self._failing):
+            self._failing = True
+            log.error("the database cannot be written (%s); entries wait on the disk", why)
+        self._writer = None
+        self._lost.set()
+
+    async def _keep(self) -> None:
+        """Connect again whenever the connection was lost."""
+        while True:
+            await self._lost.wait()
+            self._lost.clear()
+            while self._writer is None:
+                await asyncio.sleep(self._pause_s)
+                self._pause_s = min(2 * self._pause_s, PAUSE_S[1])
+                with suppress(*FAILURES, StoreFailed):
+                    await self._resume()
+
+    async def _resume(self) -> None:
+        connection = await self._connect()
+        try:
+            if self._again is not None:
+                await self._again(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        self._put(connection)
+
+    async def _write(self, work: Work[T], within_s: float) -> T:
+        connection = self._writer
+        if connection is None:
+            raise StoreFailed("The database cannot be reached.")
+        try:
+            async with asyncio.timeout(within_s):
+                done = await work(connection)
+        except (ValueError, OverflowError, asyncpg.DataError):
+            raise
+        except FAILURES as error:
+            # It may be full, read-only or gone; whatever it is, a fresh connection tells.
+            self._lose(connection, said(error))
+            connection.terminate()
+            raise StoreFailed("The database cannot be written.") from error
+        self._pause_s = PAUSE_S[0]
+        if self._failing:
+            self._failing = False
+            log.warning("the database can be written again")
+        return done
+
+    async def _ask(self, work: Work[T]) -> T:
+        try:
+            if self._pool is None:
+                self._pool = self._made_pool()
+            await self._pool
+            async with asyncio.timeout(READ_S), self._pool.acquire() as connection:
+                return await work(connection)
+        except FAILURES as error:
+            raise StoreFailed("The database cannot be reached.") from error  # callers read this
+
+    def _made_pool(self) -> Any:
+        password = self.database.password
+        return asyncpg.create_pool(
+            self.database.url,
+            min_size=0,
+            max_size=READERS,
+            timeout=CONNECT_S,
+            command_timeout=READ_S,
+            server_settings={"application_name": f"{self._name} (reads)"},
+            **({"password": password()} if password else {}),
+        )
+
+    async def _close(self) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+        if self._writer is not None:
+            await self._writer.close(timeout=1.0)
+
+
+def said(error: BaseException) -> str:
+    """Why, in a line."""
+    text = str(error).partition("\n")[0].strip()
+    return text or ("it does not answer" if isinstance(error, TimeoutError) else repr(error))

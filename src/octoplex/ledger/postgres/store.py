@@ -1,0 +1,218 @@
+"""The ledger on PostgreSQL: what is spent, recorded and who may ask, on a server of its own.
+
+    store = open_postgres(folder, database, "127.0.0.1:8080")
+
+The data folder stays: it holds the lock against a second gateway on this machine, the pepper
+of the keys, `orders.ring` (what the next commit will hold, `slate.py`), `spool.log` (what the
+database could not take, `spool.py`), and what is this host's own: callers' files and batches
+(`archive.py`), stored responses (`shelf.py`) and replies that are given again (`stock.py`).
+
+As with SQLite the loop appends and one thread writes (`writer.py`); it hands each batch to
+the connections' own loop (`link.py`) and waits for the commit. While the database is away
+calls go on: budgets and keys are in memory, and what they owe goes to the spool.
+"""
+
+import asyncio
+import atexit
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from octoplex.ledger.allowance import KEPT_DAYS
+from octoplex.ledger.archive import Archive
+from octoplex.ledger.folder import Folder
+from octoplex.ledger.period import DAY_MS, HOUR, MINUTE_MS
+from octoplex.ledger.postgres import queries
+from octoplex.ledger.postgres.database import Database
+from octoplex.ledger.postgres.link import Connection, Link, Work
+from octoplex.ledger.postgres.queries import PostgresReader
+from octoplex.ledger.postgres.writing import Writing
+from octoplex.ledger.rows import (
+    NO_HEIRS,
+    Balance,
+    Condition,
+    Heirs,
+    KeyRow,
+    Minute,
+    Order,
+    Page,
+    Record,
+    Spend,
+    SpendQuery,
+    Turned,
+)
+from octoplex.ledger.shelf import SqliteShelf
+from octoplex.ledger.slate import Slate
+from octoplex.ledger.spool import NAME, Spool
+from octoplex.ledger.writer import Tempo, Writer
+
+T = TypeVar("T")
+log = logging.getLogger("octoplex.ledger")
+
+
+class PostgresStore:
+    """Implements `State`. Make one with `open_postgres`."""
+
+    def __init__(
+        self, folder: Folder, link: Link, tempo: Tempo | None = None, heirs: Heirs = NO_HEIRS
+    ) -> None:
+        """Connect, migrate, write what waits, settle what a kill left open.
+
+        Raises:
+            BadConfig: the database or the folder cannot be used.
+            StoreFailed: another gateway has the database.
+        """
+        self._folder, self._link = folder, link
+        slate = _slate(folder)
+        self._writing = Writing(link, Spool(folder.path / NAME), slate, heirs)
+        link.begin(self._begin, self._writing.again)
+        self.responses = SqliteShelf(folder)
+        self.archive = Archive(folder)
+        self._writer = Writer(self._writing, tempo, slate.note if slate else None)
+        self.reader = PostgresReader(link, folder.path)
+        self.reserve = self._writer.reserve
+        self.settle = self._writer.settle
+        self.record = self._writer.record
+        self._closed = False
+        atexit.register(self.close)
+
+    async def _begin(self, connection: Connection) -> None:
+        await self._writing.begin(connection)
+        now_ms = time.time_ns() // 1_000_000
+        since_ms = now_ms - HOUR * MINUTE_MS
+        self._balances = await queries.balances(connection, now_ms // DAY_MS - KEPT_DAYS)
+        self._minutes = await queries.minutes(connection, since_ms - since_ms % MINUTE_MS)
+
+    @property
+    def inherited(self) -> list[Order]:
+        """The open orders of processes that outlived the last owner."""
+        return self._writing.inherited
+
+    async def drain(self) -> bool:
+        return await asyncio.wrap_future(self._writer.drain())
+
+    async def spend(self, query: SpendQuery) -> Spend:
+        return await self._ask(lambda connection: queries.spend(connection, query))
+
+    async def requests(self, page: Page) -> list[Record]:
+        return await self._ask(lambda connection: queries.requests(connection, page))
+
+    async def request(self, id_: str) -> Record | None:
+        return await self._ask(lambda connection: queries.request(connection, id_))
+
+    async def balances(self) -> list[Balance]:
+        since_day = time.time_ns() // 1_000_000 // DAY_MS - KEPT_DAYS
+        return await self._ask(lambda connection: queries.balances(connection, since_day))
+
+    def balances_now(self) -> list[Balance]:
+        """What every key had spent when this store was opened, for `Book`."""
+        return self._balances
+
+    def minutes_now(self) -> list[Minute]:
+        """What had been spent of late when this store was opened, for `Book`."""
+        return self._minutes
+
+    def keys_now(self) -> list[KeyRow]:
+        """All run-time keys, from memory: nobody else changes them."""
+        return self._writing.keys
+
+    async def keys(self) -> list[KeyRow]:
+        return self._writing.keys
+
+    async def add_key(self, row: KeyRow) -> None:
+        await self._change(lambda: self._writing.add_key(row))
+
+    async def revoke_key(self, name: str, at_ms: int) -> KeyRow | None:
+        return self._key(await self._change(lambda: self._writing.revoke_key(name, at_ms)))
+
+    async def rotate_key(self, turned: Turned) -> KeyRow | None:
+        return self._key(await self._change(lambda: self._writing.rotate_key(turned)))
+
+    def condition(self) -> Condition:
+        writing = self._writing
+        return msgspec.structs.replace(
+            self._writer.condition(),
+            conflicts=writing.conflicts,
+            lost=writing.lost,
+            responses_dropped=self.responses.dropped,
+            spooled=writing.spool.rows,
+            away=not self._link.up,
+        )
+
+    def tell_address(self, address: str) -> None:
+        """Write the listener's address into the folder's lock once it is known."""
+        self._folder.tell(address)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        self.responses.close()
+        self.archive.close()
+        self._writer.close()
+        self.reader.close()
+        self._folder.unlock()
+
+    def _key(self, id_: str | None) -> KeyRow | None:
+        return next((row for row in self._writing.keys if row.id == id_), None)
+
+    async def _change(self, work: Callable[[], T]) -> T:
+        """Have the writer do it, and wait until it is committed."""
+        return await asyncio.wrap_future(self._writer.call(work))
+
+    async def _ask(self, work: Work[T]) -> T:
+        """Read what was written down before the question, too."""
+        await self.drain()
+        return await asyncio.wrap_future(self._link.ask(work))
+
+
+def _slate(folder: Folder) -> Slate | None:
+    """None where the folder cannot hold it: a full disk must not keep a server from starting."""
+    try:
+        return Slate(folder.file("orders.ring"))
+    except OSError as error:
+        log.warning("orders.ring cannot be used (%s): a kill may lose the last moments", error)
+        return None
+
+
+def open_postgres(
+    path: Path | str, database: Database, address: str = "", tempo: Tempo | None = None
+) -> PostgresStore:
+    """Open a database for writing, and the data folder that belongs to it.
+
+    Raises:
+        StoreFailed: another process has the folder, or another gateway the database.
+        BadConfig: one of them cannot be used, or is newer than this code.
+    """
+    folder = Folder(path)
+    folder.lock(address)
+    return open_locked(folder, database, tempo)
+
+
+def open_locked(
+    folder: Folder, database: Database, tempo: Tempo | None = None, heirs: Heirs = NO_HEIRS
+) -> PostgresStore:
+    """The same in a data folder that this process has locked. `heirs` outlived who had it before.
+
+    Raises:
+        StoreFailed, BadConfig: see `open_postgres`; the folder is let go of.
+    """
+    link = Link(database, f"octoplex on {socket.gethostname()}, process {os.getpid()}"[:63])
+    try:
+        return PostgresStore(folder, link, tempo, heirs)
+    except BaseException:
+        link.close()
+        folder.unlock()
+        raise
+
+
+def open_reader(path: Path, database: Database) -> PostgresReader:
+    """Read beside whoever writes."""
+    return PostgresReader(Link(database, f"octoplex reader, process {os.getpid()}"), path)

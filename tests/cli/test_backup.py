@@ -1,0 +1,83 @@
+"""`octoplex backup` beside a server, what it restores, and `octoplex export`."""
+
+import csv
+import io
+import json
+import sqlite3
+import stat
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+from octoplex.server.mock import Script, Turn
+from tests.cli.test_state import ask
+from tests.shell import Home, Mocked, run, serving, until
+
+TURN = Script((Turn(text="Hi.", input_tokens=100, output_tokens=50),))
+
+
+def settled(home: Home) -> int:
+    total: int = json.loads(run(home, "spend", "--json", status=0).out)["total_nano"]
+    return total
+
+
+def test_a_backup_beside_a_server_is_a_whole_data_folder(
+    home: Home, mock: Mocked, tmp_path: Path
+) -> None:
+    mock.app.play(TURN)
+    file = tmp_path / "copy.tar"
+    with serving(home) as (_, url):
+        secret = run(home, "keys", "new", "app", status=0).out.strip()
+        assert ask(url, secret) == 200
+        until(lambda: settled(home) == 200_000, "the settlement")
+        done = run(home, "backup", str(file), status=0)
+        assert "opens every key" in done.out
+        assert ask(url, secret) == 200
+        assert "there already" in run(home, "backup", str(file)).failed_with_a_sentence()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    other = Home(tmp_path / "other")
+    other.data.mkdir(parents=True)
+    subprocess.run(["tar", "-xf", file, "-C", other.data], check=True)
+    assert not (other.data / "control.sock").exists()
+    assert not list(other.data.glob("*-wal"))
+    for path in other.data.glob("*.db"):
+        with closing(sqlite3.connect(path)) as db:
+            assert db.execute("pragma integrity_check").fetchone() == ("ok",)
+    other.config((home.path / "octoplex.toml").read_text())
+    assert settled(other) == 200_000
+    with serving(other) as (_, url):
+        assert (ask(url, secret), ask(url, "oct-of-nobody")) == (200, 401)
+        until(lambda: settled(other) == 400_000, "the settlement")
+
+
+def test_nothing_to_back_up_leaves_no_file(home: Home, tmp_path: Path) -> None:
+    file = tmp_path / "copy.tar"
+    assert "nothing to back up" in run(home, "backup", str(file)).failed_with_a_sentence()
+    assert not file.exists()
+
+
+def test_export_says_what_spend_and_logs_say(home: Home, mock: Mocked) -> None:
+    mock.app.play(TURN)
+    for what in ("spend", "attempts", "requests"):
+        assert run(home, "export", what, status=0).out == ""
+    with serving(home) as (_, url):
+        assert (ask(url, ""), ask(url, "")) == (200, 200)
+        until(lambda: settled(home) == 400_000, "the settlement")
+    lines = run(home, "export", "spend", status=0).out.splitlines()
+    assert [json.loads(line)["nano"] for line in lines] == [400_000]
+    attempts = [json.loads(line) for line in run(home, "export", "attempts").out.splitlines()]
+    assert [(row["state"], row["nano"]) for row in attempts] == [("settled", 200_000)] * 2
+    text = run(home, "export", "requests", "--format", "csv", status=0).out
+    rows = list(csv.DictReader(io.StringIO(text)))
+    logs = json.loads(run(home, "logs", "--json", status=0).out)
+    assert [row["id"] for row in rows] == [row["id"] for row in logs][::-1]
+    assert json.loads(rows[0]["attempts"])[0]["target"] == "mock/m"
+    assert run(home, "export", "nothing").status == 2
+
+
+def test_a_sheet_runs_no_formula(home: Home) -> None:
+    home.config('[providers.p]\ndialect = "openai-chat"\nbase_url = "http://127.0.0.1:9"\n')
+    with serving(home) as (_, url):
+        ask(url, "", "=cmd|'/c calc'!A0")
+        until(lambda: "cmd" in run(home, "export", "requests").out, "the record")
+    assert ",'=cmd" in run(home, "export", "requests", "--format", "csv", status=0).out
