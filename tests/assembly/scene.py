@@ -66,10 +66,10 @@ class Scene:
         """The bodies that providers were sent."""
         return [json.loads(sent.request.body) for sent in self.fake.sent]
 
-    def reload(self, text: str) -> str:
+    async def reload(self, text: str) -> str:
         assert self.options.config is not None
         self.options.config.write_text(text)
-        return reload(self.app, self.options)
+        return await reload(self.app, self.options, asyncio.Lock())
 
     def call(self, model: str, face: str = "openai-chat", **members: Any) -> Call:
         body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], **members}

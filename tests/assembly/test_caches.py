@@ -8,7 +8,7 @@ import pytest
 
 from octoplex.assembly.caches import Caches
 from octoplex.assembly.sketch import Sketch
-from octoplex.reflex.cache.fingerprint import Rule
+from octoplex.reflex.cache.fingerprint import Near, Rule
 from octoplex.settings import parse
 from octoplex.wire.error import BadConfig
 from tests.scripted import asking
@@ -88,6 +88,19 @@ def test_only_the_routes_own_name_is_cached(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_who_makes_vectors(tmp_path: Path) -> None:
+    def near(line: str) -> Near | None:
+        text = PROVIDERS + ROUTE.format("") + f"semantic = {{ {line} }}\n"
+        return caches(tmp_path, text).rules["main"].near
+
+    assert rule(tmp_path).near is None
+    assert near('model = "local/ngrams"') == Near(model="", least=0.9)
+    assert near('model = "a/e"') == Near(model="a/e", least=0.95)
+    assert near('model = "models.main", min = 1, wait_s = 2') == Near(
+        model="main", least=1.0, wait_s=2.0
+    )
+
+
 def test_without_a_table_there_is_no_layer(tmp_path: Path) -> None:
     found = caches(tmp_path, PROVIDERS + '[models.main]\ntry = ["a/m"]\n')
     assert found.for_asks(lambda ask: pytest.fail("nobody needs the route")) is None
@@ -103,8 +116,29 @@ def test_without_a_table_there_is_no_layer(tmp_path: Path) -> None:
         ('ttl = "1 s"\nreplay = "naturl"', 'did you mean "natural"?'),
         ('ttl = "1 s"\ntool_cals = true', 'has no key "tool_cals"; did you mean "tool_calls"?'),
         (
-            'ttl = "1 s"\nsemantic = { model = "a/e", min = 0.95 }',
-            "[models.main.cache] semantic: comes in a later version",
+            'ttl = "1 s"\nsemantic = { model = "a/e", min = 0.7 }',
+            "cache.semantic.min: expected `float` >= 0.8",
+        ),
+        (
+            'ttl = "1 s"\nsemantic = { min = 0.9 }',
+            "missing required field `model`",
+        ),
+        (
+            'ttl = "1 s"\nsemantic = { model = "a/e", mn = 0.9 }',
+            'has no key "mn"; did you mean "min"?',
+        ),
+        (
+            'ttl = "1 s"\nsemantic = { model = "openal/e" }',
+            '"openal/e" is no model that can be asked; write "provider/model" or "models.NAME"; '
+            'did you mean "openai"?',
+        ),
+        (
+            'ttl = "1 s"\nsemantic = { model = "models.man" }',
+            'did you mean "main"?',
+        ),
+        (
+            'ttl = "1 s"\nsemantic = { model = "local/tokens" }',
+            '"models.NAME"; "local/ngrams" needs none.',
         ),
     ],
 )

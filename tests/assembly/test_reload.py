@@ -41,12 +41,12 @@ def test_an_exposed_server_never_loses_its_keys(tmp_path: Path, text: str, said:
     async def main() -> None:
         async with opened(tmp_path, KEY_A, ENV, exposed=OUTSIDE) as at:
             before = at.gateway
-            assert said in at.reload(text)
+            assert said in await at.reload(text)
             assert at.gateway is before
             assert before.works.config_error
             assert names(at) == ["a"]
             assert at.gateway.needs_key
-            assert at.reload(KEY_B) == ""
+            assert await at.reload(KEY_B) == ""
             assert names(at) == ["b"]
             assert not before.works.config_error
 
@@ -71,7 +71,7 @@ def test_an_exposed_server_asks_for_a_key_although_the_last_was_revoked(tmp_path
     async def main() -> None:
         async with opened(tmp_path, KEY_A, ENV, exposed=OUTSIDE) as at:
             await make_key(at, "made")
-            assert at.reload("[server]\n") == ""  # the one made at run time is a key
+            assert await at.reload("[server]\n") == ""  # the one made at run time is a key
             store = at.gateway.works.store
             await store.revoke_key("made", 2)
             at.gateway.put_keys(await store.keys())
@@ -79,7 +79,7 @@ def test_an_exposed_server_asks_for_a_key_although_the_last_was_revoked(tmp_path
             assert at.gateway.needs_key
             with pytest.raises(Unauthorized):
                 at.gateway.key(None)
-            assert "no key is configured" in at.reload("[server]\n")
+            assert "no key is configured" in await at.reload("[server]\n")
 
     asyncio.run(main())
 
@@ -99,12 +99,12 @@ def test_a_refused_reload_applies_nothing(tmp_path: Path) -> None:
         async with opened(tmp_path, KEY_A + local, ENV) as at:
             before = at.gateway
             for text in broken:
-                assert at.reload(text)
+                assert await at.reload(text)
                 assert at.gateway is before
                 assert names(at) == ["a"]
                 assert "mine" in before.works.fleet.names()
                 assert "other" not in before.works.fleet.names()
-            assert at.reload(KEY_B) == ""
+            assert await at.reload(KEY_B) == ""
             assert "mine" not in before.works.fleet.names()
 
     asyncio.run(main())
@@ -120,7 +120,7 @@ def test_a_reload_survives_whatever_goes_wrong(
         async with opened(tmp_path, KEY_A, ENV) as at:
             before = at.gateway
             monkeypatch.setattr(serve, "load", defective)
-            said = at.reload(KEY_B)
+            said = await at.reload(KEY_B)
             assert said.startswith("ZeroDivisionError")
             assert "sk-abc" not in said
             assert at.gateway is before
@@ -134,7 +134,7 @@ def test_a_secret_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with opened(tmp_path, KEY_A, ENV) as at:
-            said = at.reload(f'[keys.a]\nsecret = "file:{tmp_path}/secret"\n')
+            said = await at.reload(f'[keys.a]\nsecret = "file:{tmp_path}/secret"\n')
             assert "[keys.a] secret: the file" in said
             assert names(at) == ["a"]
 

@@ -6,11 +6,12 @@ reload with other targets, defaults or hosts gives nothing again that the old on
 
 import hashlib
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 
 import msgspec
 
-from octoplex.reflex.cache.config import duration_ms
-from octoplex.reflex.cache.fingerprint import Rule
+from octoplex.reflex.cache.config import NGRAMS, USUAL, USUAL_NGRAMS, Semantic, duration_ms
+from octoplex.reflex.cache.fingerprint import Near, Rule
 from octoplex.reflex.cache.layer import RuleOf
 from octoplex.routing import Route
 from octoplex.settings import ModelTable, Settings
@@ -20,7 +21,10 @@ from octoplex.wire.error import BadConfig
 
 PATIENCE = frozenset({"api_key", "timeouts", "models", "batches"})
 """What a provider's table says that changes no answer."""
-HERE = frozenset({"cache", "retry", "timeouts", "pick", "weights", "forward_batches"})
+HERE = frozenset(
+    {"cache", "retry", "timeouts", "pick", "weights", "forward_batches", "hedge", "deadline_s"}
+    | {"affinity", "health", "rescue"}
+)
 """What a route's says. Its targets are interchangeable, or they would not be one route."""
 
 
@@ -31,7 +35,7 @@ class Caches:
         """Compile.
 
         Raises:
-            BadConfig: a duration cannot be read.
+            BadConfig: a duration cannot be read, or nobody makes the vectors.
         """
         self.rules: Mapping[str, Rule] = {
             name: _rule(name, model, settings, sources)
@@ -63,7 +67,31 @@ def _rule(name: str, model: ModelTable, settings: Settings, sources: Mapping[str
         ttl_ms=ttl_ms,
         replay=cache.replay,
         tool_calls=cache.tool_calls,
+        near=_near(cache.semantic, f"[models.{name}.cache] semantic.model", settings, sources),
     )
+
+
+def _near(
+    semantic: Semantic | None, where: str, settings: Settings, sources: Mapping[str, Source]
+) -> Near | None:
+    """Who makes the vectors, and what is near enough."""
+    if semantic is None:
+        return None
+    name = semantic.model
+    if name == NGRAMS:
+        return Near(model="", least=semantic.min or USUAL_NGRAMS)
+    is_route = name.startswith("models.")
+    kind, _, model = name.partition("." if is_route else "/")
+    known, asked = (settings.models, model) if is_route else (sources, kind)
+    if not model or asked not in known:
+        near = get_close_matches(asked, known, 1) if model and kind != "local" else []
+        advice = f'did you mean "{near[0]}"?' if near else f'"{NGRAMS}" needs none.'
+        raise BadConfig(
+            f'{where}: "{name}" is no model that can be asked; '
+            f'write "provider/model" or "models.NAME"; {advice}'
+        )
+    asks = model if is_route else name
+    return Near(model=asks, least=semantic.min or USUAL, wait_s=semantic.wait_s)
 
 
 def _version(model: ModelTable, settings: Settings, sources: Mapping[str, Source]) -> str:

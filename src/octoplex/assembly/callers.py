@@ -1,10 +1,58 @@
-"""The keys that the configuration file names: `[keys.NAME]` with its secret read."""
+"""The keys in force: those of the configuration file, with their secrets read, and those made
+at run time, each with what its tenants bind it to."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
-from octoplex.reflex.keys import Entry, Hasher, KeySpec, from_config, weak
+from octoplex.ledger.rows import KeyRow
+from octoplex.reflex.keys import Entry, Hasher, KeySpec, from_config, in_force, weak
+from octoplex.reflex.tenants import Tenants, above, all_placed
 from octoplex.settings import Settings, secret
 from octoplex.wire.error import BadConfig
+
+log = logging.getLogger("octoplex.keys")
+
+
+def made_keys(rows: Iterable[KeyRow], tenants: Tenants) -> list[Entry]:
+    """Those of the run-time keys that are in force.
+
+    A key whose tenant has gone from the file is not: nobody knows any more what binds it.
+    """
+    entries = []
+    for entry in in_force(rows):
+        try:
+            entries += all_placed([entry], tenants)
+        except BadConfig as error:
+            log.warning("%s The key is refused until this is put right.", error)
+    return entries
+
+
+def check_alerts(settings: Settings, env: Mapping[str, str]) -> None:
+    """Refuse a webhook whose secret is not there: its calls could not be signed.
+
+    Raises:
+        BadConfig: naming it.
+    """
+    for name, table in settings.tenants.items():
+        if table.alerts and table.alerts.webhook:
+            secret(table.alerts.secret, env, f"[tenants.{name}] alerts.secret")
+
+
+def check_tenant(tenant: str, tenants: Tenants, name: str) -> None:
+    """Refuse to make a key for a tenant that is not in the file.
+
+    Raises:
+        BadConfig: names the nearest.
+    """
+    above(tenant, tenants, f"The key {name}")
+
+
+def milliseconds(moment: datetime | None) -> int | None:
+    """A moment of the file, which is UTC where it does not say, on the Unix clock."""
+    if moment is None:
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def file_keys(settings: Settings, env: Mapping[str, str], hasher: Hasher) -> list[Entry]:
@@ -23,6 +71,8 @@ def file_keys(settings: Settings, env: Mapping[str, str], hasher: Hasher) -> lis
             models=table.models,
             limits=table.limits,
             region=table.region,
+            expires_at_ms=milliseconds(table.expires),
+            role=table.role,
         )
         try:
             entries.append(from_config(spec, value, hasher))

@@ -17,9 +17,10 @@ import msgspec
 
 from octoplex.assembly.batching import DIALECT, Posting, forwards, percent_of, style_of
 from octoplex.assembly.caches import Caches
-from octoplex.assembly.guards import Guards
+from octoplex.assembly.guards import JUDGED, Guards
 from octoplex.assembly.media import rules_of
 from octoplex.assembly.region import check_areas, here, outside
+from octoplex.assembly.sources import sources
 from octoplex.assembly.twins import may_switch, thinks, twin_of
 from octoplex.catalog.families import family
 from octoplex.catalog.prices import Price, Prices
@@ -27,17 +28,17 @@ from octoplex.catalog.provider import catalogue
 from octoplex.dialects.dialect import Dialect, Face
 from octoplex.dialects.single import OPERATIONS
 from octoplex.ledger.book import Book
+from octoplex.ledger.switches import Switches
 from octoplex.reflex.gate import Desk
 from octoplex.reflex.keys import Hasher
 from octoplex.routing import Candidate, Lane, Policy, Resolver, Route, Target, never
-from octoplex.routing.config import Model
+from octoplex.routing.config import Model, hedge_of
 from octoplex.routing.region import narrowed
-from octoplex.settings import Settings, secret
+from octoplex.settings import Settings
 from octoplex.transport.http import Sender
 from octoplex.transport.origin import Proxies
 from octoplex.transport.tokens import Purse
 from octoplex.upstreams.by_model import ByModel
-from octoplex.upstreams.configured import from_file, from_row
 from octoplex.upstreams.count import CountUpstream
 from octoplex.upstreams.defaults import Defaulted, check_defaults
 from octoplex.upstreams.detect import Found
@@ -54,6 +55,7 @@ from octoplex.upstreams.upstream import Spec, Upstream
 from octoplex.wire.answer import Answerer
 from octoplex.wire.ask import Ask, Operation, Worst
 from octoplex.wire.error import BadConfig
+from octoplex.wire.event import Usage
 
 PLAIN = Model(try_=())
 
@@ -104,9 +106,10 @@ class Plan:
         self._fetch = Fetcher(rules_of(settings.server.media), works.trust) if works.trust else None
         self.prices = Prices.newest(works.data).with_own(settings.prices)
         check_areas(settings)
-        self.sources = self._sources(found)
+        self.switches = Switches.read(works.data)
+        self.sources = sources(settings, works.env, self.switches, found)
         self.caches = Caches(settings, self.sources)
-        self.guards = Guards(settings, works.env, works.hasher.hash)
+        self.guards = Guards(settings, works.env, works.hasher.hash, works.faces[JUDGED])
         self.routes = {name: self._route(name, model) for name, model in settings.models.items()}
         makers: dict[str, Callable[[str], Route | None]] = {
             source.id: partial(self._direct, source.id)
@@ -120,33 +123,6 @@ class Plan:
             if source.usable
         }
         self.resolver = Resolver(self.routes, makers, self.offers, self.listed)
-
-    def _sources(self, found: Found) -> dict[str, Source]:
-        env, tables = self._works.env, self.settings.providers
-        rows = catalogue()
-
-        def lookup(reference: str, where: str) -> str:
-            return secret(reference, env, where)
-
-        sources = {name: from_row(row, env) for name, row in rows.items() if name not in tables}
-        for name, source in sources.items():
-            row = rows[name]
-            if row.obstacle:
-                continue
-            if source.local and name not in found and not env.get(row.base_url_env):
-                missing = f"no server answers at {source.base_url}"
-                sources[name] = msgspec.structs.replace(source, missing=missing)
-            elif found.get(name):
-                sources[name] = msgspec.structs.replace(source, models=found[name])
-        if LOCAL in tables:
-            raise BadConfig(
-                f"[providers.{LOCAL}]: this name is the gateway's own; use [local.NAME] for a GGUF."
-            )
-        for name, table in tables.items():
-            source = from_file(name, table, rows.get(name), env, lookup)
-            where = f"{Path(self.settings.origin).name} {source.found}"
-            sources[name] = msgspec.structs.replace(source, found=where)
-        return sources
 
     def offers(self, model: str) -> Sequence[str]:
         """The usable providers that list this bare model id."""
@@ -300,6 +276,11 @@ class Plan:
             candidates=candidates,
             pick=model.pick,
             first_content_s=retry.first_content_s,
+            rescue=model.rescue,
+            hedge=hedge_of(model.hedge, where),
+            deadline_s=model.deadline_s,
+            affinity=model.affinity,
+            ejecting=model.health,
             fall_over_on_refusal=model.fall_over_on_refusal,
             cheaper_on_budget=model.cheaper_when_over_budget,
             policy=Policy(
@@ -341,8 +322,10 @@ class Plan:
             region=source.region,
             context_window=kind.context,
             reasons_silently=kind.reasons_silently,
+            prefill=kind.prefill,
             slow_start=source.private,
             cost=partial(_cost, tariff),
+            reads=partial(_reads, tariff),
             outside=self._outside(source, model),
         )
         if source.missing:
@@ -361,6 +344,7 @@ class Plan:
             usual=self._usual,
             timeouts=route.timeouts,
             drop_unsupported=route.drop_unsupported,
+            alone=len(route.try_) < 2,
             purse=self._works.purse,
         )
 
@@ -456,3 +440,11 @@ def _cost(tariff: Tariff, worst: Worst) -> int | None:
         return 0
     price = tariff.price("")
     return None if price is None else tariff.reserve_nano(price, worst)
+
+
+def _reads(tariff: Tariff, tokens: int, cached: int) -> int | None:
+    """What an input costs now, part of it cached; None when its target has no price."""
+    if tariff.free:
+        return 0
+    price = tariff.price("")
+    return None if price is None else price.cost_nano(Usage(tokens, cached_tokens=cached))

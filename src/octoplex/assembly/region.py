@@ -86,6 +86,7 @@ def check_areas(settings: Settings) -> None:
     """
     demands = {f"[models.{name}] region": m.region for name, m in settings.models.items()}
     demands |= {f"[keys.{name}] region": key.region for name, key in settings.keys.items()}
+    demands |= {f"[tenants.{name}] region": one.region for name, one in settings.tenants.items()}
     check_demanded(settings, demands)
 
 

@@ -9,13 +9,14 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
-from octoplex.assembly.callers import file_keys
+from octoplex.assembly.callers import check_alerts, file_keys
 from octoplex.assembly.dialects import dialects, faces
 from octoplex.assembly.plan import Plan
 from octoplex.ledger.book import Book
 from octoplex.ledger.rows import Order, Settlement
 from octoplex.reflex.gate import Desk
 from octoplex.reflex.keys import Hasher, Key, Keyring
+from octoplex.reflex.tenants import all_placed, compiled
 from octoplex.settings import Settings
 from octoplex.transport.fake import Fake
 from octoplex.transport.http import Sender
@@ -64,9 +65,11 @@ class Sketch:
         return plan
 
     def keys(self, settings: Settings) -> list[Key]:
-        """Compile the file's keys, secrets read and thrown away.
+        """Compile the file's tenants and keys, secrets read and thrown away.
 
         Raises:
             BadConfig: as a start would.
         """
-        return list(Keyring(self.hasher, file_keys(settings, self.env, self.hasher)))
+        check_alerts(settings, self.env)
+        own = file_keys(settings, self.env, self.hasher)
+        return list(Keyring(self.hasher, all_placed(own, compiled(settings.tenants))))

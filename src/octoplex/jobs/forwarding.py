@@ -131,7 +131,7 @@ class Forwarding:
         key = gateway.key_of(Caller(batch.key_id)) if batch.key_id else None
         if key is None and (batch.key_id or gateway.needs_key):
             return None
-        if key is not None and (key.limits.rates or not all(map(key.allows, models))):
+        if key is not None and (key.rated or not all(map(key.allows, models))):
             return None
         area = key.caller.region if key else ""
         found = [gateway.plan.posting(model, area) for model in models]

@@ -1,6 +1,7 @@
 """Admission: may this key use this model, and is it within its rate limits.
 
-    desk = Desk(keys)                     keys: in force; desk.update(keys) at every change
+    desk = Desk(keys)                     keys: in force; desk.update(keys) at every change.
+                                          The rates of a tenant bind all its keys together
     answerer = admitted(inner, desk)      the reflex layer; adds no wrapper to the Answer
     desk.figures(caller_id) -> [Figure]   for GET /v1/key
     desk.lines(caller_id, face)           rate-limit header lines, of the tightest limit per unit
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from octoplex.reflex.keys import Key
-from octoplex.reflex.limit import Buckets, Figure
+from octoplex.reflex.limit import Buckets, Figure, Rate
 from octoplex.reflex.models import Models
 from octoplex.wire.answer import Answer, Answerer, Outcome, Whole
 from octoplex.wire.ask import Ask, Call, fallback_models
@@ -43,18 +44,38 @@ class Desk:
     ) -> None:
         self._now_ns = now_ns
         self._guests: dict[str, _Guest] = {}
+        self._tenants: dict[str, Buckets] = {}
         self.update(keys)
 
     def update(self, keys: Iterable[Key]) -> None:
         """Put these keys in force. A limit that stays the same keeps its level."""
         fresh: dict[str, _Guest] = {}
+        tenants: dict[str, Buckets] = {}
         for key in keys:
-            buckets = Buckets(key.limits.rates, self._now_ns) if key.limits.rates else None
-            old = self._guests.get(key.id)
-            if buckets and old and old.buckets:
-                buckets.adopt(old.buckets)  # calls in flight still settle with it
+            buckets = self._buckets(key, tenants) if key.rated else None
             fresh[key.id] = _Guest(key.models, buckets)
-        self._guests = fresh
+        self._guests, self._tenants = fresh, tenants
+
+    def _buckets(self, key: Key, tenants: dict[str, Buckets]) -> Buckets:
+        """A key's buckets with those of `tenants`, which its neighbours have put there."""
+        buckets = self.make(key.id, key.limits.rates)
+        old = self._guests.get(key.id)
+        if old and old.buckets:
+            buckets.adopt(old.buckets)  # calls in flight still settle with it
+        for name, rates in key.above:
+            if name not in tenants:
+                tenants[name] = self.make("", rates, name)
+                if name in self._tenants:
+                    tenants[name].adopt(self._tenants[name])
+            buckets.share(tenants[name])
+        return buckets
+
+    def make(self, key_id: str, rates: Sequence[Rate], tenant: str = "") -> Buckets:
+        """Buckets of a key, or of a tenant."""
+        return Buckets(rates, self._now_ns, tenant)
+
+    async def ask(self, caller_id: str, tokens: int) -> None:
+        """Take from where the limits of a key are kept, when its buckets here have said so."""
 
     def guest(self, caller_id: str) -> _Guest | None:
         """What this caller may do; None for callers without a key."""
@@ -103,11 +124,12 @@ def admitted(inner: Answerer, desk: Desk, other_names: OtherNames | None = None)
         buckets = guest.buckets
         if buckets is None:
             return await inner(ask)
-        if not buckets.counts_tokens or ask.op in NO_TOKENS:
-            buckets.take()
+        counts = buckets.counts_tokens and ask.op not in NO_TOKENS
+        tokens = ask.worst_case().input_tokens if counts else 0
+        if buckets.take(tokens):
+            await desk.ask(ask.caller.id, tokens)
+        if not counts:
             return await inner(ask)
-        tokens = ask.worst_case().input_tokens
-        buckets.take(tokens)
         try:
             answer = await inner(ask)
         except BaseException:
@@ -145,7 +167,7 @@ def _check_models(models: Models, ask: Ask, other_names: OtherNames | None) -> N
         if models.allows(model):
             continue
         names = other_names(model) if other_names is not None else ()
-        if not any(models.allows(name) for name in names):
+        if not models.allows(model, *names):
             raise Forbidden(
                 f"This key may not use the model {model!r}; it may use {models}", param="model"
             )

@@ -28,12 +28,13 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from octoplex.ledger import KeyRow
-from octoplex.reflex.limit import NO_LIMITS, Limits, parse
+from octoplex.reflex.limit import NO_LIMITS, Limits, Rate, parse
 from octoplex.reflex.models import EVERY, Models
 from octoplex.wire.ask import Caller
-from octoplex.wire.error import BadConfig, InvalidCall, Unauthorized
+from octoplex.wire.error import BadConfig, InvalidCall, StoreFailed, Unauthorized
 
 LONGEST = 512
 """Bytes. No secret is longer; what is, is refused without being hashed."""
@@ -54,17 +55,27 @@ class Key(Struct, frozen=True, kw_only=True):
     origin: str = "config"
     expires_at: float | None = None
     """Unix clock, seconds."""
+    above: tuple[tuple[str, tuple[Rate, ...]], ...] = ()
+    """Its team, then its organisation, with their rates."""
 
     def allows(self, model: str) -> bool:
         """Whether the key may ask for a model or route of this name."""
         return self.models.allows(model)
 
+    @property
+    def rated(self) -> bool:
+        """Whether any rate binds it."""
+        return bool(self.limits.rates) or any(rates for _, rates in self.above)
+
 
 class Entry(Struct, frozen=True):
-    """A key and the hash that opens it."""
+    """A key and the hash that opens it; `former` opened it before, and does so until then."""
 
     hash: bytes
     key: Key
+    former: bytes = b""
+    former_until: float = 0.0
+    """Unix clock, seconds."""
 
 
 class Hasher:
@@ -85,16 +96,19 @@ class Hasher:
 class Keyring:
     """The keys in force, one immutable snapshot at a time."""
 
-    __slots__ = ("_entries", "_hash", "_now")
+    __slots__ = ("_entries", "_hash", "_keys", "_now", "_unsure")
 
     def __init__(
         self,
         hasher: Hasher,
         entries: Iterable[Entry] = (),
         now: Callable[[], float] = time.time,
+        unsure: Callable[[], bool] = bool,
     ) -> None:
-        self._hash, self._now = hasher.hash, now
+        """`unsure` says whether there may be keys that are not known here now."""
+        self._hash, self._now, self._unsure = hasher.hash, now, unsure
         self._entries: dict[bytes, Entry] = {}
+        self._keys: dict[str, Key] = {}
         self.replace(entries)
 
     def replace(self, entries: Iterable[Entry]) -> None:
@@ -104,25 +118,25 @@ class Keyring:
             BadConfig: two keys with one id, or one secret for two keys; nothing has changed.
         """
         fresh: dict[bytes, Entry] = {}
-        ids: set[str] = set()
-        for entry in entries:
-            other = fresh.get(entry.hash)
-            if other is not None:
-                raise BadConfig(
-                    f"keys.{entry.key.name} and keys.{other.key.name} have the same secret; "
-                    "give each its own"
-                )
-            if entry.key.id in ids:
-                raise BadConfig(f"keys.{entry.key.name}: the id {entry.key.id!r} is taken")
-            fresh[entry.hash] = entry
-            ids.add(entry.key.id)
-        self._entries = fresh
+        keys: dict[str, Key] = {}
+        for given in entries:
+            if given.key.id in keys:
+                raise BadConfig(f"keys.{given.key.name}: the id {given.key.id!r} is taken")
+            keys[given.key.id] = given.key
+            for entry in (given, *_former(given)):
+                other = fresh.setdefault(entry.hash, entry)
+                if other is not entry:
+                    raise BadConfig(
+                        f"keys.{entry.key.name} and keys.{other.key.name} have the same secret; "
+                        "give each its own"
+                    )
+        self._entries, self._keys = fresh, keys
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._keys)
 
     def __iter__(self) -> Iterator[Key]:
-        return iter([entry.key for entry in self._entries.values()])
+        return iter(list(self._keys.values()))
 
     def find(self, secret: bytes | None) -> Key:
         """The key that this secret opens.
@@ -143,6 +157,7 @@ class Keyring:
 
         Raises:
             Unauthorized: as `find`.
+            StoreFailed: it may be a key that cannot be looked for now.
         """
         entry = self._entries.get(proof)
         if entry is not None and hmac.compare_digest(entry.hash, proof):
@@ -151,7 +166,18 @@ class Keyring:
                 return key
         if not proof:
             raise Unauthorized(f"A key is needed here; {HOW}")
+        if entry is None and self._unsure():
+            raise StoreFailed("The database of keys cannot be reached; try again.", retry_after_s=1)
         raise Unauthorized(f"This key is not known here, or no longer valid; {HOW}")
+
+
+def _former(entry: Entry) -> list[Entry]:
+    """The secret that was replaced, as long as it still opens the key."""
+    if not entry.former:
+        return []
+    until, key = entry.former_until, entry.key
+    ends_at = until if key.expires_at is None else min(until, key.expires_at)
+    return [Entry(entry.former, replace(key, expires_at=ends_at))]
 
 
 def credentials(
@@ -215,6 +241,8 @@ class KeySpec(Struct, frozen=True, kw_only=True):
     limits: str = ""
     region: str = ""
     expires_at_ms: int | None = None
+    role: str = ""
+    """What it may do at `/admin`; the file alone gives one."""
 
 
 def from_config(spec: KeySpec, secret: str, hasher: Hasher) -> Entry:
@@ -228,7 +256,12 @@ def from_config(spec: KeySpec, secret: str, hasher: Hasher) -> Entry:
         id=spec.name,
         name=spec.name,
         caller=Caller(
-            spec.name, spec.name, spec.tenant, bool(parse(spec.limits).caps), spec.region
+            spec.name,
+            spec.name,
+            spec.tenant,
+            bool(parse(spec.limits).caps),
+            spec.region,
+            spec.role,
         ),
         models=Models(spec.models),
         limits=parse(spec.limits),
@@ -253,7 +286,7 @@ def from_row(row: KeyRow) -> Entry:
         origin="run-time",
         expires_at=expires_at,
     )
-    return Entry(row.hash, key)
+    return Entry(row.hash, key, row.former or b"", (row.former_until_ms or 0) / 1000)
 
 
 def in_force(rows: Iterable[KeyRow]) -> list[Entry]:
@@ -274,13 +307,13 @@ def new_key(
     """
     parse(spec.limits)
     Models(spec.models)
-    secret = "oct-" + base64.b32encode(entropy(20)).decode().lower()
+    made = new_secret(hasher, entropy)
     row = KeyRow(
         id=f"key_{entropy(6).hex()}",
         name=spec.name,
-        hash=hasher.hash(secret.encode()),
-        prefix=secret[:8],
-        last4=secret[-4:],
+        hash=made.hash,
+        prefix=made.prefix,
+        last4=made.last4,
         tenant=spec.tenant,
         models=spec.models,
         limits=spec.limits,
@@ -288,7 +321,22 @@ def new_key(
         expires_at_ms=spec.expires_at_ms,
         region=spec.region,
     )
-    return secret, row
+    return made.secret, row
+
+
+def new_secret(hasher: Hasher, entropy: Callable[[int], bytes] = secrets.token_bytes) -> "Secret":
+    """Make the secret of a key."""
+    secret = "oct-" + base64.b32encode(entropy(20)).decode().lower()
+    return Secret(secret, hasher.hash(secret.encode()), secret[:8], secret[-4:])
+
+
+class Secret(Struct, frozen=True):
+    """A secret, to be shown once, and what is kept of it."""
+
+    secret: str
+    hash: bytes
+    prefix: str
+    last4: str
 
 
 def weak(secret: str) -> str | None:

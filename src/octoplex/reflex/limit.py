@@ -4,6 +4,7 @@
 
     parse(text) -> Limits                  rates and caps; ValueError names the piece
     Buckets(limits.rates, now_ns).take(tokens)     or TooFast with the exact wait
+    buckets.share(above)                   a tenant's limits, which all its keys take from
     buckets.settle(taken, tokens, output_tokens)   correct the estimate, charge the output
     buckets.give_back(taken)                       nothing was used after all
     buckets.figures() -> [Figure]          for x-ratelimit-* headers and GET /v1/key
@@ -28,6 +29,7 @@ from typing import Literal
 from msgspec import Struct
 
 from octoplex.ledger import Cap, dollars
+from octoplex.ledger.period import called
 from octoplex.ledger.rows import WindowKind
 from octoplex.wire.error import TooFast, TooLarge
 
@@ -37,7 +39,8 @@ PERIODS_S |= {"h": 3_600, "hour": 3_600, "d": 86_400, "day": 86_400}
 UNITS: dict[str, Literal["req", "tok"]] = {"req": "req", "request": "req", "requests": "req"}
 UNITS |= {"tok": "tok", "token": "tok", "tokens": "tok"}
 SUFFIXES = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
-WINDOWS: dict[str, WindowKind] = {"day": "day", "d": "day", "week": "week", "w": "week"}
+WINDOWS: dict[str, WindowKind] = {"minute": "minute", "min": "minute", "m": "minute"}
+WINDOWS |= {"hour": "hour", "h": "hour", "day": "day", "d": "day", "week": "week", "w": "week"}
 WINDOWS |= {"month": "month", "mo": "month", "total": "total"}
 MOST = 10**12
 """The largest rate or budget in dollars: beyond it a limit is a slip of the pen."""
@@ -76,6 +79,8 @@ class Figure(Struct, frozen=True):
     remaining: int
     reset_s: float
     period_s: int
+    tenant: str = ""
+    """Whose limit it is; "" for the key's own."""
 
 
 NO_LIMITS = Limits()
@@ -124,10 +129,10 @@ def _rate(piece: str) -> Rate:
 def _cap(piece: str) -> Cap:
     match = _CAP.fullmatch(piece.lower().replace(",", ""))
     if match is None:
-        raise _wrong(piece, "it is not $NUMBER / day|week|month|total")
+        raise _wrong(piece, "it is not $NUMBER / min|hour|day|week|month|total")
     number, suffix, window = match.groups()
     if window not in WINDOWS:
-        raise _wrong(piece, f"{window!r} is not day, week, month or total")
+        raise _wrong(piece, f"{window!r} is not min, hour, day, week, month or total")
     return Cap(WINDOWS[window], _number(piece, number, suffix, 10**9))
 
 
@@ -164,11 +169,14 @@ class _Bucket(Struct, gc=False):
     before: str
     between: str
     """What stands before the two figures of its header lines."""
+    tenant: str = ""
     due_ns: int = 0
+    lent: int = 0
+    """Taken for others who have not used it (`lending.py`)."""
 
     def debt(self, now_ns: int) -> int:
         """What is missing until it is full."""
-        return max(0, self.due_ns - now_ns * self.count)
+        return max(self.lent, self.due_ns - now_ns * self.count)
 
     def left(self, now_ns: int) -> int:
         """Whole requests (or tokens) left; when more than everything is owed, nothing is."""
@@ -180,7 +188,7 @@ class _Bucket(Struct, gc=False):
 
 
 class Buckets:
-    """The rate limits of one key. Owned by the event loop."""
+    """The rate limits of one key, or tenant. Owned by the event loop."""
 
     __slots__ = (
         "_all",
@@ -194,23 +202,28 @@ class Buckets:
     )
 
     def __init__(
-        self, rates: Sequence[Rate], now_ns: Callable[[], int] = time.monotonic_ns
+        self,
+        rates: Sequence[Rate],
+        now_ns: Callable[[], int] = time.monotonic_ns,
+        tenant: str = "",
     ) -> None:
         self._now_ns, self.rates = now_ns, tuple(rates)
         self._at_ns = now_ns()
-        self._all = tuple(_bucket(rate) for rate in rates)
+        self._all = tuple(_bucket(rate, tenant) for rate in rates)
         self._sort()
-        self.counts_tokens = bool(self._tokens)
 
     def _sort(self) -> None:
         requests = tuple(b for b in self._all if b.each)
         self._tokens = tuple(b for b in self._all if not b.each)
         self._by_unit = tuple(group for group in (requests, self._tokens) if group)
+        self.counts_tokens = bool(self._tokens)
         several = any(len(group) > 1 for group in self._by_unit)
         self._one_each = () if several else self._all
 
-    def take(self, input_tokens: int = 0) -> None:
+    def take(self, input_tokens: int = 0) -> bool:
         """Take one request and its input from every bucket, or nothing from any.
+
+        False: it is done, and nobody else need be asked (`lent.py` says otherwise).
 
         Raises:
             TooFast: with `retry_after_s`, after which it passes if nobody else came first.
@@ -229,6 +242,7 @@ class Buckets:
                 fits = False
         if not fits:
             raise self._refuse(input_tokens)
+        return False
 
     def settle(self, taken_tokens: int, input_tokens: int, output_tokens: int) -> None:
         """Replace the estimate by what was used. Output is debt: more than all may be owed.
@@ -247,10 +261,17 @@ class Buckets:
         self.settle(taken_tokens, 0, 0)
 
     def figures(self) -> list[Figure]:
-        """Every limit as it stands, in the order it was written."""
+        """Every limit as it stands, in the order it was written. What is lent is still left."""
         now = self._now_ns()
         return [
-            Figure(b.rate.unit, b.count, b.left(now), b.full_ns(now) / 1e9, b.rate.period_s)
+            Figure(
+                b.rate.unit,
+                b.count,
+                b.left(now) + b.lent // b.period_ns,
+                b.full_ns(now) / 1e9,
+                b.rate.period_s,
+                b.tenant,
+            )
             for b in self._all
         ]
 
@@ -283,35 +304,42 @@ class Buckets:
 
     def adopt(self, old: "Buckets") -> None:
         """Share the limits that stay as they were: what is left, and debts still to come."""
-        kept = {bucket.rate: bucket for bucket in old._all}
-        self._all = tuple(kept.get(bucket.rate, bucket) for bucket in self._all)
+        kept = {(bucket.tenant, bucket.rate): bucket for bucket in old._all}
+        self._all = tuple(kept.get((b.tenant, b.rate), b) for b in self._all)
+        self._sort()
+
+    def share(self, above: "Buckets") -> None:
+        """Take from these, too: all of one's keys share them."""
+        self._all += above._all
         self._sort()
 
     def _refuse(self, input_tokens: int) -> TooFast | TooLarge:
         """Put back what `take` took, and say how long the slowest bucket needs."""
-        wait, slowest = 0, self._all[0].rate
+        wait, slowest = 0, self._all[0]
         for bucket in self._all:
             cost = bucket.period_ns if bucket.each else input_tokens * bucket.period_ns
             short = bucket.debt(self._at_ns) - bucket.full
             bucket.due_ns -= cost
             if cost > bucket.full:
-                wait, slowest = FOREVER_NS, bucket.rate
+                wait, slowest = FOREVER_NS, bucket
             elif short > 0 and wait < FOREVER_NS:
                 ns = -(-short // bucket.count)
                 if ns > wait:
-                    wait, slowest = ns, bucket.rate
+                    wait, slowest = ns, bucket
         if wait >= FOREVER_NS:
             return _too_large(slowest, input_tokens)
         return _too_fast(slowest, wait)
 
 
-def _bucket(rate: Rate) -> _Bucket:
+def _bucket(rate: Rate, tenant: str) -> _Bucket:
     period_ns = rate.period_s * 1_000_000_000
     each = rate.unit == "req"
     name = "requests" if each else "tokens"
     before = f"x-ratelimit-limit-{name}: {rate.count}\r\nx-ratelimit-remaining-{name}: "
     between = f"\r\nx-ratelimit-reset-{name}: "
-    return _Bucket(rate, rate.count, period_ns, rate.count * period_ns, each, before, between)
+    return _Bucket(
+        rate, rate.count, period_ns, rate.count * period_ns, each, before, between, tenant
+    )
 
 
 def span(seconds: float) -> str:
@@ -322,21 +350,26 @@ def span(seconds: float) -> str:
     return "".join([f"{n}{u}" for n, u in parts if n])
 
 
-def _too_fast(rate: Rate, wait_ns: int) -> TooFast:
+def _too_fast(bucket: _Bucket, wait_ns: int) -> TooFast:
     wait_s = wait_ns / 1e9
     return TooFast(
-        f"This key's limit of {rate} is reached; try again in {wait_s:.3g} s",
+        f"{_whose(bucket)} limit of {bucket.rate} is reached; try again in {wait_s:.3g} s",
         retry_after_s=wait_s,
-        limit=str(rate),
+        limit=str(bucket.rate),
     )
 
 
-def _too_large(rate: Rate, input_tokens: int) -> TooLarge:
+def _too_large(bucket: _Bucket, input_tokens: int) -> TooLarge:
+    whose = _whose(bucket).replace("T", "t", 1)
     return TooLarge(
-        f"This call may hold {input_tokens:,} input tokens, and this key's limit is {rate}: it "
-        "can never pass; send less, or raise the limit",
-        limit=str(rate),
+        f"This call may hold {input_tokens:,} input tokens, and {whose} limit is {bucket.rate}: "
+        "it can never pass; send less, or raise the limit",
+        limit=str(bucket.rate),
     )
+
+
+def _whose(bucket: _Bucket) -> str:
+    return f"The {called(bucket.tenant)}'s" if bucket.tenant else "This key's"
 
 
 def describe(limits: Limits) -> str:

@@ -89,7 +89,8 @@ class Recorded:
         if len(attempts) == 1:
             target, waited_s = attempts[0].target, attempts[0].first_s
         else:
-            target, waited_s = attempts[-1].target if attempts else "", _waited_s(attempts)
+            answered = trail.answered()
+            target, waited_s = answered.target if answered else "", _waited_s(attempts)
         user, metadata = "", NO_METADATA
         if isinstance(ask, Call) and not LABELS.isdisjoint(ask.fields):
             user, metadata = _labels(ask.fields)

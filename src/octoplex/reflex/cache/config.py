@@ -1,28 +1,47 @@
 """What the configuration file says of caches: `[models.NAME.cache]`."""
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from octoplex.reflex.limit import PERIODS_S
 from octoplex.wire.error import BadConfig
 
 Speed = Literal["at once", "natural"]
 LONGEST_S = 365 * 86_400
+NGRAMS = "local/ngrams"
+"""No model: how alike two texts are written."""
+FLOOR = 0.8
+"""Below it two texts have little more than their subject in common, whatever the model."""
+USUAL, USUAL_NGRAMS = 0.95, 0.9
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", re.ASCII)
+
+
+class Semantic(Struct, frozen=True, kw_only=True):
+    """`semantic` of a cache: what means the same is the same.
+
+    `model` is "provider/model", "models.NAME" or "local/ngrams"; `min` the least cosine of two
+    last turns, by default `USUAL`, of n-grams `USUAL_NGRAMS`; `wait_s` how long their vector
+    is waited for.
+    """
+
+    model: str
+    min: Annotated[float, Meta(ge=FLOOR, le=1.0)] | None = None
+    wait_s: Annotated[float, Meta(gt=0, le=10.0)] = 1.0
 
 
 class Caching(Struct, frozen=True, kw_only=True):
     """`[models.NAME.cache]`: for how long the same ask of the same caller gets the same reply.
 
     `replay` is how fast a stream is given again; `tool_calls` says that replies in which
-    tools are called, or were run by the provider, are kept too.
+    tools are called, or were run by the provider, are kept too, and compared by `semantic`.
     """
 
     ttl: str
     replay: Speed = "at once"
     tool_calls: bool = False
+    semantic: Semantic | None = None
 
 
 def duration_ms(text: str) -> int:

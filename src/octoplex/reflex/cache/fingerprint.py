@@ -23,7 +23,7 @@ The fingerprint is a keyed hash, 256 bits, under this installation's pepper: who
 cache's file cannot try out what was asked.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -52,24 +52,47 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """`[models.NAME.cache]`, compiled. `version`: what else in the file changes answers."""
+    """`[models.NAME.cache]`, compiled. `version`: what else in the file changes answers.
+
+    `asked` is what is asked under an `Idempotency-Key` (`reflex/idempotency.py`): then all
+    that is complete is kept, and an ask on its way outlives its caller.
+    """
 
     route: str
     version: str
     ttl_ms: int
     replay: Speed = "at once"
     tool_calls: bool = False
+    asked: bytes = b""
+    near: "Near | None" = None
 
 
-def fingerprint(ask: Ask, rule: Rule, keyed: Keyed) -> bytes | None:
-    """What this ask has in common with those that are the same; None: nothing with any."""
+class Near(msgspec.Struct, frozen=True, kw_only=True):
+    """`semantic` of a cache, compiled. `model` is whom to ask for vectors, "" nobody: n-grams."""
+
+    model: str
+    least: float
+    wait_s: float = 1.0
+
+
+def fingerprint(
+    ask: Ask,
+    rule: Rule,
+    keyed: Keyed,
+    fields: Mapping[str, Raw] | None = None,
+    beside: Sequence[object] = (),
+) -> bytes | None:
+    """What this ask has in common with those that are the same; None: nothing with any.
+
+    `fields` stand in place of its own; what is `beside` them must be the same too.
+    """
     if not isinstance(ask, Call | Single):
         return None
-    fields = ask.fields
+    fields = ask.fields if fields is None else fields
     if any(bytes(fields[name]) != _NULL for name in MOVING & fields.keys()):
         return None
     left_out = UNTOLD.get(ask.face, frozenset()) | _NAMED
-    body = _json({name: raw for name, raw in fields.items() if name not in left_out})
+    body = compact({name: raw for name, raw in fields.items() if name not in left_out})
     caller = ask.caller
     what = (
         "cache 1",  # so that it is the hash of nothing else
@@ -83,7 +106,8 @@ def fingerprint(ask: Ask, rule: Rule, keyed: Keyed) -> bytes | None:
         ask.stream,
         ask.model,
         ask.headers.get("anthropic-beta", ""),
-        _compact(body),
+        body,
+        *beside,
     )
     return keyed(_pack(what))
 
@@ -93,7 +117,9 @@ def _whose(caller: Caller) -> tuple[str, str]:
     return ("tenant", caller.tenant) if caller.tenant else ("key", caller.id)
 
 
-def _compact(body: bytes) -> bytes:
+def compact(fields: Mapping[str, Raw]) -> bytes:
+    """A body's members in the order of their names, without white space between values."""
+    body = _json(fields)
     try:
         return msgspec.json.format(body, indent=-1)
     except (msgspec.DecodeError, RecursionError):

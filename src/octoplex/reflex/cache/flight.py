@@ -9,7 +9,8 @@ a cut stream, a reply that may not be kept) they can still ask for themselves.
 
 If the leader leaves while others wait, the flight goes on for them: it has been paid for, and
 handing it over by asking again would be a second bill for one reply. If nobody waits any
-more it is ended like any answer whose caller left. Who asked first pays. Its record is written
+more it is ended like any answer whose caller left, but for an idempotent ask (`Rule.asked`),
+whose caller will come again. Who asked first pays. Its record is written
 when the flight has ended, or at once where it left before the answer opened.
 
 While somebody waits the stream is read as fast as it comes; else no further ahead of the
@@ -38,7 +39,7 @@ class Flight:
         self, inner: Answerer, ask: Ask, rule: Rule, most_bytes: int, landed: Landed
     ) -> None:
         """`landed` is told once, as soon as it is known what there is to keep, if anything."""
-        self._ask, self._rule, self._most = ask, rule, most_bytes
+        self._ask, self.rule, self._most = ask, rule, most_bytes
         self._landed: Landed | None = landed
         self._replay: Replay | None = None
         self._down, self._news, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -64,7 +65,7 @@ class Flight:
                 await self._look()
         except asyncio.CancelledError as left:
             self._led = False
-            if not self._waiting:
+            if self._is_unwanted or why_cancelled(left) == "stopped":
                 self.task.cancel(*left.args)
                 await asyncio.wait((self.task,))  # its cost is known before the record is made
             raise
@@ -84,7 +85,7 @@ class Flight:
             return None
         finally:
             self._waiting -= 1
-            if not self._waiting and not self._led:
+            if self._is_unwanted and not self._led:
                 self._end("left")
         return self._replay
 
@@ -94,7 +95,7 @@ class Flight:
         try:
             answer = await inner(self._ask)
             if answer.body is not None:
-                self._land(replay_of(self._ask, answer, self._rule))
+                self._land(replay_of(self._ask, answer, self.rule))
                 self._answer = answer
             else:
                 answer.on_end(self._ended)
@@ -120,7 +121,7 @@ class Flight:
         self._news.set()
 
     async def _read(self, answer: Answer) -> None:
-        tape = Tape(self._ask, answer, self._rule, self._most)
+        tape = Tape(self._ask, answer, self.rule, self._most)
         async for frame in answer:
             tape.take(frame)
             if self._led:
@@ -184,6 +185,11 @@ class Flight:
         return None
 
     @property
+    def _is_unwanted(self) -> bool:
+        """Whether nobody would be given it if its leader left."""
+        return not self._waiting and not self.rule.asked
+
+    @property
     def is_done(self) -> bool:
         """Whether the leader has everything, and nothing went wrong."""
         return self._over and not self._frames and self._error is None
@@ -203,7 +209,7 @@ class Flight:
         self._led = False
         self._frames.clear()
         self._room.set()
-        if self._over or not self._waiting:
+        if self._over or self._is_unwanted:
             self._end(outcome)
         if self._answer is not None:
             self._answer.on_end(lambda _, usage: told(outcome, usage))

@@ -10,6 +10,8 @@ says what it would have cost. What of the body and of the caller must be the sam
 
 A caller says `cache-control: no-store` to be neither given nor kept anything, and `no-cache`
 to be answered anew and have that kept (RFC 9111, 5.2.1).
+
+Where the rule says so, what was asked before and means the same is a hit too: `semantic.py`.
 """
 
 import asyncio
@@ -23,6 +25,7 @@ from octoplex.ledger.stock import Stock
 from octoplex.reflex.cache.fingerprint import Keyed, Rule, fingerprint
 from octoplex.reflex.cache.flight import Flight
 from octoplex.reflex.cache.replay import UNPACKABLE, Replay, Views, pack, unpack
+from octoplex.reflex.cache.semantic import Neighbours, Rejected, Spot, spot_of
 from octoplex.telemetry.metrics import Gauge, Labels
 from octoplex.wire.answer import Answer, Answerer
 from octoplex.wire.ask import Ask, Attempt
@@ -37,9 +40,11 @@ class Cache:
     def __init__(self, stock: Stock, keyed: Keyed, views: Views) -> None:
         self.stock, self.keyed, self.views = stock, keyed, views
         self.flights: dict[bytes, Flight] = {}
+        self.neighbours = Neighbours(stock)
         self.asked: Counter[tuple[str, str]] = Counter()
-        """By route and result, `hit` or `miss`."""
+        """By route and result, `hit`, `semantic` or `miss`."""
         self.saved_nano: Counter[str] = Counter()
+        self.rejected = Rejected()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def find(self, key: bytes, rule: Rule) -> Replay | None:
@@ -53,7 +58,19 @@ class Cache:
         except msgspec.MsgspecError:  # written by another version
             return None
 
-    def launch(self, inner: Answerer, ask: Ask, rule: Rule, key: bytes) -> Flight:
+    async def alike(self, spot: Spot, rule: Rule) -> tuple[Replay | None, float]:
+        """What is kept of the nearest that is near enough, and how near that is."""
+        assert rule.near is not None
+        for score, key in await self.neighbours.nearest(spot, rule.near.least):
+            replay = await self.find(key, rule)
+            if replay is not None:
+                return replay, score
+            self.neighbours.forget(key, spot)
+        return None, 0.0
+
+    def launch(
+        self, inner: Answerer, ask: Ask, rule: Rule, key: bytes, spot: Spot | None = None
+    ) -> Flight:
         """Let an ask go up; what it brings is kept, unless something is purged meanwhile."""
         purges = self.stock.purges
 
@@ -61,7 +78,7 @@ class Cache:
             if self.flights.get(key) is flight:
                 del self.flights[key]
             if replay is not None and purges == self.stock.purges:
-                self._keep(key, rule, replay)
+                self._keep(key, rule, replay, spot)
 
         flight = Flight(inner, ask, rule, self.stock.room.row_bytes, landed)
         self.flights.setdefault(key, flight)
@@ -69,13 +86,19 @@ class Cache:
         flight.task.add_done_callback(self._tasks.discard)
         return flight
 
-    def _keep(self, key: bytes, rule: Rule, replay: Replay) -> None:
+    def _keep(self, key: bytes, rule: Rule, replay: Replay, spot: Spot | None) -> None:
         now_ms = self.stock.now_ms()
+        if rule.asked:
+            replay = msgspec.structs.replace(replay, asked=rule.asked)
         try:
             body = pack(replay)
         except UNPACKABLE:
             return
-        self.stock.keep(Kept(key, rule.route, now_ms, now_ms + rule.ttl_ms, replay.nano, body))
+        row = Kept(key, rule.route, now_ms, now_ms + rule.ttl_ms, replay.nano, body)
+        if spot is not None:
+            row = msgspec.structs.replace(row, group=spot.group, vector=spot.vector)
+            self.neighbours.add(key, spot)
+        self.stock.keep(row)
 
     async def purge(self, route: str | None = None) -> int:
         """Forget the replies of a route, or all, and share none that is on its way now.
@@ -84,6 +107,7 @@ class Cache:
             StoreFailed: the file could not be written.
         """
         self.flights.clear()
+        self.neighbours.clear()
         return await self.stock.purge(route)
 
     async def stats(self) -> dict[str, object]:
@@ -95,6 +119,9 @@ class Cache:
             results[result] += count
         return {
             "hits": results["hit"],
+            "semantic": results["semantic"],
+            "rejected": self.rejected.counts.total(),
+            "rejected_up_to": max(self.rejected.scores.values(), default=0.0),
             "misses": results["miss"],
             "saved_nano": self.saved_nano.total(),
             "dropped": now.dropped,
@@ -138,6 +165,13 @@ class Cache:
                 "counter",
             ),
             Gauge(
+                "octoplex_cache_rejected_total",
+                "Semantic hits that were asked anew within a minute.",
+                ("route",),
+                lambda: [((route,), count) for route, count in self.rejected.counts.items()],
+                "counter",
+            ),
+            Gauge(
                 "octoplex_cache_entries",
                 "Replies that are kept.",
                 ("place",),
@@ -172,30 +206,49 @@ async def _answer(inner: Answerer, cache: Cache, ask: Ask, rule: Rule) -> Answer
     key = None if "no-store" in wishes else fingerprint(ask, rule, cache.keyed)
     if key is None:
         return await inner(ask)
-    if "no-cache" not in wishes:
-        since_at = asyncio.get_running_loop().time()
-        replay = await cache.find(key, rule)
-        flight = None if replay else cache.flights.get(key)
-        if flight is not None:
-            replay = await flight.follow(ask.deadline_at)
-        if replay is not None:
-            _told(cache, ask, rule, replay, asyncio.get_running_loop().time() - since_at)
-            return replay.answer(ask, rule, cache.views)
+    since_at, anew = asyncio.get_running_loop().time(), "no-cache" in wishes
+    if anew:
+        cache.rejected.anew(key, rule.route)
+    replay = None if anew else await _same(cache, ask, rule, key)
+    spot, score = None, 0.0
+    if replay is None and rule.near is not None:
+        spot = await spot_of(inner, ask, rule, cache.keyed)
+        if spot is not None and not anew:
+            replay, score = await cache.alike(spot, rule)
+        if replay is None and not anew:  # it may have gone up while its vector was made
+            replay = await _same(cache, ask, rule, key)
+    if replay is not None:
+        waited_s = asyncio.get_running_loop().time() - since_at
+        if score:
+            cache.rejected.given(key, score)
+        _told(cache, ask, rule, replay, waited_s, score)
+        return replay.answer(ask, rule, cache.views)
     ask.trail.cache = "miss"
     cache.asked[rule.route, "miss"] += 1
-    return await cache.launch(inner, ask, rule, key).lead()
+    return await cache.launch(inner, ask, rule, key, spot).lead()
 
 
-def _told(cache: Cache, ask: Ask, rule: Rule, replay: Replay, waited_s: float) -> None:
-    """Write a hit down where headers and record are made from."""
+async def _same(cache: Cache, ask: Ask, rule: Rule, key: bytes) -> Replay | None:
+    """What is kept for the same ask, or comes for one that is on its way."""
+    replay = await cache.find(key, rule)
+    flight = None if replay else cache.flights.get(key)
+    return replay if flight is None else await flight.follow(ask.deadline_at)
+
+
+def _told(
+    cache: Cache, ask: Ask, rule: Rule, replay: Replay, waited_s: float, score: float
+) -> None:
+    """Write a hit down where headers and record are made from. `score` 0: it is the same ask."""
     trail = ask.trail
     trail.cache, trail.route, trail.why = "hit", rule.route, "cache"
+    if score:
+        trail.cache, trail.why = "semantic", f"semantic cache: {score:.3f}"
     trail.saved_nano = replay.nano
     trail.dropped.extend(replay.dropped)
     trail.added.extend(replay.added)
     row = Attempt(replay.target, outcome="cache", status=200, duration_s=waited_s)
     trail.attempts.append(row)
-    cache.asked[rule.route, "hit"] += 1
+    cache.asked[rule.route, trail.cache] += 1
     cache.saved_nano[rule.route] += replay.nano
 
 

@@ -74,6 +74,9 @@ class Replay(Struct, frozen=True, array_like=True, gc=False):
     body: bytes | None = None
     reply: Reply | None = None
     pieces: tuple[Piece, ...] = ()
+    route: str = ""
+    asked: bytes = b""
+    """`Rule.asked` of what it answered."""
 
     def answer(self, ask: Ask, rule: Rule, views: Views) -> Answer:
         """The reply as an answer to an ask that is the same."""
@@ -100,6 +103,8 @@ def replay_of(ask: Ask, answer: Answer, rule: Rule) -> Replay | None:
     if body is None or head.status != 200:
         return None
     verbatim = answer.dialect == ask.face
+    if verbatim and rule.asked:
+        return _made(ask, answer, body=body)
     if not isinstance(ask, Call):
         return None if not verbatim or FILTERED in body else _made(ask, answer, body=body)
     try:
@@ -120,6 +125,7 @@ class Tape:
         self._most, self._size = most_bytes, 0
         self._verbatim = answer.dialect == ask.face
         self._typed = isinstance(ask, Call)
+        self._filters = not self._typed and not rule.asked
         self._stop: StopReason | None = None
         self._pieces: list[Piece] = []
         self._now = asyncio.get_running_loop().time
@@ -136,7 +142,7 @@ class Tape:
         wire = frame.wire or b""
         events = self._events(frame) if self._typed else ()
         self._size += len(wire) or 64 * len(events)
-        if self._size > self._most or (not self._typed and FILTERED in wire):
+        if self._size > self._most or (self._filters and FILTERED in wire):
             self.good = False
         if not self.good:
             self._pieces.clear()
@@ -170,7 +176,7 @@ class Tape:
 
 
 def _ended_well(stop: StopReason | None, rule: Rule) -> bool:
-    return stop in GOOD or (stop == "tool" and rule.tool_calls)
+    return stop in GOOD or (stop == "tool" and rule.tool_calls) or bool(stop and rule.asked)
 
 
 def _made(
@@ -181,7 +187,8 @@ def _made(
     pieces: tuple[Piece, ...] = (),
 ) -> Replay:
     head, trail = answer.head, ask.trail
-    target = trail.attempts[-1].target if trail.attempts else f"{head.provider}/{head.model}"
+    answered = trail.answered()
+    target = answered.target if answered else f"{head.provider}/{head.model}"
     return Replay(
         head.provider,
         head.model,
@@ -193,6 +200,7 @@ def _made(
         body,
         reply,
         pieces,
+        trail.route,
     )
 
 

@@ -1,0 +1,86 @@
+"""Keys made, replaced and revoked at run time, by the shell or by a running server.
+
+Only `new` and `rotated` ever have a secret in their hands; what they return is shown once.
+"""
+
+import time
+
+from octoplex.assembly.callers import check_tenant
+from octoplex.assembly.region import check_demanded
+from octoplex.ledger.rows import KeyRow, Turned
+from octoplex.ledger.store import Store
+from octoplex.reflex.keys import Hasher, KeySpec, new_key, new_secret
+from octoplex.reflex.tenants import compiled
+from octoplex.settings import Settings
+from octoplex.wire.error import BadConfig, InvalidCall, NotFound
+
+LONGEST_OVERLAP_MS = 90 * 86_400_000
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def new(
+    store: Store, hasher: Hasher, settings: Settings, spec: KeySpec
+) -> tuple[str, KeyRow]:
+    """Make a key: its secret, and what is kept of it.
+
+    Raises:
+        InvalidCall: the name is in use, or a limit, region, tenant or pattern is none.
+    """
+    if spec.name in settings.keys:
+        raise InvalidCall(f'There is a key "{spec.name}" in the file; choose another name.')
+    if spec.expires_at_ms is not None and spec.expires_at_ms <= _now_ms():
+        raise InvalidCall(f"The key {spec.name} would have expired before it was made.")
+    try:
+        check_demanded(settings, {"region": spec.region})
+        check_tenant(spec.tenant, compiled(settings.tenants), spec.name)
+        secret, row = new_key(spec, hasher, _now_ms())
+    except BadConfig as error:
+        raise InvalidCall(str(error)) from None
+    except ValueError as error:
+        raise InvalidCall(f"The key {spec.name}: {error}.") from None
+    await store.add_key(row)
+    return secret, row
+
+
+async def rotated(store: Store, hasher: Hasher, name: str, overlap_ms: int) -> tuple[str, KeyRow]:
+    """Give a key another secret; the one before opens it so much longer.
+
+    Id, spend and limits stay. The secret before that one opens nothing any more.
+
+    Raises:
+        InvalidCall: nobody should have two secrets for so long.
+        NotFound: there is no such key in use.
+    """
+    if not 0 <= overlap_ms <= LONGEST_OVERLAP_MS:
+        raise InvalidCall('The overlap must be at most "90 days".')
+    made = new_secret(hasher)
+    turned = Turned(
+        name=name,
+        hash=made.hash,
+        prefix=made.prefix,
+        last4=made.last4,
+        former_until_ms=_now_ms() + overlap_ms,
+    )
+    row = await store.rotate_key(turned)
+    if row is None:
+        raise _absent(name)
+    return made.secret, row
+
+
+async def revoked(store: Store, name: str) -> KeyRow:
+    """Revoke a key, with both of its secrets.
+
+    Raises:
+        NotFound: there is no such key in use.
+    """
+    row = await store.revoke_key(name, _now_ms())
+    if row is None:
+        raise _absent(name)
+    return row
+
+
+def _absent(name: str) -> NotFound:
+    return NotFound(f'There is no key "{name}" in use; `octoplex keys list` shows them.')

@@ -1,0 +1,203 @@
+"""Tells whoever must know that a tenant has spent so much of a budget: once for each threshold.
+
+    async with Watch(lambda: app.gateway):
+
+Once a second every budget with thresholds is looked at; no request waits for any of it. What
+is over a threshold is written to the log and, where there is a webhook, sent to it: a POST of
+JSON whose header `x-octoplex-signature` is `sha256=` and the hexadecimal HMAC-SHA256 of
+`x-octoplex-timestamp`, a dot and the body. What is not answered with 2xx is sent again after
+1 s, 4 s, 16 s and so on, for some six hours. The webhook comes from the operator's own file, so
+it may lie on a private address.
+
+What was delivered is kept in `alerts.json` of the data folder, so that a restart does not tell
+it again; what was not is told again then. So receivers see each `id` at least once, rarely twice.
+
+Not promised: that spending between two looks is told in two alerts.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from octoplex.gateway import Gateway
+from octoplex.ledger.allowance import Left, dollars
+from octoplex.ledger.period import called
+from octoplex.reflex.tenants import Alerts, Tenant
+from octoplex.settings import secret
+from octoplex.transport.http import Request
+from octoplex.transport.origin import Origin, header_block
+from octoplex.transport.response import Limits
+from octoplex.wire.error import GatewayError
+
+log = logging.getLogger("octoplex.alerts")
+NAME = "alerts.json"
+LOOK_S = 1.0
+TRIES, ANSWER_S = 9, 10.0
+MOST_TOLD = 10_000
+"""Remembered at once; the oldest are forgotten."""
+_json = msgspec.json.Encoder().encode
+
+
+class Alert(Struct, frozen=True, kw_only=True):
+    """The body of a webhook's request. `at` is the part of the budget that was reached."""
+
+    id: str
+    event: str = "budget.threshold"
+    tenant: str
+    window: str
+    window_ends_at: str
+    at: float
+    cap_nano: int
+    spent_nano: int
+
+
+def crossed(tenant: Tenant, budgets: list[Left]) -> list[Alert]:
+    """The thresholds of a tenant that are reached."""
+    parts = tenant.alerts.at if tenant.alerts else ()
+    return [
+        Alert(
+            id=f"{tenant.name} {left.window} {left.ends_at} {left.cap_nano} {part:g}",
+            tenant=tenant.name,
+            window=left.window,
+            window_ends_at=left.ends_at,
+            at=part,
+            cap_nano=left.cap_nano,
+            spent_nano=left.spent_nano,
+        )
+        for left in budgets
+        for part in parts
+        if left.spent_nano >= part * left.cap_nano
+    ]
+
+
+def signed(body: bytes, key: str, at_s: int) -> tuple[tuple[str, str], ...]:
+    """The headers that prove who sends a body, and when."""
+    mac = hmac.new(key.encode(), b"%d.%b" % (at_s, body), hashlib.sha256)
+    return (
+        ("content-type", "application/json"),
+        ("user-agent", "octoplex"),
+        ("x-octoplex-timestamp", str(at_s)),
+        ("x-octoplex-signature", f"sha256={mac.hexdigest()}"),
+    )
+
+
+class Watch:
+    """Looks at the budgets of the configuration in force, which `gateway` gives."""
+
+    def __init__(self, gateway: Callable[[], Gateway], look_s: float = LOOK_S) -> None:
+        self._gateway, self._look_s = gateway, look_s
+        self._path: Path = gateway().works.data / NAME
+        self._told: dict[str, None] = dict.fromkeys(self._read())
+        """Delivered, or on its way."""
+        self._kept = set(self._told)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "Watch":
+        self._begin(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self) -> None:
+        while True:
+            self.look()
+            await asyncio.sleep(self._look_s)
+
+    def look(self) -> None:
+        """Tell what is over a threshold since the last look."""
+        gateway, now_ms = self._gateway(), time.time_ns() // 1_000_000
+        for tenant in gateway.tenants.values():
+            if tenant.alerts is None:
+                continue
+            budgets = gateway.works.book.left_of_tenant(tenant.name, now_ms)
+            for alert in crossed(tenant, budgets):
+                if alert.id not in self._told:
+                    self._told[alert.id] = None
+                    self._tell(alert, tenant.alerts)
+
+    def _tell(self, alert: Alert, alerts: Alerts) -> None:
+        log.warning(
+            "the %s has spent %s of its %s per %s, which is over %g %%",
+            called(alert.tenant),
+            dollars(alert.spent_nano),
+            dollars(alert.cap_nano),
+            alert.window,
+            100 * alert.at,
+        )
+        self._begin(self._deliver(alert, alerts))
+
+    async def _deliver(self, alert: Alert, alerts: Alerts) -> None:
+        if alerts.webhook:
+            for number in range(TRIES):
+                if number:
+                    await asyncio.sleep(4.0 ** (number - 1))
+                problem = await self._send(alert, alerts)
+                if not problem:
+                    break
+                log.warning("the alert of %s was not taken: %s", alert.tenant, problem)
+            else:
+                return
+        self._kept.add(alert.id)
+        kept = [id_ for id_ in self._told if id_ in self._kept][-MOST_TOLD:]
+        try:
+            await asyncio.to_thread(self._write, kept)
+        except OSError as error:
+            log.warning("%s cannot be written: %s", self._path, error.strerror)
+
+    async def _send(self, alert: Alert, alerts: Alerts) -> str:
+        """ "" or why it was not taken."""
+        works = self._gateway().works
+        try:
+            key = secret(alerts.secret, works.env, f"[tenants.{alert.tenant}] alerts.secret")
+            origin, path = place_of(alerts.webhook)
+            body = _json(alert)
+            extra = header_block(signed(body, key, int(time.time())))
+            request = Request(origin, origin.head("POST", path), body, extra)
+            until_at = asyncio.get_running_loop().time() + ANSWER_S
+            response = await works.client.send(request, Limits(deadline_at=until_at))
+        except GatewayError as error:
+            return str(error)
+        if response.body is None:
+            response.close()
+        return "" if 200 <= response.status < 300 else f"status {response.status}"
+
+    def _read(self) -> list[str]:
+        with suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(self._path.read_bytes(), type=list[str])
+        return []
+
+    def _write(self, kept: list[str]) -> None:
+        new = self._path.with_suffix(".new")
+        new.touch(mode=0o600)
+        new.write_bytes(_json(kept))
+        new.replace(self._path)
+
+
+def place_of(url: str) -> tuple[Origin, str]:
+    """A webhook's server, and the path and query there.
+
+    Raises:
+        BadConfig: it is no URL of a host.
+    """
+    parts = urlsplit(url)
+    query = f"?{parts.query}" if parts.query else ""
+    return Origin.parse(f"{parts.scheme}://{parts.netloc}"), f"{parts.path or '/'}{query}"

@@ -1,0 +1,119 @@
+"""`Idempotency-Key`: the same request sent twice is asked once, billed once, answered the same.
+
+    answerer = idempotent(inner, cache)    the layer; asks without the header pass by
+
+A caller that heard nothing sends its request again under the same key, and is given the answer
+to the first, whether that has ended, is on its way, or its caller has left: it goes on
+without anybody until its deadline, because it is paid for. The flights, what is kept and how a
+stream is given again are those of the cache (`cache/`), kept a day instead of a route's time;
+the answer is kept as its caller was given it, behind the guard.
+
+Another request under a key that is in use is refused. What has failed is not kept: the next
+try is made anew, and if the provider billed the first one there are two bills. Reference:
+https://docs.stripe.com/api/idempotent_requests
+
+Not promised: anything for answers above `Room.row_bytes`; that an answer is still there whose
+room others needed within the day; that two requests at the same moment meet if they come to
+two worker processes. A kill ends what is on its way, so that the next try is a second call.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+
+import msgspec
+from msgspec import Raw
+
+from octoplex.reflex.cache.fingerprint import Keyed, Rule, compact
+from octoplex.reflex.cache.layer import OPERATIONS, Cache
+from octoplex.reflex.cache.replay import Replay
+from octoplex.wire.answer import Answer, Answerer
+from octoplex.wire.ask import Ask, Attempt, Call, Single
+from octoplex.wire.error import DeadlinePassed, InvalidCall, KeyReused
+
+HEADER = "idempotency-key"
+LONGEST = 255
+RULE = Rule(route="(idempotency)", version="", ttl_ms=86_400_000, tool_calls=True)
+_pack = msgspec.msgpack.Encoder().encode
+
+
+def name_of(ask: Ask, keyed: Keyed) -> bytes | None:
+    """What stands for the idempotency key of an ask and its caller; None without one."""
+    given = ask.headers.get(HEADER)
+    return None if given is None else keyed(_pack(("idempotency 1", ask.caller.id, given)))
+
+
+def idempotent(inner: Answerer, cache: Cache) -> Answerer:
+    """Answer an ask that brings a key it was brought before with the answer of then.
+
+    Raises (the answerer):
+        KeyReused: the key was another request's.
+        InvalidCall: it is no key.
+        DeadlinePassed: the first one is still being answered.
+    """
+
+    def answer(ask: Ask) -> Awaitable[Answer]:
+        if HEADER not in ask.headers or ask.op not in OPERATIONS:
+            return inner(ask)
+        return _answer(inner, cache, ask)
+
+    return answer
+
+
+async def _answer(inner: Answerer, cache: Cache, ask: Ask) -> Answer:
+    given = ask.headers[HEADER]
+    if not 0 < len(given) <= LONGEST or not given.isprintable():
+        raise InvalidCall(
+            f"The Idempotency-Key must be 1 to {LONGEST} characters that can be printed; "
+            "a UUID is usual.",
+            param=HEADER,
+        )
+    key = name_of(ask, cache.keyed)
+    assert key is not None
+    rule = msgspec.structs.replace(RULE, asked=cache.keyed(_pack(_what(ask))))
+    now = asyncio.get_running_loop().time
+    since_at = now()
+    while True:
+        replay = await cache.find(key, rule)
+        flight = None if replay else cache.flights.get(key)
+        if replay is not None:
+            _check(replay.asked, rule)
+        elif flight is None:
+            return await cache.launch(inner, ask, rule, key).lead()
+        else:
+            _check(flight.rule.asked, rule)
+            replay = await flight.follow(ask.deadline_at)
+        if replay is not None:
+            return _again(ask, rule, replay, cache, now() - since_at)
+        if now() >= ask.deadline_at:
+            raise DeadlinePassed(
+                "The request that came first with this Idempotency-Key is still being answered; "
+                "ask again with it."
+            )
+
+
+def _what(ask: Ask) -> tuple[object, ...]:
+    """All that makes a request another one."""
+    fields: dict[str, Raw] = ask.fields if isinstance(ask, Call | Single) else {}
+    betas = ask.headers.get("anthropic-beta", "")
+    return ("request 1", ask.face, ask.op, ask.stream, ask.model, betas, compact(fields))
+
+
+def _check(asked: bytes, rule: Rule) -> None:
+    if asked != rule.asked:
+        raise KeyReused(
+            "This Idempotency-Key was sent with another request within the last 24 hours; "
+            "send the same body again, or a new key.",
+            param=HEADER,
+        )
+
+
+def _again(ask: Ask, rule: Rule, replay: Replay, cache: Cache, waited_s: float) -> Answer:
+    """What was answered, and where it is written down that nothing was asked for it."""
+    trail = ask.trail
+    trail.replayed, trail.route, trail.why = True, replay.route, "idempotency key"
+    trail.saved_nano = replay.nano
+    trail.dropped.extend(replay.dropped)
+    trail.added.extend(replay.added)
+    row = Attempt(replay.target, outcome="replayed", status=200, duration_s=waited_s)
+    trail.attempts.append(row)
+    return replay.answer(ask, rule, cache.views)
