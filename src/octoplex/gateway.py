@@ -1,6 +1,6 @@
 """The sentence: reflex -> routing -> metered(target) -> upstream.
 
-    recorded(attached(admitted(guarded(cached(chain(metered(upstream)))))))
+    recorded(attached(admitted(idempotent(guarded(cached(rescue(chain(metered(upstream)))))))))
 
 Each layer is an Answerer around the next; `compose` joins them, and nothing else does.
 What the configuration decides (`Plan`) is replaced whole at a reload; what lives on
@@ -13,16 +13,20 @@ from pathlib import Path
 
 from octoplex.assembly.arrival import Patience
 from octoplex.assembly.attached import attached
-from octoplex.assembly.callers import check_exposed, file_keys
+from octoplex.assembly.callers import check_alerts, check_exposed, file_keys, made_keys
+from octoplex.assembly.dialects import resuming
 from octoplex.assembly.plan import Plan
+from octoplex.assembly.state import database_of
 from octoplex.assembly.works import Works
 from octoplex.ledger.rows import KeyRow
 from octoplex.reflex.cache.layer import cached
 from octoplex.reflex.gate import admitted
 from octoplex.reflex.guard.layer import guarded
+from octoplex.reflex.idempotency import idempotent
 from octoplex.reflex.keys import Entry, Key, in_force
 from octoplex.reflex.record import Recorded
-from octoplex.routing import Chain, Counted, Singles
+from octoplex.reflex.tenants import all_placed, compiled
+from octoplex.routing import Chain, Counted, Rescue, Singles
 from octoplex.settings import Settings, size
 from octoplex.upstreams.detect import NONE_FOUND, Found
 from octoplex.wire.answer import Answer, Answerer, Head, Whole
@@ -42,10 +46,11 @@ def compose(plan: Plan, works: Works) -> Recorded:
     """Reflex -> routing -> metered(target) -> upstream. The plan's lanes are metered upstreams."""
     route_of = plan.resolver.route_of
     chain = Chain(route_of, works.health)
-    routed = Singles(Counted(chain, route_of, works.counting), chain, route_of)
+    whole = Rescue(chain, route_of, resuming(works.faces))
+    routed = Singles(Counted(whole, route_of, works.counting), chain, route_of)
     kept = cached(routed, works.cache, plan.caches.for_asks(route_of))
     safe = guarded(kept, plan.guards.for_asks(route_of)) if plan.guards else kept
-    return _entered(safe, plan, works)
+    return _entered(idempotent(safe, works.cache), plan, works)
 
 
 def announced(plan: Plan, works: Works) -> Recorded:
@@ -83,6 +88,8 @@ class Gateway:
         """
         self.settings, self.works, self.found = settings, works, found
         self.plan = Plan(settings, works, found)
+        self.tenants = compiled(settings.tenants)
+        check_alerts(settings, works.env)
         rows = list(run_time_keys)
         entries = self._entries(rows)
         self.answer = compose(self.plan, works)
@@ -106,10 +113,12 @@ class Gateway:
         """Put the file's keys and those made at run time in force, and nobody else's."""
         made = list(rows)
         self._put(self._entries(made), made)
+        self.works.on_keys(made)
 
     def _entries(self, rows: list[KeyRow]) -> list[Entry]:
         works = self.works
-        return [*file_keys(self.settings, works.env, works.hasher), *in_force(rows)]
+        own = file_keys(self.settings, works.env, works.hasher)
+        return [*all_placed(own, self.tenants), *made_keys(rows, self.tenants)]
 
     def _put(self, entries: list[Entry], rows: list[KeyRow]) -> None:
         works = self.works
@@ -119,7 +128,10 @@ class Gateway:
         self.needs_key = bool(works.exposed or keys or rows)
         works.desk.update(keys)
         for key in keys:
-            works.book.limit(key.id, key.limits.caps)
+            works.book.limit(key.id, key.limits.caps, key.caller.tenant)
+        for name in {*works.book.tenants, *self.tenants}:
+            tenant = self.tenants.get(name)
+            works.book.limit_tenant(name, tenant.limits.caps if tenant else ())
 
     def key(self, secret_given: bytes | None) -> Key:
         """The key behind a secret.
@@ -177,7 +189,7 @@ def open_gateway(
         BadConfig: the configuration is wrong.
         StoreFailed: the data folder is held by another server or cannot be written.
     """
-    works = Works.open(data, env, address, exposed)
+    works = Works.open(data, env, address, exposed, database_of(settings, env))
     try:
         return Gateway(settings, works, works.keys_now(), found)
     except BaseException:

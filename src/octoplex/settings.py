@@ -12,6 +12,7 @@ file and the environment it is handed: reload builds a new tree and swaps it who
 (`docs/octoplex.schema.json`); the structs are its only source.
 """
 
+import datetime
 import difflib
 import ipaddress
 import os
@@ -31,6 +32,7 @@ from octoplex.catalog.own_price import TOKENS
 from octoplex.catalog.provider import DialectName
 from octoplex.reflex.cache.config import Caching
 from octoplex.reflex.guard.config import Guard
+from octoplex.reflex.tenants import TenantTable, flat
 from octoplex.routing.config import Model
 from octoplex.secrets import fetched, is_reference
 from octoplex.upstreams.config import Local, Media, Provider, Timeouts
@@ -40,14 +42,17 @@ Environment = Mapping[str, str]
 DEFAULT_LISTEN = "127.0.0.1:8080"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LATER = {
-    "workers": "more than one worker process is not available in this version; write 1",
-    "database": "not available in this version, which keeps its state in SQLite; leave it out",
     "redis": "not available in this version, which serves from one host; leave it out",
 }
 """Keys of `[server]` that are announced, and what is said to whoever writes one."""
+MOST_WORKERS = 64
 SIZES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3}
 SIZES |= {"kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _HOST = re.compile(r"(\*\.)?[0-9A-Za-z][0-9A-Za-z.\-]*(:[0-9]{1,5})?")
+
+
+Role = Literal["", "viewer", "admin"]
+"""What a key may do at `/admin`: nothing, look, change."""
 
 
 class Tls(Struct, frozen=True, kw_only=True):
@@ -61,9 +66,12 @@ class Server(Struct, frozen=True, kw_only=True):
     """`[server]`. Without `listen` it is 127.0.0.1:8080, or the next free port."""
 
     listen: str | None = None
-    workers: Literal[1] = 1
+    workers: Annotated[int, msgspec.Meta(ge=1, le=MOST_WORKERS)] | Literal["auto"] = 1
     data: str = ""
+    database: str = ""
+    database_password: str = ""
     max_body: str = "32 MB"
+    max_bodies: str = "512 MB"
     log: Literal["text", "json"] = "text"
     tls: Tls | None = None
     trusted_proxies: tuple[str, ...] = ()
@@ -71,6 +79,7 @@ class Server(Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     media: Media = Media()
     drain_s: float = 30.0
+    seal: str | tuple[str, ...] = ""
     budget_wait_s: float = 2.0
     responses_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 30
     files_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 30
@@ -82,15 +91,22 @@ class Server(Struct, frozen=True, kw_only=True):
         """`max_body` in bytes."""
         return size(self.max_body)
 
+    @property
+    def max_bodies_bytes(self) -> int:
+        """`max_bodies` in bytes."""
+        return size(self.max_bodies)
+
 
 class Key(Struct, frozen=True, kw_only=True):
     """`[keys.NAME]`: a caller."""
 
     secret: str
+    role: Role = ""
     models: tuple[str, ...] = ()
     limits: str = ""
     tenant: str = ""
     region: str = ""
+    expires: datetime.datetime | None = None
 
 
 class ModelTable(Model, frozen=True, kw_only=True):
@@ -109,8 +125,23 @@ class Settings(Struct, frozen=True, kw_only=True):
     guard: Guard = Guard()
     prices: dict[str, dict[str, Any]] = {}
     keys: dict[str, Key] = {}
+    tenants: dict[str, TenantTable] = {}
+    """Teams too, as "organisation.team"."""
     local: dict[str, Local] = {}
     origin: str = ""
+
+
+def wanted_workers(text: str | None) -> int | Literal["auto"] | None:
+    """`workers` as a command line says it; None is what the file says.
+
+    Raises:
+        BadConfig: it is neither a number nor "auto".
+    """
+    if text is None or text == "auto":
+        return "auto" if text else None
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise BadConfig(f'--workers "{text[:20]}" must be 1 to {MOST_WORKERS}, or auto.')
+    return int(text)
 
 
 def size(text: str) -> int:
@@ -168,13 +199,19 @@ def load(path: Path | None) -> Settings:
     Raises:
         BadConfig: naming file, table, key and what to write instead.
     """
-    if path is None:
-        return Settings(origin="")
+    return Settings(origin="") if path is None else parse(source(path), str(path))
+
+
+def source(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        BadConfig: it cannot be read.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfig(f"{path}: cannot be read: {error}.") from None
-    return parse(text, str(path))
 
 
 def parse(text: str, origin: str = "octoplex.toml") -> Settings:
@@ -189,6 +226,8 @@ def parse(text: str, origin: str = "octoplex.toml") -> Settings:
         exact = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise BadConfig(f"{origin}: not valid TOML: {error}.") from None
+    if "tenants" in tree:
+        tree["tenants"] = flat(tree["tenants"], origin)
     _refuse_later(tree, origin)
     _refuse_unknown(tree, Settings, origin, "")
     tree["prices"] = exact.get("prices", {})
@@ -203,7 +242,7 @@ def parse(text: str, origin: str = "octoplex.toml") -> Settings:
 def _check_server(server: Server, origin: str) -> None:
     """Refuse sizes, networks and hosts that cannot be read."""
     media = server.media
-    sizes = {"[server] max_body": server.max_body}
+    sizes = {"[server] max_body": server.max_body, "[server] max_bodies": server.max_bodies}
     sizes |= {"[server.media] max": media.max, "[server.media] total": media.total}
     for key, text in sizes.items():
         try:
@@ -238,17 +277,10 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
 
 def _refuse_later(tree: dict[str, Any], origin: str) -> None:
     """Say of a key that is announced that it is not there yet, rather than unknown."""
-    server, models = tree.get("server"), tree.get("models")
+    server = tree.get("server")
     for key, says in LATER.items():
         if isinstance(server, dict) and key in server and server[key] != 1:
             raise BadConfig(f"{origin}: [server] {key}: {says}.")
-    for name, model in models.items() if isinstance(models, dict) else ():
-        cache = model.get("cache") if isinstance(model, dict) else None
-        if isinstance(cache, dict) and "semantic" in cache:
-            raise BadConfig(
-                f"{origin}: [models.{name}.cache] semantic: comes in a later version, in this one "
-                "only the same request is a hit; leave it out."
-            )
 
 
 def _table(tree: Any, kind: Any, origin: str, table: str) -> Any:
@@ -379,6 +411,8 @@ def schema() -> dict[str, Any]:
     # msgspec says nothing of a table's keys.
     words = {"enum": sorted(typing.get_args(DialectName))}
     tables["Provider"]["properties"]["dialects"]["propertyNames"] = words
+    tables["Team"] = {**tables["TenantTable"], "title": "Team"}
+    tables["TenantTable"]["additionalProperties"] = {"$ref": "#/$defs/Team"}
     whole = tables.pop("Settings")
     whole["properties"].pop("origin")
     whole["properties"]["prices"]["additionalProperties"] = {"$ref": "#/$defs/Price"}
@@ -402,7 +436,7 @@ def _strict(node: Any) -> Any:
     if len(kept.get("anyOf", ())) == 1:
         kept |= kept.pop("anyOf")[0]
     if "title" in kept and kept.get("type") == "object":
-        kept["additionalProperties"] = False
+        kept.setdefault("additionalProperties", False)
     return kept
 
 

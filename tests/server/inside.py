@@ -17,7 +17,7 @@ from typing import Any
 from octoplex.gateway import open_gateway
 from octoplex.server.app import App
 from octoplex.server.out import Quiet
-from octoplex.server.serve import DoorServer, Options, _uvicorn, bind
+from octoplex.server.serve import DoorServer, Options, bind, uvicorn_config
 from octoplex.server.table import routes
 from octoplex.settings import parse
 from tests.server import caller
@@ -62,7 +62,7 @@ async def inside(folder: Path, text: str, quiet: Quiet | None = None) -> AsyncIt
     gateway = open_gateway(settings, env, folder / "data", address=place.url)
     app = App(gateway, routes(), gateway.works.faces)
     app.quiet = quiet or app.quiet
-    server = DoorServer(_uvicorn(app, settings), app)
+    server = DoorServer(uvicorn_config(app, settings), app)
     listening = asyncio.Event()
     serving = loop.create_task(server.run_until_signal(place, listening.set))
     try:

@@ -237,7 +237,7 @@ def test_a_batch_of_words_arrives_at_natural_speed_where_that_is_wished(tmp_path
 
 
 def test_keys_share_nothing_but_within_a_tenant(tmp_path: Path) -> None:
-    keys = KEYS + "[keys.one]\nsecret = 'env:UP_KEY'\ntenant = 'acme'\n"
+    keys = KEYS + "[keys.one]\nsecret = 'env:UP_KEY'\ntenant = 'acme'\n[tenants.acme]\n"
 
     async def main() -> None:
         async with (
@@ -265,7 +265,8 @@ def test_a_hit_is_for_those_who_may_ask(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with Upstream(*numbered()) as up:
-            text = file(cached() + cached("second"), "", each="region = 'us'", a=up)
+            routes = cached() + cached("second") + "[tenants.acme]\n"
+            text = file(routes, "", each="region = 'us'", a=up)
             async with Gate(tmp_path, text) as gate:
                 team = {"do": "keys.new", "tenant": "acme"}
                 made = [

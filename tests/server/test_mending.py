@@ -119,3 +119,25 @@ def test_think_tags_are_taken_out_of_verbatim_replies(tmp_path: Path, run: Run) 
             assert reply.body.split(b"\n\n:")[0].endswith(b"data: [DONE]")
 
     run(main())
+
+
+def test_responses_and_gemini_ask_each_generation_in_its_words(tmp_path: Path, run: Run) -> None:
+    """Verbatim too. That the provider refuses all the same is not what is looked at."""
+    level = {"temperature": 1, "thinkingConfig": {"thinkingLevel": "LOW"}}
+    said = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}], "generationConfig": level}
+
+    async def main() -> None:
+        up = Upstream(provider.fails("openai-chat", 400))
+        async with up, Gate(tmp_path, rows(up, "openai", "gemini")) as gate:
+            asked = {"model": "openai/gpt-5", "input": "Hi", "reasoning": {"effort": "none"}}
+            await gate.post("/v1/responses", json.dumps(asked).encode())
+            sent = json.loads(up.book[-1].body)
+            assert (sent["model"], sent["reasoning"]) == ("gpt-5", {"effort": "minimal"})
+            model = "gemini/gemini-2.5-flash"
+            await gate.post(f"/v1beta/models/{model}:generateContent", json.dumps(said).encode())
+            sent = json.loads(up.book[-1].body)
+            assert sent["contents"] == said["contents"]
+            thinking = {"thinkingBudget": 1_024}
+            assert sent["generationConfig"] == {"temperature": 1, "thinkingConfig": thinking}
+
+    run(main())

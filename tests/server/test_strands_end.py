@@ -29,9 +29,10 @@ def test_a_stream_that_breaks_says_so_on_its_strand(tmp_path: Path, run: Run, en
         seen = asyncio.Event()
         plays = [provider.broken_after("openai-chat", 3, end, seen)]
         plays += [provider.streamed("openai-chat")]
+        alone = route("main", "a/m", "b/m", more='rescue = "off"')
         async with (
             Upstream(*plays) as up,
-            Gate(tmp_path, file(route("main", "a/m", "b/m"), a=up, b=up)) as gate,
+            Gate(tmp_path, file(alone, a=up, b=up)) as gate,
             talk(gate) as ws,
         ):
             await ws.create("main", stream_id="s", store=False)

@@ -39,7 +39,7 @@ from octoplex.wire.error import (
 
 log = logging.getLogger("octoplex.server")
 Serve = Callable[[Inbound, Gateway], Awaitable[None]]
-Who = Literal["key", "anyone", "loopback"]
+Who = Literal["key", "anyone", "loopback", "admin"]
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -189,7 +189,11 @@ class App:
                 given = credentials(line.headers, line.query, line.repeated)
                 line.proof = gateway.works.keyring.proof(given)
             inbound.caller = gateway.works.keyring.opened_by(line.proof).caller
+            if route.who == "admin" and not inbound.caller.role:
+                raise Forbidden(NO_ROLE)
             return
+        if route.who == "admin":
+            raise Forbidden(NO_ROLE)
         strange = _strange(line.headers, server.cors)
         if strange:
             raise Forbidden(strange)
@@ -243,6 +247,10 @@ PREFLIGHT = Route(
 )
 MOST_REMEMBERED = 256_000_000
 """Bytes that all websockets may remember together of responses that nobody stores."""
+NO_ROLE = (
+    'This needs a key that may: give one a role in the file, [keys.NAME] role = "viewer" to look '
+    'or "admin" to change.'
+)
 LAST_WORDS = "The server is shutting down; ask again in a moment."
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})

@@ -22,7 +22,10 @@ from octoplex.wire.ask import Ask, Call, Operation
 from octoplex.wire.error import GatewayError, Stopping
 from octoplex.wire.event import Event, Usage, fold, unfold
 
-TRAVELLING = frozenset({b"anthropic-beta", b"cache-control", b"traceparent", b"tracestate"})
+TRAVELLING = frozenset(
+    {b"anthropic-beta", b"cache-control", b"traceparent", b"tracestate", b"x-octoplex-session"}
+    | {b"x-octoplex-approve", b"idempotency-key"}
+)
 NO_HEADERS: dict[str, str] = {}
 PassOn = Callable[[Inbound, Ask, Answer, out.Stream], Awaitable[None]]
 

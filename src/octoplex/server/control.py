@@ -2,33 +2,44 @@
 
 A Unix socket in the data folder, mode 0600: whoever may read the folder may command.
 One JSON object per line in, one out: `{"do": "keys.new", ...}` -> `{"ok": ...}` or
-`{"error": "..."}`. Nothing here is reachable over the network.
+`{"error": "..."}`. The network reaches it only through `/admin`, for keys with a role (`admin.py`).
+
+What changes something is noted in the audit log first, as `who` says: the user at the other end
+of the socket, or the key for whom a worker asks.
 """
 
 import asyncio
 import contextlib
 import os
-import time
+import pwd
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from octoplex.assembly.region import check_demanded
-from octoplex.reflex.keys import KeySpec, new_key
+from octoplex.assembly.issuing import new, revoked, rotated
+from octoplex.assembly.switching import Switchboard
+from octoplex.ledger.audit import Audit
+from octoplex.ledger.switches import Switches
+from octoplex.reflex.keys import KeySpec
 from octoplex.server.app import App
-from octoplex.wire.error import GatewayError, InvalidCall
+from octoplex.wire.eager import in_task
+from octoplex.wire.error import GatewayError, InvalidCall, StoreFailed
 
 NAME = "control.sock"
 LONGEST = 64 * 1024
+WAIT_S = 20.0
 
 
 class Control:
     """Open while the server serves: `async with Control(...)`."""
 
-    def __init__(self, data: Path, app: App, reload: Callable[[], Awaitable[str]]) -> None:
+    def __init__(self, data: Path, app: App, reload: Callable[[bool], Awaitable[str]]) -> None:
         self._path, self._app, self._reload = data / NAME, app, reload
+        self._audit = Audit(data)
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> "Control":
@@ -48,53 +59,136 @@ class Control:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, ValueError):
+            user = _user_of(writer)
             async for line in reader:
-                writer.write(msgspec.json.encode(await self._answer(line)) + b"\n")
+                writer.write(msgspec.json.encode(await self._answer(line, user)) + b"\n")
                 await writer.drain()
         writer.close()
 
-    async def _answer(self, line: bytes) -> dict[str, Any]:
+    async def _answer(self, line: bytes, user: str) -> dict[str, Any]:
         try:
             order = msgspec.json.decode(line, type=dict[str, Any])
-            return {"ok": await self._do(order)}
+            who = str(order.pop("who", "")) or user
+            return {"ok": await self._do(order, who)}
         except (GatewayError, msgspec.MsgspecError, ValueError) as error:
             return {"error": str(error)}
 
-    async def _do(self, order: dict[str, Any]) -> Any:
-        match order.pop("do", ""):
-            case "keys.new":
-                return await self._new_key(msgspec.convert(order, KeySpec))
-            case "keys.revoke":
-                return await self._revoke(str(order.get("name", "")))
-            case "reload":
-                problem = await self._reload()
-                if problem:
-                    raise InvalidCall(problem)
-                return "reloaded"
-            case "cache.stats":
+    async def _do(self, order: dict[str, Any], who: str) -> Any:
+        what = str(order.pop("do", ""))
+        about, _, how = what.partition(".")
+        match about, how:
+            case "keys", "new" | "rotate" | "revoke":
+                return await self._keys(how, order, who)
+            case "providers", "disable" | "enable" | "store_key" | "forget_key" | "reseal":
+                return await self._providers(how, order, who)
+            case "reload", "":
+                self._audit.note(who, what, self._app.gateway.settings.origin)
+                return await self._put_in_force(anew=True)
+            case "cache", "stats":
                 return await self._app.gateway.works.cache.stats()
-            case "cache.purge":
+            case "cache", "purge":
                 route = msgspec.convert(order.get("model"), str | None)
+                self._audit.note(who, what, route or "")
                 return await self._app.gateway.works.cache.purge(route)
-            case "ping":
+            case "ping", "":
                 return os.getpid()
-            case other:
-                raise InvalidCall(f'The server knows no command "{other}".')
+        raise InvalidCall(f'The server knows no command "{what}".')
+
+    async def _put_in_force(self, *, anew: bool) -> str:
+        """The file as it is on disk now, or as it was when it was last read."""
+        problem = await self._reload(anew)
+        if problem:
+            raise InvalidCall(problem)
+        return "reloaded"
+
+    async def _providers(self, how: str, order: dict[str, Any], who: str) -> Any:
+        works, settings = self._app.gateway.works, self._app.gateway.settings
+        board = Switchboard(works.data, self._audit, settings, works.env)
+        before = Switches.read(works.data)
+        if how == "reseal":
+            return board.reseal(who)
+        id_ = str(order.get("id", ""))
+        if how == "store_key":
+            done = board.store_key(id_, str(order.get("key", "")), who)
+        else:
+            turn = {"disable": board.disable, "enable": board.enable}
+            done = turn.get(how, board.forget_key)(id_, who)
+        try:
+            await self._put_in_force(anew=False)
+        except InvalidCall as error:
+            before.write(works.data)
+            self._audit.note(who, f"providers.{how}", id_, after=f"taken back: {error}")
+            raise
+        return done
+
+    async def _keys(self, how: str, order: dict[str, Any], who: str) -> dict[str, str]:
+        if how == "new":
+            spec = msgspec.convert(order, KeySpec)
+            if spec.role:
+                raise InvalidCall("The file alone gives a key a role: [keys.NAME] role.")
+            after = msgspec.to_builtins(spec)
+            self._audit.note(who, "keys.new", spec.name, after=after)
+            return await self._new_key(spec)
+        name = str(order.get("name", ""))
+        if how == "revoke":
+            self._audit.note(who, "keys.revoke", name)
+            return await self._revoke(name)
+        overlap_ms = msgspec.convert(order.get("overlap_ms"), int)
+        self._audit.note(who, "keys.rotate", name, after={"overlap_ms": overlap_ms})
+        return await self._rotate(name, overlap_ms)
 
     async def _new_key(self, spec: KeySpec) -> dict[str, str]:
+        gateway = self._app.gateway
+        works = gateway.works
+        given, row = await new(works.store, works.hasher, gateway.settings, spec)
+        gateway.put_keys(await works.store.keys())
+        return {"id": row.id, "name": row.name, "secret": given}
+
+    async def _rotate(self, name: str, overlap_ms: int) -> dict[str, str]:
         works = self._app.gateway.works
-        if any(key.name == spec.name for key in works.keyring):
-            raise InvalidCall(f'There is a key "{spec.name}" already; revoke it or choose a name.')
-        check_demanded(self._app.gateway.settings, {"region": spec.region})
-        given, row = new_key(spec, works.hasher, int(time.time() * 1000))
-        await works.store.add_key(row)
+        given, row = await rotated(works.store, works.hasher, name, overlap_ms)
         self._app.gateway.put_keys(await works.store.keys())
         return {"id": row.id, "name": row.name, "secret": given}
 
     async def _revoke(self, name: str) -> dict[str, str]:
         works = self._app.gateway.works
-        row = await works.store.revoke_key(name, int(time.time() * 1000))
-        if row is None:
-            raise InvalidCall(f'There is no key "{name}" in use; `octoplex keys list` shows them.')
-        self._app.gateway.put_keys(await works.store.keys())
+        try:
+            row = await revoked(works.store, name)
+        finally:  # one whose commit nobody saw may have been revoked before
+            self._app.gateway.put_keys(await works.store.keys())
         return {"id": row.id, "name": row.name}
+
+
+def _user_of(writer: asyncio.StreamWriter) -> str:
+    """`shell:NAME` of the process at the other end (SO_PEERCRED: pid, uid, gid)."""
+    peer = writer.get_extra_info("socket")
+    format_ = "3i"
+    given = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(format_))
+    uid = struct.unpack(format_, given)[1]
+    try:
+        return f"shell:{pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"shell:{uid}"
+
+
+async def command(data: Path, order: dict[str, Any]) -> Any:
+    """Have whichever process owns this folder do something.
+
+    Raises:
+        InvalidCall: it refused, and why.
+        StoreFailed: it does not answer.
+    """
+    await in_task()
+    try:
+        async with asyncio.timeout(WAIT_S):
+            reader, writer = await asyncio.open_unix_connection(str(data / NAME))
+            try:
+                writer.write(msgspec.json.encode(order) + b"\n")
+                reply = msgspec.json.decode(await reader.readline(), type=dict[str, Any])
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, msgspec.MsgspecError):
+        raise StoreFailed("The process that owns the data folder does not answer now.") from None
+    if "error" in reply:
+        raise InvalidCall(str(reply["error"]))
+    return reply["ok"]

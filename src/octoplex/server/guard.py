@@ -43,8 +43,11 @@ async def guard(inbound: Inbound, gateway: Gateway) -> None:
             f"`text` has {len(asked.text):,} characters; the most is {LONGEST:,}.", param="text"
         )
     guards = gateway.plan.guards
-    verdict = Verdict(guards.of(asked.model) or guards.looking)
-    ruling = verdict.ruling
+    ruling = guards.of(asked.model)
+    if ruling is None or ruling.asked is None:
+        ruling = guards.looking
+    assert ruling.asked is not None
+    verdict = Verdict(ruling)
     began_ns = perf_counter_ns()
     found = await asyncio.to_thread(find, ruling.asked, asked.text)
     text = verdict.changed(asked.text, found)

@@ -21,7 +21,8 @@ def answer_headers(inbound: Inbound, call: Ask, head: Head, gateway: Gateway) ->
     trail = call.trail
     attempts = trail.attempts
     count = len(attempts) or 1
-    target = attempts[-1].target if attempts else head.model
+    answered = trail.answered()
+    target = answered.target if answered is not None else head.model
     who = gateway.lines(trail.route, target, trail.cache)
     if call.face != "openai-chat":
         lines = f"{inbound.id_lines()}{who}x-octoplex-attempts: {count}\r\n"
@@ -35,6 +36,8 @@ def answer_headers(inbound: Inbound, call: Ask, head: Head, gateway: Gateway) ->
         lines += f"x-octoplex-dropped: {_names(trail.dropped)}\r\n"
     if trail.added:
         lines += f"x-octoplex-added: {_names(trail.added)}\r\n"
+    if trail.replayed:
+        lines += "idempotent-replayed: true\r\n"
     lines += gateway.limit_lines(call.caller, call.face)
     return lines.encode("latin-1", "replace") + inbound.cors
 
@@ -55,9 +58,10 @@ def trailing(ask: Ask) -> bytes:
         return b""
     trail = ask.trail
     estimated = " estimated" if trail.estimated else ""
+    rescue = f": x-octoplex-rescue: {trail.rescue}\n" if trail.rescue else ""
     return (
         f": x-octoplex-cost-nano: {trail.nano}{estimated}\n"
-        f": x-octoplex-attempts: {len(trail.attempts) or 1}\n\n"
+        f": x-octoplex-attempts: {len(trail.attempts) or 1}\n{rescue}\n"
     ).encode()
 
 

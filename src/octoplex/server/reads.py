@@ -5,12 +5,12 @@ limits, nobody else's; what it may not use is not listed either.
 """
 
 import asyncio
-import time
 from typing import Any
 
 import msgspec
 
 from octoplex.gateway import Gateway
+from octoplex.ledger.period import levels
 from octoplex.ledger.rows import Page, Record
 from octoplex.server.inbound import JSON, Inbound
 from octoplex.wire.error import InvalidCall, NotFound, Stopping
@@ -93,11 +93,18 @@ async def key(inbound: Inbound, gateway: Gateway) -> None:
         nothing: dict[str, Any] = {"models": [], "region": "", "limits": [], "budgets": []}
         await _json(inbound, {"name": None, **nothing})
         return
-    budgets = works.book.left(own.id, int(time.time() * 1000))
+    standing = await works.standing(own.id)
     shown = {
         "id": own.id,
         "name": own.name,
+        "tenant": own.caller.tenant,
+        "expires_at_ms": None if own.expires_at is None else int(own.expires_at * 1000),
         "models": [str(m) for m in own.models.patterns],
+        "models_of_tenants": {
+            name: list(gateway.tenants[name].models.patterns)
+            for name in levels(own.caller.tenant)
+            if name in gateway.tenants
+        },
         "region": own.caller.region,
         "limits": [
             {
@@ -106,8 +113,9 @@ async def key(inbound: Inbound, gateway: Gateway) -> None:
                 "remaining": f.remaining,
                 "reset_s": round(f.reset_s, 3),
                 "period_s": f.period_s,
+                "tenant": f.tenant,
             }
-            for f in works.desk.figures(own.id)
+            for f in standing.figures
         ],
         "budgets": [
             {
@@ -117,10 +125,11 @@ async def key(inbound: Inbound, gateway: Gateway) -> None:
                 "held_nano": b.held_nano,
                 "left_nano": b.left_nano,
                 "window_ends_at": b.ends_at,
+                "tenant": b.tenant,
             }
-            for b in budgets
+            for b in standing.budgets
         ],
-        "spent_nano": works.book.spent(own.id),
+        "spent_nano": standing.spent_nano,
     }
     await _json(inbound, shown)
 
@@ -134,10 +143,14 @@ async def ready(inbound: Inbound, gateway: Gateway) -> None:
     """Configuration, ledger and listener are ready, whatever the providers' state."""
     if gateway.works.stopping:
         raise Stopping("The server is shutting down.")
-    refusal = gateway.store.condition().refusal
-    status = 503 if refusal else 200
-    body = {"status": "unready" if refusal else "ready", "ledger": refusal or "ok"}
-    await _json(inbound, {**body, "config_error": gateway.works.config_error or None}, status)
+    store = gateway.store.condition()
+    status = 503 if store.refusal else 200
+    ledger = store.refusal or "ok"
+    if store.away and not store.refusal:
+        ledger = f"the database cannot be reached; {store.spooled:,} entries wait on the disk"
+    body = {"status": "unready" if store.refusal else "ready", "ledger": ledger}
+    more = {"config_error": gateway.works.config_error or None, **gateway.works.others()}
+    await _json(inbound, {**body, **more}, status)
 
 
 async def metrics(inbound: Inbound, gateway: Gateway) -> None:

@@ -34,6 +34,7 @@ from octoplex.dialects.openai_responses.stored import (
 )
 from octoplex.gateway import Gateway
 from octoplex.ledger.rows import Stored
+from octoplex.reflex.idempotency import name_of
 from octoplex.server import chat, out
 from octoplex.server.headers import answer_headers
 from octoplex.server.history import MIXED, OURS, Turn, combined, items_of, turn_of
@@ -58,9 +59,12 @@ _head = msgspec.json.Decoder(_Head).decode
 _json = msgspec.json.Encoder().encode
 
 
-def new_id() -> str:
-    """An id that nobody guesses: 160 bits, of which its items' ids repeat 128."""
-    return f"resp_octo{token_hex(20)}"
+def new_id(name: bytes | None = None) -> str:
+    """An id that nobody guesses: 160 bits, of which its items' ids repeat 128.
+
+    `name` stands for an idempotency key, under which it is always the same.
+    """
+    return f"resp_octo{token_hex(20) if name is None else name[:20].hex()}"
 
 
 async def respond(inbound: Inbound, gateway: Gateway) -> None:
@@ -70,7 +74,8 @@ async def respond(inbound: Inbound, gateway: Gateway) -> None:
         body = await read_body(inbound, gateway.max_body)
     turn = await turn_of(inbound, gateway, chat.call_of(inbound, gateway, body, "chat"))
     stores = bool(gateway.store.responses.days)
-    inbound.face = OpenAIResponsesFace(stores=stores, reply_id=new_id())
+    name = name_of(turn.call, gateway.works.hasher.hash) if turn.call.headers else None
+    inbound.face = OpenAIResponsesFace(stores=stores, reply_id=new_id(name))
     if turn.memory is not None and value_of(turn.call.fields, "generate") is False:
         await _prepare(turn, inbound, gateway)
     elif turn.call.stream:
@@ -203,8 +208,9 @@ def _keep(turn: Turn, gateway: Gateway, provider: str, body: bytes) -> None:
     if not stored and memory is None:
         return
     try:
-        # What its provider does not store is nowhere at home.
-        row = _row(turn, MIXED if private else provider, body)
+        # What its provider does not store, or not all of, is nowhere at home.
+        stray = private or bool(turn.call.trail.rescue)
+        row = _row(turn, MIXED if stray else provider, body)
     except (InvalidCall, *UNREADABLE) as error:  # it passed verbatim and means nothing to us
         log.warning("the response to %s is not stored: %s", turn.call.id, error)
         return

@@ -17,11 +17,13 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import uvicorn
 from msgspec import Struct
 
 from octoplex.gateway import Gateway, open_gateway
+from octoplex.jobs.alerts import Watch
 from octoplex.jobs.forwarding import Forwarding
 from octoplex.jobs.runner import Runner
 from octoplex.server.app import App
@@ -48,6 +50,7 @@ class Options(Struct, frozen=True, kw_only=True):
     env: Mapping[str, str]
     host: str | None = None
     port: int | None = None
+    workers: int | Literal["auto"] | None = None
 
 
 class Place(Struct, frozen=True):
@@ -82,11 +85,12 @@ def serve(options: Options, ready: Ready) -> None:
     """
     settings = load(options.config)
     place = bind(settings, options)
-    with place.socket, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with place.socket, asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(settings, options, place, ready))
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """The event loop that every process here runs on."""
     try:
         import uvloop
     except ImportError:  # not on Windows
@@ -106,13 +110,14 @@ async def _serve(settings: Settings, options: Options, place: Place, ready: Read
     works = gateway.works
     try:
         app = App(gateway, routes(), works.faces)
-        server = DoorServer(_uvicorn(app, settings), app)
+        server = DoorServer(uvicorn_config(app, settings), app)
         server.on_reload = partial(reload, app, options, asyncio.Lock())
         asker = Asker(app)
         archive = works.store.archive
         forwarding = Forwarding(archive, lambda: app.gateway)
         server.runner = Runner(archive, asker.answer, asker.rules, forwarding)
-        async with Control(data, app, server.on_reload), server.runner:
+        watch = Watch(lambda: app.gateway)
+        async with Control(data, app, server.on_reload), server.runner, watch:
             gc.collect()
             gc.freeze()  # what exists now lives as long as the process
             await server.run_until_signal(place, lambda: ready(gateway, place))
@@ -120,7 +125,8 @@ async def _serve(settings: Settings, options: Options, place: Place, ready: Read
         await works.close()
 
 
-def _uvicorn(app: App, settings: Settings) -> uvicorn.Config:
+def uvicorn_config(app: App, settings: Settings) -> uvicorn.Config:
+    """Uvicorn without what is done here: its log, its headers, its lifespan, its websockets."""
     tls = settings.server.tls
     return uvicorn.Config(
         app,
@@ -137,31 +143,34 @@ def _uvicorn(app: App, settings: Settings) -> uvicorn.Config:
     )
 
 
-async def reload(app: App, options: Options, one_by_one: asyncio.Lock) -> str:
-    """Read the file again and put it in force; "" or why the old one stays."""
+async def reload(app: App, options: Options, one_by_one: asyncio.Lock, anew: bool = True) -> str:
+    """Put the file in force as it is now, or what operators switched; "" or why the old stays."""
     async with one_by_one:
-        return await _reload(app, options)
+        return await _reload(app, options, anew)
 
 
-async def _reload(app: App, options: Options) -> str:
+async def _reload(app: App, options: Options, anew: bool) -> str:
     works = app.gateway.works
     before = works.env
     try:
-        settings = load(options.config)
+        settings = load(options.config) if anew else app.gateway.settings
         works.env = await with_secrets(settings, options.env)
         app.gateway = Gateway(settings, works, works.keys_now(), app.gateway.found)
-        works.config_error = ""
+        app.room.most = settings.server.max_bodies_bytes
+        problem = ""
         log.info("configuration reloaded")
     except GatewayError as error:
-        works.config_error = str(error)
+        problem = str(error)
         log.error("configuration not reloaded, the old one stays in force: %s", error)
     except Exception as error:  # a defect of ours must not end a server that works
-        works.config_error = redact(f"{type(error).__name__}: {error}")
+        problem = redact(f"{type(error).__name__}: {error}")
         log.exception("configuration not reloaded, the old one stays in force")
-    if works.config_error:
+    if problem:
         works.env = before
-        works.reloads_failed += 1
-    return works.config_error
+    if anew:
+        works.config_error = problem
+        works.reloads_failed += problem != ""
+    return problem
 
 
 class DoorServer(uvicorn.Server):

@@ -6,6 +6,7 @@ import msgspec
 
 from octoplex.gateway import Gateway
 from octoplex.server import (
+    admin,
     batches,
     chat,
     compaction,
@@ -22,6 +23,7 @@ from octoplex.server.app import Route, Who
 from octoplex.server.inbound import JSON, Inbound
 
 VERSION = "0.1.0"
+CHANGING = ("POST", "PUT", "DELETE")
 PASSED = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -82,6 +84,8 @@ def routes() -> list[Route]:
         _row("GET", "/v1/requests", "key", "openai-chat", reads.requests),
         _row("GET", "/v1/requests/", "key", "openai-chat", reads.request),
         _row("GET", "/v1/key", "key", "openai-chat", reads.key),
+        _row("GET", "/admin/", "admin", "openai-chat", admin.look),
+        *[_row(m, "/admin/", "admin", "openai-chat", admin.change) for m in CHANGING],
         _row("GET", "/health/live", "anyone", "openai-chat", reads.live),
         _row("GET", "/health/ready", "anyone", "openai-chat", reads.ready),
         _row("GET", "/metrics", "loopback", "openai-chat", reads.metrics),

@@ -1,0 +1,83 @@
+"""How providers have done of late, from the records of requests.
+
+    standing(records, now_ms) -> {provider: Standing}
+
+Every attempt of the newest records counts for the provider it was made at, whichever process
+made it. A caller who left, a deadline of the caller's and what was cancelled beside a faster
+one say nothing about a provider and count as neither success nor failure.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from octoplex.ledger.rows import Record
+from octoplex.wire.ask import Attempt
+
+NEUTRAL = frozenset({"left", "stopped", "late", "outrun", "open", "deadline_passed", "unsupported"})
+"""Outcomes that are not the provider's doing."""
+
+
+class Quantiles(Struct, frozen=True):
+    """Seconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """Of one provider. `success` is a part of 1, None where nothing was decided."""
+
+    attempts: int
+    failed: int
+    success: float | None
+    errors: dict[str, int]
+    """How often which outcome."""
+    first_s: Quantiles | None
+    """To the first content of what was answered."""
+    duration_s: Quantiles | None
+    nano: int
+    since_ms: int
+    """The oldest request that is counted."""
+
+
+def standing(records: Iterable[Record]) -> dict[str, Standing]:
+    """By provider, the busiest first."""
+    attempts: dict[str, list[Attempt]] = defaultdict(list)
+    since: dict[str, int] = {}
+    for record in records:
+        for attempt in record.attempts:
+            provider = attempt.target.partition("/")[0]
+            attempts[provider].append(attempt)
+            since[provider] = min(since.get(provider, record.at_ms), record.at_ms)
+    ordered = sorted(attempts.items(), key=lambda item: -len(item[1]))
+    return {provider: _standing(made, since[provider]) for provider, made in ordered}
+
+
+def _standing(attempts: Sequence[Attempt], since_ms: int) -> Standing:
+    good = [a for a in attempts if a.outcome == "done"]
+    bad = [a for a in attempts if a.outcome != "done" and a.outcome not in NEUTRAL]
+    errors: dict[str, int] = defaultdict(int)
+    for attempt in bad:
+        errors[attempt.outcome] += 1
+    decided = len(good) + len(bad)
+    return Standing(
+        attempts=len(attempts),
+        failed=len(bad),
+        success=len(good) / decided if decided else None,
+        errors=dict(sorted(errors.items(), key=lambda item: -item[1])),
+        first_s=_quantiles([a.first_s for a in good if a.first_s]),
+        duration_s=_quantiles([a.duration_s for a in good]),
+        nano=sum(a.nano for a in attempts),
+        since_ms=since_ms,
+    )
+
+
+def _quantiles(values: list[float]) -> Quantiles | None:
+    if not values:
+        return None
+    values.sort()
+    last = len(values) - 1
+    return Quantiles(*(values[round(part * last)] for part in (0.5, 0.95, 0.99)))

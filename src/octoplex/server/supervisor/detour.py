@@ -1,0 +1,181 @@
+"""Requests that only the owner can answer, handed on whole: files, batches, figures.
+
+A worker has seen to it that the caller may ask; the owner's inner door does so again, from
+the same headers. That door is a Unix socket in the data folder, mode 0600, and speaks HTTP.
+Bodies pass in pieces, as fast as the other side takes them. A caller that leaves takes its
+request at the owner with it.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+from msgspec.structs import replace
+
+from octoplex.gateway import Gateway
+from octoplex.ledger.remote.store import RemoteStore
+from octoplex.server import admin, reads
+from octoplex.server.app import Route, Serve
+from octoplex.server.inbound import Inbound
+from octoplex.server.protocol import DoorProtocol
+from octoplex.server.serve import DoorServer
+from octoplex.wire.error import StoreFailed
+
+NAME = "door.sock"
+OWNERS = ("/v1/files", "/v1/batches", "/v1/messages/batches")
+SUMMED = ("status", "cache")
+"""What is looked at below `/admin/` and would be a part of the truth at a worker."""
+LONGEST_HEAD = 64 * 1024
+BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"expect", b"date"}
+)
+CHUNKED = b"transfer-encoding"
+
+
+def of_owner(route: Route) -> bool:
+    """Whether only the owner can answer this row."""
+    return route.path.rstrip("/") in OWNERS or route.path.startswith(
+        tuple(f"{path}/" for path in OWNERS)
+    )
+
+
+def rows_of_worker(rows: list[Route], store: RemoteStore) -> list[Route]:
+    """The route table of a worker."""
+
+    async def metrics(inbound: Inbound, gateway: Gateway) -> None:
+        """Prometheus, text format, over all processes."""
+        await inbound.line.whole(200, reads.TEXT, await store.of(bytes, "metrics"))
+
+    async def look(inbound: Inbound, gateway: Gateway) -> None:
+        """What the owner alone can sum up is its to say."""
+        await (detour if inbound.rest in SUMMED else admin.look)(inbound, gateway)
+
+    serves: dict[Serve, Serve] = {reads.metrics: metrics, admin.look: look}
+    return [
+        replace(row, serve=detour if of_owner(row) else serves.get(row.serve, row.serve))
+        for row in rows
+    ]
+
+
+async def detour(inbound: Inbound, gateway: Gateway) -> None:
+    """Have the owner answer.
+
+    Raises:
+        StoreFailed: there is no owner now, or it broke off before it began.
+    """
+    path = str(gateway.works.data / NAME)
+    try:
+        reader, writer = await asyncio.open_unix_connection(path, limit=LONGEST_HEAD)
+    except OSError:
+        raise StoreFailed("The owner of this is being restarted; ask again.") from None
+    begun = False
+
+    def begin() -> None:
+        nonlocal begun
+        begun = True
+
+    sending = asyncio.create_task(_send(inbound, writer))
+    try:
+        await _receive(inbound, reader, begin)
+    except (OSError, EOFError, ValueError):
+        if begun:
+            inbound.line.cut()
+            return
+        raise StoreFailed("The owner of this broke off; ask again.") from None
+    finally:
+        sending.cancel()
+        writer.close()
+
+
+async def _send(inbound: Inbound, writer: asyncio.StreamWriter) -> None:
+    line = inbound.line
+    target = quote(line.path, safe="/%:@!$&'()*+,;=~-._").encode()
+    if line.query:
+        target += b"?" + line.query
+    lines = [b"%b %b HTTP/1.1" % (line.method.encode(), target), b"connection: close"]
+    lines += [b"%b: %b" % pair for pair in line.headers.items() if pair[0] not in BY_HOP]
+    chunked = CHUNKED in line.headers
+    if chunked:
+        lines.append(b"transfer-encoding: chunked")
+    writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
+    while data := await line.piece():
+        writer.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
+        await writer.drain()
+    if chunked:
+        writer.write(b"0\r\n\r\n")
+
+
+async def _receive(
+    inbound: Inbound, reader: asyncio.StreamReader, begin: Callable[[], None]
+) -> None:
+    line = inbound.line
+    head = await reader.readuntil(b"\r\n\r\n")
+    while head.startswith(b"HTTP/1.1 100"):
+        head = await reader.readuntil(b"\r\n\r\n")
+    first, *rest = head[:-4].split(b"\r\n")
+    pairs = [(n.lower(), v.strip()) for n, _, v in (one.partition(b":") for one in rest)]
+    headers = dict(pairs)
+    own = [(n, v) for n, v in pairs if n not in BY_HOP and n != b"content-length"]
+    block = b"".join([b"%b: %b\r\n" % pair for pair in own])
+    status = int(first.split(b" ", 2)[1])
+    if CHUNKED not in headers:
+        size = 0 if line.method == "HEAD" else int(headers.get(b"content-length", b"0"))
+        body = await reader.readexactly(size)
+        begin()
+        await line.whole(status, block, body)
+        return
+    data, following = await _chunk(reader), b""
+    begin()
+    sent: bytes | None = block
+    while data:
+        following = await _chunk(reader)
+        await line.write(data, sent, not following)
+        data, sent = following, None
+
+
+async def _chunk(reader: asyncio.StreamReader) -> bytes:
+    """The next chunk; b"" at the end."""
+    size = int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16)
+    data = await reader.readexactly(size)
+    if await reader.readexactly(2) != b"\r\n":
+        raise ValueError("not a chunk")
+    return data
+
+
+class InnerServer(DoorServer):
+    """The owner's inner door."""
+
+    async def serve_at(self, data: Path) -> None:
+        """Answer workers until `stop`."""
+        self._path = data / NAME
+        watch = asyncio.create_task(self._app.quiet.watch())
+        try:
+            await self._serve(None)
+        finally:
+            watch.cancel()
+            self._path.unlink(missing_ok=True)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on the Unix socket."""
+        loop = asyncio.get_running_loop()
+        self._path.unlink(missing_ok=True)
+
+        def protocol() -> DoorProtocol:
+            return DoorProtocol(
+                config=self.config, server_state=self.server_state, app_state={}, _loop=loop
+            )
+
+        mask = os.umask(0o177)
+        try:
+            self.servers = [await loop.create_unix_server(protocol, str(self._path))]
+        finally:
+            os.umask(mask)
+        self.started = True
+        await self.on_tick(0)
+
+    def stop(self) -> None:
+        """Drain."""
+        self.should_exit = True

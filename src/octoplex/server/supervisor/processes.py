@@ -1,0 +1,370 @@
+"""What the two kinds of processes do from beginning to end: the owner, and a worker.
+
+Both end when the supervisor says so, by closing its end of their pipe: the same happens when
+it dies. A worker drains then; the owner waits until the last worker is gone.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from octoplex.assembly.state import database_of, open_held, reader_of
+from octoplex.assembly.works import Shared, Standing, Works, make_book
+from octoplex.gateway import Gateway
+from octoplex.jobs.alerts import Watch
+from octoplex.jobs.forwarding import Forwarding
+from octoplex.jobs.runner import Runner
+from octoplex.ledger.folder import Folder
+from octoplex.ledger.remote.book import LentBook
+from octoplex.ledger.remote.messages import (
+    Lent,
+    RateLent,
+    RateRecall,
+    Recall,
+    Serving,
+    State,
+    Told,
+)
+from octoplex.ledger.remote.seen import SeenStock
+from octoplex.ledger.remote.store import RemoteStore
+from octoplex.ledger.rows import KeyRow
+from octoplex.ledger.slate import Slate
+from octoplex.ledger.stock import Stock
+from octoplex.reflex.lending import LendingDesk
+from octoplex.reflex.lent import LentDesk
+from octoplex.server.app import App
+from octoplex.server.control import Control
+from octoplex.server.inner import Asker
+from octoplex.server.protocol import DoorProtocol
+from octoplex.server.serve import DoorServer, Options, Place, reload, uvicorn_config
+from octoplex.server.supervisor.detour import InnerServer, rows_of_worker
+from octoplex.server.supervisor.lending import LendingBook
+from octoplex.server.supervisor.owner import Owner, slate_of
+from octoplex.server.table import routes
+from octoplex.settings import Settings, parse, source, with_secrets
+from octoplex.upstreams.detect import Found
+from octoplex.wire.error import GatewayError
+
+log = logging.getLogger("octoplex.server")
+
+
+class Start(Struct, frozen=True, kw_only=True):
+    """What every process is told. `pipe` ends when it is to stop."""
+
+    options: Options
+    data: Path
+    place: Place
+    found: Found
+    workers: int
+    pipe: int
+
+
+Ready = Callable[[Gateway, Place], None]
+
+
+def settings_of(text: str | None, options: Options) -> Settings:
+    """The configuration in force, which need not be what is on disk now."""
+    return Settings() if text is None else parse(text, str(options.config))
+
+
+async def run_owner(
+    start: Start, folder: Folder, alive: list[int], ready: Ready, started: Callable[[], None]
+) -> None:
+    """Own the data folder until the workers are gone. `alive` outlived the last owner.
+
+    Raises:
+        BadConfig, StoreFailed: it cannot start.
+    """
+    options, data = start.options, start.data
+    stop = _stopping(start.pipe)
+    owner = Owner(data, start.workers, lambda: ready(app.gateway, start.place))
+    async with owner:
+        heirs = await owner.gathered(alive)
+        if owner.text is None and options.config is not None:
+            owner.text = source(options.config)
+        settings = settings_of(owner.text, options)
+        env = await with_secrets(settings, options.env)
+        store = open_held(folder, database_of(settings, env), heirs)
+        shared = Shared(make_book(store, LendingBook), LendingDesk(), _Stock(data, owner))
+        works = Works(data, env, store, start.place.exposed, shared)
+        try:
+            gateway = Gateway(settings, works, works.keys_now(), start.found)
+            app = App(gateway, routes(), works.faces)
+            works.on_keys = owner.keys_changed
+            owner.take_up(gateway, store.inherited)
+            asker = Asker(app)
+            forwarding = Forwarding(store.archive, lambda: app.gateway)
+            runner = Runner(store.archive, asker.answer, asker.rules, forwarding)
+            door = InnerServer(uvicorn_config(app, settings), app)
+            served = asyncio.create_task(door.serve_at(data))
+            reloading = _Reload(app, options, owner)
+            with _on_hup(reloading):
+                watch = Watch(lambda: app.gateway)
+                async with Control(data, app, reloading), runner, watch:
+                    started()
+                    await _until_idle(stop, owner, runner)
+            door.stop()
+            await served
+        finally:
+            await works.close()
+
+
+class _Stock(Stock):
+    """What is purged here is forgotten by the workers, too."""
+
+    def __init__(self, data: Path, owner: Owner) -> None:
+        super().__init__(data)
+        self._owner = owner
+
+    async def purge(self, route: str | None = None) -> int:
+        """See `Stock.purge`."""
+        count = await super().purge(route)
+        await self._owner.tell_all("purge", route)
+        return count
+
+
+class _Reload:
+    """Put the file in force here, then in each worker, one after the other."""
+
+    def __init__(self, app: App, options: Options, owner: Owner) -> None:
+        self._app, self._options, self._owner = app, options, owner
+        self._one_by_one = asyncio.Lock()
+
+    async def __call__(self, anew: bool = True) -> str:
+        """ "" or why the old one stays; see `reload`."""
+        async with self._one_by_one:
+            config = self._options.config
+            text = None if anew else self._owner.text
+            if anew and config is not None:
+                with contextlib.suppress(GatewayError):
+                    text = source(config)
+            problem = await reload(self._app, self._options, asyncio.Lock(), anew)
+            if problem:
+                if anew:
+                    self._owner.config_error = problem
+                    self._owner.tell_state()
+                return problem
+            self._owner.text = text
+            self._owner.put(self._app.gateway)
+            for peer in list(self._owner.peers):
+                said = await self._owner.tell(peer, "reload", text)
+                if said is not None and said != b"\xa0":
+                    log.error("worker %d keeps the old configuration: %s", peer.pid, said)
+            if anew:
+                self._owner.config_error = ""
+                self._owner.tell_state()
+            return ""
+
+
+@contextlib.contextmanager
+def _on_hup(work: _Reload) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[str]] = set()
+
+    def begin() -> None:
+        task = loop.create_task(work())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, begin)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+async def _until_idle(stop: asyncio.Event, owner: Owner, runner: Runner) -> None:
+    await stop.wait()
+    runner.stop()
+    while owner.peers or runner.busy:  # noqa: ASYNC110 - many things can make it true
+        await asyncio.sleep(0.02)
+
+
+def _stopping(pipe: int) -> asyncio.Event:
+    """Set once the supervisor has closed its end; the terminal's signals are its, too."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(pipe)
+        stop.set()
+
+    loop.add_reader(pipe, ended)
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    return stop
+
+
+async def run_worker(start: Start) -> None:
+    """Answer callers until the supervisor says stop."""
+    options, data = start.options, start.data
+    stop = _stopping(start.pipe)
+    slate = Slate(slate_of(data, os.getpid()))
+    store = RemoteStore(data, slate)
+    book, desk = LentBook(store), LentDesk(store)
+
+    async def standing(key_id: str) -> Standing:
+        return await store.of(Standing, "standing", key_id)
+
+    await store.connect()
+    settings = settings_of(store.text, options)
+    env = await with_secrets(settings, options.env)
+    store.reader = reader_of(settings, env, data)
+    works = Works(
+        data, env, store, start.place.exposed, Shared(book, desk, SeenStock(store), standing)
+    )
+    try:
+        gateway = Gateway(settings, works, works.keys_now(), start.found)
+        app = App(gateway, rows_of_worker(routes(), store), works.faces)
+        Ear(app, options, store, book, desk)
+        server = WorkerServer(uvicorn_config(app, settings), app)
+        gc.collect()
+        gc.freeze()  # what exists now lives as long as the process
+        ending = asyncio.create_task(server.stop_after(stop))
+        await server.run_until_signal(start.place, lambda: store.push(Serving()))
+        ending.cancel()
+    finally:
+        await works.close()
+        with contextlib.suppress(OSError):
+            slate_of(data, os.getpid()).unlink()
+
+
+class Ear:
+    """Where a worker hears what the owner says."""
+
+    def __init__(
+        self, app: App, options: Options, store: RemoteStore, book: LentBook, desk: LentDesk
+    ) -> None:
+        self._app, self._options, self._store = app, options, store
+        self._book, self._desk = book, desk
+        store.heard, store.told, store.away = self._hear, self._obey, self._miss
+        self._hear(store.state)
+        app.gateway.works.others = lambda: {"workers": store.state.workers}
+
+    def _hear(self, message: object) -> None:
+        match message:
+            case Lent():
+                self._book.lent(message)
+            case Recall():
+                self._book.recalled(message)
+            case RateLent() | RateRecall():
+                self._desk.heard(message)
+            case State():
+                self._app.gateway.works.config_error = message.config_error
+
+    def _miss(self) -> None:
+        """The owner is gone."""
+        self._book.forget()
+        self._desk.forget()
+
+    async def _obey(self, order: Told) -> object:
+        """Do what the owner says; what it is told of it."""
+        match order.what:
+            case "reload":
+                return await self._reload(msgspec.msgpack.decode(order.args, type=str | None))
+            case "keys":
+                rows = msgspec.msgpack.decode(order.args, type=list[KeyRow])
+                self._app.gateway.put_keys(rows)
+            case "purge":
+                route = msgspec.msgpack.decode(order.args, type=str | None)
+                await self._app.gateway.works.cache.purge(route)
+            case "metrics":
+                works = self._app.gateway.works
+                works.book.exceeded = works.book.unbilled = 0  # the owner counts them
+                return await asyncio.to_thread(works.metrics.expose())
+        return None
+
+    async def _reload(self, text: str | None) -> str:
+        works, options = self._app.gateway.works, self._options
+        try:
+            settings = settings_of(text, options)
+            env = await with_secrets(settings, options.env)
+            works.env = env
+            found = self._app.gateway.found
+            self._app.gateway = Gateway(settings, works, await works.store.keys(), found)
+            self._store.text = text
+        except GatewayError as error:  # the owner took it a moment ago
+            return str(error)
+        return ""
+
+
+class Acceptor:
+    """Takes one connection in a turn of the loop, so that others who wait for some get theirs."""
+
+    def __init__(self, listening: socket.socket, server: "WorkerServer") -> None:
+        self._loop, self._listening, self._server = asyncio.get_running_loop(), listening, server
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loop.add_reader(listening.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Take no more."""
+        self._loop.remove_reader(self._listening.fileno())
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listening.accept()
+        except (BlockingIOError, ConnectionError):
+            return  # another worker was faster
+        except OSError as error:  # no descriptor is left: the next turn tries again
+            log.error("a connection cannot be accepted: %s", error)
+            return
+        connection.setblocking(False)
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = self._loop.create_task(self._open(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _open(self, connection: socket.socket) -> None:
+        config = self._server.config
+        with contextlib.suppress(OSError):  # TLS that failed is the caller's
+            await self._loop.connect_accepted_socket(
+                self._server.protocol, connection, ssl=config.ssl
+            )
+
+
+class WorkerServer(DoorServer):
+    """A `DoorServer` whose signals are the supervisor's, and whose socket is everybody's."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept, then say so."""
+        self.servers = [Acceptor(one, self) for one in sockets or ()]  # type: ignore[misc]
+        self.started = True
+        await self.on_tick(0)
+        self._told()
+
+    def protocol(self) -> DoorProtocol:
+        """What speaks with one connection."""
+        loop = asyncio.get_running_loop()
+        return DoorProtocol(
+            config=self.config, server_state=self.server_state, app_state={}, _loop=loop
+        )
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGQUIT, self._force)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGQUIT)
+
+    def _force(self) -> None:
+        self._stop()
+        self.force_exit = True
+
+    async def stop_after(self, stop: asyncio.Event) -> None:
+        """Drain once the supervisor says so."""
+        await stop.wait()
+        self._stop()

@@ -1,0 +1,40 @@
+"""The processes of one server, as a test sees them."""
+
+import os
+import signal
+from pathlib import Path
+
+from tests.server.gate import Gate
+
+
+def children(gate: Gate) -> list[int]:
+    """The processes that the supervisor has started and not buried, oldest first."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == gate.process.pid and state != "Z":
+            found.append(int(path.parent.name))
+    return sorted(found)
+
+
+def workers(gate: Gate) -> list[int]:
+    """Those that have a slate."""
+    slates = {int(path.stem.rpartition("-")[2]) for path in gate.data.glob("orders-*.ring")}
+    return sorted(slates & set(children(gate)))
+
+
+def whole(gate: Gate, wanted: int) -> bool:
+    """Whether all processes are there again, and each can be told from the others."""
+    return len(workers(gate)) == wanted and len(children(gate)) == wanted + 1
+
+
+def owner(gate: Gate) -> int:
+    (pid,) = set(children(gate)) - set(workers(gate))
+    return pid
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
