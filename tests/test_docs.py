@@ -177,11 +177,13 @@ def test_the_schema_is_up_to_date() -> None:
 def test_the_schema_knows_the_same_keys() -> None:
     schema = settings.schema()
     names = {"providers": "Provider", "models": "ModelTable", "keys": "Key", "local": "Local"}
+    names["tenants"] = "TenantTable"
     for path, keys in tables(settings.Settings, ""):
         if re.fullmatch(r"\w+\.NAME", path):
             table = schema["$defs"][names[path.split(".")[0]]]
             assert set(table["properties"]) == set(keys)
-            assert table["additionalProperties"] is False
+            teams = {"$ref": "#/$defs/Team"}
+            assert table["additionalProperties"] == (teams if path == "tenants.NAME" else False)
     assert "null" not in msgspec.json.encode(schema).decode()
 
 

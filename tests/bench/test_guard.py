@@ -24,6 +24,25 @@ def test_it_counts_what_was_found_and_what_was_not(tmp_path: Path) -> None:
     assert (tally.right["email"], tally.given["email"]) == (1, 2)
     assert (tally.hit["injection"], tally.labelled["injection"]) == (1, 1)
     assert (tally.flagged, tally.clean) == (1, 2)
+    assert tally.alarms == {"email": 1}
     text = "\n".join(table(tally))
     assert "50.0 %" in text
     assert "clean texts 2, with a finding 1" in text
+
+
+def test_other_names_and_other_kinds_of_a_secret_are_found(tmp_path: Path) -> None:
+    key = "AKIACANARYCANARY2345"
+    rows = [
+        {"text": key, "spans": [{"start": 0, "end": 20, "type": "aws_access_key_id"}]},
+        {"text": key, "spans": [{"start": 0, "end": 20, "type": "api_key"}]},
+        {
+            "text": f"{{{key}, ...........................}}",
+            "spans": [{"start": 0, "end": 50, "type": "gcp_service_account"}],
+        },
+        {"text": "DNI 12345678Z", "spans": [{"start": 4, "end": 13, "type": "tax_id"}]},
+        {"text": "DNI 12345678Z", "spans": [{"start": 4, "end": 13, "type": "passport"}]},
+    ]
+    path = tmp_path / "set.jsonl"
+    path.write_bytes(b"\n".join(map(msgspec.json.encode, rows)))
+    tally = judge(Detector(patterns()), [path])
+    assert set(tally.labelled - tally.hit) == {"passport"}
