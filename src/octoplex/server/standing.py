@@ -15,8 +15,12 @@ from msgspec import Struct
 from octoplex.ledger.rows import Record
 from octoplex.wire.ask import Attempt
 
-NEUTRAL = frozenset({"left", "stopped", "late", "outrun", "open", "deadline_passed", "unsupported"})
+NEUTRAL = frozenset(
+    {"left", "stopped", "late", "outrun", "open", "diverged", "deadline_passed", "unsupported"}
+)
 """Outcomes that are not the provider's doing."""
+OURS = frozenset({"cache", "replayed", "estimated"})
+"""Answers that no provider was asked for."""
 
 
 class Quantiles(Struct, frozen=True):
@@ -49,6 +53,8 @@ def standing(records: Iterable[Record]) -> dict[str, Standing]:
     since: dict[str, int] = {}
     for record in records:
         for attempt in record.attempts:
+            if attempt.outcome in OURS:
+                continue
             provider = attempt.target.partition("/")[0]
             attempts[provider].append(attempt)
             since[provider] = min(since.get(provider, record.at_ms), record.at_ms)
