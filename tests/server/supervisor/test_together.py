@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
-from tests.server import provider
+from tests.server import caller, provider
 from tests.server.caller import Reply
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, Gate, file, route, until
@@ -73,6 +73,39 @@ def test_a_process_that_starts_again_has_what_is_in_force(tmp_path: Path, run: R
                 await until(lambda: whole(gate, WANTED), 10)
             assert {r.status for r in await everywhere(gate, "/v1/models")} == {200}
             assert (await gate.chat("main")).status == 200
+
+    run(main())
+
+
+def test_a_switch_thrown_at_one_worker_counts_at_all_and_outlives_them(
+    tmp_path: Path, run: Run
+) -> None:
+    async def main() -> None:
+        ops = "[keys.ops]\nsecret = 'env:OTHER_KEY'\nrole = 'admin'\n"
+        both = "[models.both]\ntry = ['a/m', 'b/m']\n"
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Upstream(provider.whole("openai-chat")) as other,
+        ):
+            config = file(KEY + ops + both, f"workers = {WANTED}", a=up, b=other)
+            async with Gate(tmp_path, config, key=APP_KEY, clean=False) as gate:
+                lines = [("authorization", "Bearer oct-other-0f1e2d3c4b5a6978")]
+                path = "/admin/providers/a/disable"
+                reply = await caller.ask(gate.port, "POST", path, b"{}", lines)
+                assert reply.json == {"id": "a", "enabled": False}
+                asked = {
+                    (await gate.chat("both")).headers["x-octoplex-provider"] for _ in range(MANY)
+                }
+                assert asked == {"b"}
+                for pid in (*workers(gate), owner(gate)):
+                    kill(pid)
+                    await until(lambda gone=pid: gone not in children(gate))  # type: ignore[misc]
+                    await until(lambda: whole(gate, WANTED), 10)
+                asked = {
+                    (await gate.chat("both")).headers["x-octoplex-provider"] for _ in range(MANY)
+                }
+                assert asked == {"b"}
+                assert up.book == []
 
     run(main())
 
