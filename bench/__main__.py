@@ -17,7 +17,7 @@ from bench import measure, report
 from bench.measure import Bench, Cell
 from bench.process import cores, priority
 from bench.soak import soak
-from bench.subjects import Subject, all_subjects
+from bench.subjects import VARIANTS, Subject, all_subjects
 from bench.tools import ROOT, WORK, BenchError
 from bench.workloads import MODES, PLAIN, SATURATED, WORKLOADS
 
@@ -89,7 +89,10 @@ def run_cells(bench: Bench, subjects: list[Subject], options: argparse.Namespace
 def execute(options: argparse.Namespace, folder: Path) -> int:
     """Run what was asked for in a folder; return the exit status."""
     everyone = all_subjects()
-    usual = ["direct", "go", "octoplex"] if options.quick or options.soak else list(everyone)
+    variants = {subject.name for subject in VARIANTS}
+    usual = [name for name in everyone if name not in variants]
+    if options.quick or options.soak:
+        usual = ["direct", "go", "octoplex"]
     names = chosen(options.only, list(everyone), usual, "subject")
     subjects = [everyone[name] for name in names]
     bench = measure.prepare(folder, options.pace_ms)

@@ -113,19 +113,25 @@ class Go:
 
 
 class Octoplex:
-    """This project, from this working tree, with everything on."""
+    """This project, from this working tree, with everything on that the others have.
 
-    name = "octoplex"
+    `more` are tables of the file beside: a variant is measured when it is asked for by name.
+    """
+
     features = frozenset(FEATURES)
+
+    def __init__(self, name: str = "octoplex", server: str = "", more: str = "") -> None:
+        self.name, self.server, self.more = name, server, more
 
     def command(self, site: Site, port: int) -> tuple[list[str], dict[str, str]]:
         binary = Path(sys.executable).parent / "octoplex"
         if not binary.is_file():
             raise tools.BenchError("no octoplex command beside this Python; run `make setup`")
-        folder = site.folder / "octoplex"
+        folder = site.folder / self.name
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "octoplex.toml"
-        config.write_text(configs.octoplex(site.origin(False), site.origin(True), folder / "data"))
+        text = configs.octoplex(site.origin(False), site.origin(True), folder / "data")
+        config.write_text(text.replace("[server]\n", f"[server]\n{self.server}\n", 1) + self.more)
         keys = {"BENCH_KEY": SECRET, "BENCH_UPSTREAM_KEY": UPSTREAM_KEY}
         env = clean_environment(folder, {**keys, "SSL_CERT_FILE": str(site.authority)})
         return [str(binary), "serve", "--config", str(config), "--port", str(port)], env
@@ -192,5 +198,13 @@ class Portkey:
 
 def all_subjects() -> dict[str, Subject]:
     """Return every subject by name, in the order of the report."""
-    subjects: list[Subject] = [Direct(), Go(), Octoplex(), LiteLLM(), Portkey()]
+    subjects: list[Subject] = [Direct(), Go(), Octoplex(), LiteLLM(), Portkey(), *VARIANTS]
     return {subject.name: subject for subject in subjects}
+
+
+GUARD = "\n[guard]\npii = 'mask'\nsecrets = 'block'\ninjection = 'flag'\n"
+VARIANTS = (
+    Octoplex("octoplex-guard", more=GUARD),
+    Octoplex("octoplex-2", server="workers = 2"),
+)
+"""Octoplex with more switched on; for `--only`."""

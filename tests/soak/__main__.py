@@ -1,31 +1,39 @@
 """Mixed traffic for a long time; then every cent is looked for.
 
     python -m tests.soak [--minutes 30] [--rate 300] [--failing 0.05] [--restart-s 60] [--seed 1]
+                         [--workers 1] [--postgres]
 
 Callers of two faces, streams and whole replies, small and large, some of whom leave; two
 providers of which one in twenty replies fails somehow, and which are shut and opened again in
-turns; reloads of the configuration. At the end it prints what callers saw, what the ledger has too
-much or too little, how memory grew and what the gateway adds to a small chat, and fails if a cent
-is lost or doubled, or somebody was left without a word.
+turns, as is the database if there is one (killed); reloads of the configuration. At the end it
+prints what callers saw, what the ledger has too much or too little, how memory grew and what the
+gateway adds to a small chat, and fails if a cent is lost or doubled, or somebody was left without
+a word.
 """
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
+from octoplex.assembly.state import reader_of
+from octoplex.settings import parse
+from tests.ledger.postgres import PASSWORD, Server
 from tests.server import provider
 from tests.server.gate import Gate, question
-from tests.soak.crowd import Failing, Tally, call, opened, probe
+from tests.server.supervisor.processes import children
+from tests.soak.crowd import KEY, Failing, Tally, call, opened, probe
 from tests.upstream_server import Upstream
 
 WARM = 0.1
@@ -33,9 +41,10 @@ WARM = 0.1
 CLOSED_S = 2.0
 
 
-def configuration(a: Upstream, claude: Upstream, steady: Upstream) -> str:
+def configuration(ups: Sequence[Upstream], server: Sequence[str]) -> str:
     """Two providers that fail in turns, and one that does not."""
-    lines = ["[server]", "drain_s = 5.0"]
+    lines = ["[server]", "drain_s = 5.0", *server]
+    a, claude, steady = ups
     for name, up in (("a", a), ("claude", claude), ("steady", steady)):
         dialect = "anthropic" if name == "claude" else "openai-chat"
         lines += [f"[providers.{name}]", f"dialect = '{dialect}'"]
@@ -49,10 +58,14 @@ def configuration(a: Upstream, claude: Upstream, steady: Upstream) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rss_mb(pid: int) -> float:
-    """Of the process, in MB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+def rss_mb(gate: Gate) -> float:
+    """Of all its processes, in MB."""
+    found = 0
+    for pid in (gate.process.pid, *children(gate)):
+        with contextlib.suppress(OSError, IndexError):  # one may be ending
+            status = Path(f"/proc/{pid}/status").read_text()
+            found += int(status.split("VmRSS:")[1].split()[0])
+    return found / 1024
 
 
 def slope(points: list[tuple[int, float]]) -> float:
@@ -75,8 +88,8 @@ def p99_ms(times: Any) -> float:
 class Soak:
     """One run."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
+    def __init__(self, options: argparse.Namespace, database: Server | None) -> None:
+        self.options, self.database = options, database
         self.dice = random.Random(options.seed)
         self.tally = Tally()
         self.sizes: list[tuple[int, float]] = []
@@ -90,7 +103,13 @@ class Soak:
         players.append(Failing("steady", dice, serials, 0.0))
         ups = [await opened(player) for player in players]
         near = await opened(Failing("steady", dice, serials, 0.0))  # asked past the gateway
-        async with Gate(folder, configuration(*ups)) as gate:
+        server = [f"workers = {options.workers}"]
+        if self.database:
+            url = await asyncio.to_thread(self.database.database)
+            server += [f'database = "{url}"', 'database_password = "env:DATABASE_PASSWORD"']
+        text = configuration(ups, server)
+        env = {"DATABASE_PASSWORD": PASSWORD, "APP_KEY": KEY}
+        async with Gate(folder, text, env=env) as gate:
             end_at = time.monotonic() + options.minutes * 60
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.traffic(gate, end_at))
@@ -98,7 +117,12 @@ class Soak:
                 tasks.create_task(self.probes(gate, near, end_at))
         for up in (*ups, near):
             await up.__aexit__()
-        return self.report(gate, [bill for player in players for bill in player.bills])
+        reader = reader_of(parse(gate.config.read_text()), env, gate.data)
+        try:
+            rows = await asyncio.to_thread(reader.attempts)
+        finally:
+            reader.close()
+        return self.report(rows, [bill for player in players for bill in player.bills])
 
     async def traffic(self, gate: Gate, end_at: float) -> None:
         """So many calls a second, whatever becomes of them."""
@@ -123,12 +147,17 @@ class Soak:
         restart_at = began_at + self.options.restart_s
         while (now := time.monotonic()) < end_at - CLOSED_S - 1:
             if now - began_at > WARM * (end_at - began_at):
-                self.sizes.append((self.tally.asked, rss_mb(gate.process.pid)))
+                self.sizes.append((self.tally.asked, rss_mb(gate)))
             if now >= restart_at:
                 up = ups[turn % len(ups)]
-                await up.__aexit__()
-                await asyncio.sleep(CLOSED_S)
-                await up.__aenter__()
+                if self.database and turn % 3 == 2:
+                    await asyncio.to_thread(self.database.kill)
+                    await asyncio.sleep(CLOSED_S)
+                    await asyncio.to_thread(self.database.start)
+                else:
+                    await up.__aexit__()
+                    await asyncio.sleep(CLOSED_S)
+                    await up.__aenter__()
                 gate.hup()
                 turn, restart_at = turn + 1, time.monotonic() + self.options.restart_s
                 self.restarts = turn
@@ -143,9 +172,9 @@ class Soak:
             await probe(near.port, "/chat/completions", direct, self.tally.direct_s)
             await asyncio.sleep(0.1)
 
-    def report(self, gate: Gate, bills: list[tuple[int, int]]) -> int:
+    def report(self, attempts: list[dict[str, Any]], bills: list[tuple[int, int]]) -> int:
         """Print it; the number of things that must not be."""
-        rows = [row for row in gate.ledger() if row["state"] == "settled"]
+        rows = [row for row in attempts if row["state"] == "settled"]
         exact = Counter((r["input_tokens"], r["output_tokens"]) for r in rows if not r["estimated"])
         flagged = sum(1 for r in rows if r["estimated"])
         book = Counter(bills)
@@ -183,11 +212,15 @@ def main() -> int:
     )
     parser.add_argument("--restart-s", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--postgres", action="store_true", help="the ledger in one of its own")
     options = parser.parse_args()
     print(f"{options.minutes:g} minutes at {options.rate:g} a second, seed {options.seed}, "
           f"{os.cpu_count()} cores")  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="octoplex-soak-") as folder:
-        wrong = asyncio.run(Soak(options).run(Path(folder)))
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="octoplex-soak-"))
+        database = stack.enter_context(Server()) if options.postgres else None
+        wrong = asyncio.run(Soak(options, database).run(Path(folder)))
     return 1 if wrong else 0
 
 
