@@ -388,6 +388,12 @@ async def with_secrets(settings: Settings, env: Environment) -> Environment:
     return {**env, **await fetched(texts, env)}
 
 
+def kept_elsewhere(settings: Settings) -> set[str]:
+    """The kinds of keepers that the file wants secrets of."""
+    texts = _texts(msgspec.to_builtins(settings))
+    return {text.partition(":")[0] for text in texts if is_reference(text)}
+
+
 def _texts(tree: Any) -> Iterable[str]:
     """Every text in it that stands as a value."""
     if isinstance(tree, str):

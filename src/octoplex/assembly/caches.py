@@ -10,7 +10,7 @@ from difflib import get_close_matches
 
 import msgspec
 
-from octoplex.reflex.cache.config import NGRAMS, USUAL, USUAL_NGRAMS, Semantic, duration_ms
+from octoplex.reflex.cache.config import NGRAMS, Semantic, duration_ms
 from octoplex.reflex.cache.fingerprint import Near, Rule
 from octoplex.reflex.cache.layer import RuleOf
 from octoplex.routing import Route
@@ -79,7 +79,7 @@ def _near(
         return None
     name = semantic.model
     if name == NGRAMS:
-        return Near(model="", least=semantic.min or USUAL_NGRAMS)
+        return Near(model="", least=semantic.least)
     is_route = name.startswith("models.")
     kind, _, model = name.partition("." if is_route else "/")
     known, asked = (settings.models, model) if is_route else (sources, kind)
@@ -91,7 +91,7 @@ def _near(
             f'write "provider/model" or "models.NAME"; {advice}'
         )
     asks = model if is_route else name
-    return Near(model=asks, least=semantic.min or USUAL, wait_s=semantic.wait_s)
+    return Near(model=asks, least=semantic.least, wait_s=semantic.wait_s)
 
 
 def _version(model: ModelTable, settings: Settings, sources: Mapping[str, Source]) -> str:

@@ -29,7 +29,8 @@ from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json
 from octoplex.ledger.folder import Folder, Holder
 from octoplex.ledger.spool import NAME as SPOOL
-from octoplex.settings import Tls
+from octoplex.secrets.reference import EXPERIMENTAL
+from octoplex.settings import Tls, kept_elsewhere
 from octoplex.upstreams.detect import detect
 from octoplex.upstreams.local.models import available, has_engine
 from octoplex.upstreams.source import Source
@@ -118,6 +119,9 @@ def _config(place: Place) -> Iterator[Finding]:
         yield Finding("config", "broken", str(error))
         return
     yield Finding("config", "ok", place.origin)
+    for scheme in sorted(kept_elsewhere(place.settings) & EXPERIMENTAL):
+        says = f"{scheme} is experimental: tried against scripted servers only"
+        yield Finding("secrets", "note", says)
     names = [f"{s.id} ({s.found})" if s.found else s.id for s in sources if s.usable]
     none = "none usable; set a key such as OPENAI_API_KEY (octoplex providers lists them)"
     yield Finding("providers", "ok" if names else "note", ", ".join(names) or none)

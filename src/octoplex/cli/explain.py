@@ -228,9 +228,20 @@ class Explainer:
                 getattr(model.health, name),
                 self._origin(*table, "health", name),
             )
-        for name in Caching.__struct_fields__ if model.cache else ():
-            origin = self._origin(*table, "cache", name)
-            yield Value(f"cache.{name}", getattr(model.cache, name), origin)
+        if model.cache is not None:
+            yield from self._cache((*table, "cache"), model.cache)
+
+    def _cache(self, table: tuple[str, ...], cache: Caching) -> Iterator[Value]:
+        for name in Caching.__struct_fields__:
+            if name != "semantic":
+                origin = self._origin(*table, name)
+                yield Value(f"cache.{name}", getattr(cache, name), origin)
+        semantic = cache.semantic
+        if semantic is not None:
+            found = {"model": semantic.model, "min": semantic.least, "wait_s": semantic.wait_s}
+            for name, value in found.items():
+                origin = self._origin(*table, "semantic", name)
+                yield Value(f"cache.semantic.{name}", value, origin)
 
     def _leg(self, target: Target, route: Route) -> Leg:
         if target.provider == LOCAL:

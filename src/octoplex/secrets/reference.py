@@ -35,6 +35,8 @@ FORMS = {
     "vault": "vault://MOUNT/PATH#FIELD",
 }
 SCHEMES = tuple(OPTIONS)
+EXPERIMENTAL = frozenset({"gcpsecrets", "azurekeyvault", "vault"})
+"""Tried against scripted servers only."""
 MARKS = tuple("keyring:" if scheme == "keyring" else f"{scheme}://" for scheme in SCHEMES)
 
 _PARTS = re.compile(r"([^?#]*)(?:\?([^#]*))?(?:#([^?]*)(?:\?(.*))?)?")

@@ -30,6 +30,11 @@ class Semantic(Struct, frozen=True, kw_only=True):
     min: Annotated[float, Meta(ge=FLOOR, le=1.0)] | None = None
     wait_s: Annotated[float, Meta(gt=0, le=10.0)] = 1.0
 
+    @property
+    def least(self) -> float:
+        """`min`, or what it is unless said."""
+        return self.min or (USUAL_NGRAMS if self.model == NGRAMS else USUAL)
+
 
 class Caching(Struct, frozen=True, kw_only=True):
     """`[models.NAME.cache]`: for how long the same ask of the same caller gets the same reply.
