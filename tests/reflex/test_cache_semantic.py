@@ -3,13 +3,18 @@
 import asyncio
 import math
 import random
+import sqlite3
+import zlib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from octoplex.ledger.migrate import migrate, steps
 from octoplex.ledger.rows import Kept
-from octoplex.ledger.stock import Room, Stock
+from octoplex.ledger.stock import NAME, Room, Stock
 from octoplex.reflex.cache.facts import facts, words
+from octoplex.reflex.cache.layer import Cache
 from octoplex.reflex.cache.semantic import Neighbours, Spot
 from octoplex.reflex.cache.vectors import cosine, nearest, ngrams, packed, signs
 
@@ -147,6 +152,36 @@ def test_vectors_lie_beside_their_replies(tmp_path: Path) -> None:
         await stock.purge("main")
         assert await stock.vectors(b"g", 3) == []
         stock.close()
+
+    asyncio.run(main())
+
+
+def test_a_file_of_before_goes_on_and_leaves_no_copy(tmp_path: Path) -> None:
+    first, *_ = steps("cache")
+    with closing(sqlite3.connect(tmp_path / NAME, isolation_level=None)) as db:
+        migrate(db, tmp_path / NAME, [first])
+        row_of_then = (b"k" * 32, "main", 0, 2**50, 1, 300, zlib.compress(b"{}"))
+        db.execute("insert into kept values (1, ?, ?, ?, ?, ?, ?, ?)", row_of_then)
+
+    async def main() -> None:
+        stock = Stock(tmp_path, Room(spare_bytes=0))
+        found = await stock.find(b"k" * 32)
+        assert found
+        assert found.body == b"{}"
+        assert await stock.vectors(b"g", 1) == []
+        stock.close()
+
+    asyncio.run(main())
+    assert not list(tmp_path.glob("*.before-*"))
+
+
+def test_a_purge_leaves_no_vector_in_memory(tmp_path: Path) -> None:
+    async def main() -> None:
+        cache = Cache(Stock(tmp_path, Room(spare_bytes=0)), bytes, {})
+        cache.neighbours.add(b"k", Spot(b"g", vector(1, 2)))
+        await cache.purge("main")
+        assert cache.neighbours.entries == 0
+        await cache.close()
 
     asyncio.run(main())
 

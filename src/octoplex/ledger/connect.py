@@ -48,7 +48,7 @@ def connect(path: Path, kind: Kind, synchronous: str) -> sqlite3.Connection:
         db.execute(f"pragma wal_autocheckpoint = {WAL_PAGES}")
         if kind in EMPTIED:
             db.execute("pragma secure_delete = on")
-        migrate(db, path, steps(kind))
+        migrate(db, path, steps(kind), copied=kind != "cache")
     except BaseException:
         db.close()
         raise

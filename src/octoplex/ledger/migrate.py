@@ -43,8 +43,10 @@ def steps(kind: str) -> list[Step]:
     return sorted(found, key=lambda step: step.number)
 
 
-def migrate(db: sqlite3.Connection, path: Path, known: list[Step]) -> None:
+def migrate(db: sqlite3.Connection, path: Path, known: list[Step], *, copied: bool = True) -> None:
     """Apply what is missing. `db` is in autocommit mode and the only writer.
+
+    `copied` False: what the file holds may be lost, and must not outlive it.
 
     Raises:
         BadConfig: the file is newer than this code, or a migration was changed.
@@ -55,7 +57,7 @@ def migrate(db: sqlite3.Connection, path: Path, known: list[Step]) -> None:
     for step in known:
         if step.number in done:
             continue
-        if done:
+        if done and copied:
             _keep_copy(db, path, step)
         _apply(db, step)
 

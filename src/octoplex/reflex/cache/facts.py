@@ -4,15 +4,16 @@
 in an answer. So two texts are compared only if all of these are equal:
 
 - in this order: numbers, words that hold signs or capitals (names, code, addresses), operators;
-- how often something is denied, in nine languages;
+- how often something is denied, in ten languages;
 - words that have an opposite (`before`, `enable`, `max`), in English;
 - what stands in quotation marks, letter by letter.
 
 A sentence's first word counts, whatever its case, unless many sentences begin with it; a word
-that is written with a capital elsewhere counts as a name, in German each noun. So a
-difference that means nothing is found too often, never too seldom: that costs a hit.
+that is written with a capital elsewhere counts as a name, in German each noun. Where
+in doubt two texts differ: that costs a hit.
 
-Not promised: that an opposite of which nobody thought, or one in another language, is found.
+Not promised: that an opposite of which nobody thought, or one in another language, is found;
+hits in languages that write no spaces, where a sentence is one word.
 """
 
 import re

@@ -106,7 +106,7 @@ async def spot_of(inner: Answerer, ask: Ask, rule: Rule, keyed: Keyed) -> Spot |
 def _compared(ask: Call, rule: Rule) -> tuple[str, dict[str, Raw]] | None:
     """The text of the last turn, and the body without it; None where it is not just text."""
     name = TURNS.get(ask.face, "")
-    if ask.may_hold_media or name not in ask.fields:
+    if name not in ask.fields:
         return None
     try:
         turns = _turns(ask.fields[name])

@@ -39,6 +39,7 @@ def answers(works: Works, owner: Tells) -> Answers:
         "shelf.known": _typed(tuple[list[str]], own.known),
         "shelf.forget": _typed(tuple[str, str], own.forget),
         "stock.find": _typed(tuple[bytes], own.kept),
+        "stock.vectors": _typed(tuple[bytes, int], own.vectors),
         "stock.keep": _typed(tuple[Kept], own.keep),
         "standing": _typed(tuple[str], own.standing),
         "metrics": _typed(tuple[()], own.metrics),
@@ -84,6 +85,11 @@ class _Answers:
 
     async def kept(self, peer: Peer, key: bytes) -> Kept | None:
         return await self._stock.find(key)
+
+    async def vectors(
+        self, peer: Peer, group: bytes, most: int
+    ) -> list[tuple[bytes, bytes]] | None:
+        return await self._stock.vectors(group, most)
 
     async def keep(self, peer: Peer, row: Kept) -> None:
         self._stock.keep(row)
