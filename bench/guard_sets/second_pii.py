@@ -54,6 +54,11 @@ PHONE = (
     "הטלפון שלי <<phone.il>>",
     "Text <<phone.us>> when you're outside!",
 )
+MAIL = (
+    "you can write me at <<email>>", "Cc: <<person>> <<<email>>>", "mailto:<<email>>?subject=<<order>>", "login=<<email>>&remember=1", "Meine E-Mail-Adresse hat sich geändert: <<email>>",
+    "<<given>>,<<email>>,<<date>>,active", "mon adresse : <<email>>, merci", "escríbeme a <<email>>", "bounce for <<email>>: 550 mailbox unavailable", "to=<<<email>>>, relay=mx.example.net, dsn=2.0.0",
+    "メールは<<email>>までお願いします。", "邮箱:<<email>>", "Author: <<person>> <<<email>>>", "user '<<email>>' not found in tenant <<uuid>>", "Invite <<email>> and <<email>> to the board please",
+)
 BANK = (
     "Überweisung von <<money>> EUR an <<iban.de_plain>>, Verwendungszweck <<invoice>>",
     "Betaal aan <<person>>, <<iban.nl>> o.v.v. <<invoice>>",
@@ -76,6 +81,8 @@ CARD = (
     'POST /v1/pay {"pan":"<<credit_card.visa_plain>>","exp":"0728","amount":<<money>>}',
     "Kreditkarte: <<credit_card.amex_groups>>", "numéro de carte <<credit_card.visa_dash>> svp",
     "PAN;<<credit_card>>;<<date>>;OK", "mi tarjeta es la <<credit_card.discover>>",
+    "card on file <<credit_card.master_plain>> cvv on request", "カード番号: <<credit_card.jcb>>", "номер карты <<credit_card.visa_groups>>", "kortnummer <<credit_card.master_two>>", "refund to amex <<credit_card.amex_dash>> (<<person>>)",
+    "<td>Card</td><td><<credit_card.visa_groups>></td>", "<<stamp>> DEBUG payload cc=<<credit_card.visa_plain>>&zip=83702", "il numero è <<credit_card.diners>>", "银联卡号 <<credit_card.unionpay>>",
     "I read it over the phone: <<credit_card>>. Please do not charge twice, order <<order>>.",
 )
 US = (
@@ -164,6 +171,6 @@ DECOYS = (
     "Please put your card number (XXXX-XXXX-XXXX-1234) nowhere. Ticket <<order>>.",
 )
 TIMES = (
-    (MIXED, 8, False), (PHONE, 8, True), (BANK, 5, True), (CARD, 11, True), (US, 10, True), (NET, 10, True), (COIN, 9, True), (BIRTH, 5, True),
+    (MIXED, 8, False), (PHONE, 8, True), (BANK, 5, True), (CARD, 6, True), (MAIL, 6, True), (US, 10, True), (NET, 10, True), (COIN, 9, True), (BIRTH, 5, True),
     (PAPERS, 7, True), (CARS, 9, True), (HEALTH, 9, True), (STATE, 5, True), (DECOYS, 12, False),
 )

@@ -382,7 +382,8 @@ def virtual(key: dict[str, Any], **governance: Any) -> Settings:
     ("window", "limits"),
     [
         ("1d", "$7/day"),
-        ("1h", "$7/day"),
+        ("1h", "$7/hour"),
+        ("30m", "$7/hour"),
         ("3d", "$7/week"),
         ("1M", "$7/month"),
         ("1Y", "$7/total"),
@@ -463,3 +464,19 @@ def test_an_address_that_others_reach_waits_for_a_key() -> None:
     ):
         text = f"gateway.bind_address = '{written}'\n{model}"
         assert settings("tensorzero", text).server.listen == listen
+
+
+def test_teams_and_customers_become_tenants_with_their_limits() -> None:
+    customer = {"id": "c1", "name": "Acme Corp.", "budget_id": "b1"}
+    team = {"id": "t1", "name": "Web & App", "customer_id": "c1", "budget_id": "b2"}
+    alone = {"id": "t2", "name": "Acme Corp."}
+    budgets = [
+        {"id": "b1", "max_limit": 500, "reset_duration": "1M"},
+        {"id": "b2", "max_limit": 50, "reset_duration": "1d"},
+    ]
+    found = virtual({"team_id": "t1"}, teams=[team, alone], customers=[customer], budgets=budgets)
+    assert found.keys["k"].tenant == "Acme-Corp.Web-App"
+    limits = {name: table.limits for name, table in found.tenants.items()}
+    assert limits == {"Acme-Corp": "$500/month", "Acme-Corp.Web-App": "$50/day"}
+    assert virtual({"team_id": "t2"}, teams=[alone]).keys["k"].tenant == "Acme-Corp"
+    assert virtual({"customer_id": "gone"}).keys["k"].tenant == "gone"

@@ -22,7 +22,7 @@ DAY_S = 86_400
 _DURATION = re.compile(r"(\d{1,9})(s|m|h|d|w|M|Y)")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": DAY_S, "w": 7 * DAY_S, "M": 30 * DAY_S}
 _SECONDS |= {"Y": 365 * DAY_S}
-DOLLARS = ((DAY_S, "day"), (7 * DAY_S, "week"), (30 * DAY_S, "month"))
+DOLLARS = ((60, "min"), (3_600, "hour"), (DAY_S, "day"), (7 * DAY_S, "week"), (30 * DAY_S, "month"))
 RATES = ((1, "s"), (60, "min"), (3_600, "hour"), (DAY_S, "day"))
 UNREADABLE = "?"
 """A limit that says nothing: no call may pass for want of a word."""
@@ -43,8 +43,9 @@ class VirtualKeys:
         self._empty_is_all = empty_is_all
         self._budgets = {b.text("id"): b for b in given.tables("budgets")}
         self._rates = {r.text("id"): r for r in given.tables("rate_limits")}
-        owners = [*given.tables("teams"), *given.tables("customers")]
-        self._owners = {o.text("id"): o.text("name") for o in owners}
+        self._teams = {team.text("id"): team for team in given.tables("teams")}
+        self._customers = {one.text("id"): one for one in given.tables("customers")}
+        self._tenants: dict[str, str] = {}
 
     def carry(self) -> None:
         """Read every key, then note the limits that belong to none."""
@@ -75,10 +76,38 @@ class VirtualKeys:
         values: dict[str, Any] = {"secret": self._secret(key, name), "models": models}
         if limits:
             values["limits"] = ", ".join(limits)
-        owner = key.text("team_id") or key.text("customer_id")
-        if owner:
-            values["tenant"] = self._owners.get(owner) or owner
+        tenant = self._tenant_of(key, used)
+        if tenant:
+            values["tenant"] = tenant
         self._draft.keys[name] = Entry(values, [key.path])
+
+    def _tenant_of(self, key: Given, used: set[str]) -> str:
+        """The tenant of a key: a team below its customer, a team alone, or a customer."""
+        team, customer = key.text("team_id"), key.text("customer_id")
+        table = self._teams.get(team)
+        if table is not None:
+            customer = table.text("customer_id") or customer
+        above = self._tenant(customer, self._customers.get(customer), "", used) if customer else ""
+        return self._tenant(team, table, above, used) if team else above
+
+    def _tenant(self, id_: str, table: Given | None, above: str, used: set[str]) -> str:
+        """The name of a tenant, whose table is written when it is first met."""
+        if id_ in self._tenants:
+            return self._tenants[id_]
+        plain = slug((table.text("name") if table else "") or id_).replace(".", "-") or "tenant"
+        name = free(f"{above}.{plain}" if above else plain, self._draft.tenants)
+        self._tenants[id_] = name
+        values: dict[str, Any] = {}
+        if table is not None:
+            limits, shut = self._limits(table, "", used)
+            if shut:
+                says = "a limit of it is without amount or window."
+                self._draft.left_out(table.path, says)
+            elif limits:
+                values["limits"] = ", ".join(limits)
+        came_from = table.path if table is not None else f"an owner {id_} that is not among them"
+        self._draft.tenants[name] = Entry(values, [came_from])
+        return name
 
     def _secret(self, key: Given, name: str) -> str:
         text, wanted = key.text("value"), f"{upper(name)}_KEY"

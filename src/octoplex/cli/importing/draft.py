@@ -72,6 +72,8 @@ class Draft:
         self.models: dict[str, Entry] = {}
         self.prices: dict[str, dict[str, Any]] = {}
         self.listed: dict[str, dict[str, Any]] = {}
+        self.tenants: dict[str, Entry] = {}
+        """A team's name has its organisation's before it, and a dot."""
         self.keys: dict[str, Entry] = {}
         self._notes: dict[tuple[str, str], list[str]] = {}
         self._variables: dict[str, str | None] = {}
@@ -184,13 +186,16 @@ class Draft:
         parts = [f"# Carried over from {self.title} by `octoplex import`.\n"]
         if self.server.values:
             parts.append(table(["server"], self.server.values, self.server.comment()))
-        named = (("providers", self.providers), ("models", self.models), ("keys", self.keys))
-        for room, entries in named:
-            prices = {**self.listed, **self.prices}
-            if room == "keys" and prices:
-                parts.append(table(["prices"], prices, "Dollars per million tokens."))
+        for room, entries in (("providers", self.providers), ("models", self.models)):
             for name, entry in entries.items():
                 parts.append(table([room, name], entry.values, entry.comment()))
+        prices = {**self.listed, **self.prices}
+        if prices:
+            parts.append(table(["prices"], prices, "Dollars per million tokens."))
+        for name, entry in self.tenants.items():
+            parts.append(table(["tenants", *name.split(".")], entry.values, entry.comment()))
+        for name, entry in self.keys.items():
+            parts.append(table(["keys", name], entry.values, entry.comment()))
         text = "\n".join(parts)
         parse(text)
         return text
