@@ -21,6 +21,9 @@ KEYS = "[keys.app]\nsecret = 'env:APP_KEY'\n[keys.other]\nsecret = 'env:OTHER_KE
 Pairs = Iterable[tuple[str, str]]
 
 
+KEYED = ("key", "admin")
+
+
 def bearer(key: str) -> Pairs:
     return [("authorization", f"Bearer {key}")]
 
@@ -41,8 +44,8 @@ def face_of(row: Route) -> str:
 def test_the_table_says_of_every_row_who_may_ask() -> None:
     rows = routes()
     assert len(rows) >= 12
-    assert {r.who for r in rows} <= {"key", "anyone", "loopback"}
-    open_rows = {r.path for r in rows if r.who != "key"}
+    assert {r.who for r in rows} <= {"key", "anyone", "loopback", "admin"}
+    open_rows = {r.path for r in rows if r.who not in ("key", "admin")}
     assert open_rows == {"/health/live", "/health/ready", "/metrics", "/openapi.json"}
 
 
@@ -83,7 +86,7 @@ def test_every_row_asks_for_a_key(tmp_path: Path, run: Run, row: Route) -> None:
         ):
             for headers, query in refused:
                 reply = await asked(gate, row, headers, query)
-                if row.who == "key":
+                if row.who in KEYED:
                     assert reply.status == 401, (headers, query)
                     error = error_of(reply, face_of(row))
                     assert error["type"] in ("authentication_error", "UNAUTHENTICATED")
@@ -91,11 +94,13 @@ def test_every_row_asks_for_a_key(tmp_path: Path, run: Run, row: Route) -> None:
                     assert reply.status == 200
             for headers, query in two:
                 reply = await asked(gate, row, headers, query)
-                assert reply.status == (400 if row.who == "key" else 200)
+                assert reply.status == (400 if row.who in KEYED else 200)
             assert up.book == []
             for headers, query in carried:
                 reply = await asked(gate, row, headers, query)
-                assert reply.status not in (401, 403), (headers, query)
+                # A key without a role is known at /admin, and may not go there.
+                assert reply.status != 401, (headers, query)
+                assert (reply.status == 403) == (row.who == "admin"), (headers, query)
 
     run(main())
 
@@ -111,12 +116,13 @@ def test_a_revoked_key_opens_nothing_within_a_second(tmp_path: Path, run: Run) -
             made = (await gate.control({"do": "keys.new", "name": "guest"}))["ok"]
             assert (await gate.get("/v1/models")).status == 401
             for row in routes():
-                assert (await asked(gate, row, bearer(made["secret"]))).status not in (401, 403)
+                status = (await asked(gate, row, bearer(made["secret"]))).status
+                assert status == 403 if row.who == "admin" else status not in (401, 403)
             calls = len(up.book)
             assert "error" not in await gate.control({"do": "keys.revoke", "name": "guest"})
             for row in routes():
                 reply = await asked(gate, row, bearer(made["secret"]))
-                assert reply.status == (401 if row.who == "key" else 200), row.path
+                assert reply.status == (401 if row.who in KEYED else 200), row.path
             # and they do not open again because the only key is gone
             assert (await gate.get("/v1/models")).status == 401
             assert len(up.book) == calls

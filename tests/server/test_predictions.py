@@ -276,8 +276,9 @@ def test_a_stream_that_breaks_is_told_in_band(
     tmp_path: Path, run: Run, script: list[bytes], stops: str, code: str, face: str
 ) -> None:
     async def main() -> None:
-        async with before(tmp_path, Replicate(events=script, stops=stops)) as at:
-            reply = await at.gate.chat(MODEL, face, stream=True)
+        more = route("main", MODEL, more="rescue = 'off'")
+        async with before(tmp_path, Replicate(events=script, stops=stops), more) as at:
+            reply = await at.gate.chat("main", face, stream=True)
             found = stream_of(reply, face)
             assert b"Half" in reply.body
             assert code in json.dumps(found[-1])

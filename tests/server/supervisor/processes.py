@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from tests.server.gate import Gate
@@ -32,8 +33,12 @@ def whole(gate: Gate, wanted: int) -> bool:
 
 
 def owner(gate: Gate) -> int:
-    (pid,) = set(children(gate)) - set(workers(gate))
-    return pid
+    """The one that has none; for a moment a worker that begins has none either."""
+    until_at = time.monotonic() + 10
+    while len(found := set(children(gate)) - set(workers(gate))) != 1:
+        assert time.monotonic() < until_at, found
+        time.sleep(0.01)
+    return found.pop()
 
 
 def kill(pid: int) -> None:
