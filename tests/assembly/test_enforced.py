@@ -39,7 +39,7 @@ def test_only_targets_that_lack_a_form_have_the_layer(tmp_path: Path) -> None:
         async with opened(tmp_path, TARGETS, {}) as at:
             route = at.gateway.plan.routes["main"]
             layers = [type(c.lanes[0].answer) for c in route.candidates]
-            assert layers == [Enforced, Metered, Enforced, Enforced]
+            assert layers == [Enforced] * 4
 
     asyncio.run(main())
 

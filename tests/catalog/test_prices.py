@@ -226,3 +226,12 @@ def test_a_row_without_a_list_of_its_own_is_priced_by_its_cloud(
     prices = Prices.load()
     assert prices.price(provider, model) == prices.price(listed, model) is not None
     assert prices.models(provider) == (), "a bare name is not at two providers"
+
+
+@pytest.mark.parametrize("name", ["omni-moderation-latest", "omni-moderation-2024-09-26"])
+def test_openais_moderation_is_free(name: str) -> None:
+    """As https://developers.openai.com/api/docs/models/omni-moderation-latest says."""
+    found = Prices.load().price("openai", name)
+    assert found is not None
+    assert found.reserve_nano(10**6, 10**6) == 0
+    assert Prices.load().price("openai", "omni-moderation-nobody-knows") is None

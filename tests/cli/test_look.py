@@ -74,6 +74,29 @@ def test_check_says_what_is_fine_and_what_is_not(home: Home) -> None:
     assert not home.data.exists()
 
 
+def test_check_and_explain_say_which_host_and_which_model(home: Home) -> None:
+    home.more["K"] = SECRET
+    text = (home.path / "octoplex.toml").read_text()
+    home.config(
+        text.replace('["mock/m"]', '["mistral/mistral-large-latest@eu", "bedrock/x@us-east-1"]')
+        + '[providers.mistral]\napi_key = "env:K"\nregion = "eu"\nbase_url = "https://mine.test"\n'
+    )
+    host = 'base_url is asked, and region "eu" only says where that is'
+    name = 'write "mistral/mistral-large-latest", and region = "eu" under [providers.mistral]'
+    checked = run(home, "check", status=0).out
+    for said in (host, name, 'write "bedrock/x", and region = "us-east-1"'):
+        assert said in checked
+    way = json.loads(run(home, "explain", "main", "--json", status=0).out)
+    values = {v["what"]: (v["value"], v["origin"]) for v in way["targets"][0]["values"]}
+    assert values["base_url"] == ("https://mine.test", "octoplex.toml [providers.mistral]")
+    assert host in values["region"][1]
+    assert name in values["warning"][1]
+    home.config(text.replace('["mock/m"]', '["mock/m@eu", "mistral/m@2"]') + '[providers.mistral]\n')
+    assert "@" not in run(home, "check", status=0).out.replace("mistral/m@2 (", "").replace(
+        "mock/m@eu has no price", ""
+    )
+
+
 def test_explain_names_every_origin(home: Home) -> None:
     home.more["OPENAI_API_KEY"] = SECRET
     text = (home.path / "octoplex.toml").read_text()

@@ -219,10 +219,10 @@ def test_streams_and_failures_pass_as_they_are(tmp_path: Path, run: Run) -> None
         async with Upstream(*plays) as up:
             gate = Gate(tmp_path, file(text, a=up), key=APP_KEY)
             async with gate:
-                reply = await gate.post("/providers/a/x", b"{}")
+                reply = await gate.post("/providers/a/files/x", b"{}")
                 assert (reply.body, reply.complete) == (b"".join(events), True)
                 assert reply.headers["content-type"].startswith("text/event-stream")
-                reply = await gate.post("/providers/a/x", b"{}")
+                reply = await gate.post("/providers/a/files/x", b"{}")
                 assert not reply.complete
                 reply = await gate.get("/providers/a/x")
                 assert (reply.status, reply.body) == (429, b'{"error": "busy"}')
@@ -256,7 +256,7 @@ def test_no_carrier_of_the_callers_key_passes(tmp_path: Path, run: Run) -> None:
                     ("x-goog-api-key", APP_KEY),
                     ("api-key", APP_KEY),
                 ]
-                reply = await gate.post(f"/providers/claude/x?key={APP_KEY}", b"{}", *carried)
+                reply = await gate.post(f"/providers/claude/files/x?key={APP_KEY}", b"{}", *carried)
                 assert reply.status == 200
                 (entry,) = up.book
                 assert b"canary-caller" not in entry.data.lower()

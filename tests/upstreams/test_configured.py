@@ -42,6 +42,17 @@ def test_what_nobody_knows_says_so() -> None:
         filed("mine", Provider(base_url="https://mine.test/v1"))
 
 
+@pytest.mark.parametrize(
+    ("name", "region"), [(n, r) for n, row in catalogue().items() for r in row.regions]
+)
+def test_a_base_url_that_is_written_is_asked_whatever_the_region(name: str, region: str) -> None:
+    table = Provider(api_key="env:K", base_url="https://mine.test/v1", region=region)
+    source = filed(name, table)
+    assert (source.base_url, source.region, source.moved) == (table.base_url, region, True)
+    usual = filed(name, Provider(api_key="env:K", region=region))
+    assert (usual.base_url, usual.moved) == (catalogue()[name].regions[region], False)
+
+
 @pytest.mark.parametrize("name", [*catalogue(), ""])
 def test_what_it_serves_is_what_can_be_asked_for(name: str) -> None:
     mine = Provider(base_url="https://mine.test", dialect="openai-chat")

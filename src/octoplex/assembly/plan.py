@@ -226,6 +226,7 @@ class Plan:
             price=self._price_of(source, model),
             output_cap=family(source.id, model).output_cap,
             free=source.local or model == NO_MODEL,
+            price_of=partial(self._price_of, source),
         )
         lanes = []
         for key in source.keys or (None,):

@@ -78,6 +78,28 @@ def inside(source: Source | None, row: Row | None) -> str:
     return f"it answers in {' and '.join(row.residency) if row else 'no known place'}"
 
 
+def elsewhere(source: Source, row: Row | None) -> str:
+    """That a region's host is not what is asked, because `base_url` names another; "" else."""
+    usual = row.regions.get(source.region, "") if row and source.moved else ""
+    if not usual:
+        return ""
+    return (
+        f'base_url is asked, and region "{source.region}" only says where that is; without '
+        f"base_url it would be {usual}"
+    )
+
+
+def misread(source: Source, row: Row | None, model: str) -> str:
+    """That a target's `@REGION` is a part of the model's name, and what to write; "" else."""
+    name, _, word = model.rpartition("@")
+    if not name or row is None or word not in region_names(row):
+        return ""
+    return (
+        f'"{source.id}/{model}": @{word} is a part of the model\'s name here; write "{source.id}/'
+        f'{name}", and region = "{word}" under [providers.{source.id}]'
+    )
+
+
 def check_areas(settings: Settings) -> None:
     """Refuse an area that nothing can answer in: mostly a slip.
 

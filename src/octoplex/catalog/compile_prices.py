@@ -43,6 +43,8 @@ RENAMED = {
 }
 HUGGINGFACE = "huggingface_"
 BUILT_IN = "octoplex"
+FREE_MODELS = ("openai/omni-moderation-2024-09-26", "openai/omni-moderation-latest")
+"""What its vendor gives away: https://developers.openai.com/api/docs/models/omni-moderation-latest"""
 SERVICES = ("service_tier", "processing", "speed")
 PARTS = ("cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok", "output_reasoning_mtok")
 EPOCH = date(1970, 1, 1)
@@ -75,7 +77,7 @@ def compiled(source: Iterable[genai.Provider], today: date) -> dict[str, Any]:
         name = RENAMED.get(provider.id, provider.id)
         if name in ours:
             tables[name] = _table(provider, today)
-    free = sorted([BUILT_IN, *(p.id for p in ours.values() if p.local)])
+    free = sorted([BUILT_IN, *FREE_MODELS, *(p.id for p in ours.values() if p.local)])
     digest = hashlib.sha256(msgspec.json.encode([free, tables], order="sorted")).hexdigest()[:8]
     return {
         "date": today.isoformat(),

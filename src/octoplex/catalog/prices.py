@@ -98,7 +98,7 @@ class Table(Struct, frozen=True):
 
 
 class File(Struct, frozen=True):
-    """The file, its tables still undecoded."""
+    """The file, its tables still undecoded. `free` are providers, and `provider/model`s."""
 
     date: str
     digest: str
@@ -239,9 +239,9 @@ class Prices:
         own = self._own.get(f"{provider_id}/{model_id}")
         if own is not None:
             return own
-        if provider_id in self._file.free:
-            return self._free
         name, listed = model_id.lower(), LISTED_AS.get(provider_id, provider_id)
+        if not self._file.free.isdisjoint((provider_id, f"{provider_id}/{name}")):
+            return self._free
         found = self._match(listed, name)
         if found is None and (spelled := _with_long_date(name)) != name:
             found = self._match(listed, spelled)

@@ -128,7 +128,7 @@ Modality = Literal[
 SERVED: frozenset[Modality] = frozenset({"chat", "embed", "rerank", "moderation"})
 """What this version asks of a provider; a row with nothing of it cannot be used."""
 Operation = Literal["chat", "embed", "rerank", "moderation"]
-Body = Literal["openai", "cohere", "jina", "voyage", "mixedbread", "nomic", "tei"]
+Body = Literal["openai", "cohere", "jina", "voyage", "mistral", "mixedbread", "nomic", "tei"]
 """Shape of a request that is no chat, by whose API it is."""
 CUSTOM: Mapping[Operation, str] = MappingProxyType(
     {"embed": "/embeddings", "moderation": "/moderations"}

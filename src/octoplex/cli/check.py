@@ -11,7 +11,9 @@ from msgspec import Struct
 
 from octoplex.assembly.callers import check_exposed
 from octoplex.assembly.plan import Plan
+from octoplex.assembly.region import elsewhere, misread
 from octoplex.assembly.state import database_of
+from octoplex.catalog.provider import catalogue
 from octoplex.cli.look import keys_of, look, prepared
 from octoplex.cli.place import Place, config_option, json_option, named, place_of
 from octoplex.cli.show import print_json
@@ -106,6 +108,8 @@ def _plan(plan: Plan, keys: list[Key], findings: Findings) -> None:
         source = plan.sources[name]
         if source.missing:
             findings.warnings.append(f"[providers.{name}] cannot be used: {source.missing}")
+        if why := elsewhere(source, catalogue().get(name)):
+            findings.warnings.append(f"[providers.{name}] {why}")
     budgeted = any(key.limits.caps for key in keys)
     for name, route in plan.routes.items():
         _route(plan, name, route, budgeted, findings)
@@ -129,6 +133,10 @@ def _route(plan: Plan, name: str, route: Route, budgeted: bool, findings: Findin
                 f"[models.{name}] {target.name} has no price: callers with a dollar budget are "
                 "refused; add it to [prices], or set allow_unpriced = true"
             )
+    for target in (one.target for one in (*route.candidates, *route.barred)):
+        source = plan.sources.get(target.provider)
+        if source and (why := misread(source, catalogue().get(source.id), target.model)):
+            findings.warnings.append(f"[models.{name}] {why}")
     blocked += [f"{barred.target.name} ({barred.why})" for barred in route.barred]
     if len(blocked) == len(route.candidates) + len(route.barred):
         raise BadConfig(f"[models.{name}] try: none can be asked: {', '.join(blocked)}.")

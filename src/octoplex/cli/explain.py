@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from octoplex.assembly.plan import Plan
-from octoplex.assembly.region import inside
+from octoplex.assembly.region import elsewhere, inside, misread
 from octoplex.catalog.families import family
 from octoplex.catalog.provider import providers as catalogue
 from octoplex.cli.look import look
@@ -275,6 +275,11 @@ class Explainer:
         known = source.id in catalogue()
         row = f"catalogue providers/{source.id}.toml" if known else self._place.origin
         yield Value("base_url", source.base_url, self._base_url(source, row))
+        found = catalogue().get(source.id)
+        if why := elsewhere(source, found):
+            yield Value("region", source.region, why)
+        if why := misread(source, found, target.model):
+            yield Value("warning", target.model, why)
         dialects = self._origin(*table, "dialects"), self._origin(*table, "dialect")
         said = next((o for o in dialects if o != DEFAULT), row)
         yield Value("dialects", list(source.paths), said)
@@ -289,7 +294,7 @@ class Explainer:
 
     def _base_url(self, source: Source, row: str) -> str:
         table = ("providers", source.id)
-        for name in ("region", "base_url"):
+        for name in ("base_url", "region"):
             if self._origin(*table, name) != DEFAULT:
                 return self._origin(*table, name)
         known = catalogue().get(source.id)

@@ -196,7 +196,7 @@ def _receipt(call: Call, answer: Answer) -> Receipt:
         provider=answer.head.provider,
         route=trail.route,
         attempts=len(trail.attempts) or 1,
-        dropped=tuple(dict.fromkeys(trail.dropped)),
+        dropped=trail.all_dropped(),
         cost_nano=trail.nano,
         estimated=trail.estimated,
     )

@@ -2,9 +2,10 @@
 
 A dialect has a word for `temperature`, and OpenAI's reasoning models answer 400 to it; it has
 images, and a model for text alone has no eyes. The catalogue says so of families and of
-providers (`refuses`, `refuses_thinking`, `tools`, `vision`). Weights are those of
+providers (`refuses`, `refuses_thinking`, `tools`, `vision`, `prefill`). Weights are those of
 `expression.py`: what changes the answer is refused here, before it is paid for, unless the route
-drops it; a hint is dropped and named. A field that says what is so anyhow is left out.
+drops it; a hint is dropped and named. A field that says what is so anyhow is left out. A last turn
+of the assistant, to go on from, is refused only where the route has another target for it.
 
 Not promised: that the model takes each value of what it takes.
 """
@@ -19,7 +20,7 @@ from octoplex.dialects.expression import MEMBERS, Omissions
 from octoplex.dialects.media import source_of
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat, Media, Message, Native, Part, ToolResult
-from octoplex.wire.error import InvalidCall
+from octoplex.wire.error import InvalidCall, Unsupported
 
 SAME_ANYHOW: dict[str, object] = {
     "temperature": 1,
@@ -31,6 +32,7 @@ SAME_ANYHOW: dict[str, object] = {
 """Values that every provider has when nothing is said."""
 NOTHING = Chat(model="", messages=())
 BLIND = "this model is not shown images"
+_ASSISTANT, _USER = b'"assistant"', b'"user"'
 
 
 def accepted(chat: Chat, traits: Traits, omissions: Omissions) -> Chat:
@@ -39,6 +41,13 @@ def accepted(chat: Chat, traits: Traits, omissions: Omissions) -> Chat:
     Raises:
         Unsupported: it changes the answer, and the route does not drop such fields.
     """
+    if not traits.alone and _is_refused_prefill(chat, traits):
+        raise Unsupported(
+            f"{traits.model} does not go on from a last turn of the assistant"
+            f"{' when it is to think' if traits.prefill else ''}. End `messages` with a turn of"
+            " the user, or choose another model.",
+            param="messages",
+        )
     gone: dict[str, object] = {}
     for field in sorted(_refused(chat, traits)):
         member = MEMBERS[field]
@@ -61,19 +70,43 @@ def accepted(chat: Chat, traits: Traits, omissions: Omissions) -> Chat:
 def is_looked_into(traits: Traits) -> bool:
     """Whether verbatim calls must be looked into, because others can take what this one cannot."""
     lacking = traits.tools is False or traits.vision is False
-    return lacking and not (traits.alone or traits.drop_unsupported)
+    lacking = lacking and not traits.drop_unsupported
+    return not traits.alone and (lacking or traits.prefill is not None)
 
 
 def look_into(call: Call, dialect: str, traits: Traits) -> None:
-    """Refuse a verbatim call that offers tools or shows images to a model that has no such thing.
+    """Refuse a verbatim call with tools, images or a turn to go on from that the model cannot take.
 
     Raises:
         Unsupported: it does.
     """
-    only = Traits(model=traits.model, tools=traits.tools, vision=traits.vision)
-    if call.may_hold_media or (traits.tools is False and "tools" in call.fields):
+    lacks = not traits.drop_unsupported
+    only = Traits(
+        model=traits.model,
+        tools=traits.tools if lacks else None,
+        vision=traits.vision if lacks else None,
+        prefill=traits.prefill,
+        thinking=traits.thinking,
+        alone=False,
+    )
+    offers = lacks and (call.may_hold_media or (only.tools is False and "tools" in call.fields))
+    if offers or (only.prefill is not None and _may_prefill(call)):
         with contextlib.suppress(InvalidCall):  # the provider's to judge
             accepted(call.chat(), only, Omissions(dialect, drop_unsupported=False))
+
+
+def _is_refused_prefill(chat: Chat, traits: Traits) -> bool:
+    if traits.prefill is None or not chat.messages or chat.messages[-1].role != "assistant":
+        return False
+    ask = chat.thinking
+    thinks = ask is not None and not is_off(ask) and traits.thinking not in (None, "none")
+    return thinks or not traits.prefill
+
+
+def _may_prefill(call: Call) -> bool:
+    """Whether the last role may be the assistant's: a look at the bytes, from behind."""
+    turns = bytes(call.fields.get("messages", b""))
+    return turns.rfind(_ASSISTANT) > turns.rfind(_USER)
 
 
 def _refused(chat: Chat, traits: Traits) -> frozenset[str]:

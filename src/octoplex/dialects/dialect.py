@@ -48,17 +48,21 @@ class Traits(Struct, frozen=True, kw_only=True):
     tools: bool | None = None
     vision: bool | None = None
     """Whether the model has tools and eyes, None when unknown."""
+    prefill: bool | None = None
+    """Whether it goes on from an assistant's turn, unless it is to think; None when unknown."""
 
 
 class Encoded(Struct, frozen=True):
     """A request body for the provider, and the hints (or dropped fields) it does not carry.
 
     `headers` are what the request must also carry (lower case), such as `anthropic-beta`.
+    `loose`: it asks for less than the caller's schema says, so that the reply must be checked.
     """
 
     body: bytes
     dropped: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+    loose: bool = False
 
 
 class Seen(Struct, frozen=True):

@@ -417,11 +417,12 @@ def says(dialect: str, field: str) -> bool:
 class Omissions:
     """What an encoder leaves out, in the order met and each once; refuses what it may not."""
 
-    __slots__ = ("_allowed", "_names", "dialect")
+    __slots__ = ("_allowed", "_names", "dialect", "loose")
 
     def __init__(self, dialect: str, *, drop_unsupported: bool) -> None:
         self.dialect, self._allowed = dialect, drop_unsupported
         self._names: dict[str, None] = {}
+        self.loose = False  # see `Encoded`
 
     def leave_out(self, field: str, name: str = "", why: str = "") -> None:
         """Drop `field` (called `name` towards the caller), or refuse the call.

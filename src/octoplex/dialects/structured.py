@@ -1,6 +1,7 @@
 """JSON that a reply must be, where the provider does not see to it: asked for in words, checked.
 
     forms_of(dialect, traits)           what a target sees to by itself
+    holding(dialect, traits, ...)       how much of one schema it does
     instructed(chat, ...)               the same request, asking for the form in words
     Measure(format).fault(text)         what is wrong with a reply, "" when nothing is
     corrected(chat, said, fault)        the request that asks again
@@ -29,6 +30,8 @@ from octoplex.wire.chat import Chat, Format, Message, TextPart, Tool
 from octoplex.wire.error import GatewayError, InvalidCall
 
 Kind = Literal["schema", "object"]
+Holding = Literal["exactly", "loosely", "not"]
+"""Whether what a target enforces is all that a schema says, some of it, or nothing."""
 
 
 class _Typed(msgspec.Struct):
@@ -41,7 +44,9 @@ _LONGEST = 300
 _FENCE = re.compile(r"```[A-Za-z]*[ \t]*\n(.*?)\n?```", re.DOTALL)
 _PROBE = Chat(model="", messages=(Message("user", (TextPart("x"),)),))
 _FORMATS: dict[Kind, Format] = {
-    "schema": Format(schema=msgspec.Raw(b'{"type":"object"}')),
+    "schema": Format(
+        schema=msgspec.Raw(b'{"type":"object","properties":{},"additionalProperties":false}')
+    ),
     "object": Format(),
 }
 ASK = "Answer with one JSON object and nothing else: no words around it, no code fence."
@@ -63,6 +68,16 @@ def forms_of(dialect: Dialect, traits: Traits, *, beside_tools: bool = False) ->
             continue
         found.add(kind)
     return frozenset(found)
+
+
+def holding(dialect: Dialect, traits: Traits, form: Format, caller: str) -> Holding:
+    """How a target holds the model to a form that a caller of some dialect asks for."""
+    strict = msgspec.structs.replace(traits, drop_unsupported=False)
+    probe = msgspec.structs.replace(_PROBE, format=form, dialect=caller)
+    try:
+        return "loosely" if dialect.encode_chat(probe, strict).loose else "exactly"
+    except GatewayError:
+        return "not"
 
 
 def kind_of(form: Format) -> Kind:

@@ -23,7 +23,7 @@ from octoplex.routing.limits import Limits
 from octoplex.routing.pick import Chooser, choosers
 from octoplex.routing.plan import Plan, Step
 from octoplex.routing.refusal import is_refused, refused
-from octoplex.routing.route import Candidate, Route
+from octoplex.routing.route import Candidate, Route, Target
 from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Ask, Attempt, Call
 from octoplex.wire.eager import in_task
@@ -153,7 +153,11 @@ class Chain:
         Raises:
             GatewayError: no target of the route can, or may now, or it did not open.
         """
-        able = tuple(c for c in route.candidates if c.target.prefill and c.lanes)
+        able = tuple(
+            c
+            for c in route.candidates
+            if c.target.prefill and c.lanes and not _is_spent(call, route, c.target)
+        )
         policy = route.policy_for(able[0].target) if able else route.policy
         health = self.health
         if not able or not health.retries.take(
@@ -201,3 +205,9 @@ def _within(ask: Ask, deadline_s: float) -> Ask:
     if deadline_at >= ask.deadline_at:
         return ask
     return msgspec.structs.replace(ask, deadline_at=deadline_at)
+
+
+def _is_spent(call: Call, route: Route, target: Target) -> bool:
+    """Whether this call has asked a target as often as it may."""
+    asked = sum(row.target == target.name for row in call.trail.attempts)
+    return asked > route.policy_for(target).retries_per_target

@@ -4,7 +4,8 @@ The first target of a route that can be asked decides: it is the one that a call
 likely meet, and tokenizers differ. Where its provider counts, those targets of the route that count
 are asked like for any call, but with a health of their own: a token count has its own
 rate limits at the provider, is faster than any reply, and must neither open the breaker
-of a chat nor close it. Otherwise the count is estimated here and nobody is asked.
+of a chat nor close it. Where none does, and where those that do fail or rest, the count is
+estimated here; what they find wrong with the request itself is the answer.
 
 Not promised: that the target which later answers is the one that counted.
 """
@@ -19,6 +20,7 @@ from octoplex.routing.route import Candidate, Route
 from octoplex.upstreams.count import estimated
 from octoplex.wire.answer import Answer, Answerer, Head
 from octoplex.wire.ask import Ask, Attempt
+from octoplex.wire.error import UpstreamError
 
 
 class Counted:
@@ -39,7 +41,11 @@ class Counted:
         route = self._route_of(ask)
         first = next((c for c in route.candidates if c.lanes), route.candidates[0])
         if first.counters:
-            return await self._chain.open(ask, _counting(route))
+            try:
+                return await self._chain.open(ask, _counting(route))
+            except UpstreamError as error:
+                if not error.retryable:  # it is the request, not the counter
+                    raise
         target = first.target
         ask.trail.route, ask.trail.why = route.name, "estimated here"
         ask.trail.attempts.append(Attempt(target=target.name, outcome="estimated", status=200))

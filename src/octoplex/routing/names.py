@@ -26,6 +26,7 @@ import msgspec
 
 from octoplex.routing.region import askable, within
 from octoplex.routing.route import Candidate, Route
+from octoplex.upstreams.passing import PASS
 from octoplex.wire.ask import Ask, Call, fallback_models
 from octoplex.wire.error import InvalidCall, NotFound
 
@@ -137,6 +138,9 @@ class Resolver:
 
     def _unknown(self, name: str) -> str:
         provider, slash, _ = name.partition("/")
+        if name.startswith(PASS):
+            provider = provider.removeprefix(PASS)
+            return f"There is no provider {provider!r} that can be asked at /providers/{provider}/."
         said = f"There is no model or route named {name!r}."
         if slash and provider in self._providers:
             said = f"The provider {provider!r} has no model {name.partition('/')[2]!r}."

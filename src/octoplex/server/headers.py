@@ -4,6 +4,7 @@ Reference for the names: `contracts.md` (Shapes), OpenAI's and Anthropic's API r
 """
 
 import math
+from collections.abc import Iterable
 from time import monotonic
 
 from octoplex.gateway import Gateway, header_safe
@@ -32,8 +33,10 @@ def answer_headers(inbound: Inbound, call: Ask, head: Head, gateway: Gateway) ->
         lines = f"{ids}{who}x-octoplex-attempts: {count}\r\nopenai-processing-ms: {spent_ms}\r\n"
     if not call.stream:
         lines += _cost(trail)
-    if trail.dropped:
-        lines += f"x-octoplex-dropped: {_names(trail.dropped)}\r\n"
+    if trail.dropped or trail.dropped_for:
+        dropped = trail.all_dropped()
+        if dropped:
+            lines += f"x-octoplex-dropped: {_names(dropped)}\r\n"
     if trail.added:
         lines += f"x-octoplex-added: {_names(trail.added)}\r\n"
     if trail.replayed:
@@ -47,7 +50,7 @@ def _cost(trail: Trail) -> str:
     return f"x-octoplex-cost-nano: {trail.nano}\r\n{guess}"
 
 
-def _names(names: list[str]) -> str:
+def _names(names: Iterable[str]) -> str:
     """Member names in a header: the caller chose them, so they may hold anything."""
     return header_safe(", ".join(dict.fromkeys(names)))[:2_000]
 

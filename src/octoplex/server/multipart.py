@@ -124,3 +124,29 @@ class Multipart:
         if self._small_bytes > MOST_BYTES:
             raise InvalidCall(f"The form has more than {MOST_BYTES:,} bytes beside its file.")
         return data
+
+
+class FormValues(Multipart):
+    """The values of a form's parts of one name; files and all other parts are read over."""
+
+    def __init__(self, content_type: bytes, name: str) -> None:
+        """Begin; raises as `Multipart` does."""
+        super().__init__(content_type)
+        self.values: list[str] = []
+        self._wanted = name
+
+    def _on_header(self) -> None:
+        name, value = self._header.lower(), self._value
+        self._header, self._value = b"", b""
+        if name == b"content-disposition":
+            _, options = parse_options_header(value)
+            self._name = options.get(b"name", b"").decode("utf-8", "replace")
+            self._is_file = self._name != self._wanted
+
+    def _on_data(self, data: bytes, start: int, end: int) -> None:
+        if not self._is_file:
+            self._part += self._small(data[start:end])
+
+    def _on_part_end(self) -> None:
+        if not self._is_file:
+            self.values.append(self._part.decode("utf-8", "replace"))

@@ -6,17 +6,13 @@ request line as it was decoded, quoted anew, and may not climb.
 """
 
 import asyncio
-import re
 from urllib.parse import parse_qsl, quote, urlencode
 
-import msgspec
-from msgspec import Struct
-
-from octoplex.dialects.members import UNREADABLE
 from octoplex.gateway import Gateway, header_safe
 from octoplex.server import out
 from octoplex.server.headers import answer_headers
 from octoplex.server.inbound import Inbound, read_body
+from octoplex.server.named import Named, budgeted, is_free, named
 from octoplex.upstreams.passing import NO_MODEL, PASS
 from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Passed, Trail
@@ -34,13 +30,6 @@ FAMILIES = (b"anthropic-", b"x-goog-", b"x-ms-", b"x-amzn-bedrock-", b"x-stainle
 STAYS = frozenset({b"x-goog-api-key", b"x-goog-user-project", b"x-goog-iam-authorization-token"})
 """Of these families: who asks, and who pays for it, is the operator's to say."""
 
-
-class _Named(Struct):
-    model: str | None = None
-
-
-_IN_PATH = re.compile(r"/(?:models|model|deployments)/([^/]+?)(?::[A-Za-z]+)?(?:/|$)")
-_named = msgspec.json.Decoder(_Named).decode
 
 
 async def passed(inbound: Inbound, gateway: Gateway) -> None:
@@ -64,6 +53,7 @@ def _asked(inbound: Inbound, gateway: Gateway, body: bytes) -> Passed:
 
     Raises:
         InvalidCall: the path names no provider, or climbs.
+        Forbidden: the caller has a dollar budget, which cannot hold it.
     """
     provider, _, rest = inbound.rest.partition("/")
     if not rest or any(part in ("..", ".") for part in rest.split("/")):
@@ -72,12 +62,15 @@ def _asked(inbound: Inbound, gateway: Gateway, body: bytes) -> Passed:
     pairs = parse_qsl(line.query.decode("latin-1"), keep_blank_values=True)
     kept = [pair for pair in pairs if pair[0] != "key"]
     path = "/" + quote(rest, safe="/:@!$&'()*+,;=-._~") + ("?" + urlencode(kept) if kept else "")
-    # The path's word comes first: who reads it there may not look at a body's at all.
-    model = (_model_in(rest) if line.method == "POST" else "") or _model(body)
+    free = is_free(rest, line.method)
+    if inbound.caller.budgeted and not free:
+        found = budgeted(rest, body, line.headers.get(b"content-type", b""))
+    else:
+        found = Named(named(rest, line.method, body))
     return Passed(
         id=inbound.id,
         face=inbound.face.name,
-        model=f"{PASS}{provider}/{model or NO_MODEL}",
+        model=f"{PASS}{provider}/{found.model or NO_MODEL}",
         raw=body,
         deadline_at=inbound.started_at + gateway.patience.stream_s,
         started_at=inbound.started_at,
@@ -87,22 +80,10 @@ def _asked(inbound: Inbound, gateway: Gateway, body: bytes) -> Passed:
         method=line.method,
         path=path,
         sent=_travelling(line.headers),
-        generates=bool(model),
+        generates=bool(found.model),
+        output_tokens=found.output_tokens,
+        told=not free,
     )
-
-
-def _model(body: bytes) -> str:
-    """The model that a JSON body names."""
-    try:
-        return _named(body).model or ""
-    except UNREADABLE:
-        return ""
-
-
-def _model_in(path: str) -> str:
-    """The model that a path names, as Google's, Amazon's and Azure's older ones do."""
-    found = _IN_PATH.search("/" + path)
-    return found[1] if found else ""
 
 
 def _travelling(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:

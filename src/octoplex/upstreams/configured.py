@@ -218,11 +218,10 @@ def from_file(
         known = ", ".join(region_names(row)) or "none"
         raise BadConfig(f'{where} region: "{table.region}" is not one of: {known}.')
     source = from_row(row, env, table.region or "") if row else UNKNOWN
-    own_url = bool(table.base_url) and not (row and table.region in row.regions)
     paths = _paths(where, table) or dict(source.paths)
-    base_url = source.base_url
-    if table.base_url and own_url:
-        base_url = _url(table.base_url, source.local)
+    # What is written is asked, whatever `region` says: that is then only where it is.
+    base_url = _url(table.base_url, source.local) if table.base_url else source.base_url
+    own_url = base_url != source.base_url
     if not base_url or not (paths or source.operations):
         why = row.obstacle if row else "It is not in the catalogue."
         raise BadConfig(f"{where}: {why} Write base_url and dialect.")

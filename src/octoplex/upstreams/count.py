@@ -30,7 +30,7 @@ from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
 from octoplex.transport.tokens import Tokens, proven
 from octoplex.upstreams.fetch import Fetcher
-from octoplex.upstreams.upstream import BETAS, TRACE, Sign
+from octoplex.upstreams.upstream import BETAS, TRACE, Sign, billed_if_reached
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import MEDIA_TOKENS, Ask, Call
 from octoplex.wire.chat import Chat, Media, Native, Part, TextPart, ToolCall, ToolResult
@@ -158,7 +158,8 @@ class CountUpstream:
             idle_s=spec.wait_s,
             deadline_at=min(ask.deadline_at, self._now() + spec.wait_s),
         )
-        response = await self._client.send(request, limits)
+        with billed_if_reached(request, ask, spec.provider):
+            response = await self._client.send(request, limits)
         head = Head(provider=spec.provider, model=spec.traits.model)
         if response.status == 200 and response.body is not None:
             tokens = spec.dialect.decode_count(response.body)
@@ -167,8 +168,8 @@ class CountUpstream:
         if spec.tokens is not None:
             spec.tokens.told(response.status)
         error = self._refused(response)
-        if response.status in NO_SUCH_PATH and error.facts.get("type") is None:
-            return estimated(ask, head)  # not the vendor's own "no such model"
+        if response.status in NO_SUCH_PATH and not _is_of_the_model(error):
+            return estimated(ask, head)
         if isinstance(spec.dialect, CountForm) and response.status in spec.dialect.uncounted:
             return estimated(ask, head)
         raise error
@@ -178,7 +179,7 @@ class CountUpstream:
         extra: dict[str, Any] = {n: call.headers[n] for n in TRACE if n in call.headers}
         if call.face != spec.words:
             encoded = spec.dialect.encode_count(call.chat(), spec.traits)
-            call.trail.dropped.extend(encoded.dropped)
+            call.trail.drop(f"{spec.provider}/{spec.traits.model}", encoded.dropped)
             extra |= dict(encoded.headers)
             body = encoded.body
         else:
@@ -204,3 +205,12 @@ class CountUpstream:
         error = self._spec.dialect.decode_error(response.status, response.headers, body)
         error.target = f"{self._spec.provider}/{self._spec.traits.model}"
         return error
+
+
+def _is_of_the_model(error: UpstreamError) -> bool:
+    """Whether a 404 is the vendor's "no such model", not its server's "no such path".
+
+    OpenAI's for a path is an `invalid_request_error` without a code, that for a model has one.
+    """
+    kind = error.facts.get("type")
+    return kind is not None and (kind != "invalid_request_error" or "provider_code" in error.facts)

@@ -4,7 +4,8 @@
 
 Made only for targets that cannot enforce each form themselves (`dialects/structured.py`); a
 call that wants none, or one that its target sees to, passes untouched after a look at the
-names of its members (under 1 us). Every attempt is reserved, settled and told in the trail
+names of its members (under 1 us). A schema of which the target enforces only a part goes to it
+all the same, and the reply is checked against all of it. Every attempt is reserved, settled and told in the trail
 like any other.
 
 The answer is checked whole, so a stream is given at once when it is valid; until then the
@@ -18,17 +19,20 @@ audio) is refused.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import msgspec
 from msgspec import Struct
 
 from octoplex.dialects.structured import (
+    Holding,
     Kind,
     bare,
     corrected,
     forms_of,
     has_tools,
+    holding,
     instructed,
     kind_of,
 )
@@ -53,17 +57,28 @@ MEMBERS = frozenset(
     }
 )
 """The members of the faces' requests of which one holds the form."""
+EVERY = frozenset[Kind]({"schema", "object"})
+_HARD = Format(
+    schema=msgspec.Raw(
+        b'{"type":"object","properties":{"a":{"type":"integer","minimum":1,"not":{"type":"null"}}},'
+        b'"additionalProperties":false}'
+    ),
+    strict=True,
+)
+"""A form that no vendor who takes a part of JSON Schema holds a model to exactly."""
 
 
 class Enforcement(Struct, frozen=True):
     """What one target enforces by itself: of callers of its own dialects, and of all others.
 
-    `beside`: the same where tools are offered; None: no less.
+    `beside`: the same where tools are offered; None: no less. `schema`: how much of one is, where
+    others than its own callers ask; None: every one, exactly.
     """
 
     own: Mapping[str, frozenset[Kind]]
     others: frozenset[Kind]
     beside: "Enforcement | None" = None
+    schema: Callable[[Format, str], Holding] | None = None
 
     def of(self, chat: Chat) -> "Enforcement":
         """What holds for this request."""
@@ -75,10 +90,21 @@ class Enforcement(Struct, frozen=True):
             return None
         with contextlib.suppress(InvalidCall):  # verbatim: the provider may understand it
             chat = ask.chat()
-            form, held = chat.format, self.of(chat)
-            if form is not None and kind_of(form) not in held.own.get(ask.face, held.others):
-                return form
+            form, own = chat.format, self.of(chat).own.get(ask.face)
+            if form is None:
+                return None
+            if own is None:
+                return None if self.held(chat, form) == "exactly" else form
+            return None if kind_of(form) in own else form
         return None
+
+    def held(self, chat: Chat, form: Format) -> Holding:
+        """How a request is held to its form that is not in the target's own words."""
+        if kind_of(form) not in self.of(chat).others:
+            return "not"
+        if form.schema is None or self.schema is None:
+            return "exactly"
+        return self.schema(form, chat.dialect)
 
     def buffers(self, ask: Ask) -> bool:
         """Whether an ask for a stream is answered whole."""
@@ -86,16 +112,19 @@ class Enforcement(Struct, frozen=True):
         if form is None:
             return False
         assert isinstance(ask, Call)
-        return kind_of(form) not in self.of(ask.chat()).others
+        return self.held(ask.chat(), form) != "exactly"
 
 
 def enforcement_of(spec: Spec) -> Enforcement | None:
     """What there is to enforce at a target; None: it sees to every form itself."""
     alone, beside = (_enforcement(spec, beside_tools=tools) for tools in (False, True))
-    every = frozenset[Kind]({"schema", "object"})
-    if all(forms == every for forms in (*alone.own.values(), *beside.own.values())):
+    how = partial(holding, next(iter(spec.wires.values())).dialect, spec.traits)
+    if how(_HARD, "") == "loosely":
+        alone = msgspec.structs.replace(alone, schema=how)
+    elif all(forms == EVERY for forms in (*alone.own.values(), *beside.own.values())):
         return None
-    return alone if alone == beside else msgspec.structs.replace(alone, beside=beside)
+    same = (alone.own, alone.others) == (beside.own, beside.others)
+    return alone if same else msgspec.structs.replace(alone, beside=beside)
 
 
 def _enforcement(spec: Spec, *, beside_tools: bool) -> Enforcement:
@@ -131,17 +160,20 @@ class Enforced:
             return self._inner(ask)
         assert isinstance(ask, Call)
         _refuse_unchecked(ask.chat())
-        if kind_of(form) in self._enforcement.of(ask.chat()).others:
+        how = self._enforcement.held(ask.chat(), form)
+        if how == "exactly":
             return self._inner(_anew(ask, ask.chat()))  # it is another of its dialects that does
-        return self._held(ask, form)
+        return self._held(ask, form, natively=how == "loosely")
 
-    async def _held(self, call: Call, form: Format) -> Answer:
+    async def _held(self, call: Call, form: Format, *, natively: bool) -> Answer:
         await self._judge.fault(form, None)  # before anything is paid for
         trail = call.trail
         row = trail.attempts[-1] if trail.attempts else None
         trail.added.append("response_format")
         chat = call.chat()
         chat = instructed(chat, self._enforcement.of(chat).others)
+        if natively:
+            chat = msgspec.structs.replace(chat, format=form)
         for left in reversed(range(self._attempts)):
             asked_at = self._now()
             answer = await self._inner(_anew(call, chat))

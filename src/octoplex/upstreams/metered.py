@@ -31,7 +31,8 @@ OUTPUT_WHEN_UNKNOWN = 4_096
 class Tariff(Struct, frozen=True, kw_only=True):
     """What a target costs. `free`: a local model.
 
-    `price` looks it up now, for a service tier ("": the usual one); None: unknown.
+    `price` looks it up now, for a service tier ("": the usual one); None: unknown. `price_of`
+    makes one for a model that only the reply names (`Head.told`).
     """
 
     provider: str
@@ -40,6 +41,13 @@ class Tariff(Struct, frozen=True, kw_only=True):
     output_cap: int | None
     free: bool = False
     allow_unpriced: bool = False
+    price_of: Callable[[str], Callable[[str], Price | None]] | None = None
+
+    def told(self, head: Head, tier: str) -> Price | None:
+        """The price of what was answered."""
+        if head.told and self.price_of is not None:
+            return self.price_of(head.told)(tier)
+        return self.price(tier)
 
     def reserve_nano(self, price: Price, worst: Worst) -> int:
         """The most a call can cost here, in nano-dollars, rounded up."""
@@ -103,8 +111,8 @@ class Metered:
             _failed(ask, hold, price, error)
             raise
         if type(answer) is Whole:  # it has ended: no need to be told
-            if answer.usage.tier != tier:
-                price = tariff.price(answer.usage.tier)
+            if answer.usage.tier != tier or answer.head.told:
+                price = tariff.told(answer.head, answer.usage.tier)
             _charge(ask, hold, price, answer.head, "done", answer.usage)
         else:
             answer.on_end(partial(self._ended, ask, hold, price, answer.head))
@@ -119,8 +127,8 @@ class Metered:
         outcome: Outcome,
         usage: Usage,
     ) -> None:
-        if usage.tier != ask.tier and not usage.estimated:
-            price = self._tariff.price(usage.tier)
+        if (usage.tier != ask.tier or head.told) and not usage.estimated:
+            price = self._tariff.told(head, usage.tier)
         _charge(ask, hold, price, head, outcome, usage)
 
 

@@ -3,7 +3,7 @@
 How a reply is read follows from the end of the request's path: `/chat/completions`, `/messages`,
 `:generateContent`. Of any other operation the bill is looked for where most vendors put it
 (`usage`). What says nothing is an estimate, flagged: the input as it was reserved, the output by
-what was received.
+what was received. A request that names no model is billed where its reply names one beside a bill.
 
 Not promised: the bill of a stream whose operation is not known here; that counts by its bytes.
 """
@@ -11,7 +11,7 @@ Not promised: the bill of a stream whose operation is not known here; that count
 from collections.abc import Iterable, Mapping
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from octoplex.dialects.broken import readable
 from octoplex.dialects.dialect import Dialect
@@ -27,6 +27,13 @@ from octoplex.wire.event import Usage
 COMPLETIONS = "/completions"
 """Their chunks and bills are those of the Chat dialect."""
 _MODEL = "MODEL"
+
+
+class _Named(Struct):
+    model: str | None = None
+
+
+_named = msgspec.json.Decoder(_Named).decode
 _events = msgspec.json.Decoder(list[Raw]).decode
 
 Endings = Mapping[str, Dialect]
@@ -79,27 +86,45 @@ class Tally:
         if self._scanner is not None and (rest := self._splitter.rest()):
             self._scanner.feed(rest.rstrip(b"\r\n") + b"\n\n")
 
+    def model(self, ask: Passed) -> str:
+        """The model by which a stream is billed whose request named none; "" for none."""
+        scanner = self._scanner
+        named = ask.told and not ask.generates and scanner is not None and scanner.usage
+        return scanner.model if named and scanner is not None else ""
+
     def usage(self, ask: Passed) -> Usage:
         """What the provider has reported so far, else an estimate."""
-        if not ask.generates:
-            return Usage()
         scanner = self._scanner
+        if not ask.generates:
+            told = scanner.usage if self.model(ask) and scanner is not None else None
+            return told or Usage()
         if scanner is not None and scanner.usage is not None:
             return scanner.usage
         return _guessed(ask, self._received if scanner is None else scanner.received)
 
 
-def billed(ask: Passed, status: int, body: bytes, dialect: Dialect | None) -> Usage:
-    """What a whole reply costs. A refusal costs nothing, nor does what names no model."""
-    if status >= 400 or not ask.generates:
-        return Usage()
+def billed(ask: Passed, status: int, body: bytes, dialect: Dialect | None) -> tuple[str, Usage]:
+    """The model that only a whole reply names, and what it costs: a refusal nothing, nor what
+    nobody names a model of."""
+    model = "" if ask.generates or not ask.told else _model(body)
+    if status >= 400 or not (ask.generates or model):
+        return "", Usage()
     usage = None
     try:
         usage = _told(body, dialect) if dialect else None
         usage = usage or readable(read_bill, body)
     except UpstreamError:
         pass
-    return usage or _guessed(ask, len(body))
+    if usage is None and model:
+        return "", Usage()
+    return model, usage or _guessed(ask, len(body))
+
+
+def _model(body: bytes) -> str:
+    try:
+        return _named(body).model or ""
+    except UNREADABLE:
+        return ""
 
 
 def _told(body: bytes, dialect: Dialect) -> Usage | None:
@@ -120,4 +145,6 @@ def _last(body: bytes) -> bytes:
 
 
 def _guessed(ask: Passed, received: int) -> Usage:
-    return Usage(ask.worst_case().input_tokens, -(-received // BYTES_PER_TOKEN), estimated=True)
+    worst = ask.worst_case()
+    output = -(-received // BYTES_PER_TOKEN) if ask.output_tokens is None else worst.output_tokens
+    return Usage(worst.input_tokens, output or 0, estimated=True)

@@ -82,7 +82,8 @@ class PassUpstream:
         dialect = dialect_of(ask.path, self._way.endings)
         if response.body is None:
             return PassedStream(head, response, ask, Tally(dialect))
-        return Whole(head, "", response.body, billed(ask, status, response.body, dialect))
+        head.told, usage = billed(ask, status, response.body, dialect)
+        return Whole(head, "", response.body, usage)
 
 
 class PassedStream:
@@ -116,7 +117,7 @@ class PassedStream:
             raise
         if not data:
             self._tally.end()
-            self._ending.fire("done", self._tally.usage(self._ask))
+            self._end("done")
             raise StopAsyncIteration
         self._tally.feed(data)
         self._response.expires_at = asyncio.get_running_loop().time() + self._response.idle_s
@@ -126,7 +127,11 @@ class PassedStream:
         """Stop caring: the upstream's connection closes at once."""
         if self._ending.outcome is None:
             self._response.close()
-            self._ending.fire(outcome, self._tally.usage(self._ask))
+            self._end(outcome)
+
+    def _end(self, outcome: Outcome) -> None:
+        self.head.told = self._tally.model(self._ask)
+        self._ending.fire(outcome, self._tally.usage(self._ask))
 
     def on_end(self, told: Ended) -> None:
         """Be told once how it ended."""

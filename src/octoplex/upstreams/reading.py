@@ -96,6 +96,10 @@ class Reading:
             events = self._decoder.feed(mended(wire))
         except UpstreamError as error:
             self.error, events = error, self._decoder.read
+        return wire if self._note(events) else b""
+
+    def _note(self, events: Sequence[Event]) -> bool:
+        """Keep events to be taken, and what they tell; whether there were any."""
         for event in events:
             if type(event) is TextDelta:
                 self.received += len(event.text)
@@ -112,7 +116,7 @@ class Reading:
                 self.received += len(event.arguments)
             self.content = True
         self._events += events
-        return wire if events else b""
+        return bool(events)
 
     def _ended(self, events: Sequence[Event], end: Finished) -> Sequence[Event]:
         """Note the bill; where there is none, put the estimate in its place."""
@@ -131,16 +135,12 @@ class Reading:
         return [named if event is start else event for event in events]
 
     def close(self) -> bytes:
-        """The upstream has closed: what the decoder still owes.
+        """The upstream has closed: what the decoder still owes, be it all of the content.
 
         Raises:
             UpstreamBroken: it never said why it stopped.
         """
-        events = self._decoder.end()
-        for event in events:
-            if type(event) is Finished:
-                events = self._ended(events, event)
-        self._events += events
+        self._note(self._decoder.end())
         return b" " if self._events else b""
 
     def take(self) -> list[Event]:

@@ -83,7 +83,7 @@ class SingleUpstream:
             fields = fields.copy()
             hidden = ask_for_usage(fields)
         encoded = spec.shape.write(fields, spec.model)
-        ask.trail.dropped.extend(encoded.dropped)
+        ask.trail.drop(f"{spec.provider}/{spec.model}", encoded.dropped)
         traced = [(name, ask.headers[name]) for name in TRACE if name in ask.headers]
         extra = header_block([*traced, *encoded.headers])
         return Request(spec.origin, spec.head, encoded.body, extra), hidden

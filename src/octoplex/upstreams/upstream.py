@@ -129,6 +129,7 @@ class Upstream:
         """`fetch` gets what a caller names by URL and the target needs as bytes."""
         self._spec, self._client, self._fetch = spec, client, fetch
         self._model = Raw(msgspec.json.encode(spec.traits.model))
+        self._name = f"{spec.provider}/{spec.traits.model}"
         self._preferred = next(iter(spec.wires.values()))
         self._menders = menders_of(spec.wires, spec.traits)
         self._looks = is_looked_into(spec.traits)
@@ -206,13 +207,13 @@ class Upstream:
             if wire.seal is not None and wire.words == call.face:
                 body, headers = self._told(call, wire.seal(split(body), call.headers))
             else:
-                call.trail.dropped.extend(betas_of(call.headers))
+                call.trail.drop(self._name, betas_of(call.headers))
         request = self._request(wire, call, body, headers)
         return Sending(call, wire, request, own is not None and not call.prefix, hidden)
 
     def _told(self, call: Call, encoded: Encoded) -> tuple[bytes, Headers]:
         """Body and headers of a request that was written; what it leaves out is named."""
-        call.trail.dropped.extend(encoded.dropped)
+        call.trail.drop(self._name, encoded.dropped)
         return encoded.body, encoded.headers
 
     def _whole(self, sending: "Sending", response: Response) -> Whole:
@@ -286,7 +287,7 @@ class Upstream:
             self._drop_foreign(call, fields)
         mender = self._menders.get(call.face)
         if mender is not None and call.op == "chat":
-            call.trail.dropped.extend(mender.mend(call, fields))
+            call.trail.drop(self._name, mender.mend(call, fields))
         hide = False
         if call.stream and spec.usage_on_request and call.face == "openai-chat":
             hide = ask_for_usage(fields)
@@ -310,7 +311,7 @@ class Upstream:
         messages = without_foreign(call.face, fields[history], self._spec.traits.quirks)
         if messages is not None:
             fields[history] = messages
-            call.trail.dropped.append("thinking")
+            call.trail.drop(self._name, ("thinking",))
 
     def _with_limit(self, call: Call) -> Chat:
         """The typed view, with the output limit a budget needs where nobody knows the model's."""
@@ -329,7 +330,7 @@ class Upstream:
         traits = self._spec.traits
         omissions = Omissions(dialect.name, drop_unsupported=traits.drop_unsupported)
         chat = accepted(chat, traits, omissions)
-        call.trail.dropped.extend(omissions.names())
+        call.trail.drop(self._name, omissions.names())
         return chat
 
     def _limit_field(self, face: str) -> str:
@@ -360,7 +361,7 @@ class Upstream:
             body = b""
             response.close()
         error = wire.dialect.decode_error(response.status, response.headers, body)
-        error.target = f"{self._spec.provider}/{self._spec.traits.model}"
+        error.target = self._name
         return error
 
 

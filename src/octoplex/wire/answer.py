@@ -39,6 +39,8 @@ class Head(Struct):
     """Of a body that passes as it came."""
     skipped: int = 0
     """Events of its stream that were no JSON and were left out; final after `on_end`."""
+    told: str = ""
+    """The model by whose price its usage is billed, where the request named none."""
     refused: bool = False
     """Of a stream: it opened with its end, which is that the provider filtered it."""
 

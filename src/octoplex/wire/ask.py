@@ -10,7 +10,7 @@ Asks are never changed on the way down; what is learned while one is answered
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
@@ -74,6 +74,9 @@ class Trail(Struct, kw_only=True):
 
     attempts: list[Attempt] = []
     dropped: list[str] = []
+    """Of members, those that no target was told."""
+    dropped_for: dict[str, dict[str, None]] = {}
+    """Those that one target was not told, by its `provider/model`."""
     added: list[str] = []
     route: str = ""
     why: str = ""
@@ -94,6 +97,21 @@ class Trail(Struct, kw_only=True):
     """Whether it is the answer to an earlier request with the same idempotency key."""
     fetched: dict[tuple[str, str], Media] | None = None
     """Media by kind and URL whose bytes were fetched for one attempt, for those after it."""
+
+    def drop(self, target: str, names: Iterable[str]) -> None:
+        """Note that a target, `provider/model`, is not told of these members."""
+        for name in names:
+            self.dropped_for.setdefault(target, {})[name] = None
+
+    def all_dropped(self) -> tuple[str, ...]:
+        """What the target that answered was not told, each name once."""
+        names = dict.fromkeys(self.dropped)
+        answered = self.answered() if self.dropped_for else None
+        if answered is not None:
+            target = answered.target
+            of_it = self.dropped_for.get(target) or self.dropped_for.get(target.rpartition("@")[0])
+            names |= of_it or {}
+        return tuple(names)
 
     def answered(self) -> Attempt | None:
         """The attempt that opened an answer, of two at once the winner; else the last one."""
@@ -150,7 +168,9 @@ class Passed(Ask):
 
     `path` is path and query below the provider's base, `sent` the headers that go on.
     `generates`: its body names a model, so it may be billed by tokens. `in_pieces`: its reply
-    is wanted as it comes, whatever its type.
+    is wanted as it comes, whatever its type. `output_tokens`: what may follow, where that is known
+    and comes later than the reply; it is charged whole. `told`: it may be billed though it names
+    no model, by the model and the usage of its reply.
     """
 
     method: str = "GET"
@@ -158,10 +178,12 @@ class Passed(Ask):
     sent: tuple[tuple[str, str], ...] = ()
     generates: bool = False
     in_pieces: bool = False
+    output_tokens: int | None = None
+    told: bool = False
 
     def worst_case(self) -> Worst:
         """The body's bytes / 3 and as much output as the model has; nothing without a model."""
-        return Worst(_tokens(len(self.raw)), None) if self.generates else Worst(0, 0)
+        return Worst(_tokens(len(self.raw)), self.output_tokens) if self.generates else Worst(0, 0)
 
 
 def _nobody(call: "Call") -> Chat:

@@ -212,6 +212,26 @@ def test_where_it_diverges_a_target_goes_on_from_what_was_told(
     asyncio.run(main())
 
 
+def test_going_on_the_caller_gets_no_more_than_it_asked_for(tmp_path: Path) -> None:
+    async def main() -> None:
+        first = claude("Hello there. So it")[:7]
+        plays = [broken(first), whole(claude("Bye.")), whole(claude("On it goes.", "two"))]
+        async with at_claude(tmp_path, *plays) as (gate, up):
+            reply = await ask(gate, "anthropic", max_tokens=50)
+            assert heard(reply, "anthropic")["text"].endswith("On it goes.")
+            limits = [json.loads(entry.body)["max_tokens"] for entry in up.book]
+            assert limits[:2] == [50, 50]
+            assert 0 < limits[2] <= 47
+        twice = 'rescue = "prefill"\nretry = { attempts = 2, backoff_s = 0.05 }'
+        plays = [broken(first), whole(claude("Bye.")), whole(claude("On it goes.", "two"))]
+        (tmp_path / "again").mkdir()
+        async with at_claude(tmp_path / "again", *plays, more=twice) as (gate, up):
+            heard(await ask(gate, "anthropic"), "anthropic", failed=True)
+            assert len(up.book) == 2
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     ("model", "more", "asks"),
     [

@@ -128,7 +128,7 @@ def test_tools_images_and_choices_are_refused_or_dropped_never_ignored(tmp_path:
                 asked = call(face, stream=stream, **more)
                 reply = fold(await gathered(await loose(asked)))
                 assert reply.stop in ("end", "length")
-                assert asked.trail.dropped == [name]
+                assert asked.trail.dropped_for == {"octoplex/smollm2": {name: None}}
         empty = await strict(call(tools=[]))
         empty.close()
 

@@ -3,7 +3,8 @@
     {"thinking": {"type": "enabled", "budget_tokens": 9000}}               what came
     {"thinking": {"type": "adaptive"}, "output_config": {"effort": ...}}   at Opus 4.7 and later
 
-The generations refuse each other's words (`families.py`), and a route or an alias may lead from
+An effort that the model lacks is the nearest that it has; one that is asked for by a budget gets
+that instead, beside nothing that would refuse it. The generations refuse each other's words (`families.py`), and a route or an alias may lead from
 one to the other. What the target takes keeps its bytes; a sampling field that it refuses is left
 out where it says what is so anyhow, or where the route drops such fields, else it goes out and is
 the provider's to judge.
@@ -14,6 +15,7 @@ Not promised: anything for models of other vendors behind this dialect.
 """
 
 import contextlib
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -27,8 +29,16 @@ from octoplex.dialects.expression import Omissions
 from octoplex.dialects.members import UNREADABLE
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat, Effort, ThinkingAsk
+from octoplex.wire.error import InvalidCall
 
-NAMES = SAMPLING | {"thinking"}
+OUTPUT = "output_config"
+NAMES = SAMPLING | {"thinking", OUTPUT}
+_OWN_EFFORTS = re.compile(r"claude-opus-4[-.]5(?!\d)")
+_OWN_WORDS: dict[Effort, str] = {
+    "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high",
+}  # fmt: skip
+"""Opus 4.5 alone takes an effort as well as a budget.
+https://platform.claude.com/docs/en/build-with-claude/effort"""
 SAME_ANYHOW = frozenset({b"1", b"1.0", b"null"})
 
 
@@ -71,7 +81,37 @@ class Mending:
         if "thinking" in fields:
             with contextlib.suppress(*UNREADABLE):  # the provider may understand it
                 self._think(call, fields, omissions)
+        if OUTPUT in fields:
+            with contextlib.suppress(InvalidCall, *UNREADABLE):
+                self._say_effort(call, fields, omissions)
         return omissions.names()
+
+    def _say_effort(self, call: Call, fields: Fields, omissions: Omissions) -> None:
+        """The effort in a word that the model has, or as a budget."""
+        family, given = self._family, _output(fields[OUTPUT])
+        if given is None or given.effort is None:
+            return
+        word = family.efforts.get(given.effort)
+        if _OWN_EFFORTS.search(self._traits.model):
+            word = _OWN_WORDS.get(given.effort, word)
+        elif not family.adaptive:
+            word = None
+        if word == given.effort:
+            return
+        output = _members(fields.pop(OUTPUT))
+        del output["effort"]
+        if word is not None:
+            output["effort"] = Raw(_json(word))
+        elif "thinking" in fields:
+            omissions.leave_out("thinking", "output_config.effort")
+        else:
+            ask = ThinkingAsk(effort=given.effort)
+            chat = msgspec.structs.replace(call.chat(), thinking=ask, dialect="")
+            wanted = write_thinking(chat, family, call.max_tokens or 0, omissions)
+            if wanted.thinking is not None:
+                fields["thinking"] = Raw(_json(wanted.thinking))
+        if output:
+            fields[OUTPUT] = Raw(_json(output))
 
     def _think(self, call: Call, fields: Fields, omissions: Omissions) -> None:
         family, asked = self._family, _thinking(fields["thinking"])

@@ -22,6 +22,7 @@ from octoplex.dialects.anthropic.turns import write_turns
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.expression import SPOKEN, Omissions, express
 from octoplex.dialects.native import with_beside
+from octoplex.dialects.native_schema import CLAUDE, fitted
 from octoplex.dialects.tool_schema import object_schema
 from octoplex.wire.chat import Chat, Tool
 from octoplex.wire.error import Unsupported
@@ -31,6 +32,7 @@ OUTPUT_WHEN_UNKNOWN = 4_096
 
 _NATIVE_ONLY = frozenset({"extra", "native", "server_tools", "metadata"})
 SAMPLING = frozenset({"temperature", "top_p", "top_k"})
+_NOTHING = Raw(b'{"type":"object","properties":{},"additionalProperties":false}')
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 
 _json = msgspec.json.Encoder().encode
@@ -66,13 +68,13 @@ def _write(chat: Chat, traits: Traits, name: str, *, counting: bool) -> Encoded:
         body["max_tokens"] = max_tokens
         _put_plain(body, chat, omissions)
     _put_content(body, chat, omissions)
-    _put_tools(body, chat)
+    _put_tools(body, chat, family, omissions)
     wanted = write_thinking(chat, family, max_tokens, omissions)
     _put_output(body, chat, wanted, omissions, schemas=family.schemas)
     put_extra(body, chat.extra | chat.native)
     if chat.stream and not counting:
         body["stream"] = True
-    return Encoded(_json(body), omissions.names())
+    return Encoded(_json(body), omissions.names(), loose=omissions.loose)
 
 
 def without_defaults(chat: Chat, family: Family) -> Chat:
@@ -126,14 +128,48 @@ def _put_content(body: Body, chat: Chat, omissions: Omissions) -> None:
     body["messages"] = turns
 
 
-def _put_tools(body: Body, chat: Chat) -> None:
-    tools: list[object] = [_tool(t) for t in chat.tools]
+def _put_tools(body: Body, chat: Chat, family: Family, omissions: Omissions) -> None:
+    strict = chat.tools
+    if chat.dialect != NAME:
+        strict = tuple(strictly(t, omissions, takes=family.schemas) for t in chat.tools)
+    tools: list[object] = [_tool(t) for t in strict]
     tools += chat.server_tools
     if tools:
         body["tools"] = tools
     choice = _tool_choice(chat, bool(tools))
     if choice is not None:
         body["tool_choice"] = choice
+
+
+def strictly(tool: Tool, omissions: Omissions, *, takes: bool) -> Tool:
+    """The tool as a Claude is held to it, or one that it is not held to, which is named."""
+    if tool.strict is None:
+        return tool
+    if not tool.strict:
+        return tool if takes else msgspec.structs.replace(tool, strict=None)
+    fit = fitted(_NOTHING if tool.schema is None else tool.schema, CLAUDE) if takes else None
+    if fit is None or not fit.exact:
+        omissions.leave_out("tool.strict")
+        return msgspec.structs.replace(tool, strict=None)
+    return msgspec.structs.replace(tool, schema=fit.schema)
+
+
+def held_to(chat: Chat, omissions: Omissions) -> Raw | None:
+    """The schema of the form in the words that a Claude is held to; None: it is left out.
+
+    Raises:
+        Unsupported: there are none for it.
+    """
+    assert chat.format is not None
+    assert chat.format.schema is not None
+    if chat.dialect == NAME:  # whoever speaks it knows its words
+        return chat.format.schema
+    fit = fitted(chat.format.schema, CLAUDE)
+    if fit is None:
+        omissions.leave_out("response_format", why="models are held to no such schema here")
+        return None
+    omissions.loose = not fit.exact
+    return fit.schema
 
 
 def _tool(tool: Tool) -> Body:
@@ -176,8 +212,8 @@ def _put_output(
         omissions.leave_out("response_format", why="JSON needs a schema here")
     elif chat.format is not None and not schemas:
         omissions.leave_out("response_format", why="this model is held to no schema")
-    elif chat.format is not None:
-        output["format"] = {"type": "json_schema", "schema": chat.format.schema}
+    elif chat.format is not None and (schema := held_to(chat, omissions)) is not None:
+        output["format"] = {"type": "json_schema", "schema": schema}
     if output:
         body["output_config"] = output
 

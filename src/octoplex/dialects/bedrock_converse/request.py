@@ -18,7 +18,13 @@ Not promised: that the model accepts each value; that is its own verdict.
 import msgspec
 
 from octoplex.dialects.anthropic.families import family_of
-from octoplex.dialects.anthropic.request import SAMPLING, put_extra, without_defaults
+from octoplex.dialects.anthropic.request import (
+    SAMPLING,
+    held_to,
+    put_extra,
+    strictly,
+    without_defaults,
+)
 from octoplex.dialects.bedrock_converse.models import Model, model_of
 from octoplex.dialects.bedrock_converse.thinking import thinking_fields
 from octoplex.dialects.bedrock_converse.turns import Writer, write_turns
@@ -59,7 +65,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     _put_inference(body, chat, omissions)
     _put_tools(body, chat, model, omissions)
     if chat.format is not None:
-        _put_format(body, chat.format, model, omissions)
+        _put_format(body, chat, chat.format, model, omissions)
     _put_service_tier(body, chat, omissions)
     fields = _top_k(chat, model, omissions)
     max_tokens = chat.max_tokens or traits.output_cap or OUTPUT_WHEN_UNKNOWN
@@ -69,7 +75,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     if chat.stop and model.maker == "claude":
         body["additionalModelResponseFieldPaths"] = ["/stop_sequence"]
     put_extra(body, chat.extra)
-    return Encoded(_json(body), omissions.names())
+    return Encoded(_json(body), omissions.names(), loose=omissions.loose)
 
 
 def _put_inference(body: Body, chat: Chat, omissions: Omissions) -> None:
@@ -103,7 +109,8 @@ def _put_tools(body: Body, chat: Chat, model: Model, omissions: Omissions) -> No
         return
     writer = Writer(model, omissions)
     tools: list[Body] = []
-    for tool in chat.tools:
+    for given in chat.tools:
+        tool = strictly(given, omissions, takes=model.schemas)
         tools += [_tool(tool), *writer.points(tool.cache, model.caches_tools)]
     config: Body = {"tools": tools}
     if choice is not None and choice.mode == "named":
@@ -127,12 +134,17 @@ def _tool(tool: Tool) -> Body:
     return {"toolSpec": spec}
 
 
-def _put_format(body: Body, form: Format, model: Model, omissions: Omissions) -> None:
+def _put_format(
+    body: Body, chat: Chat, form: Format, model: Model, omissions: Omissions
+) -> None:
     if form.schema is None or not model.schemas:
         why = "this model is held to no schema" if form.schema else "JSON needs a schema here"
         omissions.leave_out("response_format", why=why)
         return
-    schema: Body = {"schema": bytes(form.schema).decode(), "name": form.name}
+    held = held_to(chat, omissions)
+    if held is None:
+        return
+    schema: Body = {"schema": bytes(held).decode(), "name": form.name}
     if form.description is not None:
         schema["description"] = form.description
     format_ = {"type": "json_schema", "structure": {"jsonSchema": schema}}

@@ -24,7 +24,7 @@ from msgspec import Raw, Struct
 from octoplex.dialects.gemini.head import asked, reference_names
 from octoplex.dialects.gemini.history import read_contents, read_system
 from octoplex.dialects.gemini.names import items, members, plainly, read
-from octoplex.dialects.gemini.schema import json_schema
+from octoplex.dialects.gemini.schema import json_schema, ordered
 from octoplex.dialects.gemini.signatures import NAME
 from octoplex.dialects.members import UNREADABLE
 from octoplex.dialects.native import Known, reader
@@ -142,6 +142,8 @@ def _tool(raw: Raw, path: str) -> Tool:
     schema: Raw | None = function.parametersJsonSchema or None
     if schema is None and function.parameters:
         schema = _openapi(function.parameters, f"{path}.parameters")
+    elif schema is not None:
+        schema = _ordered(schema, f"{path}.parametersJsonSchema")
     return Tool(
         name=function.name,
         description=function.description,
@@ -153,6 +155,13 @@ def _tool(raw: Raw, path: str) -> Tool:
 def _openapi(raw: Raw, path: str) -> Raw:
     try:
         return json_schema(raw)
+    except UNREADABLE as error:
+        raise complaint(error, path) from None
+
+
+def _ordered(raw: Raw, path: str) -> Raw:
+    try:
+        return ordered(raw)
     except UNREADABLE as error:
         raise complaint(error, path) from None
 
@@ -198,6 +207,8 @@ def _format(config: dict[str, Raw], found: Found) -> None:
         subset = config.pop("responseSchema", None)
         if schema is None and subset is not None:
             schema = _openapi(subset, f"{_CONFIG}.responseSchema")
+        elif schema is not None:
+            schema = _ordered(schema, f"{_CONFIG}.responseJsonSchema")
         found["format"] = Format(schema=schema, strict=None if schema is None else True)
     if kind in ("application/json", "text/plain"):
         del config["responseMimeType"]

@@ -5,8 +5,8 @@
 
 The generations are asked in different ways, and both in one request are a 400 (`families.py`);
 a route or an alias may lead from one to the other. Of both, the one that is not the model's own is
-left out and named. A budget of -1 is taken everywhere. All else keeps its bytes, as does a level
-of the model's own kind: whether it takes this one is its own verdict.
+left out and named. A budget of -1 is taken everywhere. A level that the model lacks is the nearest
+that it has (`medium` is `high` at 3 Pro). All else keeps its bytes.
 
 Cost where nothing is to be done: 0.3 us.
 
@@ -53,6 +53,8 @@ class Mending:
         own = (LEVEL, BUDGET) if self._family.style == "level" else (BUDGET, LEVEL)
         self._own, self._other = own
         self._marks = OTHERS[self._other] if self._thinks else ANY
+        if self._own == LEVEL and self._thinks:
+            self._marks = ANY  # a level of its own kind may be one that it lacks
 
     def mend(self, call: Call, fields: Fields) -> Sequence[str]:
         """Put the members as the target takes them; return what was left out."""
@@ -73,10 +75,13 @@ class Mending:
             omissions.leave_out("thinking")
             del config[THINKING]
         elif self._other not in asked:
-            return ()
+            if self._own != LEVEL or LEVEL not in asked or not self._lower(asked):
+                return ()
+            config[THINKING] = Raw(_json(asked))
         elif self._own in asked:
             omissions.leave_out("extra", f"{CONFIG[0]}.{THINKING}.{self._other}")
             del asked[self._other]
+            self._lower(asked)
             config[THINKING] = Raw(_json(asked))
         elif bytes(asked[self._other]) == DYNAMIC:
             return ()
@@ -88,6 +93,18 @@ class Mending:
             config[THINKING] = Raw(_json({**written, **asked}))
         fields[name] = Raw(_json(config))
         return omissions.names()
+
+
+    def _lower(self, asked: Fields) -> bool:
+        """Put a level that the model has in place of one that it lacks; whether that was so."""
+        if self._own != LEVEL:
+            return False
+        effort = thinking_of(Raw(_json({LEVEL: asked[LEVEL]}))).effort
+        word = None if effort is None else self._family.levels[effort]
+        if word in (None, effort):
+            return False
+        asked[LEVEL] = Raw(_json(word))
+        return True
 
 
 def mending_of(traits: Traits) -> Mending | None:

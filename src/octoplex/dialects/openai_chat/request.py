@@ -10,6 +10,7 @@ Reference: https://platform.openai.com/docs/api-reference/chat/create
 Not promised: that the provider's model accepts each value; that is its own verdict.
 """
 
+import re
 from hashlib import sha256
 
 import msgspec
@@ -17,6 +18,7 @@ import msgspec
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.expression import OPENAI_HINTS, SPOKEN, Omissions, express, says
 from octoplex.dialects.native import taken_from, with_beside
+from octoplex.dialects.native_schema import OPENAI_STRICT, fitted, is_object
 from octoplex.dialects.openai_chat.messages import write_messages
 from octoplex.dialects.openai_chat.thinking import put_thinking
 from octoplex.dialects.openai_chat.turns import IN_FUNCTION
@@ -28,6 +30,9 @@ NAME = "openai-chat"
 LONGEST_USER = 64
 TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _MOST_STOPS = 4
+_FACES = frozenset({NAME, "openai-responses"})
+"""Callers who say themselves what is strict."""
+_OWN_MODEL = re.compile(r"(?:.*/)?(?:ft:)?(?:(?:chat)?gpt-(?!oss)|o\d)")
 
 _json = msgspec.json.Encoder().encode
 Body = dict[str, object]
@@ -40,7 +45,8 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
         Unsupported: a field that changes the answer cannot be expressed.
     """
     omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
-    return Encoded(_json(write_body(chat, traits, omissions)), omissions.names())
+    body = _json(write_body(chat, traits, omissions))
+    return Encoded(body, omissions.names(), loose=omissions.loose)
 
 
 def write_body(chat: Chat, traits: Traits, omissions: Omissions) -> Body:
@@ -55,6 +61,8 @@ def write_body(chat: Chat, traits: Traits, omissions: Omissions) -> Body:
         if chat.service_tier not in TIERS:
             spoken -= {"service_tier"}
     chat = naming_json(express(chat, spoken, omissions))
+    if omissions.dialect == NAME:
+        chat = held_to(chat, traits, omissions)
     body: Body = {
         "model": traits.model,
         "messages": write_messages(chat.messages, traits.quirks, omissions, chat.dialect),
@@ -142,6 +150,39 @@ def shortened(name: str | None) -> str | None:
     if name is None or len(name) <= LONGEST_USER:
         return name
     return sha256(name.encode()).hexdigest()
+
+
+def held_to(chat: Chat, traits: Traits, omissions: Omissions) -> Chat:
+    """The request with its schemas as strict mode takes them, or said not to be strict.
+
+    Raises:
+        Unsupported: the form is one that the model cannot be held to at all.
+    """
+    if chat.dialect in _FACES:
+        return chat
+    tools = tuple(_strictly(tool, omissions) for tool in chat.tools)
+    form = chat.format
+    if form is not None and form.schema is not None:
+        own = "openai_hints" in traits.quirks or _OWN_MODEL.match(traits.model)
+        fit = fitted(form.schema, OPENAI_STRICT) if form.strict else None
+        if own and not is_object(form.schema):
+            omissions.leave_out("response_format", why="OpenAI's models answer in objects")
+            form = None
+        elif fit is not None:
+            form = msgspec.structs.replace(form, schema=fit.schema)
+        elif form.strict:
+            form, omissions.loose = msgspec.structs.replace(form, strict=False), True
+    return msgspec.structs.replace(chat, tools=tools, format=form)
+
+
+def _strictly(tool: Tool, omissions: Omissions) -> Tool:
+    if not tool.strict or tool.schema is None or not says(omissions.dialect, "tool.strict"):
+        return tool
+    fit = fitted(tool.schema, OPENAI_STRICT)
+    if fit is None:
+        omissions.leave_out("tool.strict")
+        return msgspec.structs.replace(tool, strict=False)
+    return msgspec.structs.replace(tool, schema=fit.schema)
 
 
 def _put_format(body: Body, form: Format, quirks: frozenset[str], omissions: Omissions) -> None:

@@ -2,11 +2,11 @@
 
 Per event one typed decode that reads only what the gateway must know: usage, finish
 reason, error, and how much content came. `feed` returns the same bytes unless an event
-must not reach the caller. Nothing here raises; what cannot be understood but is valid
-JSON passes on unread.
+must not reach the caller, or holds tool calls that a client would break on (`regular.py`).
+Nothing here raises; what cannot be understood but is valid JSON passes on unread.
 
 Cost: 0.8 us per event of 300 bytes, 0.5 of it the JSON decode; an event that leaves the
-short path costs a few us more. A whole reply (`read_whole`) is 1.5 us, half decode.
+short path costs a few us more, as do all but text's from a tool call on. A whole reply (`read_whole`) is 1.5 us, half decode.
 
 Reference: https://platform.openai.com/docs/api-reference/chat-streaming
 
@@ -14,12 +14,14 @@ Not promised: exact bytes of content in `received`; it is the basis of an estima
 """
 
 import json
+from collections.abc import Callable
 
 import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects import sse
 from octoplex.dialects.broken import cut
+from octoplex.dialects.openai_chat.regular import MOST_CHOICES, Regular
 from octoplex.dialects.openai_chat.shapes import (
     BROKEN_STOPS,
     UNREADABLE,
@@ -80,9 +82,6 @@ class _Named(Struct):
     model: str | None = None
 
 
-_MOST_CHOICES = 128
-"""As many as the API gives: a stream that goes on inventing them costs no memory."""
-
 _read = msgspec.json.Decoder(_Chunk).decode
 _read_name = msgspec.json.Decoder(_Named).decode
 
@@ -91,8 +90,8 @@ class ChatScanner:
     """One verbatim stream. See `dialects.dialect.Scanner` for the attributes."""
 
     __slots__ = (
-        "_hide_usage", "_last", "_running", "_several", "content", "ended", "error", "model",
-        "received", "skipped", "stop", "usage",
+        "_anew", "_hide_usage", "_last", "_regular", "_running", "_several", "content", "ended",
+        "error", "model", "received", "skipped", "stop", "usage",
     )  # fmt: skip
 
     def __init__(self, *, hide_usage: bool) -> None:
@@ -101,6 +100,9 @@ class ChatScanner:
         """Choices that began and have not finished: with n > 1 the first end is not the end."""
         self._last: StopReason | None = None
         """Why the choice stopped that stopped last."""
+        self._regular: Regular | None = None
+        self._anew = b""
+        """The JSON that goes out in place of an event that may not pass as it came."""
         self.content = self.ended = self._several = False
         self.usage: Usage | None = None
         self.stop: StopReason | None = None
@@ -118,16 +120,27 @@ class ChatScanner:
         # JSON may hold line ends between its tokens, an event may not.
         if wire[:6] != b"data: " or wire.find(b"\n") != len(wire) - 2 or 13 in wire:
             return self._feed_many(wire)
-        return wire if self._look(chunk, wire) else b""
+        return wire if self._look(chunk, wire) else self._instead()
+
+    def _instead(self) -> bytes:
+        """What goes out in place of the event that was just looked at; b"" for nothing."""
+        anew, self._anew = self._anew, b""
+        return b"data: %b\n\n" % anew if anew else b""
 
     def _look(self, chunk: _Chunk, data: bytes) -> bool:
-        """Look at one event; False when it must not pass. `data` is its JSON, or its line."""
+        """Look at one event; False when it must not pass as it is. `data` is its JSON, or its line."""
         choices = chunk.choices
         if choices and chunk.usage is None and data.isascii() and not self._several:
             choice = choices[0]
             delta = choice.delta
             # The usual chunk: nothing but text.
-            if delta and delta.content and choice.finish_reason is None and not choice.index:
+            if (
+                delta
+                and delta.content
+                and choice.finish_reason is None
+                and not choice.index
+                and not delta.tool_calls
+            ):
                 self.received += len(delta.content)
                 self.content = True
                 return True
@@ -146,11 +159,15 @@ class ChatScanner:
             self._name(data)
         for choice in chunk.choices or ():
             self._choice(choice, data)
-        return self.error is None
+        if self._regular is not None and self.error is None:
+            self._anew = self._regular.mended(data)
+        return self.error is None and not self._anew
 
     def _choice(self, choice: _Choice, data: bytes) -> None:
         delta = choice.delta
         if delta is not None:
+            if delta.tool_calls and self._regular is None:
+                self._regular = Regular()
             if delta.content:
                 self.received += len(delta.content)
                 self.content = True
@@ -168,7 +185,7 @@ class ChatScanner:
             self.content = True
         if choice.finish_reason:
             self._finish(choice, data)
-        elif len(self._running) < _MOST_CHOICES:
+        elif len(self._running) < MOST_CHOICES:
             self._running.add(choice.index)
             self._several = self._several or choice.index > 0
 
@@ -238,11 +255,16 @@ class ChatScanner:
         lines = wire.split(b"\n")
         if 13 in wire or any(lines[1::2]):  # CR, or events that are not one line each
             return self._feed_unusual(wire)
-        lines = [line for line in lines if line]
-        kept = [line for line in lines if self._goes_on() and self._look_line(line)]
-        if len(kept) == len(lines):
+        return self._kept([line for line in lines if line], self._look_line, wire)
+
+    def _kept(self, events: list[bytes], look: Callable[[bytes], bool], wire: bytes) -> bytes:
+        """Look at each; the bytes they lie in, or anew those that may pass."""
+        passes = [self._goes_on() and (look(e) or self._instead()) for e in events]
+        if passes.count(True) == len(events):
             return wire
-        return b"".join([line + b"\n\n" for line in kept])
+        return b"".join(
+            [e + b"\n\n" if p is True else p or b"" for e, p in zip(events, passes, strict=True)]
+        )
 
     def _goes_on(self) -> bool:
         """Nothing counts that comes with an error or the end marker, after it."""
@@ -261,10 +283,7 @@ class ChatScanner:
         """Look at events of any form; they keep it, but for CR line ends when one is cut out."""
         plain = wire.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         events = [event for event in plain.split(b"\n\n") if event.strip(b"\n")]
-        kept = [e for e in events if self._goes_on() and self._look_unusual(e)]
-        if len(kept) == len(events):
-            return wire
-        return b"".join([event + b"\n\n" for event in kept])
+        return self._kept(events, self._look_unusual, wire)
 
     def _look_unusual(self, event: bytes) -> bool:
         for _, data in sse.events(event):

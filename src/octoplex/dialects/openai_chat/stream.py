@@ -77,7 +77,7 @@ class ChatDecoder:
         self._started = self._done = self._refused = self._plain = False
         self._id = self._block = ""
         self._index = -1
-        self._calls: _Calls | None = None
+        self._calls: Calls | None = None
         self._stop: StopReason | None = None
         self._usage: Usage | None = None
 
@@ -210,7 +210,7 @@ class ChatDecoder:
 
     def _tools(self, pieces: list[ToolPiece], events: list[Event]) -> None:
         if self._calls is None:
-            self._calls = _Calls(self._id)
+            self._calls = Calls(self._id)
         for piece in pieces:
             call = self._calls.find(piece)
             if call.block < 0:
@@ -229,7 +229,7 @@ class ChatDecoder:
         events.append(Finished(stop=stop, usage=self._usage or UNKNOWN_USAGE))
 
 
-class _ToolCall:
+class ToolCall:
     """One tool call while it arrives. It starts when its name is known."""
 
     __slots__ = ("_argued", "_early", "_started", "block", "id", "index", "said_id")
@@ -260,25 +260,25 @@ class _ToolCall:
             events.append(ToolDelta("{}", self.block))
 
 
-class _Calls:
+class Calls:
     """The tool calls of one stream, in the order they began."""
 
     __slots__ = ("_by_id", "_by_place", "_calls", "_reply_id", "_taken")
 
     def __init__(self, reply_id: str) -> None:
-        self._calls: list[_ToolCall] = []
-        self._by_id: dict[str, _ToolCall] = {}
-        self._by_place: dict[tuple[int, str], _ToolCall] = {}
+        self._calls: list[ToolCall] = []
+        self._by_id: dict[str, ToolCall] = {}
+        self._by_place: dict[tuple[int, str], ToolCall] = {}
         """By index and id; under the id "" the last one with the index."""
         self._taken: set[str] = set()
         self._reply_id = reply_id
 
-    def find(self, piece: ToolPiece) -> _ToolCall:
+    def find(self, piece: ToolPiece) -> ToolCall:
         """The call that a piece belongs to; a new one where it belongs to none."""
         call = self._begun(piece)
         if call is None:
             id_ = made_id(piece.id, self._reply_id, len(self._calls), self._taken)
-            call = _ToolCall(piece.index, piece.id or None, id_)
+            call = ToolCall(piece.index, piece.id or None, id_)
             self._calls.append(call)
             if piece.id:
                 self._by_id[piece.id] = call
@@ -289,7 +289,7 @@ class _Calls:
             self._note(call)
         return call
 
-    def _begun(self, piece: ToolPiece) -> _ToolCall | None:
+    def _begun(self, piece: ToolPiece) -> ToolCall | None:
         """The call by index, unless another id says that it is a new one; without index, by id.
 
         A piece with neither goes on with the call that was begun last, unless it names a
@@ -305,7 +305,7 @@ class _Calls:
         named = piece.function and piece.function.name
         return self._calls[-1] if self._calls and not named else None
 
-    def _note(self, call: _ToolCall) -> None:
+    def _note(self, call: ToolCall) -> None:
         if call.index is not None:
             self._by_place[call.index, call.said_id or ""] = call
             self._by_place[call.index, ""] = call

@@ -19,7 +19,7 @@ from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.effort import effort_word
 from octoplex.dialects.expression import SPOKEN, Omissions, express
 from octoplex.dialects.native import with_beside
-from octoplex.dialects.openai_chat.request import TIERS, shortened
+from octoplex.dialects.openai_chat.request import TIERS, held_to, shortened
 from octoplex.dialects.openai_responses.asked import ENCRYPTED
 from octoplex.dialects.openai_responses.input import write_input
 from octoplex.dialects.openai_responses.shapes import NAME
@@ -52,7 +52,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
         body["stream"] = True
     _put_members(body, chat, omissions)
     _put_include(body, traits)
-    return Encoded(_json(body), omissions.names())
+    return Encoded(_json(body), omissions.names(), loose=omissions.loose)
 
 
 def write_count(chat: Chat, traits: Traits) -> Encoded:
@@ -71,6 +71,7 @@ def _spoken(chat: Chat, traits: Traits) -> frozenset[str]:
 
 def _asked(chat: Chat, traits: Traits, omissions: Omissions) -> Body:
     """What counts as input: all that both operations take."""
+    chat = held_to(chat, traits, omissions)
     body: Body = {"model": traits.model}
     messages = chat.messages
     # Alone it is the input: there must be one.

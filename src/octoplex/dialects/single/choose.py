@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from octoplex.dialects.single.cohere import CohereEmbed
 from octoplex.dialects.single.gemini import GeminiEmbed
 from octoplex.dialects.single.gigachat import GigaChatEmbed
+from octoplex.dialects.single.mistral import MistralEmbed
 from octoplex.dialects.single.plain import Plain
 from octoplex.dialects.single.scored import MixedbreadRerank, TeiRerank
 from octoplex.dialects.single.shape import Shape
@@ -36,6 +37,8 @@ def shape_of(op: Operation, body: str) -> Shape | None:
             return CohereEmbed()
         case "embed", "voyage":
             return VoyageEmbed(op, "")
+        case "embed", "mistral":
+            return MistralEmbed(op, "")
         case "rerank", "voyage":
             return VoyageRerank(op, "")
         case "rerank", "mixedbread":

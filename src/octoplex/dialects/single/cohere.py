@@ -60,7 +60,7 @@ class CohereEmbed:
     def read(self, body: bytes, fields: Mapping[str, Raw], model: str) -> Told:
         reply = readable(_read, body)
         usage = billed(None, reply.meta)
-        return Told(vectors(reply.embeddings.floats, fields, model, usage), usage, model)
+        return vectors(reply.embeddings.floats, fields, model, usage)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return judge_status(status, headers, body, self._now())

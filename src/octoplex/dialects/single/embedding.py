@@ -14,6 +14,8 @@ from msgspec import Raw, Struct
 
 from octoplex.dialects.members import UNREADABLE, count_of, value_of, wrong
 from octoplex.dialects.single.held import check
+from octoplex.dialects.single.shape import Told
+from octoplex.wire.ask import BYTES_PER_TOKEN
 from octoplex.wire.error import Unsupported
 from octoplex.wire.event import Usage
 
@@ -57,8 +59,10 @@ def asked(fields: Mapping[str, Raw], also: set[str]) -> Asked:
 
 def vectors(
     found: Sequence[Sequence[float]], fields: Mapping[str, Raw], model: str, usage: Usage | None
-) -> bytes:
+) -> Told:
     """The reply in OpenAI's shape, in the encoding that was asked for.
+
+    Without a bill its usage is an estimate, flagged: the bytes of each text / 3, rounded up.
 
     Raises:
         UpstreamBroken: they are not one for each input.
@@ -73,7 +77,11 @@ def vectors(
         }
         for index, v in enumerate(found)
     ]
-    tokens = usage.input_tokens if usage is not None else 0
+    if usage is None:
+        texts = asked(fields, set()).texts
+        tokens = sum(-(-len(text.encode()) // BYTES_PER_TOKEN) for text in texts)
+        usage = Usage(tokens, estimated=True)
+    tokens = usage.input_tokens
     bill = {"prompt_tokens": tokens, "total_tokens": tokens}
     reply = {"object": "list", "data": data, "model": model, "usage": bill}
-    return msgspec.json.encode(reply)
+    return Told(msgspec.json.encode(reply), usage, model)

@@ -53,7 +53,7 @@ class GeminiEmbed:
     def read(self, body: bytes, fields: Mapping[str, Raw], model: str) -> Told:
         reply = readable(_read, body)
         found = [one.values for one in reply.embeddings]
-        return Told(vectors(found, fields, model, None), None, model)
+        return vectors(found, fields, model, None)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return judge_status(status, headers, body, self._now())

@@ -54,7 +54,7 @@ class GigaChatEmbed:
         data = readable(_read, body).data
         bills = [one.usage.prompt_tokens for one in data if one.usage is not None]
         usage = counted(*bills) if bills else None
-        return Told(vectors([one.embedding for one in data], fields, model, usage), usage, model)
+        return vectors([one.embedding for one in data], fields, model, usage)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return judge_status(status, headers, body, self._now())

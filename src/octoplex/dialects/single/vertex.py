@@ -80,7 +80,7 @@ class VertexEmbed:
         counts = [v.statistics.tokens or v.statistics.counted for v in found]
         tokens = counts if any(counts) else [reply.usage_metadata.prompt_token_count]
         usage = counted(*tokens) if any(tokens) else None
-        return Told(vectors([v.values for v in found], fields, model, usage), usage, model)
+        return vectors([v.values for v in found], fields, model, usage)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return judge_status(status, headers, body, self._now())

@@ -76,7 +76,7 @@ class WatsonxEmbed:
         reply = readable(_read_vectors, body)
         usage = _bill(reply.input_token_count)
         found = [one.embedding for one in reply.results]
-        return Told(vectors(found, fields, model, usage), usage, model)
+        return vectors(found, fields, model, usage)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return judge_status(status, headers, body, self._now())

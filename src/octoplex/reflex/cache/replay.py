@@ -195,7 +195,7 @@ def _made(
         target,
         head.nano,
         answer.dialect,
-        tuple(trail.dropped),
+        trail.all_dropped(),
         tuple(trail.added),
         body,
         reply,

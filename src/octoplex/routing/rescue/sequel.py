@@ -158,8 +158,18 @@ class Sequel:
         prefix = said.rstrip()  # white space at its end is refused
         if not prefix or way.route.rescue != "prefill" or self._kind == "prefill":
             raise self._error
-        tokens = self._call.added_tokens + -(-len(prefix.encode()) // BYTES_PER_TOKEN)
-        call = replace(self._call, prefix=prefix, added_tokens=tokens, _chat=None, _worst=None)
+        told = -(-len(prefix.encode()) // BYTES_PER_TOKEN)
+        most = self._call.max_tokens
+        if most is not None and told >= most:
+            raise self._error
+        call = replace(
+            self._call,
+            prefix=prefix,
+            added_tokens=self._call.added_tokens + told,
+            max_tokens=most and most - told,  # the caller gets no more than it asked for
+            _chat=None,
+            _worst=None,
+        )
         try:
             answer = await way.chain.prefilled(call, way.route)
         except DeadlinePassed:

@@ -53,7 +53,7 @@ def fitted(call: Call, at: Address, traits: Traits, dialect: Dialect) -> Call:
         chat = msgspec.structs.replace(chat, n=1)
     if not left_out.names:
         return call
-    call.trail.dropped.extend(left_out.names)
+    call.trail.drop(f"octoplex/{traits.model}", left_out.names)
     if call.face != FACE:
         return msgspec.structs.replace(call, _chat=chat, may_hold_media=False, n=1)
     fields = split(dialect.encode_chat(chat, traits).body)
