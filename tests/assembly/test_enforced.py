@@ -9,7 +9,6 @@ import pytest
 from octoplex.dialects.structured import Kind
 from octoplex.upstreams.enforced import Enforced, Enforcement
 from octoplex.upstreams.judge import Judge
-from octoplex.upstreams.metered import Metered
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import Ask, Call
 from octoplex.wire.error import BadConfig, OutputInvalid
@@ -34,7 +33,7 @@ FORMAT = {"response_format": {"type": "json_object"}}
 SCHEMA: Any = {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}
 
 
-def test_only_targets_that_lack_a_form_have_the_layer(tmp_path: Path) -> None:
+def test_targets_that_lack_a_form_or_a_keyword_have_the_layer(tmp_path: Path) -> None:
     async def main() -> None:
         async with opened(tmp_path, TARGETS, {}) as at:
             route = at.gateway.plan.routes["main"]

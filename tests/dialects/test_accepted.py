@@ -1,15 +1,18 @@
 """What a model refuses although its dialect has a word for it (catalog/families.toml)."""
 
+import json
 from typing import Any, get_args
 
+import msgspec
 import pytest
 
+from octoplex.catalog.families import family
 from octoplex.catalog.quirk import Parameter
-from octoplex.dialects.accepted import NOTHING, accepted
+from octoplex.dialects.accepted import NOTHING, accepted, is_looked_into, look_into
 from octoplex.dialects.expression import MEMBERS, Omissions
 from octoplex.wire.chat import Chat, Media, Message, TextPart, ThinkingAsk, Tool, ToolResult
 from octoplex.wire.error import Unsupported
-from tests.dialects.test_mending import traits_of
+from tests.dialects.test_mending import call_of, traits_of
 
 IMAGE = Media(kind="image", data="iVBORw0KGgo=", media_type="image/png")
 HI = TextPart("Hi")
@@ -95,3 +98,40 @@ def test_a_request_without_such_fields_is_the_same() -> None:
 
 def test_parameters_of_the_catalogue_are_fields() -> None:
     assert set(get_args(Parameter)) <= MEMBERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("model", "members", "refused"),
+    [
+        # https://platform.claude.com/docs/en/about-claude/models/migration-guide
+        ("claude-opus-4-6", {}, True),
+        ("claude-sonnet-4-5", {}, False),
+        ("claude-sonnet-4-5", {"thinking": {"type": "enabled", "budget_tokens": 2048}}, True),
+        ("claude-sonnet-4-5", {"thinking": {"type": "disabled"}}, False),
+    ],
+)
+def test_a_turn_to_go_on_from_is_left_to_another_target(
+    model: str, members: dict[str, Any], refused: bool
+) -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": 'He "user" '}]
+    known = msgspec.structs.replace(
+        traits_of(f"anthropic/{model}"), prefill=family("anthropic", model).prefill
+    )
+    for alone, messages, expected in (
+        (False, turns, refused),
+        (True, turns, False),
+        (False, [*turns, turns[0]], False),
+    ):
+        traits = msgspec.structs.replace(known, alone=alone)
+        body = {"model": "m", "max_tokens": 9000, "messages": messages, **members}
+        call = call_of("anthropic", json.dumps(body).encode())
+        assert is_looked_into(traits) is not alone
+        if expected:
+            with pytest.raises(Unsupported, match="go on from"):
+                look_into(call, "anthropic", traits)
+            with pytest.raises(Unsupported, match="go on from"):
+                accepted(call.chat(), traits, Omissions("anthropic", drop_unsupported=True))
+        else:
+            if not alone:
+                look_into(call, "anthropic", traits)
+            accepted(call.chat(), traits, Omissions("anthropic", drop_unsupported=True))

@@ -289,6 +289,10 @@ BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 5_000}}
 ADAPTIVE = {"thinking": {"type": "adaptive"}}
 
 
+def word(effort: str) -> Json:
+    return {"output_config": {"effort": effort}}
+
+
 @pytest.mark.parametrize(
     ("target", "came", "goes", "named"),
     [
@@ -311,10 +315,29 @@ ADAPTIVE = {"thinking": {"type": "adaptive"}}
         ("claude-3-5-haiku-20241022", BUDGET, {}, ["thinking"]),
         ("claude-sonnet-4-5", {"thinking": {"type": "later"}}, {"thinking": {"type": "later"}}, []),
         ("claude-opus-5", {"thinking": 3}, {"thinking": 3}, []),
+        # https://platform.claude.com/docs/en/build-with-claude/effort
+        ("claude-opus-4-6", word("xhigh"), word("high"), []),
+        ("claude-opus-4-6", word("max"), word("max"), []),
+        ("claude-sonnet-4-6", {"output_config": {"x": 1, "effort": "max"}},
+         {"output_config": {"x": 1, "effort": "high"}}, []),
+        ("claude-opus-4-5", word("xhigh"), word("high"), []),
+        ("claude-opus-4-5", word("low"), word("low"), []),
+        ("claude-opus-5", word("xhigh"), word("xhigh"), []),
+        ("claude-opus-5", word("later"), word("later"), []),
+        ("claude-sonnet-4-5", {**BUDGET, **word("xhigh")}, BUDGET, ["output_config.effort"]),
+        ("claude-3-5-haiku-20241022", word("low"), {}, ["thinking"]),
     ],
 )  # fmt: skip
 def test_a_generation_of_claude(target: str, came: Json, goes: Json, named: list[str]) -> None:
     assert sent(f"anthropic/{target}", came, "anthropic") == (goes, named)
+
+
+def test_an_effort_alone_is_a_budget_where_it_is_no_word() -> None:
+    target, asked = "anthropic/claude-sonnet-4-5", {**word("xhigh"), "max_tokens": 64_000}
+    thought = {"thinking": {"type": "enabled", "budget_tokens": 32_000}, "max_tokens": 64_000}
+    assert sent(target, asked, "anthropic") == (thought, [])
+    cool = {"temperature": 0.2, "max_tokens": 64_000}  # refused beside thinking
+    assert sent(target, {**word("xhigh"), **cool}, "anthropic") == (cool, ["thinking"])
 
 
 def test_sampling_that_a_generation_refuses() -> None:
@@ -403,6 +426,14 @@ SNAKE: Json = {"generation_config": {"top_p": 1, "thinking_config": {"thinking_b
         ("gemini-2.5-flash", thinking(thinkingLevel="low", thinkingBudget=9_000),
          thinking(thinkingBudget=9_000), ["generationConfig.thinkingConfig.thinkingLevel"]),
         ("gemini-2.5-flash", thinking(thinkingLevel="LATER"), thinking(thinkingLevel="LATER"), []),
+        ("gemini-3-pro-preview", thinking(thinkingLevel="medium"), thinking(thinkingLevel="high"),
+         []),
+        ("gemini-3-pro-preview", thinking(thinkingLevel="MINIMAL", includeThoughts=True),
+         thinking(thinkingLevel="low", includeThoughts=True), []),
+        ("gemini-3-pro-preview", thinking(thinkingLevel="HIGH"), thinking(thinkingLevel="HIGH"),
+         []),
+        ("gemini-3-flash-preview", thinking(thinkingLevel="MINIMAL"),
+         thinking(thinkingLevel="MINIMAL"), []),
         ("gemini-2.5-flash", {"generationConfig": {"thinkingConfig": 3}},
          {"generationConfig": {"thinkingConfig": 3}}, []),
         ("gemini-2.5-flash", {"generationConfig": None}, {"generationConfig": None}, []),

@@ -10,6 +10,7 @@ import openai
 import pytest
 from google.genai import errors as google
 from google.genai import types
+from pydantic import BaseModel, Field
 
 from tests.sdk import vendors as v
 from tests.sdk.conftest import Tee
@@ -230,3 +231,65 @@ def test_an_array_is_asked_for_without_the_mode_for_objects(
     )
     assert got.parsed == [1, 2]
     assert "response_format" not in up.asked[0]
+
+
+class Grown(BaseModel):
+    name: str
+    age: int = Field(ge=18)
+
+
+class Maybe(BaseModel):
+    name: str
+    age: int | None = None
+
+
+def test_a_bound_that_the_model_is_not_held_to_is_checked(
+    clients: Sdks, behind: Mapping[str, Vendor]
+) -> None:
+    """https://platform.claude.com/docs/en/build-with-claude/structured-outputs"""
+    young = '{"name":"Maya","age":3}'
+    up = behind["claude"].plays(answer("claude", v.text(young)), answer("claude", v.text(MAYA)))
+    made = clients.gpt.chat.completions.parse(
+        model="claude/claude-sonnet-4-5",
+        messages=[{"role": "user", "content": ASKED}],
+        response_format=Grown,
+    )
+    assert made.choices[0].message.parsed == Grown(name="Maya", age=41)
+    for body in up.asked:
+        schema = body["output_config"]["format"]["schema"]
+        assert schema["properties"]["age"] == {"title": "Age", "type": "integer"}
+        assert schema["additionalProperties"] is False
+    assert len(up.asked) == 2
+
+
+def test_what_openai_cannot_be_strict_about_is_checked(
+    clients: Sdks, behind: Mapping[str, Vendor]
+) -> None:
+    """https://developers.openai.com/api/docs/guides/structured-outputs#supported-schemas"""
+    up = behind["oai"].plays(answer("oai", v.text('{"age":1}')), answer("oai", v.text(MAYA)))
+    made = clients.claude.messages.parse(
+        model="oai/gpt-4o",
+        max_tokens=99,
+        messages=[{"role": "user", "content": ASKED}],
+        output_format=Maybe,
+    )
+    assert made.parsed_output == Maybe(name="Maya", age=41)
+    assert [b["response_format"]["json_schema"]["strict"] for b in up.asked] == [False, False]
+
+
+def test_googles_order_is_no_other_vendors_word(
+    clients: Sdks, behind: Mapping[str, Vendor]
+) -> None:
+    up = behind["oai"].plays(answer("oai", v.text(MAYA)), answer("oai", v.text(f"[{MAYA}]")))
+    for schema in (Person, list[Person]):
+        clients.google.models.generate_content(
+            model="oai/gpt-4o",
+            contents=ASKED,
+            config=types.GenerateContentConfig(
+                response_mime_type="application/json", response_schema=schema
+            ),
+        )
+    form = up.asked[0]["response_format"]["json_schema"]
+    assert (form["strict"], form["schema"]["additionalProperties"]) == (True, False)
+    assert "propertyOrdering" not in json.dumps(up.asked)
+    assert "response_format" not in up.asked[1]

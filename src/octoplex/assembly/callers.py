@@ -59,12 +59,15 @@ def file_keys(settings: Settings, env: Mapping[str, str], hasher: Hasher) -> lis
     """Every key of the file.
 
     Raises:
-        BadConfig: a secret is not there, or a limit or model pattern cannot be read.
+        BadConfig: a secret is not there, one that opens the administration can be guessed, or a
+            limit or model pattern cannot be read.
     """
     entries = []
     for name, table in settings.keys.items():
         where = f"[keys.{name}]"
         value = secret(table.secret, env, f"{where} secret")
+        if table.role:
+            _not_weak(name, value)
         spec = KeySpec(
             name=name,
             tenant=table.tenant,
@@ -95,6 +98,10 @@ def check_exposed(settings: Settings, env: Mapping[str, str], host: str, *, made
             "Add a [keys.NAME] table, or listen on 127.0.0.1."
         )
     for name, table in settings.keys.items():
-        why = weak(secret(table.secret, env, f"[keys.{name}] secret"))
-        if why:
-            raise BadConfig(f"[keys.{name}] secret: {why}; use a random one: octoplex keys new.")
+        _not_weak(name, secret(table.secret, env, f"[keys.{name}] secret"))
+
+
+def _not_weak(name: str, value: str) -> None:
+    why = weak(value)
+    if why:
+        raise BadConfig(f"[keys.{name}] secret: {why}; use a random one: octoplex keys new.")

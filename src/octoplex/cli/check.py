@@ -133,7 +133,7 @@ def _route(plan: Plan, name: str, route: Route, budgeted: bool, findings: Findin
                 f"[models.{name}] {target.name} has no price: callers with a dollar budget are "
                 "refused; add it to [prices], or set allow_unpriced = true"
             )
-    for target in (one.target for one in (*route.candidates, *route.barred)):
+    for target in [c.target for c in route.candidates] + [b.target for b in route.barred]:
         source = plan.sources.get(target.provider)
         if source and (why := misread(source, catalogue().get(source.id), target.model)):
             findings.warnings.append(f"[models.{name}] {why}")

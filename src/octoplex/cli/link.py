@@ -13,7 +13,8 @@ import msgspec
 from octoplex.server.control import NAME
 from octoplex.wire.error import InvalidCall, StoreFailed
 
-WAIT_S = 10.0
+WAIT_S = 30.0
+"""Longer than a reload may wait for the keepers of secrets."""
 
 
 def ask_server(data: Path, order: dict[str, Any]) -> Any:

@@ -31,7 +31,7 @@ _OF_STS = re.compile(rb"<(AccessKeyId|SecretAccessKey|SessionToken|Message)>([^<
 ECS = "http://169.254.170.2"
 
 
-async def secrets_manager(reference: Reference, errand: Errand) -> str:
+async def secrets_manager(reference: Reference, errand: Errand) -> Any:
     """A secret of Secrets Manager, by name or ARN."""
     wanted = {"SecretId": reference.path}
     for option, member in (("version_id", "VersionId"), ("version_stage", "VersionStage")):
@@ -40,15 +40,15 @@ async def secrets_manager(reference: Reference, errand: Errand) -> str:
     target = "secretsmanager.GetSecretValue"
     reply = await _call(reference, errand, "secretsmanager", target, wanted)
     if "SecretString" in reply:
-        return str(reply["SecretString"])
-    return b64decode(reply.get("SecretBinary", "")).decode()
+        return reply["SecretString"]
+    return b64decode(reply["SecretBinary"]).decode()
 
 
-async def parameter_store(reference: Reference, errand: Errand) -> str:
+async def parameter_store(reference: Reference, errand: Errand) -> Any:
     """A parameter, decrypted where it is a SecureString."""
     wanted = {"Name": reference.path, "WithDecryption": True}
     reply = await _call(reference, errand, "ssm", "AmazonSSM.GetParameter", wanted)
-    return str(reply.get("Parameter", {}).get("Value", ""))
+    return reply["Parameter"]["Value"]
 
 
 async def _call(
@@ -69,7 +69,7 @@ async def _call(
     if status != 200 or not isinstance(reply, dict):
         said = reply if not isinstance(reply, dict) else reply.get("message", reply.get("Message"))
         kind = str(reply.get("__type", "")).rpartition("#")[2] if isinstance(reply, dict) else ""
-        raise refused(request, status, f"{kind} {said or ''}".strip())
+        raise refused(errand, request, status, f"{kind} {said or ''}".strip())
     return reply
 
 
@@ -77,7 +77,10 @@ def _region(reference: Reference, errand: Errand) -> str:
     if reference.option("region"):
         return reference.option("region")
     if reference.path.startswith("arn:"):
-        return reference.path.split(":")[3]
+        parts = reference.path.split(":")
+        if len(parts) < 6 or not parts[3]:
+            raise BadConfig("this is no ARN of a secret; write arn:aws:SERVICE:REGION:ACCOUNT:...")
+        return parts[3]
     return errand.needed("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
@@ -124,7 +127,7 @@ async def _by_web_identity(errand: Errand, region: str) -> Credentials:
     status, body = await sent(errand, request)
     found = {name.decode(): value.decode() for name, value in _OF_STS.findall(body)}
     if "AccessKeyId" not in found or "SecretAccessKey" not in found:
-        raise refused(request, status, found.get("Message", ""))
+        raise refused(errand, request, status, found.get("Message", ""))
     return Credentials(
         found["AccessKeyId"], found["SecretAccessKey"], found.get("SessionToken", "")
     )
@@ -142,4 +145,4 @@ async def _of_container(errand: Errand, url: str) -> Credentials:
     try:
         return Credentials(reply["AccessKeyId"], reply["SecretAccessKey"], reply.get("Token", ""))
     except (KeyError, TypeError):
-        raise refused(request, status, "no credentials of the container") from None
+        raise refused(errand, request, status, "no credentials of the container") from None

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Iterable, Mapping
 
 from octoplex.secrets import aws, others
-from octoplex.secrets.keeper import Errand, Keeper, picked
+from octoplex.secrets.keeper import WAIT_S, Asking, Errand, Keeper, picked
 from octoplex.secrets.reference import is_reference, read
 from octoplex.transport.http import Client
 from octoplex.transport.tokens import Purse
@@ -29,9 +29,12 @@ KEEPERS: Mapping[str, Keeper] = {
 
 
 async def fetched(
-    texts: Iterable[str], env: Mapping[str, str], trust: ssl.SSLContext | None = None
+    texts: Iterable[str],
+    env: Mapping[str, str],
+    trust: ssl.SSLContext | None = None,
+    wait_s: float = WAIT_S,
 ) -> dict[str, str]:
-    """The secrets behind those of the texts that are references.
+    """The secrets behind those of the texts that are references, each within `wait_s`.
 
     Raises:
         BadConfig: one cannot be had; it names the reference and says why.
@@ -40,17 +43,24 @@ async def fetched(
     if not wanted:
         return {}
     client = Client(trust)
-    errand = Errand(client, env, Purse(client))
+    asking = Asking(client)
+    errand = Errand(asking, env, Purse(asking))
     try:
-        values = await asyncio.gather(*[_one(text, errand) for text in wanted])
+        values = await asyncio.gather(*[_one(text, errand, wait_s) for text in wanted])
         return dict(zip(wanted, values, strict=True))
     finally:
         client.close()
 
 
-async def _one(text: str, errand: Errand) -> str:
+async def _one(text: str, errand: Errand, wait_s: float) -> str:
     reference = read(text)
     try:
-        return picked(reference, await KEEPERS[reference.scheme](reference, errand))
+        async with asyncio.timeout(wait_s):
+            return picked(reference, await KEEPERS[reference.scheme](reference, errand))
+    except TimeoutError:
+        why = f"its keeper did not answer within {wait_s:g} s"
     except GatewayError as error:
-        raise BadConfig(f"{text}: {str(error).rstrip('.')}.") from None
+        why = errand.client.veiled(str(error)).rstrip(".")
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        why = "its keeper answered with what is no secret"  # and no reply may end the start
+    raise BadConfig(f"{text}: {why}.")

@@ -2,7 +2,7 @@
 
 `Errand` is what it is given: the client, the environment, the clock. `asked` sends one request
 and gives the reply as JSON, or says in a sentence why there is none; what a keeper says of a
-secret's value never stands in it.
+secret's value never stands in it, nor what it was sent to prove who asks.
 """
 
 import asyncio
@@ -10,25 +10,56 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
 
 from octoplex.secrets.reference import Reference
-from octoplex.transport.http import Limits, Request, Sender
+from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Proxies
 from octoplex.transport.tokens import Purse
 from octoplex.wire.error import BadConfig
-from octoplex.wire.redact import redact
+from octoplex.wire.redact import MASK, redact
 
 WAIT_S = 15.0
-"""How long one request may take in all."""
+"""How long all requests for one reference may take together."""
+PROOFS = frozenset({"authorization", "x-vault-token", "x-amz-security-token"})
+PROOFS_IN_FORM = frozenset({"client_secret", "assertion", "WebIdentityToken"})
+SHORTEST_PROOF = 4
+"""What is shorter would be masked in common words."""
+
+
+class Asking:
+    """A client that remembers what proves who asks, so that no keeper's reply can show it."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+        self._proofs: set[str] = set()
+
+    async def send(self, request: Request, limits: Limits) -> Response:
+        """Send."""
+        for line in (request.head + request.extra).decode("latin-1").split("\r\n"):
+            name, _, value = line.partition(": ")
+            if name in PROOFS:
+                self._proofs |= {value, value.rpartition(" ")[2]}
+        if b"application/x-www-form-urlencoded" in request.head:
+            pairs = parse_qsl(request.body.decode("latin-1"))
+            self._proofs |= {value for name, value in pairs if name in PROOFS_IN_FORM}
+        return await self._client.send(request, limits)
+
+    def veiled(self, text: str) -> str:
+        """The text without what was sent as proof."""
+        for proof in sorted(self._proofs, key=len, reverse=True):
+            if len(proof) >= SHORTEST_PROOF:
+                text = text.replace(proof, MASK)
+        return text
 
 
 class Errand(Struct, frozen=True):
     """With what secrets are fetched. `env` is the environment that the gateway was started in."""
 
-    client: Sender
+    client: Asking
     env: Mapping[str, str]
     purse: Purse
     now: Callable[[], float] = time.time
@@ -68,8 +99,7 @@ async def sent(errand: Errand, request: Request) -> tuple[int, bytes]:
     Raises:
         GatewayError: nobody answered, or not with a whole reply.
     """
-    until_at = asyncio.get_running_loop().time() + WAIT_S
-    response = await errand.client.send(request, Limits(deadline_at=until_at))
+    response = await errand.client.send(request, Limits())
     if response.body is None:
         response.close()
         raise BadConfig(f"{request.origin.host} answered with a stream")
@@ -85,13 +115,13 @@ async def asked(errand: Errand, request: Request) -> tuple[int, Any]:
     status, body = await sent(errand, request)
     try:
         return status, msgspec.json.decode(body) if body else {}
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadConfig(f"{request.origin.host} answered {status} with what is no JSON") from None
 
 
-def refused(request: Request, status: int, said: object) -> BadConfig:
-    """A keeper's own words for why it gives out nothing."""
-    words = redact(str(said))[:300].strip(" .") if said else ""
+def refused(errand: Errand, request: Request, status: int, said: object) -> BadConfig:
+    """A keeper's own words for why it gives out nothing, masked before they are cut."""
+    words = redact(errand.client.veiled(str(said)))[:300].strip(" .") if said else ""
     return BadConfig(f"{request.origin.host} answered {status}{f': {words}' if words else ''}")
 
 
@@ -99,7 +129,7 @@ def picked(reference: Reference, value: Any) -> str:
     """The text of a secret, or of one member of it.
 
     Raises:
-        BadConfig: there is no such member, or it is empty.
+        BadConfig: there is no such member, it is empty, or neither a text nor a whole number.
     """
     if reference.field:
         if isinstance(value, str):
@@ -113,10 +143,21 @@ def picked(reference: Reference, value: Any) -> str:
         value = value[reference.field]
     if isinstance(value, dict):
         raise BadConfig(f"the secret has fields; name one: #{next(iter(sorted(value)), 'FIELD')}")
-    text = value.strip() if isinstance(value, str) else str(value)
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        kind = _KINDS.get(type(value), "no text")
+        raise BadConfig(f"the secret is {kind}, and must be a text")
+    text = str(value).strip()
     if not text:
         raise BadConfig("the secret is empty")
     return text
+
+
+_KINDS = {
+    type(None): "null",
+    bool: "true or false",
+    list: "a list",
+    float: "a number with a point",
+}
 
 
 def text_of(path: str) -> str:

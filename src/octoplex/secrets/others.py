@@ -24,7 +24,7 @@ from octoplex.transport.http import Request
 from octoplex.transport.oauth import Exchange
 from octoplex.transport.origin import Origin
 from octoplex.transport.tokens import Token, proven
-from octoplex.wire.error import BadConfig, UpstreamDenied
+from octoplex.wire.error import BadConfig
 
 GOOGLE = "https://secretmanager.googleapis.com"
 METADATA = "http://metadata.google.internal"
@@ -83,7 +83,7 @@ async def google(reference: Reference, errand: Errand) -> str:
     try:
         return b64decode(reply["payload"]["data"]).decode()
     except (KeyError, TypeError, ValueError):
-        raise refused(request, status, _error_of(reply)) from None
+        raise refused(errand, request, status, _error_of(reply)) from None
 
 
 async def azure(reference: Reference, errand: Errand) -> str:
@@ -108,7 +108,7 @@ async def azure(reference: Reference, errand: Errand) -> str:
     status, reply = await asked(errand, await proven(request, tokens))
     if status == 200 and isinstance(reply, dict) and isinstance(reply.get("value"), str):
         return str(reply["value"])
-    raise refused(request, status, _error_of(reply))
+    raise refused(errand, request, status, _error_of(reply))
 
 
 def _error_of(reply: Any) -> str:
@@ -137,10 +137,8 @@ async def vault(reference: Reference, errand: Errand) -> Any:
         if status not in (404, 400):
             break
     errors = reply.get("errors") if isinstance(reply, dict) else None
-    said = "; ".join(map(str, errors)) if errors else "there is no such secret"
-    if status == 403:
-        raise UpstreamDenied(f"{origin.host} answered 403: {said}")
-    raise refused(request, status, said)
+    said = "; ".join(map(str, errors)) if isinstance(errors, list) else ""
+    raise refused(errand, request, status, said or "there is no such secret")
 
 
 def _token_file(errand: Errand) -> str:

@@ -109,6 +109,8 @@ class Sequel:
                 self._answer.close("cut")  # if it has not ended, what it said could not be read
                 if self.head is self._answer.head:
                     self._error = error  # else it is still the first one that the caller met
+                elif not self._call.trail.rescue:
+                    self._call.trail.rescue = "failed"  # until one goes on
                 self._broke, self._answer = error, None
                 continue
             if not new:
