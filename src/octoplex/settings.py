@@ -221,6 +221,13 @@ def parse(text: str, origin: str = "octoplex.toml") -> Settings:
         BadConfig: as `load`.
     """
     try:
+        return _parsed(text, origin)
+    except RecursionError:
+        raise BadConfig(f"{origin}: tables or arrays lie too deep in each other.") from None
+
+
+def _parsed(text: str, origin: str) -> Settings:
+    try:
         tree = tomllib.loads(text)
         # Prices are money: a float would round them before we ever see them.
         exact = tomllib.loads(text, parse_float=Decimal)

@@ -22,6 +22,7 @@ def turn(*content: Any) -> list[Json]:
 
 SHOWN = turn({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}})
 HEARD = turn({"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}})
+BEGUN = [*turn(), {"role": "assistant", "content": "A"}]
 FILE = {"type": "document", "source": {"type": "file", "file_id": "file_011"}}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 
@@ -36,6 +37,11 @@ CASES: dict[str, tuple[str, Json, str, str]] = {
                                   "anthropic/claude-sonnet-4-5"),
     "how many answers": ("chat/completions", {"n": 2}, "anthropic/claude-sonnet-4-5",
                          "openai/gpt-4o"),
+    # https://platform.claude.com/docs/en/about-claude/models/migration-guide
+    "a turn to go on from, verbatim": ("messages", {"messages": BEGUN},
+                                       "anthropic/claude-opus-4-6", "anthropic/claude-sonnet-4-5"),
+    "a turn to go on from": ("chat/completions", {"messages": BEGUN}, "anthropic/claude-opus-4-6",
+                             "openai/gpt-4o"),
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 Only `new` and `rotated` ever have a secret in their hands; what they return is shown once.
 """
 
+import re
 import time
 
 from octoplex.assembly.callers import check_tenant
@@ -15,6 +16,10 @@ from octoplex.settings import Settings
 from octoplex.wire.error import BadConfig, InvalidCall, NotFound
 
 LONGEST_OVERLAP_MS = 90 * 86_400_000
+LATEST_MS = 253_402_300_799_000
+"""The end of the year 9999, beyond which nothing shows a time."""
+LONGEST_NAME = 128
+_ID = re.compile(r"key_[0-9a-f]{12}")
 
 
 def _now_ms() -> int:
@@ -27,12 +32,15 @@ async def new(
     """Make a key: its secret, and what is kept of it.
 
     Raises:
-        InvalidCall: the name is in use, or a limit, region, tenant or pattern is none.
+        InvalidCall: the name is none or in use, or a limit, region, tenant or pattern is none.
     """
+    _check_name(spec.name)
     if spec.name in settings.keys:
         raise InvalidCall(f'There is a key "{spec.name}" in the file; choose another name.')
     if spec.expires_at_ms is not None and spec.expires_at_ms <= _now_ms():
         raise InvalidCall(f"The key {spec.name} would have expired before it was made.")
+    if spec.expires_at_ms is not None and spec.expires_at_ms > LATEST_MS:
+        raise InvalidCall(f"The key {spec.name} would expire after the year 9999.")
     try:
         check_demanded(settings, {"region": spec.region})
         check_tenant(spec.tenant, compiled(settings.tenants), spec.name)
@@ -80,6 +88,13 @@ async def revoked(store: Store, name: str) -> KeyRow:
     if row is None:
         raise _absent(name)
     return row
+
+
+def _check_name(name: str) -> None:
+    """A name is written in commands, paths and tables, and is not taken for an id."""
+    wrong = not name or not name.isprintable() or name != name.strip() or "/" in name
+    if wrong or len(name) > LONGEST_NAME or _ID.fullmatch(name):
+        raise InvalidCall(f"{name[:LONGEST_NAME]!r} is no name for a key; write a word: app.")
 
 
 def _absent(name: str) -> NotFound:

@@ -122,7 +122,11 @@ class Plan:
             for source in self.sources.values()
             if source.usable
         }
-        self.resolver = Resolver(self.routes, makers, self.offers, self.listed)
+        self.resolver = Resolver(self.routes, makers, self.offers, self.listed, self._out)
+
+    def _out(self, provider: str) -> str:
+        off = self.switches.off.get(provider)
+        return off.at if off else ""
 
     def offers(self, model: str) -> Sequence[str]:
         """The usable providers that list this bare model id."""

@@ -60,8 +60,9 @@ class Switchboard:
             at=_now(),
         )
         after = {"last4": stored.last4}
-        self._audit.note(who, "providers.store_key", id_, before=_key(switches, id_), after=after)
-        switches.with_key(id_, stored).write(self._data)
+        before = _key(switches, id_)
+        with self._audit.change(who, "providers.store_key", id_, before=before, after=after):
+            switches.with_key(id_, stored).write(self._data)
         return {"id": id_, "key": after}
 
     def forget_key(self, id_: str, who: str) -> dict[str, Any]:
@@ -74,8 +75,8 @@ class Switchboard:
         switches = Switches.read(self._data)
         if id_ not in switches.keys:
             raise NotFound(f'No key is stored for "{id_}".')
-        self._audit.note(who, "providers.forget_key", id_, before=_key(switches, id_))
-        switches.with_key(id_, None).write(self._data)
+        with self._audit.change(who, "providers.forget_key", id_, before=_key(switches, id_)):
+            switches.with_key(id_, None).write(self._data)
         return {"id": id_, "key": None}
 
     def reseal(self, who: str) -> dict[str, Any]:
@@ -91,8 +92,8 @@ class Switchboard:
             fresh = seal.close(seal.open(stored.sealed, id_), id_)
             again = StoredKey(sealed=fresh, last4=stored.last4, who=stored.who, at=stored.at)
             switches = switches.with_key(id_, again)
-        self._audit.note(who, "providers.reseal", "", after=sorted(switches.keys))
-        switches.write(self._data)
+        with self._audit.change(who, "providers.reseal", "", after=sorted(switches.keys)):
+            switches.write(self._data)
         return {"resealed": len(switches.keys)}
 
     def _turn(self, id_: str, who: str, off: Off | None) -> dict[str, Any]:
@@ -100,8 +101,8 @@ class Switchboard:
         before = {"enabled": id_ not in switches.off}
         after = {"enabled": off is None}
         what = "providers.enable" if off is None else "providers.disable"
-        self._audit.note(who, what, id_, before=before, after=after)
-        switches.with_provider(id_, off).write(self._data)
+        with self._audit.change(who, what, id_, before=before, after=after):
+            switches.with_provider(id_, off).write(self._data)
         return {"id": id_, **after}
 
     def _switches(self, id_: str) -> Switches:

@@ -1,7 +1,8 @@
 """What operators changed: one line each in `audit.jsonl`, every line chained to the one before.
 
     audit = Audit(folder.path, now_ms)
-    audit.note("shell:root", "keys.revoke", "app", before={...}, after=None)
+    with audit.change("shell:root", "keys.revoke", "app", before={...}):
+        ...                                   the change; where it fails, a second line says so
     page(path, limit=50, before=None)         newest first
     verify(path)                              how many lines hold, or where the chain breaks
 
@@ -18,6 +19,7 @@ Not promised: protection from whoever can write the file and compute SHA-256 ove
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +28,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from octoplex.wire.error import BadConfig, StoreFailed
+from octoplex.wire.error import BadConfig, CallerError, GatewayError, StoreFailed
 
 NAME = "audit.jsonl"
 FIRST = "0" * 64
@@ -71,7 +73,7 @@ class Audit:
         self.path = folder / NAME
         self._seq, self._last = 0, FIRST
         _put_aside_half(self.path)
-        for line in _lines(self.path):
+        for _, line in _lines(self.path):
             self._seq, self._last = line.seq, line.hash
 
     def note(
@@ -106,13 +108,38 @@ class Audit:
         return line
 
 
+    @contextmanager
+    def change(
+        self, who: str, what: str, about: str, *, before: Any = None, after: Any = None
+    ) -> Iterator[None]:
+        """Note a change and have it made; where that fails, a second line says how.
+
+        Raises:
+            StoreFailed: it cannot be noted, and is not made.
+        """
+        self.note(who, what, about, before=before, after=after)
+        try:
+            yield
+        except BaseException as error:
+            with suppress(StoreFailed):
+                self.note(who, what, about, after=outcome(error))
+            raise
+
+
+def outcome(error: BaseException) -> str:
+    """What became of a change that was noted and not made, or of which nobody knows."""
+    if isinstance(error, GatewayError):
+        return f"{'refused' if isinstance(error, CallerError) else 'failed'}: {error}"
+    return f"failed: {type(error).__name__}"
+
+
 def page(path: Path, limit: int, before: int | None = None) -> list[Line]:
     """The newest lines first; `before` is the `seq` that they come before.
 
     Raises:
         BadConfig: the file cannot be read.
     """
-    kept = [line for line in _lines(path) if before is None or line.seq < before]
+    kept = [line for _, line in _lines(path) if before is None or line.seq < before]
     return kept[: -limit - 1 : -1]
 
 
@@ -120,9 +147,11 @@ def verify(path: Path) -> tuple[int, str, Broken | None]:
     """Walk the chain: how many lines hold, the hash of the last, and where it breaks."""
     count, last = 0, FIRST
     try:
-        for count, line in enumerate(_lines(path), 1):
+        for count, (text, line) in enumerate(_lines(path), 1):
             if line.seq != count:
                 return count - 1, last, Broken(count, f"its number is {line.seq}, not {count}")
+            if text != _encode(line) + b"\n":
+                return count - 1, last, Broken(count, "it is not written as we write lines")
             if line.hash != _hash(last, line):
                 return count - 1, last, Broken(count, "its hash is not that of what it says")
             last = line.hash
@@ -153,8 +182,8 @@ def _hash(last: str, line: Line) -> str:
     return sha256(last.encode() + bare).hexdigest()
 
 
-def _lines(path: Path) -> Iterator[Line]:
-    """Every line of a file that may not be there.
+def _lines(path: Path) -> Iterator[tuple[bytes, Line]]:
+    """Every line of a file that may not be there: as it is written, and what it says.
 
     Raises:
         BadConfig: one cannot be read.
@@ -165,12 +194,13 @@ def _lines(path: Path) -> Iterator[Line]:
                 try:
                     if not text.endswith(b"\n"):
                         raise ValueError("it is cut off")
-                    yield _read(text)
-                except (ValueError, msgspec.MsgspecError) as error:
+                    line = _read(text)
+                except (ValueError, RecursionError, msgspec.MsgspecError) as error:
                     raise BadConfig(
                         f"{path}: line {number} cannot be read ({error}); move the file away to "
                         "begin a new one, and keep it"
                     ) from None
+                yield text, line
     except FileNotFoundError:
         return
     except OSError as error:

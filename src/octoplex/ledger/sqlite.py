@@ -118,16 +118,14 @@ class Files:
 
     def revoke_key(self, name: str, at_ms: int) -> str | None:
         """Mark a key revoked; its id."""
-        text = """update keys set revoked_at_ms = ? where (id = ? or name = ?)
-            and revoked_at_ms is null returning id"""
-        rows = self._control.execute(text, (at_ms, name, name)).fetchall()
+        text = f"update keys set revoked_at_ms = :at_ms where {_MEANT} returning id"
+        rows = self._control.execute(text, {"at_ms": at_ms, "name": name}).fetchall()
         return str(rows[0][0]) if rows else None
 
     def rotate_key(self, turned: Turned) -> str | None:
         """Put another secret in the place of a key's; its id."""
-        text = """update keys set former = hash, former_until_ms = :former_until_ms, hash = :hash,
-            prefix = :prefix, last4 = :last4 where (id = :name or name = :name)
-            and revoked_at_ms is null returning id"""
+        text = f"""update keys set former = hash, former_until_ms = :former_until_ms, hash = :hash,
+            prefix = :prefix, last4 = :last4 where {_MEANT} returning id"""
         rows = self._control.execute(text, msgspec.structs.asdict(turned)).fetchall()
         return str(rows[0][0]) if rows else None
 

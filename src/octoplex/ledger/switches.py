@@ -89,6 +89,10 @@ class Switches(Struct, frozen=True):
         """The same, with a provider's key stored, or the file's in force again."""
         return replace(self, keys=_with(self.keys, id_, key))
 
+    def as_in(self, before: "Switches", id_: str) -> "Switches":
+        """The same, with one provider's switches as they were."""
+        return self.with_provider(id_, before.off.get(id_)).with_key(id_, before.keys.get(id_))
+
 
 def _with(kept: dict[str, T], id_: str, value: T | None) -> dict[str, T]:
     rest = {name: one for name, one in kept.items() if name != id_}

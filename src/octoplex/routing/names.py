@@ -36,6 +36,11 @@ MOST_MODELS = 16
 PIECES = 12
 COMPARED = 40
 
+def all_used(provider: str) -> str:
+    """No provider was put out of use."""
+    return ""
+
+
 RouteOf = Callable[[str], Route | None]
 
 
@@ -47,7 +52,7 @@ def nothing_listed() -> Iterable[str]:
 class Resolver:
     """The names of one configuration."""
 
-    __slots__ = ("_globs", "_listed", "_offers", "_providers", "_routes", "resolve", "resolve_many")
+    __slots__ = ("_globs", "_listed", "_offers", "_out", "_providers", "_routes", "resolve", "resolve_many")
 
     def __init__(
         self,
@@ -55,15 +60,17 @@ class Resolver:
         providers: Mapping[str, RouteOf],
         offers: Callable[[str], Sequence[str]],
         listed: Callable[[], Iterable[str]] = nothing_listed,
+        out: Callable[[str], str] = all_used,
     ) -> None:
         """Resolve over compiled routes.
 
         `providers` makes the route of a usable provider's model (None when it cannot have
         that model), `offers` names the usable providers that list a bare model, `listed`
-        gives the names that a mistyped one is compared with.
+        gives the names that a mistyped one is compared with, `out` says since when a provider
+        is out of use ("": it is not).
         """
         self._routes, self._providers, self._offers = routes, providers, offers
-        self._listed = listed
+        self._listed, self._out = listed, out
         self._globs = tuple(_compiled(routes))
         self.resolve: Callable[[str], Route] = lru_cache(REMEMBERED)(self._resolve)
         """The route of a name. Raises NotFound, InvalidCall when two providers offer it, or
@@ -137,9 +144,10 @@ class Resolver:
         return route
 
     def _unknown(self, name: str) -> str:
-        provider, slash, _ = name.partition("/")
+        provider, slash, _ = name.removeprefix(PASS).partition("/")
+        if since := self._out(provider):
+            return f"The provider {provider!r} is out of use since {since}: an operator said so."
         if name.startswith(PASS):
-            provider = provider.removeprefix(PASS)
             return f"There is no provider {provider!r} that can be asked at /providers/{provider}/."
         said = f"There is no model or route named {name!r}."
         if slash and provider in self._providers:

@@ -12,10 +12,11 @@ import msgspec
 from octoplex.gateway import Gateway
 from octoplex.ledger.period import levels
 from octoplex.ledger.rows import Page, Record
+from octoplex.server.files import count_in
 from octoplex.server.inbound import JSON, Inbound
-from octoplex.wire.error import InvalidCall, NotFound, Stopping
+from octoplex.wire.error import NotFound, Stopping
 
-MOST_RECORDS = 1_000
+USUAL_RECORDS, MOST_RECORDS = 50, 1_000
 TEXT = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
 
 
@@ -68,10 +69,8 @@ async def model(inbound: Inbound, gateway: Gateway) -> None:
 async def requests(inbound: Inbound, gateway: Gateway) -> None:
     """The newest records, of this caller's own requests. `?limit=` and `?before=ID` page on."""
     query = inbound.query
-    text = query.get("limit", "50")
-    if not text.isdigit() or not 1 <= int(text) <= MOST_RECORDS:
-        raise InvalidCall(f'limit "{text[:20]}" must be 1 to {MOST_RECORDS}.', param="limit")
-    page = Page(limit=int(text), before=query.get("before"), key_id=inbound.caller.id or None)
+    limit = count_in(query, USUAL_RECORDS, MOST_RECORDS)
+    page = Page(limit=limit, before=query.get("before"), key_id=inbound.caller.id or None)
     rows = await gateway.store.requests(page)
     await _json(inbound, {"object": "list", "data": [record.shown() for record in rows]})
 

@@ -144,7 +144,10 @@ def uvicorn_config(app: App, settings: Settings) -> uvicorn.Config:
 
 
 async def reload(app: App, options: Options, one_by_one: asyncio.Lock, anew: bool = True) -> str:
-    """Put the file in force as it is now, or what operators switched; "" or why the old stays."""
+    """Put the file in force as it is now, or what operators switched; "" or why the old stays.
+
+    Only the former fetches secrets.
+    """
     async with one_by_one:
         return await _reload(app, options, anew)
 
@@ -154,7 +157,8 @@ async def _reload(app: App, options: Options, anew: bool) -> str:
     before = works.env
     try:
         settings = load(options.config) if anew else app.gateway.settings
-        works.env = await with_secrets(settings, options.env)
+        if anew:
+            works.env = await with_secrets(settings, options.env)
         app.gateway = Gateway(settings, works, works.keys_now(), app.gateway.found)
         app.room.most = settings.server.max_bodies_bytes
         problem = ""

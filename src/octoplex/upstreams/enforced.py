@@ -4,9 +4,9 @@
 
 Made only for targets that cannot enforce each form themselves (`dialects/structured.py`); a
 call that wants none, or one that its target sees to, passes untouched after a look at the
-names of its members (under 1 us). A schema of which the target enforces only a part goes to it
-all the same, and the reply is checked against all of it. Every attempt is reserved, settled and told in the trail
-like any other.
+names of its members (under 1 us). A schema of which the target enforces only a
+part goes to it all the same, and the reply is checked against all of it. Every attempt is
+reserved, settled and told in the trail like any other.
 
 The answer is checked whole, so a stream is given at once when it is valid; until then the
 door keeps it alive. A reply that was cut, refused or calls a tool is told as what it is: to

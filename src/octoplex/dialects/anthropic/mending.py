@@ -4,10 +4,10 @@
     {"thinking": {"type": "adaptive"}, "output_config": {"effort": ...}}   at Opus 4.7 and later
 
 An effort that the model lacks is the nearest that it has; one that is asked for by a budget gets
-that instead, beside nothing that would refuse it. The generations refuse each other's words (`families.py`), and a route or an alias may lead from
-one to the other. What the target takes keeps its bytes; a sampling field that it refuses is left
-out where it says what is so anyhow, or where the route drops such fields, else it goes out and is
-the provider's to judge.
+that instead, beside nothing that would refuse it. The generations refuse each other's words
+(`families.py`), and a route or an alias may lead from one to the other. What the target takes
+keeps its bytes; a sampling field that it refuses is left out where it says what is so anyhow, or
+where the route drops such fields, else it goes out and is the provider's to judge.
 
 Cost where nothing is to be done: 0.2 us; 1 us with `thinking`.
 

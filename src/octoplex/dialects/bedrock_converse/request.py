@@ -134,9 +134,7 @@ def _tool(tool: Tool) -> Body:
     return {"toolSpec": spec}
 
 
-def _put_format(
-    body: Body, chat: Chat, form: Format, model: Model, omissions: Omissions
-) -> None:
+def _put_format(body: Body, chat: Chat, form: Format, model: Model, omissions: Omissions) -> None:
     if form.schema is None or not model.schemas:
         why = "this model is held to no schema" if form.schema else "JSON needs a schema here"
         omissions.leave_out("response_format", why=why)

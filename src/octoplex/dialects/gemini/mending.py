@@ -94,7 +94,6 @@ class Mending:
         fields[name] = Raw(_json(config))
         return omissions.names()
 
-
     def _lower(self, asked: Fields) -> bool:
         """Put a level that the model has in place of one that it lacks; whether that was so."""
         if self._own != LEVEL:

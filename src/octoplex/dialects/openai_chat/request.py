@@ -31,7 +31,7 @@ LONGEST_USER = 64
 TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _MOST_STOPS = 4
 _FACES = frozenset({NAME, "openai-responses"})
-"""Callers who say themselves what is strict."""
+"""Dialects with strict schemas; their callers say themselves what is."""
 _OWN_MODEL = re.compile(r"(?:.*/)?(?:ft:)?(?:(?:chat)?gpt-(?!oss)|o\d)")
 
 _json = msgspec.json.Encoder().encode
@@ -61,8 +61,7 @@ def write_body(chat: Chat, traits: Traits, omissions: Omissions) -> Body:
         if chat.service_tier not in TIERS:
             spoken -= {"service_tier"}
     chat = naming_json(express(chat, spoken, omissions))
-    if omissions.dialect == NAME:
-        chat = held_to(chat, traits, omissions)
+    chat = held_to(chat, traits, omissions)
     body: Body = {
         "model": traits.model,
         "messages": write_messages(chat.messages, traits.quirks, omissions, chat.dialect),
@@ -158,7 +157,7 @@ def held_to(chat: Chat, traits: Traits, omissions: Omissions) -> Chat:
     Raises:
         Unsupported: the form is one that the model cannot be held to at all.
     """
-    if chat.dialect in _FACES:
+    if chat.dialect in _FACES or omissions.dialect not in _FACES:
         return chat
     tools = tuple(_strictly(tool, omissions) for tool in chat.tools)
     form = chat.format

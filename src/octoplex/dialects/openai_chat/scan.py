@@ -6,7 +6,8 @@ must not reach the caller, or holds tool calls that a client would break on (`re
 Nothing here raises; what cannot be understood but is valid JSON passes on unread.
 
 Cost: 0.8 us per event of 300 bytes, 0.5 of it the JSON decode; an event that leaves the
-short path costs a few us more, as do all but text's from a tool call on. A whole reply (`read_whole`) is 1.5 us, half decode.
+short path costs a few us more, as do all but text's from a tool call on.
+A whole reply (`read_whole`) is 1.5 us, half decode.
 
 Reference: https://platform.openai.com/docs/api-reference/chat-streaming
 
@@ -128,7 +129,7 @@ class ChatScanner:
         return b"data: %b\n\n" % anew if anew else b""
 
     def _look(self, chunk: _Chunk, data: bytes) -> bool:
-        """Look at one event; False when it must not pass as it is. `data` is its JSON, or its line."""
+        """Look at one event; False when it must not pass as it came. `data`: its JSON, or line."""
         choices = chunk.choices
         if choices and chunk.usage is None and data.isascii() and not self._several:
             choice = choices[0]

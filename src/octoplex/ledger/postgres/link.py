@@ -146,7 +146,12 @@ class Link:
             try:
                 connection = await self._connect()
                 break
-            except (StoreFailed, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError):
+            except (
+                StoreFailed,
+                ConnectionRefusedError,  # its container is starting
+                asyncpg.CannotConnectNowError,
+                asyncpg.TooManyConnectionsError,
+            ):
                 if self._loop.time() >= until_s:
                     raise
             await asyncio.sleep(PAUSE_S[0])

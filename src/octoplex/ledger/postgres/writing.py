@@ -84,10 +84,12 @@ _RECORD = """insert into octoplex.records (id, at_ms, key_id, record)
 _OPEN = f"""select request_id, attempt, at_ms, {", ".join(TERMS)}, reserved_nano as nano
     from octoplex.opened join octoplex.terms on terms.id = opened.terms"""
 _ADD_KEY = "insert into octoplex.keys ({}) values ({}) on conflict do nothing returning id"
-_REVOKE = """update octoplex.keys set revoked_at_ms = $1
-    where (id = $2 or name = $2) and revoked_at_ms is null returning id"""
-_ROTATE = """update octoplex.keys set former = hash, former_until_ms = $1, hash = $3, prefix = $4,
-    last4 = $5 where (id = $2 or name = $2) and revoked_at_ms is null returning id"""
+_MEANT = """id = (select id from octoplex.keys where (id = $2 or name = $2)
+    and revoked_at_ms is null order by id <> $2 limit 1)"""
+"""The key in use of this id, else of this name."""
+_REVOKE = f"update octoplex.keys set revoked_at_ms = $1 where {_MEANT} returning id"
+_ROTATE = f"""update octoplex.keys set former = hash, former_until_ms = $1, hash = $3,
+    prefix = $4, last4 = $5 where {_MEANT} returning id"""
 
 
 class Writing:

@@ -7,7 +7,7 @@ good for orders of one UTC minute: a lease is a part of that minute's room in ev
 
 from msgspec import Struct
 
-from octoplex.ledger.rows import SETTLED, Condition, Order
+from octoplex.ledger.rows import SETTLED, Condition, KeyRow, Order
 from octoplex.wire.event import NO_USAGE, Usage
 
 ANY_MINUTE = -1
@@ -39,7 +39,7 @@ class Hello(Struct, tag=3, array_like=True, frozen=True):
 
     `opened` are its orders of which it does not know that their end is on disk, `ended` the
     ends of these; `wanted` what it asked for and was not granted. `text` is the configuration
-    it has in force, None before it has one.
+    it has in force, None before it has one. `serving`: it answers callers already.
     """
 
     pid: int
@@ -48,6 +48,7 @@ class Hello(Struct, tag=3, array_like=True, frozen=True):
     ended: tuple[Ended, ...] = ()
     wanted: tuple[Order, ...] = ()
     text: str | None = None
+    serving: bool = False
 
 
 class Noted(Struct, tag=4, array_like=True, frozen=True, gc=False):
@@ -202,4 +203,22 @@ class RateRecall(Struct, tag=10, array_like=True, frozen=True):
     key_ids: tuple[str, ...]
 
 
-ToWorker = Welcome | Said | Refused | Lent | Recall | Kept | State | Told | RateLent | RateRecall
+class Keys(Struct, tag=11, array_like=True, frozen=True):
+    """All keys made at run time: before Welcome, and when they change."""
+
+    rows: list[KeyRow]
+
+
+ToWorker = (
+    Welcome
+    | Said
+    | Refused
+    | Lent
+    | Recall
+    | Kept
+    | State
+    | Told
+    | RateLent
+    | RateRecall
+    | Keys
+)

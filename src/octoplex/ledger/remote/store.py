@@ -31,10 +31,12 @@ from octoplex.ledger.remote.messages import (
     Ended,
     Hello,
     Kept,
+    Keys,
     Noted,
     Opened,
     Refused,
     Said,
+    Serving,
     State,
     Told,
     ToWorker,
@@ -82,7 +84,7 @@ _decode = msgspec.msgpack.Decoder(list[ToWorker]).decode
 
 
 class RemoteStore:
-    """Implements `Store` for one worker. `told` is asked to do what the owner tells."""
+    """Implements `Store` for one worker."""
 
     def __init__(self, folder: Path, slate: Slate | None = None) -> None:
         self._folder, self._slate = folder, slate
@@ -93,11 +95,13 @@ class RemoteStore:
         self.state = State(Condition(), "", 0)
         self.text: str | None = None
         """The configuration in force."""
-        self.heard: Callable[[Any], None] = lambda message: None
-        """Told of what is lent and recalled, and how the ledger is."""
-        self.told: Callable[[Told], Awaitable[object]] = _nothing
-        self.away: Callable[[], None] = lambda: None
-        """Told when the owner is gone."""
+        self._keys: list[KeyRow] = []
+        """As the owner last said: no database is asked for them."""
+        self._serving = False
+        self._heard: Callable[[Any], None] = lambda message: None
+        self._told: Callable[[Told], Awaitable[object]] = _nothing
+        self._away: Callable[[], None] = lambda: None
+        self._listened = asyncio.Event()
         self._wire: Wire | None = None
         self._up = asyncio.Event()
         self._numbers, self._asks_made = count(1), count(1)
@@ -150,6 +154,24 @@ class RemoteStore:
         assert self._wire is not None
         return self._wire
 
+    def listen(
+        self,
+        heard: Callable[[Any], None],
+        told: Callable[[Told], Awaitable[object]],
+        away: Callable[[], None],
+    ) -> None:
+        """From now on `heard` is told what is lent and recalled, of keys, and how the ledger is.
+
+        `told` does what the owner says, also what it said before now. `away`: it is gone.
+        """
+        self._heard, self._told, self._away = heard, told, away
+        self._listened.set()
+
+    def serves(self) -> None:
+        """This worker answers callers from now on; each owner is told."""
+        self._serving = True
+        self.push(Serving())
+
     @property
     def up(self) -> bool:
         """Whether there is an owner."""
@@ -174,13 +196,16 @@ class RemoteStore:
             opened = tuple(Opened(number, 0, order) for number, order in self._orders.items())
             self._said, self._kept, self._unsaid = deque(ended), 0, len(ended)
             wanted = tuple(self._wishes)
-            wire.send(Hello(os.getpid(), self._noted, opened, ended, wanted, self.text))
+            hello = Hello(
+                os.getpid(), self._noted, opened, ended, wanted, self.text, self._serving
+            )
+            wire.send(hello)
             return
 
     def _lose(self, wire: Wire) -> None:
         self._up.clear()
         self._wire = None
-        self.away()
+        self._away()
         asks, self._asks = self._asks, {}
         self._wishes += [wish.order for _, wish in asks.values() if wish is not None]
         for future, _ in asks.values():
@@ -211,13 +236,16 @@ class RemoteStore:
                 self._keep(upto)
             case State():
                 self.state = message
-                self.heard(message)
+                self._heard(message)
+            case Keys(rows):
+                self._keys = rows
+                self._heard(message)
             case Told():
                 self._start(self._obey(message))
             case Welcome(text):
                 self._welcome(wire, text)
             case _:
-                self.heard(message)
+                self._heard(message)
 
     def _welcome(self, wire: Wire, text: str | None) -> None:
         self.text, self._wire = text, wire
@@ -242,7 +270,8 @@ class RemoteStore:
             self._slate.wrote(noted)
 
     async def _obey(self, order: Told) -> None:
-        result = await self.told(order)
+        await self._listened.wait()
+        result = await self._told(order)
         self.push(Asked(order.ask, f"told.{order.what}", _encode(result)))
 
     # -- money ------------------------------------------------------------------------------
@@ -391,10 +420,10 @@ class RemoteStore:
 
     def keys_now(self) -> list[KeyRow]:
         """All run-time keys, without a loop."""
-        return self.reader.keys()
+        return self._keys
 
     async def keys(self) -> list[KeyRow]:
-        return await asyncio.to_thread(self.reader.keys)
+        return self._keys
 
     async def add_key(self, row: KeyRow) -> None:
         await self.ask("keys.add", row)

@@ -31,6 +31,7 @@ from octoplex.ledger.remote.messages import (
     Ended,
     Hello,
     Kept,
+    Keys,
     Noted,
     Opened,
     RateReturned,
@@ -92,6 +93,7 @@ class Owner:
         """The configuration in force, None before it is known or where there is no file."""
         self.config_error = ""
         """Why the last reload was refused; it ends when all workers have a better one."""
+        self._keys: list[KeyRow] = []
         self._gateway: Gateway | None = None
         self._lender: Lender | None = None
         self._rates: Rates | None = None
@@ -150,8 +152,9 @@ class Owner:
             noted=tuple(left_by_the_dead(self._data, [peer.pid for peer in self.peers])),
         )
 
-    def take_up(self, gateway: Gateway, inherited: Iterable[Order]) -> None:
+    def take_up(self, gateway: Gateway, inherited: Iterable[Order], keys: list[KeyRow]) -> None:
         """Answer from now on; `inherited` of what workers go on with is open."""
+        self._keys = keys
         book = gateway.works.book
         assert isinstance(book, LendingBook)
         self._gateway = gateway
@@ -230,7 +233,10 @@ class Owner:
 
     def _welcome(self, peer: Peer) -> None:
         peer.wire.push(self._state())
+        peer.wire.push(Keys(self._keys))
         peer.wire.send(Welcome(self.text))
+        if peer.hello is not None and peer.hello.serving:
+            self._serves(peer)
 
     def _serves(self, peer: Peer) -> None:
         peer.serving = True
@@ -324,8 +330,10 @@ class Owner:
         return [answer for answer in found if answer is not None]
 
     def keys_changed(self, rows: list[KeyRow]) -> None:
-        """Keys were made or revoked: all workers are told at once."""
-        self.start(self.tell_all("keys", rows))
+        """Keys were made or revoked: all workers are told at once, those that begin, too."""
+        self._keys = rows
+        for peer in self.peers:
+            peer.wire.send(Keys(rows))
         self._recall_all()
 
     def without_lent(self, key_id: str, budget: Left) -> Left:

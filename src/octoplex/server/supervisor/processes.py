@@ -27,17 +27,16 @@ from octoplex.jobs.runner import Runner
 from octoplex.ledger.folder import Folder
 from octoplex.ledger.remote.book import LentBook
 from octoplex.ledger.remote.messages import (
+    Keys,
     Lent,
     RateLent,
     RateRecall,
     Recall,
-    Serving,
     State,
     Told,
 )
 from octoplex.ledger.remote.seen import SeenStock
 from octoplex.ledger.remote.store import RemoteStore
-from octoplex.ledger.rows import KeyRow
 from octoplex.ledger.slate import Slate
 from octoplex.ledger.stock import Stock
 from octoplex.reflex.lending import LendingDesk
@@ -98,10 +97,11 @@ async def run_owner(
         shared = Shared(make_book(store, LendingBook), LendingDesk(), _Stock(data, owner))
         works = Works(data, env, store, start.place.exposed, shared)
         try:
-            gateway = Gateway(settings, works, works.keys_now(), start.found)
+            keys = works.keys_now()
+            gateway = Gateway(settings, works, keys, start.found)
             app = App(gateway, routes(), works.faces)
             works.on_keys = owner.keys_changed
-            owner.take_up(gateway, store.inherited)
+            owner.take_up(gateway, store.inherited, keys)
             asker = Asker(app)
             forwarding = Forwarding(store.archive, lambda: app.gateway)
             runner = Runner(store.archive, asker.answer, asker.rules, forwarding)
@@ -157,7 +157,7 @@ class _Reload:
             self._owner.text = text
             self._owner.put(self._app.gateway)
             for peer in list(self._owner.peers):
-                said = await self._owner.tell(peer, "reload", text)
+                said = await self._owner.tell(peer, "reload", (text, anew))
                 if said is not None and said != b"\xa0":
                     log.error("worker %d keeps the old configuration: %s", peer.pid, said)
             if anew:
@@ -231,7 +231,7 @@ async def run_worker(start: Start) -> None:
         gc.collect()
         gc.freeze()  # what exists now lives as long as the process
         ending = asyncio.create_task(server.stop_after(stop))
-        await server.run_until_signal(start.place, lambda: store.push(Serving()))
+        await server.run_until_signal(start.place, store.serves)
         ending.cancel()
     finally:
         await works.close()
@@ -247,7 +247,7 @@ class Ear:
     ) -> None:
         self._app, self._options, self._store = app, options, store
         self._book, self._desk = book, desk
-        store.heard, store.told, store.away = self._hear, self._obey, self._miss
+        store.listen(self._hear, self._obey, self._miss)
         self._hear(store.state)
         app.gateway.works.others = lambda: {"workers": store.state.workers}
 
@@ -261,6 +261,8 @@ class Ear:
                 self._desk.heard(message)
             case State():
                 self._app.gateway.works.config_error = message.config_error
+            case Keys():
+                self._app.gateway.put_keys(message.rows)
 
     def _miss(self) -> None:
         """The owner is gone."""
@@ -271,10 +273,8 @@ class Ear:
         """Do what the owner says; what it is told of it."""
         match order.what:
             case "reload":
-                return await self._reload(msgspec.msgpack.decode(order.args, type=str | None))
-            case "keys":
-                rows = msgspec.msgpack.decode(order.args, type=list[KeyRow])
-                self._app.gateway.put_keys(rows)
+                text, anew = msgspec.msgpack.decode(order.args, type=tuple[str | None, bool])
+                return await self._reload(text, anew)
             case "purge":
                 route = msgspec.msgpack.decode(order.args, type=str | None)
                 await self._app.gateway.works.cache.purge(route)
@@ -284,16 +284,18 @@ class Ear:
                 return await asyncio.to_thread(works.metrics.expose())
         return None
 
-    async def _reload(self, text: str | None) -> str:
+    async def _reload(self, text: str | None, anew: bool) -> str:
         works, options = self._app.gateway.works, self._options
+        before = works.env
         try:
             settings = settings_of(text, options)
-            env = await with_secrets(settings, options.env)
-            works.env = env
+            if anew:
+                works.env = await with_secrets(settings, options.env)
             found = self._app.gateway.found
-            self._app.gateway = Gateway(settings, works, await works.store.keys(), found)
+            self._app.gateway = Gateway(settings, works, works.keys_now(), found)
             self._store.text = text
         except GatewayError as error:  # the owner took it a moment ago
+            works.env = before
             return str(error)
         return ""
 
