@@ -42,4 +42,7 @@ def test_what_is_kept_is_shown_and_purged_while_a_server_runs_and_after(
     assert (after["running"], after["disk"]["entries"], after["hits"]) == (False, 1, 0)
     done = run(home, "cache", "purge", "--model", "main", "--json", status=0)
     assert json.loads(done.out) == {"purged": 1}
+    noted = json.loads(run(home, "audit", "--json", status=0).out)[0]
+    assert (noted["what"], noted["about"]) == ("cache.purge", "main")
+    assert noted["who"].startswith("shell:")
     assert stats(home)["disk"] == {"entries": 0, "bytes": 0}

@@ -1,5 +1,6 @@
 """Keys, spend and logs: written by a server or offline, read beside either."""
 
+import getpass
 import json
 import re
 import signal
@@ -54,6 +55,30 @@ def test_keys_without_a_server(home: Home) -> None:
     run(home, "keys", "revoke", "app", status=0)
     rows = json.loads(run(home, "keys", "list", "--json", status=0).out)
     assert rows[0]["revoked_at"]
+
+
+def test_changes_without_a_server_are_noted_as_well(home: Home) -> None:
+    run(home, "keys", "new", "app", "--limits", "$5/day", status=0)
+    run(home, "keys", "rotate", "app", status=0)
+    run(home, "keys", "revoke", "app", status=0)
+    run(home, "keys", "revoke", "nobody").failed_with_a_sentence()
+    lines = json.loads(run(home, "audit", "--json", status=0).out)
+    assert {line["who"] for line in lines} == {f"shell:{getpass.getuser()}"}
+    assert [(line["what"], line["about"]) for line in lines] == [
+        ("keys.revoke", "nobody"), ("keys.revoke", "nobody"), ("keys.revoke", "app"),
+        ("keys.rotate", "app"), ("keys.new", "app"),
+    ]  # fmt: skip
+    assert lines[0]["after"].startswith("refused: There is no key")
+    assert lines[4]["after"]["limits"] == "$5/day"
+    assert "5 lines hold" in run(home, "audit", "verify", status=0).out
+
+
+def test_the_shell_takes_no_name_or_time_that_http_does_not(home: Home) -> None:
+    for name in ("", "a\nb", "a/b", "x" * 300, "key_0123456789ab"):
+        assert "no name" in run(home, "keys", "new", name).failed_with_a_sentence()
+    said = run(home, "keys", "new", "app", "--expires", "9999999 days").failed_with_a_sentence()
+    assert "9999" in said
+    run(home, "keys", "list", status=0)
 
 
 def test_a_key_of_the_file_is_changed_there(home: Home) -> None:

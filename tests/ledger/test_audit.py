@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from octoplex.ledger.audit import FIRST, NAME, Audit, page, verify
-from octoplex.wire.error import BadConfig, StoreFailed
+from octoplex.wire.error import BadConfig, NotFound, StoreFailed
 
 
 def _three(folder: Path) -> Audit:
@@ -54,6 +54,40 @@ def test_a_changed_line_breaks_the_chain(tmp_path: Path, line: int, member: str)
     assert held == line
     assert broken is not None
     assert broken.line == line + 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"about":"app"', '"about":"app","more":1'),
+        ('"about":"app"', '"about":"other","about":"app"'),
+        ('"about":"app"', '"about": "app"'),
+        ('"about":"app"', '"about":"\\u0061pp"'),
+    ],
+)
+def test_a_line_that_says_the_same_in_other_bytes_breaks_the_chain(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    _three(tmp_path)
+    path = tmp_path / NAME
+    path.write_text(path.read_text().replace(old, new, 1))
+    held, _, broken = verify(path)
+    assert held == 0
+    assert broken is not None
+    assert broken.line == 1
+
+
+def test_a_change_that_failed_is_told_as_such(tmp_path: Path) -> None:
+    audit = Audit(tmp_path)
+    for error in (NotFound("no such key"), StoreFailed("no room"), KeyError("secret")):
+        with pytest.raises(type(error)), audit.change("shell:ana", "keys.revoke", "app"):
+            raise error
+    with audit.change("shell:ana", "keys.revoke", "app"):
+        pass
+    said = [line.after for line in page(tmp_path / NAME, 9)]
+    told = ["failed: KeyError", "failed: no room", "refused: no such key"]
+    assert said == [None, told[0], None, told[1], None, told[2], None]
+    assert verify(tmp_path / NAME)[0] == 7
 
 
 @pytest.mark.parametrize("cut", [0, 1])

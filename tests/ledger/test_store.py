@@ -7,7 +7,7 @@ import pytest
 from msgspec import Raw
 
 from octoplex.ledger import KeyRow, Order, Page, Record, Settlement, SpendQuery, Store
-from octoplex.ledger.rows import RELEASED
+from octoplex.ledger.rows import RELEASED, Turned
 from octoplex.wire.ask import Attempt
 from octoplex.wire.error import InvalidCall
 from octoplex.wire.event import NO_USAGE, Usage
@@ -213,6 +213,25 @@ def test_keys_are_kept_and_revoked_by_name_or_id(store: Store) -> None:
         ("key_1", DAY2, ("main", "openai/*"), "eu"),
         ("key_3", DAY2, ("main", "openai/*"), "eu"),
     ]
+
+
+def test_a_key_is_meant_by_its_id_before_any_by_its_name(store: Store) -> None:
+    def row(name: str, id_: str) -> KeyRow:
+        return KeyRow(id=id_, name=name, hash=id_.encode(), prefix="oct-abcd", last4="wxyz")
+
+    async def play() -> list[KeyRow]:
+        await store.add_key(row("key_2", "key_1"))
+        await store.add_key(row("app", "key_2"))
+        turned = Turned(name="key_2", hash=b"n", prefix="p", last4="l", former_until_ms=1)
+        rotated = await store.rotate_key(turned)
+        assert rotated is not None
+        assert rotated.id == "key_2"
+        revoked = await store.revoke_key("key_2", DAY2)
+        assert revoked is not None
+        assert revoked.id == "key_2"
+        return await store.keys()
+
+    assert {k.id: k.revoked_at_ms for k in asyncio.run(play())} == {"key_1": None, "key_2": DAY2}
 
 
 def test_one_bad_record_does_not_take_its_neighbours_along(store: Store) -> None:

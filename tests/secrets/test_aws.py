@@ -117,6 +117,52 @@ async def test_a_container_s_role_is_asked_for(moto: str, tmp_path: Path) -> Non
     assert entry.headers[b"authorization"] == b"canary-pod"
 
 
+@pytest.mark.parametrize(
+    ("text", "reply"),
+    [
+        ("awssecrets://a", b'{"SecretBinary": 5}'),
+        ("awssecrets://a", b'{"SecretBinary": null}'),
+        ("awssecrets://a", b'{"SecretBinary": "//79"}'),
+        ("awssecrets://a", b'{"Name": "a"}'),
+        ("awsssm://a", b'{"Parameter": []}'),
+        ("awsssm://a", b'{"Parameter": null}'),
+        ("awsssm://a", b'{"Parameter": "canary"}'),
+    ],
+)
+async def test_a_reply_that_holds_no_secret_is_said_to(text: str, reply: bytes) -> None:
+    async with Upstream(says(reply)) as keeper:
+        env = {**KEYS, "AWS_REGION": REGION, "AWS_ENDPOINT_URL": keeper.url}
+        with pytest.raises(BadConfig, match="its keeper answered with what is no secret"):
+            await fetched([text], env)
+
+
+async def test_what_is_no_json_or_too_deep_is_said() -> None:
+    for reply in (b"[" * 100_000, b'{"SecretString": "\xff"}', b"<a>"):
+        async with Upstream(says(reply)) as keeper:
+            env = {**KEYS, "AWS_REGION": REGION, "AWS_ENDPOINT_URL": keeper.url}
+            with pytest.raises(BadConfig, match="answered 200 with what is no JSON"):
+                await fetched(["awssecrets://a"], env)
+
+
+@pytest.mark.parametrize("value", ["null", "true", '["canary"]', "1.5"])
+async def test_only_a_text_is_a_secret(value: str) -> None:
+    replies = {
+        "awssecrets://a": f'{{"SecretString": {value}}}',
+        "awsssm://a": f'{{"Parameter": {{"Value": {value}}}}}',
+    }
+    for text, reply in replies.items():
+        async with Upstream(says(reply.encode())) as keeper:
+            env = {**KEYS, "AWS_REGION": REGION, "AWS_ENDPOINT_URL": keeper.url}
+            with pytest.raises(BadConfig, match="the secret is .*, and must be a text"):
+                await fetched([text], env)
+
+
+@pytest.mark.parametrize("arn", ["arn:aws:x", "arn:", "arn:aws:secretsmanager::1:secret:a"])
+async def test_half_an_arn_is_said_to_be_none(arn: str) -> None:
+    with pytest.raises(BadConfig, match="this is no ARN of a secret"):
+        await fetched([f"awssecrets://{arn}"], KEYS)
+
+
 async def test_without_credentials_or_region_it_says_what_to_set(moto: str) -> None:
     with pytest.raises(BadConfig, match="AWS_REGION or AWS_DEFAULT_REGION is not set"):
         await fetched(["awssecrets://plain"], KEYS)

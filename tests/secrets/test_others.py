@@ -1,5 +1,6 @@
 """Secrets of Google Cloud, Azure, Vault and the keyring, from their documented replies."""
 
+import asyncio
 import json
 from base64 import b64encode
 from pathlib import Path
@@ -10,9 +11,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from keyring.backend import KeyringBackend
 
+from octoplex.cli import link
 from octoplex.secrets import fetched
+from octoplex.secrets.keeper import WAIT_S
 from octoplex.wire.error import BadConfig
-from tests.upstream_server import Upstream, says
+from tests.upstream_server import Exchange, Upstream, says
 
 
 def _json(value: object) -> bytes:
@@ -144,6 +147,63 @@ async def test_what_vault_says_is_passed_on(status: int, body: object, says_: st
     assert str(caught.value).startswith("vault://kv/llm#key: ")
     assert says_ in str(caught.value)
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("errors", [5, "canary", {"a": "canary"}, None])
+async def test_errors_that_are_no_list_are_not_shown(errors: object) -> None:
+    async with Upstream(says(_json({"errors": errors}), status=403)) as keeper:
+        env = {"VAULT_ADDR": keeper.url, "VAULT_TOKEN": "hvs"}
+        with pytest.raises(BadConfig, match="answered 403: there is no such secret") as caught:
+            await fetched(["vault://kv/llm#key"], env)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [403, 500])
+@pytest.mark.parametrize("before", [0, 290])
+async def test_a_keeper_that_shows_our_token_shows_nothing(status: int, before: int) -> None:
+    token = "token.of-no.known-form"
+    said = {"errors": ["." * before + f" {token} is not allowed " + "x" * 5000]}
+    async with Upstream(says(_json(said), status=status)) as keeper:
+        env = {"VAULT_ADDR": keeper.url, "VAULT_TOKEN": token}
+        with pytest.raises(BadConfig) as caught:
+            await fetched(["vault://kv/llm#key"], env)
+    assert "toke" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("before", [0, 190])
+async def test_a_login_that_shows_our_client_secret_shows_nothing(before: int) -> None:
+    secret = "plainly+of/no~form"
+    said = {"error": "invalid_client", "error_description": "." * before + f" '{secret}' is wrong"}
+    async with Upstream(says(_json(said), status=401)) as login:
+        env = {
+            "AZURE_TENANT_ID": "tenant",
+            "AZURE_CLIENT_ID": "client",
+            "AZURE_CLIENT_SECRET": secret,
+            "AZURE_AUTHORITY_HOST": login.url,
+        }
+        with pytest.raises(BadConfig) as caught:
+            await fetched(["azurekeyvault://v/llm"], env)
+    assert "plain" not in str(caught.value)
+
+
+async def test_all_tries_of_one_reference_share_one_deadline() -> None:
+    """Vault is asked in two ways; each alone would be in time."""
+    no = says(_json({"errors": []}), status=404)
+
+    async def late(exchange: Exchange) -> None:
+        await asyncio.sleep(0.6)
+        await no(exchange)
+
+    async with Upstream(late) as keeper:
+        env = {"VAULT_ADDR": keeper.url, "VAULT_TOKEN": "hvs"}
+        with pytest.raises(BadConfig, match="its keeper did not answer within 1 s"):
+            await fetched(["vault://kv/llm#key"], env, wait_s=1.0)
+        assert len(keeper.book) == 2
+
+
+def test_the_shell_waits_longer_than_a_reload_may_take() -> None:
+    assert link.WAIT_S > WAIT_S
 
 
 async def test_what_is_no_json_is_not_shown() -> None:

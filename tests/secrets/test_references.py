@@ -86,6 +86,11 @@ def test_a_member_is_picked(field: str, value: object, text: str) -> None:
         ("", {"b": "canary"}, "name one: #b"),
         ("", "  ", "is empty"),
         ("key", {"key": ""}, "is empty"),
+        ("key", {"key": None}, "the secret is null"),
+        ("key", {"key": ["canary"]}, "the secret is a list"),
+        ("key", {"key": True}, "the secret is true or false"),
+        ("", 1.5, "the secret is a number with a point"),
+        ("", None, "the secret is null"),
     ],
 )
 def test_a_member_that_is_not_there_is_named(field: str, value: object, says: str) -> None:

@@ -1,8 +1,11 @@
 """The admin doors and the shell: who may, what changes at once, and what is noted of it."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from octoplex.ledger.audit import NAME, verify
 from octoplex.server.table import routes
@@ -10,7 +13,7 @@ from tests.server import caller, provider
 from tests.server.caller import Reply
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, Gate, file, route
-from tests.upstream_server import Upstream
+from tests.upstream_server import Exchange, Upstream, says
 
 OPS, VIEW = "oct-canary-operator-51c8e2d9f0", "oct-canary-viewer-77ab03e1c4"
 SEAL, NEWER = "canary-seal-9d1f7b3c5a2e8f60", "canary-newer-0b4e6d8f1a3c5e79"
@@ -86,7 +89,8 @@ def test_a_provider_is_put_out_of_use_and_in_again(tmp_path: Path, run: Run) -> 
             assert (reply.status, reply.json) == (200, {"id": "a", "enabled": False})
             assert (await gate.chat("main")).headers["x-octoplex-provider"] == "b"
             refused = await gate.chat("a/m")
-            assert refused.status in (400, 404, 503)
+            assert refused.status == 404
+            assert "The provider 'a' is out of use since 20" in refused.json["error"]["message"]
             rows = {row["id"]: row for row in (await ask(gate, "GET", "providers")).json}
             assert rows["a"]["disabled"]["who"] == "key:ops"
             assert "octoplex providers enable a" in rows["a"]["missing"]
@@ -99,7 +103,7 @@ def test_a_provider_is_put_out_of_use_and_in_again(tmp_path: Path, run: Run) -> 
             assert (await gate.chat("main")).headers["x-octoplex-provider"] == "b"
             assert (await gate.control({"do": "providers.enable", "id": "a"}))["ok"]["enabled"]
             assert (await gate.chat("main")).headers["x-octoplex-provider"] == "a"
-            assert (await ask(gate, "POST", "providers/nobody/disable")).status == 400
+            assert (await ask(gate, "POST", "providers/nobody/disable")).status == 404
             noted = (await ask(gate, "GET", "audit")).json["data"]
             assert [line["what"] for line in noted] == ["providers.enable", "providers.disable"]
             assert noted[0]["who"].startswith("shell:")
@@ -166,6 +170,55 @@ def test_a_stored_key_takes_the_place_of_the_files_and_lies_sealed(
             for canary in (first, second, SEAL, NEWER):
                 assert canary.encode() not in said
                 assert canary.encode() not in kept
+
+    run(main())
+
+
+def test_a_stored_key_does_not_follow_its_provider_to_another_host(
+    tmp_path: Path, run: Run
+) -> None:
+    key, server = "sk-canary-stored-first-a1b2", "seal = 'env:SEAL'"
+
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Upstream(provider.whole("openai-chat")) as other,
+            Gate(tmp_path, file(KEYS, server, a=up), env=ENV, key=APP_KEY) as gate,
+        ):
+            assert (await ask(gate, "PUT", "providers/a/key", {"key": key})).status == 200
+            assert (await gate.chat("a/m")).status == 200
+            gate.write(file(KEYS, server, a=other))
+            assert await gate.control({"do": "reload"}) == {"ok": "reloaded"}
+            assert (await gate.chat("a/m")).status >= 400
+            assert (await gate.post("/providers/a/v1/x", b"{}")).status >= 400
+            rows = {r["id"]: r for r in (await ask(gate, "GET", "providers")).json}
+            assert f"its key was stored for {up.url}" in json.dumps(rows["a"])
+            assert other.book == []
+            assert (await ask(gate, "PUT", "providers/a/key", {"key": key})).status == 200
+            assert (await gate.chat("a/m")).status == 200
+            assert other.book[0].headers[b"authorization"] == f"Bearer {key}".encode()
+            # nor is it enough to write another host into the file of switches
+            switches = gate.data / "switches.json"
+            switches.write_text(switches.read_text().replace(other.url, up.url))
+            gate.write(file(KEYS, server, a=up))
+            assert "cannot be opened" in (await gate.control({"do": "reload"}))["error"]
+
+    run(main())
+
+
+def test_a_role_needs_a_secret_that_cannot_be_guessed(tmp_path: Path, run: Run) -> None:
+    """Also where only this machine can ask."""
+
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Gate(tmp_path, file(KEYS, a=up), env={**ENV, "WEAK": "None"}) as gate,
+        ):
+            for role in ("admin", "viewer"):
+                more = f"[keys.weak]\nsecret = 'env:WEAK'\nrole = '{role}'\n"
+                gate.write(file(KEYS + more, a=up))
+                said = (await gate.control({"do": "reload"}))["error"]
+                assert "[keys.weak] secret: it has fewer than" in said
 
     run(main())
 
@@ -251,8 +304,132 @@ def test_odd_requests_change_nothing(tmp_path: Path, run: Run) -> None:
             ):  # fmt: skip
                 reply = await ask(gate, method, path)
                 assert reply.status in (400, 404, 405), (method, path, reply.status)
-            for query in ("limit=0", "limit=x", "before=x", "limit=99999"):
+            nines = "9" * 5_000
+            for query in ("limit=0", "limit=x", "limit=99999", "limit=%C2%B2", f"limit={nines}"):
+                for path in ("audit", "requests"):
+                    assert (await ask(gate, "GET", f"{path}?{query}")).status == 400
+                assert (await gate.get(f"/v1/requests?{query}")).status == 400
+            for query in ("before=x", "before=%C2%B2", f"before={nines}"):
                 assert (await ask(gate, "GET", f"audit?{query}")).status == 400
             assert not (gate.data / NAME).exists()
+
+    run(main())
+
+
+@pytest.mark.parametrize("server", ["", "workers = 2"])
+def test_a_switch_fetches_no_secret(tmp_path: Path, run: Run, server: str) -> None:
+    """With the keeper down it is thrown, and what changed there is not put in force by it."""
+    kept = json.dumps({"data": {"data": {"key": "sk-canary-kept-3b7e"}}}).encode()
+
+    async def main() -> None:
+        async with Upstream(provider.whole("openai-chat")) as up, Upstream(says(kept)) as keeper:
+            text = file(KEYS, server, a=up).replace("env:UP_KEY", "vault://kv/llm#key")
+            env = {**ENV, "VAULT_ADDR": keeper.url, "VAULT_TOKEN": "canary-token-of-vault"}
+            async with Gate(tmp_path, text, env=env, key=APP_KEY) as gate:
+                fetched = len(keeper.book)
+                assert fetched
+                assert (await ask(gate, "POST", "providers/openai/disable")).status == 200
+                assert (await ask(gate, "POST", "providers/openai/enable")).status == 200
+                assert len(keeper.book) == fetched
+                assert (await gate.chat("a/m")).status == 200
+                assert await gate.control({"do": "reload"}) == {"ok": "reloaded"}
+                assert len(keeper.book) > fetched
+
+    run(main())
+
+
+def test_of_two_switches_at_once_each_takes_back_its_own(tmp_path: Path, run: Run) -> None:
+    """Both wait for a reload; then a price list that cannot be read keeps both from being put
+    in force."""
+    kept = json.dumps({"data": {"data": {"key": "sk-canary-kept-3b7e"}}}).encode()
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def slowly(exchange: Exchange) -> None:
+        asked.set()
+        await go.wait()
+        await says(kept)(exchange)
+
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Upstream(says(kept), slowly) as keeper,
+        ):
+            text = file(KEYS, a=up, b=up).replace("env:UP_KEY", "vault://kv/llm#key")
+            env = {**ENV, "VAULT_ADDR": keeper.url, "VAULT_TOKEN": "canary-token-of-vault"}
+            async with Gate(tmp_path, text, env=env, key=APP_KEY) as gate:
+                (gate.data / "prices.json").write_text("nonsense")
+                reload = asyncio.create_task(gate.control({"do": "reload"}))
+                await asked.wait()
+                orders = [{"do": "providers.disable", "id": id_} for id_ in "ab"]
+                turns = [asyncio.create_task(gate.control(order)) for order in orders]
+                while (gate.data / NAME).read_text().count("providers.disable") < 1:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.2)
+                go.set()
+                assert "prices.json" in (await reload)["error"]
+                assert all("prices.json" in (await turn)["error"] for turn in turns)
+                assert json.loads((gate.data / "switches.json").read_text())["off"] == {}
+                lines = (await ask(gate, "GET", "audit")).json["data"]
+                said = [line["after"] for line in lines if line["about"] in ("a", "b")]
+                assert sum(str(after).startswith("refused: ") for after in said) == 2
+                (gate.data / "prices.json").unlink()
+
+    run(main())
+
+
+def test_what_is_refused_says_why_and_is_told_as_refused(tmp_path: Path, run: Run) -> None:
+    ends = (2**63 - 1, 2**63, 2**70, 253_402_300_800_000)
+    names = ("", "a\nb", "a\0b", "x" * 300, "a/b", " a", "key_0123456789ab")
+    bodies = [{"name": "x", "expires_at_ms": at_ms} for at_ms in ends]
+    bodies += [{"name": name} for name in names]
+
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Gate(tmp_path, file(KEYS, a=up), env=ENV, key=APP_KEY) as gate,
+        ):
+            for body in bodies:
+                reply = await ask(gate, "POST", "keys", body)
+                assert reply.status == 400, (body, reply.body)
+                (line,) = (await ask(gate, "GET", "audit?limit=1")).json["data"]
+                assert str(line["after"]).startswith("refused: "), body
+            for path in ("keys/nobody/rotate", "providers/nobody/disable"):
+                reply = await ask(gate, "POST", path)
+                assert (reply.status, reply.json["error"]["code"]) == (404, "not_found")
+            assert (await ask(gate, "DELETE", "keys/nobody")).status == 404
+            for overlap_s in (1e308, -1, 7_776_001):
+                reply = await ask(gate, "POST", "keys/app/rotate", {"overlap_s": overlap_s})
+                assert reply.status == 400
+            long = await ask(gate, "POST", "keys", {"name": "x", "models": ["m" * 70_000]})
+            assert long.status == 413
+            assert "65,536 bytes" in long.json["error"]["message"]
+            assert "error" in await gate.control({"do": "keys.new", "name": "x" * 70_000})
+            huge = {"do": "keys.rotate", "name": "app", "overlap_ms": 10**30}
+            assert "error" in await gate.control(huge)
+            made = {"name": "with space", "expires_at_ms": ends[3] - 1_000}
+            assert (await ask(gate, "POST", "keys", made)).status == 200
+            assert (await ask(gate, "DELETE", "keys/with%20space")).status == 200
+        assert verify(gate.data / NAME)[2] is None
+
+    run(main())
+
+
+def test_what_cannot_be_a_file_is_refused_in_a_sentence(tmp_path: Path, run: Run) -> None:
+    texts = {
+        "x = " + "[" * 100_000: (400, "too deep"),
+        "[tenants" + ".a" * 20_000 + "]\n": (400, ""),
+        "# " + "x" * 1_000_000: (413, "1,000,000"),
+    }
+
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Gate(tmp_path, file(KEYS, a=up), env=ENV, key=APP_KEY) as gate,
+        ):
+            for text, (status, words) in texts.items():
+                reply = await ask(gate, "POST", "config/diff", {"text": text})
+                assert (reply.status, words in reply.json["error"]["message"]) == (status, True)
+            said = (await ask(gate, "GET", "status")).json
+            assert said["targets_of"].startswith("process ")
 
     run(main())

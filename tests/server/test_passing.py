@@ -266,6 +266,29 @@ def test_no_carrier_of_the_callers_key_passes(tmp_path: Path, run: Run) -> None:
     run(main())
 
 
+def test_of_the_clouds_own_headers_only_known_ones_pass(tmp_path: Path, run: Run) -> None:
+    stays = (
+        "x-ms-authorization-auxiliary", "x-ms-token-aad-access-token", "x-ms-client-principal",
+        "x-goog-iap-jwt-assertion", "x-goog-authenticated-user-email", "x-goog-user-project",
+        "x-goog-iam-authority-selector", "x-goog-iam-authorization-token", "x-amzn-oidc-data",
+    )  # fmt: skip
+    passes = (
+        "x-goog-api-client", "x-goog-upload-protocol", "x-ms-client-request-id",
+        "x-amzn-bedrock-guardrailidentifier", "anthropic-beta",
+    )  # fmt: skip
+
+    async def main() -> None:
+        async with Upstream(says(b"{}")) as up, Gate(tmp_path, file("", a=up)) as gate:
+            sent = [(name, f"value-of-{name}") for name in (*stays, *passes)]
+            assert (await gate.post("/providers/a/v1/x", b"{}", *sent)).status == 200
+            (entry,) = up.book
+            assert {name for name in stays if name.encode() in entry.data} == set()
+            for name in passes:
+                assert entry.headers[name.encode()] == f"value-of-{name}".encode()
+
+    run(main())
+
+
 def test_a_header_of_the_operator_is_no_callers_to_replace(tmp_path: Path, run: Run) -> None:
     each = "headers = { OpenAI-Organization = 'org-ours' }"
 

@@ -119,6 +119,11 @@ async def until_status(gate: Gate, status: int) -> None:
             await asyncio.sleep(0.02)
 
 
+def webhook(url: str) -> str:
+    alerts = f"at = [0.5], webhook = '{url}', secret = 'env:OTHER_KEY'"
+    return f"[tenants.acme]\nlimits = '$5/day'\nalerts = {{ {alerts} }}\n"
+
+
 @pytest.mark.parametrize(
     ("text", "says_"),
     [
@@ -134,6 +139,12 @@ async def until_status(gate: Gate, status: int) -> None:
         ("[tenants.acme]\nlimits = '$5/day'\nalerts = { at = [90] }\n", "90 is no part"),
         ("[tenants.acme]\nlimits = '$5/day'\nalerts = { at = [1.0], webhook = 'http://x' }\n",
          "go together"),
+        (webhook("https://"), "webhook 'https://' must look like"),
+        (webhook("http://x:99999/in"), "has no usable port"),
+        (webhook("http://canary:pw@x/in"), "must not hold a user or a password"),
+        (webhook("http://x/a b"), "holds a blank"),
+        (webhook("http://[::1/"), "is not a URL"),
+        (webhook("http://x/\u00e4"), "a character that a path cannot carry"),
         ("[tenants.acme]\nregion = 'eu'\n[keys.app]\nsecret = 'env:APP_KEY'\ntenant = 'acme'\n"
          "region = 'us'\n", 'both in "us" and in "eu"'),
     ],

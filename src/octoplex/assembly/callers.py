@@ -9,6 +9,7 @@ from octoplex.ledger.rows import KeyRow
 from octoplex.reflex.keys import Entry, Hasher, KeySpec, from_config, in_force, weak
 from octoplex.reflex.tenants import Tenants, above, all_placed
 from octoplex.settings import Settings, secret
+from octoplex.transport.origin import place_of
 from octoplex.wire.error import BadConfig
 
 log = logging.getLogger("octoplex.keys")
@@ -29,13 +30,17 @@ def made_keys(rows: Iterable[KeyRow], tenants: Tenants) -> list[Entry]:
 
 
 def check_alerts(settings: Settings, env: Mapping[str, str]) -> None:
-    """Refuse a webhook whose secret is not there: its calls could not be signed.
+    """Refuse a webhook that nothing can be sent to, or not signed: its secret is not there.
 
     Raises:
         BadConfig: naming it.
     """
     for name, table in settings.tenants.items():
         if table.alerts and table.alerts.webhook:
+            try:
+                place_of(table.alerts.webhook)
+            except BadConfig as error:
+                raise BadConfig(f"[tenants.{name}] alerts: {error}.") from None
             secret(table.alerts.secret, env, f"[tenants.{name}] alerts.secret")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from octoplex.assembly.switching import stored_keys
+from octoplex.assembly.switching import origin_of, stored_keys
 from octoplex.catalog.provider import Provider as Row
 from octoplex.catalog.provider import catalogue
 from octoplex.ledger.switches import Switches
@@ -51,12 +51,25 @@ def sources(
         where = f"{Path(settings.origin).name} {source.found}"
         if name in stored:
             where = f"stored by {switches.keys[name].who}"
+            source = _at_home(source, switches.keys[name].origin)
         made[name] = msgspec.structs.replace(source, found=where)
     for name, off in switches.off.items():
         if name in made:
             missing = f"{off.who} put it out of use at {off.at}; octoplex providers enable {name}"
             made[name] = msgspec.structs.replace(made[name], missing=missing)
     return made
+
+
+def _at_home(source: Source, origin: str) -> Source:
+    """The same; without its stored key where that was stored for another host."""
+    now = origin_of(source.base_url)
+    if now == origin:
+        return source
+    missing = (
+        f"its key was stored for {origin or 'an older version, which did not say for which host'}, "
+        f"and base_url is {now} now; octoplex providers set-key {source.id}"
+    )
+    return msgspec.structs.replace(source, keys=(), missing=missing)
 
 
 def _shipped(row: Row, env: Mapping[str, str], found: Found) -> Source:

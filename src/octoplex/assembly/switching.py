@@ -9,11 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from octoplex.catalog.provider import catalogue
 from octoplex.ledger.audit import Audit
 from octoplex.ledger.switches import Off, StoredKey, Switches
 from octoplex.secrets.seal import Seal
 from octoplex.settings import Settings, secret
+from octoplex.transport.origin import Origin
+from octoplex.upstreams.config import Provider
+from octoplex.upstreams.configured import from_file
 from octoplex.wire.error import BadConfig, InvalidCall, NotFound
 
 SHORTEST_KEY = 8
@@ -47,17 +52,20 @@ class Switchboard:
         """Ask a provider with this key instead of the file's.
 
         Raises:
-            InvalidCall: there is no [server] seal, or the key is none.
+            InvalidCall: there is no [server] seal, or the key is none, or none of this vendor.
             NotFound, StoreFailed: as `disable`.
         """
         switches, key = self._switches(id_), key.strip()
         if len(key) < SHORTEST_KEY or not key.isprintable() or not key.isascii():
             raise InvalidCall(f"That is no key: send at least {SHORTEST_KEY} printable characters.")
+        seal = seal_of(self._settings, self._env)
+        origin = origin_of(self._base_url(id_, key))
         stored = StoredKey(
-            sealed=seal_of(self._settings, self._env).close(key, id_),
+            sealed=seal.close(key, _about(id_, origin)),
             last4=key[-4:],
             who=who,
             at=_now(),
+            origin=origin,
         )
         after = {"last4": stored.last4}
         before = _key(switches, id_)
@@ -89,9 +97,9 @@ class Switchboard:
         """
         seal, switches = seal_of(self._settings, self._env), Switches.read(self._data)
         for id_, stored in switches.keys.items():
-            fresh = seal.close(seal.open(stored.sealed, id_), id_)
-            again = StoredKey(sealed=fresh, last4=stored.last4, who=stored.who, at=stored.at)
-            switches = switches.with_key(id_, again)
+            about = _about(id_, stored.origin)
+            fresh = seal.close(seal.open(stored.sealed, about), about)
+            switches = switches.with_key(id_, replace(stored, sealed=fresh))
         with self._audit.change(who, "providers.reseal", "", after=sorted(switches.keys)):
             switches.write(self._data)
         return {"resealed": len(switches.keys)}
@@ -104,6 +112,15 @@ class Switchboard:
         with self._audit.change(who, what, id_, before=before, after=after):
             switches.with_provider(id_, off).write(self._data)
         return {"id": id_, **after}
+
+    def _base_url(self, id_: str, key: str) -> str:
+        """Where it would be asked with this key."""
+        table, row = self._settings.providers.get(id_, Provider()), catalogue().get(id_)
+        table = replace(table, api_key="stored", headers={}, query={})
+        try:
+            return from_file(id_, table, row, self._env, lambda *_: key).base_url
+        except BadConfig as error:
+            raise InvalidCall(str(error)) from None
 
     def _switches(self, id_: str) -> Switches:
         if id_ not in self._settings.providers and id_ not in catalogue():
@@ -140,7 +157,23 @@ def stored_keys(switches: Switches, settings: Settings, env: Mapping[str, str]) 
         seal = seal_of(settings, env)
     except InvalidCall as error:
         raise BadConfig(f"Keys of providers are stored here. {error}") from None
-    return {id_: seal.open(stored.sealed, id_) for id_, stored in switches.keys.items()}
+    return {
+        id_: seal.open(stored.sealed, _about(id_, stored.origin))
+        for id_, stored in switches.keys.items()
+    }
+
+
+def origin_of(base_url: str) -> str:
+    """What a stored key is bound to: scheme, host and port; a URL with gaps as it is."""
+    try:
+        origin = Origin.parse(base_url)
+    except BadConfig:
+        return base_url
+    return f"{origin.scheme}://{origin.authority}"
+
+
+def _about(id_: str, origin: str) -> str:
+    return f"{id_}@{origin}" if origin else id_
 
 
 def _key(switches: Switches, id_: str) -> dict[str, str] | None:

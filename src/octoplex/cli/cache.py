@@ -5,15 +5,17 @@ the data folder for as long as it looks or deletes.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import click
 
-from octoplex.cli.link import ask_server
+from octoplex.cli.link import ask_server, operator
 from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import clean, print_json, print_table
 from octoplex.ledger import dollars
+from octoplex.ledger.audit import Audit
 from octoplex.ledger.folder import Folder
 from octoplex.ledger.stock import NAME, Stock
 from octoplex.reflex.cache.layer import Cache
@@ -52,7 +54,7 @@ def purge(model: str | None, config: str | None, as_json: bool) -> None:
     place = place_of(config)
     count = ask_server(place.data, {"do": "cache.purge", "model": model})
     if count is None:
-        count = _offline(place, lambda cache: cache.purge(model))
+        count = _offline(place, lambda cache: cache.purge(model), model or "")
     if not count and model is not None and model not in place.settings.models:
         raise NotFound(f'Nothing is kept for "{model}", and there is no route of this name.')
     if as_json:
@@ -61,10 +63,14 @@ def purge(model: str | None, config: str | None, as_json: bool) -> None:
         click.echo(f"Forgotten: {count:,} {'reply' if count == 1 else 'replies'}.")
 
 
-def _offline(place: Place, work: Callable[[Cache], Awaitable[T]]) -> T:
-    """Work on the file that no server holds; what it would say without one where there is none."""
+def _offline(place: Place, work: Callable[[Cache], Awaitable[T]], purged: str | None = None) -> T:
+    """Work on the file that no server holds; what it would say without one where there is none.
+
+    `purged` is noted as the route that is emptied ("": all), where there is a file.
+    """
     folder = Folder(place.data)
-    if (place.data / NAME).exists():
+    kept = (place.data / NAME).exists()
+    if kept:
         folder.lock()
 
     async def run() -> T:
@@ -75,7 +81,11 @@ def _offline(place: Place, work: Callable[[Cache], Awaitable[T]]) -> T:
             await cache.close()
 
     try:
-        return asyncio.run(run())
+        noted: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if kept and purged is not None:
+            noted = Audit(place.data).change(operator(), "cache.purge", purged)
+        with noted:
+            return asyncio.run(run())
     finally:
         folder.unlock()
 

@@ -7,6 +7,8 @@ nowhere: only its hash is. Keys of the configuration file are listed, and change
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,9 +18,10 @@ import msgspec
 from octoplex.assembly import issuing
 from octoplex.assembly.callers import milliseconds
 from octoplex.assembly.state import database_of, open_state
-from octoplex.cli.link import ask_server
+from octoplex.cli.link import ask_server, operator
 from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
+from octoplex.ledger.audit import Audit
 from octoplex.ledger.period import levels
 from octoplex.ledger.store import State
 from octoplex.reflex.cache.config import duration_ms
@@ -149,14 +152,19 @@ def _members(spec: KeySpec) -> dict[str, Any]:
 
 
 def _check_name(place: Place, name: str) -> None:
-    if not name or not name.isprintable() or name != name.strip() or len(name) > 128:
-        raise InvalidCall(f"{name!r} is no name for a key; write a word, such as app.")
     if name in place.settings.keys:
         raise InvalidCall(f'There is a key "{name}" in {place.origin}; choose another name.')
 
 
-def _open(place: Place) -> State:
-    return open_state(place.data, database_of(place.settings, place.env))
+@contextmanager
+def _noted(place: Place, what: str, name: str, after: Any = None) -> Iterator[State]:
+    """The ledger, for a change that is noted in the audit log as a server would."""
+    store = open_state(place.data, database_of(place.settings, place.env))
+    try:
+        with Audit(place.data).change(operator(), what, name, after=after):
+            yield store
+    finally:
+        store.close()
 
 
 def _check_made(place: Place, name: str, instead: str) -> None:
@@ -186,32 +194,23 @@ def _moment(text: str) -> int:
 
 
 async def _new_offline(place: Place, spec: KeySpec) -> dict[str, str]:
-    store = _open(place)
-    try:
+    with _noted(place, "keys.new", spec.name, msgspec.to_builtins(spec)) as store:
         hasher = Hasher(pepper(place.data))
         secret, row = await issuing.new(store, hasher, place.settings, spec)
         return {"id": row.id, "name": row.name, "secret": secret}
-    finally:
-        store.close()
 
 
 async def _rotate_offline(place: Place, name: str, overlap_ms: int) -> dict[str, str]:
-    store = _open(place)
-    try:
+    with _noted(place, "keys.rotate", name, {"overlap_ms": overlap_ms}) as store:
         hasher = Hasher(pepper(place.data))
         secret, row = await issuing.rotated(store, hasher, name, overlap_ms)
         return {"id": row.id, "name": row.name, "secret": secret}
-    finally:
-        store.close()
 
 
 async def _revoke_offline(place: Place, name: str) -> dict[str, str]:
-    store = _open(place)
-    try:
+    with _noted(place, "keys.revoke", name) as store:
         row = await issuing.revoked(store, name)
         return {"id": row.id, "name": row.name}
-    finally:
-        store.close()
 
 
 def _rows(place: Place) -> list[dict[str, Any]]:
@@ -266,7 +265,8 @@ def _of_store(place: Place) -> list[dict[str, Any]]:
 def _day(at_ms: int | None) -> str | None:
     if at_ms is None:
         return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    at = datetime.fromtimestamp(min(at_ms, issuing.LATEST_MS) / 1000, UTC)
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Which configuration and data folder a command is about, and `--config` itself."""
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from msgspec import Struct
 
 from octoplex.assembly.state import reader_of
 from octoplex.ledger.store import Reads
-from octoplex.settings import Settings, data_folder, environment, find, load
+from octoplex.settings import Server, Settings, data_folder, environment, find, load, source
 from octoplex.wire.error import BadConfig
 
 
@@ -41,6 +42,24 @@ def place_of(config: str | None) -> Place:
     path = find(env, config)
     settings = load(path)
     return Place(path=path, settings=settings, env=env, data=data_folder(settings, env))
+
+
+def folder_named_by(path: Path, env: Mapping[str, str]) -> Path:
+    """The data folder that a file names which is wrong elsewhere.
+
+    Raises:
+        BadConfig: it cannot be read.
+    """
+    lines = source(path).splitlines()
+    said: object = None
+    while lines and said is None:
+        try:
+            said = tomllib.loads("\n".join(lines))
+        except tomllib.TOMLDecodeError:
+            lines.pop()  # what stands above the mistake can be read
+    server = said.get("server") if isinstance(said, dict) else None
+    data = server.get("data") if isinstance(server, dict) else None
+    return data_folder(Settings(server=Server(data=data if isinstance(data, str) else None)), env)
 
 
 def named(error: BadConfig, path: Path | None) -> BadConfig:

@@ -12,7 +12,7 @@ import click
 
 from octoplex.assembly.state import reader_of
 from octoplex.assembly.switching import Switchboard
-from octoplex.cli.link import ask_server
+from octoplex.cli.link import ask_server, operator
 from octoplex.cli.look import prepared
 from octoplex.cli.place import config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
@@ -36,7 +36,7 @@ def _switch(config: str | None, order: dict[str, Any]) -> tuple[Any, bool]:
     try:
         place = prepared(place) if place.settings.server.seal else place
         board = Switchboard(place.data, Audit(place.data), place.settings, place.env)
-        who, id_ = f"shell:{getpass.getuser()}", str(order.get("id", ""))
+        who, id_ = operator(), str(order.get("id", ""))
         match order["do"]:
             case "providers.disable":
                 return board.disable(id_, who), False

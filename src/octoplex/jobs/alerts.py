@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -34,7 +33,7 @@ from octoplex.ledger.period import called
 from octoplex.reflex.tenants import Alerts, Tenant
 from octoplex.settings import secret
 from octoplex.transport.http import Request
-from octoplex.transport.origin import Origin, header_block
+from octoplex.transport.origin import header_block, place_of
 from octoplex.transport.response import Limits
 from octoplex.wire.error import GatewayError
 
@@ -176,6 +175,8 @@ class Watch:
             response = await works.client.send(request, Limits(deadline_at=until_at))
         except GatewayError as error:
             return str(error)
+        except Exception as error:  # noqa: BLE001 - the next try may fare better; none is lost
+            return f"a defect of the gateway: {type(error).__name__}"
         if response.body is None:
             response.close()
         return "" if 200 <= response.status < 300 else f"status {response.status}"
@@ -190,14 +191,3 @@ class Watch:
         new.touch(mode=0o600)
         new.write_bytes(_json(kept))
         new.replace(self._path)
-
-
-def place_of(url: str) -> tuple[Origin, str]:
-    """A webhook's server, and the path and query there.
-
-    Raises:
-        BadConfig: it is no URL of a host.
-    """
-    parts = urlsplit(url)
-    query = f"?{parts.query}" if parts.query else ""
-    return Origin.parse(f"{parts.scheme}://{parts.netloc}"), f"{parts.path or '/'}{query}"

@@ -107,7 +107,6 @@ class Audit:
         self._seq, self._last = line.seq, line.hash
         return line
 
-
     @contextmanager
     def change(
         self, who: str, what: str, about: str, *, before: Any = None, after: Any = None

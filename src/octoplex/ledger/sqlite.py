@@ -59,6 +59,9 @@ from octoplex.ledger.writer import Money, Tempo, Writer
 from octoplex.wire.error import BadConfig, InvalidCall, StoreFailed
 
 T = TypeVar("T")
+_MEANT = """id = (select id from keys where (id = :name or name = :name)
+    and revoked_at_ms is null order by id <> :name limit 1)"""
+"""The key in use of this id, else of this name."""
 log = logging.getLogger("octoplex.ledger")
 
 
@@ -74,7 +77,11 @@ class Files:
         self._accounts = Accounts(self._ledger)
         self.slate = _slate(folder)
         noted = self.slate.take_left() if self.slate else ()
-        self.lost = self._accounts.settle_lost((*noted, *heirs.noted), heirs)
+        try:
+            self.lost = self._accounts.settle_lost((*noted, *heirs.noted), heirs)
+        except sqlite3.Error as error:
+            path = folder.path / "ledger.db"
+            raise StoreFailed(f"{path}: what was open cannot be settled: {error}") from error
         self.inherited = self._accounts.open_now
         if self.slate:
             self.slate.clear()
@@ -302,6 +309,7 @@ def open_locked(folder: Folder, tempo: Tempo | None = None, heirs: Heirs = NO_HE
 
     Raises:
         BadConfig: see `open_store`.
+        StoreFailed: the ledger cannot be written.
     """
     try:
         return SqliteStore(folder, Files(folder, heirs), tempo)

@@ -31,12 +31,14 @@ class Off(Struct, frozen=True):
 
 
 class StoredKey(Struct, frozen=True, kw_only=True):
-    """The key that a provider is asked with instead of the file's."""
+    """The key that a provider is asked with instead of the file's, at one origin only."""
 
     sealed: str
     last4: str
     who: str
     at: str
+    origin: str = ""
+    """Such as https://host:port; "" in files of older versions, whose keys go nowhere."""
 
 
 class Switches(Struct, frozen=True):

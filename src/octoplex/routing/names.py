@@ -36,6 +36,7 @@ MOST_MODELS = 16
 PIECES = 12
 COMPARED = 40
 
+
 def all_used(provider: str) -> str:
     """No provider was put out of use."""
     return ""
@@ -52,7 +53,9 @@ def nothing_listed() -> Iterable[str]:
 class Resolver:
     """The names of one configuration."""
 
-    __slots__ = ("_globs", "_listed", "_offers", "_out", "_providers", "_routes", "resolve", "resolve_many")
+    __slots__ = (
+        "_globs", "_listed", "_offers", "_out", "_providers", "_routes", "resolve", "resolve_many"
+    )  # fmt: skip
 
     def __init__(
         self,

@@ -5,7 +5,6 @@ and gives the reply as JSON, or says in a sentence why there is none; what a kee
 secret's value never stands in it, nor what it was sent to prove who asks.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,11 +1,13 @@
 """Provider keys that are stored at run time, sealed so that the file alone opens nothing.
 
     seal = Seal(("the secret of [server] seal", "the one before it"))
-    sealed = seal.close(text, about="openai/1")        base64; AES-256-GCM, a nonce of its own
-    seal.open(sealed, about="openai/1")                by whichever secret closed it
+    about = "openai@https://api.openai.com"
+    sealed = seal.close(text, about)                   base64; AES-256-GCM, a nonce of its own
+    seal.open(sealed, about)                           by whichever secret closed it
 
-What a text is about is authenticated with it: a sealed key that is moved to another provider
-does not open. The first secret closes, all open, which is how they are changed one for another.
+What a text is about is authenticated with it: a sealed key that is moved to another provider,
+or to another host, does not open. The first secret closes, all open, which is how they are
+changed one for another.
 
 The secret becomes a key by BLAKE2b, so it must be long and random; `weak` refuses short ones.
 Needs the `cryptography` package (extra `seal`).

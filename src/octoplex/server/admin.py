@@ -16,26 +16,32 @@ process that owns the data folder, and noted in the audit log as `key:NAME`.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct, to_builtins
 
+from octoplex.assembly.issuing import LONGEST_OVERLAP_MS
 from octoplex.gateway import Gateway
 from octoplex.ledger.audit import NAME, page
 from octoplex.ledger.rows import KeyRow, Page, SpendQuery
 from octoplex.server.control import command
 from octoplex.server.difference import difference
+from octoplex.server.files import count_in
 from octoplex.server.inbound import JSON, Inbound, read_body
 from octoplex.server.standing import standing
 from octoplex.settings import parse
-from octoplex.wire.error import BadConfig, Forbidden, InvalidCall, NotFound
+from octoplex.wire.error import BadConfig, Forbidden, InvalidCall, NotFound, TooLarge
 
 RECENT = 1_000
 """Records that are looked at for how providers did."""
-MOST = 1_000
+USUAL, MOST = 50, 1_000
+LONGEST_FILE = 1_000_000
+DIGITS = 18
 Answer = Callable[[Inbound, Gateway], Awaitable[Any]]
 
 
@@ -89,7 +95,7 @@ async def change(inbound: Inbound, gateway: Gateway) -> None:
         raise Forbidden("This key may look, and not change: its role is viewer.")
     order = await _order(inbound, gateway)
     if "text" in order:
-        await _json(inbound, _difference(gateway, order["text"]))
+        await _json(inbound, await asyncio.to_thread(_difference, gateway, order["text"]))
         return
     done = await command(gateway.works.data, order | {"who": f"key:{inbound.caller.name}"})
     await _json(inbound, done)
@@ -97,7 +103,8 @@ async def change(inbound: Inbound, gateway: Gateway) -> None:
 
 async def _order(inbound: Inbound, gateway: Gateway) -> dict[str, Any]:
     """The order that a request means."""
-    method, rest = inbound.line.method, tuple(inbound.rest.strip("/").split("/"))
+    method = inbound.line.method
+    rest = tuple(unquote(part) for part in inbound.rest.strip("/").split("/"))
     match (method, *rest):
         case ("POST", "providers", id_, "disable" | "enable" as what):
             return {"do": f"providers.{what}", "id": id_}
@@ -110,7 +117,8 @@ async def _order(inbound: Inbound, gateway: Gateway) -> dict[str, Any]:
             return {"do": "keys.new", **to_builtins(await _body(inbound, gateway, NewKey))}
         case ("POST", "keys", name, "rotate"):
             asked = await _body(inbound, gateway, Overlap)
-            return {"do": "keys.rotate", "name": name, "overlap_ms": int(asked.overlap_s * 1000)}
+            overlap_ms = min(asked.overlap_s * 1000, LONGEST_OVERLAP_MS + 1)
+            return {"do": "keys.rotate", "name": name, "overlap_ms": int(overlap_ms)}
         case ("DELETE", "keys", name):
             return {"do": "keys.revoke", "name": name}
         case ("POST", "cache", "purge"):
@@ -149,6 +157,7 @@ async def _status(inbound: Inbound, gateway: Gateway) -> dict[str, Any]:
         "spent_nano": works.book.settled_nano,
         "held_nano": works.book.open_nano,
         "targets": to_builtins(works.health.report()),
+        "targets_of": f"process {os.getpid()}",
     }
 
 
@@ -214,7 +223,7 @@ async def _spend(inbound: Inbound, gateway: Gateway) -> Any:
 
 async def _requests(inbound: Inbound, gateway: Gateway) -> Any:
     query = inbound.query
-    asked = Page(limit=_limit(query), before=query.get("before"))
+    asked = Page(limit=count_in(query, USUAL, MOST), before=query.get("before"))
     return {"data": [record.shown() for record in await gateway.store.requests(asked)]}
 
 
@@ -225,18 +234,11 @@ async def _cache(inbound: Inbound, gateway: Gateway) -> Any:
 async def _audit(inbound: Inbound, gateway: Gateway) -> Any:
     query = inbound.query
     before = query.get("before", "")
-    if before and not before.isdecimal():
+    if before and not (before.isdecimal() and len(before) <= DIGITS):
         raise InvalidCall(f'before "{before[:20]}" must be a line\'s seq.', param="before")
-    path = gateway.works.data / NAME
-    lines = await asyncio.to_thread(page, path, _limit(query), int(before) if before else None)
+    path, limit = gateway.works.data / NAME, count_in(query, USUAL, MOST)
+    lines = await asyncio.to_thread(page, path, limit, int(before) if before else None)
     return {"data": to_builtins(lines)}
-
-
-def _limit(query: dict[str, str]) -> int:
-    text = query.get("limit", "50")
-    if not text.isdecimal() or not 1 <= int(text) <= MOST:
-        raise InvalidCall(f'limit "{text[:20]}" must be 1 to {MOST}.', param="limit")
-    return int(text)
 
 
 async def _config(inbound: Inbound, gateway: Gateway) -> Any:
@@ -245,6 +247,8 @@ async def _config(inbound: Inbound, gateway: Gateway) -> Any:
 
 def _difference(gateway: Gateway, text: str) -> dict[str, Any]:
     """What a reload of this text would change; nothing is put in force."""
+    if len(text) > LONGEST_FILE:
+        raise TooLarge(f"The text has {len(text):,} characters; the most is {LONGEST_FILE:,}.")
     try:
         wanted = parse(text)
     except BadConfig as error:

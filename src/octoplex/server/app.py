@@ -118,8 +118,7 @@ class App:
         except Exception as error:  # noqa: BLE001 - the last line: no traceback reaches a caller
             await self._end(inbound, gateway, defect(inbound, error), known)
         finally:
-            if inbound.held:
-                self.room.give_back(inbound.held)
+            inbound.let_go()
 
     async def _end(
         self, inbound: Inbound, gateway: Gateway, error: GatewayError, known: bool

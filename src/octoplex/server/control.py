@@ -2,7 +2,8 @@
 
 A Unix socket in the data folder, mode 0600: whoever may read the folder may command.
 One JSON object per line in, one out: `{"do": "keys.new", ...}` -> `{"ok": ...}` or
-`{"error": "..."}`. The network reaches it only through `/admin`, for keys with a role (`admin.py`).
+`{"error": "...", "code": "not_found"}`, which `said` turns into the error again. The
+network reaches it only through `/admin`, for keys with a role (`admin.py`).
 
 What changes something is noted in the audit log first, as `who` says: the user at the other end
 of the socket, or the key for whom a worker asks.
@@ -10,6 +11,7 @@ of the socket, or the key for whom a worker asks.
 
 import asyncio
 import contextlib
+import logging
 import os
 import pwd
 import socket
@@ -22,16 +24,21 @@ import msgspec
 
 from octoplex.assembly.issuing import new, revoked, rotated
 from octoplex.assembly.switching import Switchboard
-from octoplex.ledger.audit import Audit
+from octoplex.ledger.audit import Audit, outcome
 from octoplex.ledger.switches import Switches
 from octoplex.reflex.keys import KeySpec
 from octoplex.server.app import App
 from octoplex.wire.eager import in_task
-from octoplex.wire.error import GatewayError, InvalidCall, StoreFailed
+from octoplex.wire.error import GatewayError, InvalidCall, NotFound, StoreFailed, TooLarge
 
 NAME = "control.sock"
 LONGEST = 64 * 1024
 WAIT_S = 20.0
+log = logging.getLogger("octoplex.server")
+RAISED: dict[str, type[GatewayError]] = {
+    kind.code: kind for kind in (NotFound, TooLarge, StoreFailed, GatewayError)
+}
+"""What a refusal's code stands for; any other is InvalidCall."""
 
 
 class Control:
@@ -40,6 +47,7 @@ class Control:
     def __init__(self, data: Path, app: App, reload: Callable[[bool], Awaitable[str]]) -> None:
         self._path, self._app, self._reload = data / NAME, app, reload
         self._audit = Audit(data)
+        self._switching = asyncio.Lock()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> "Control":
@@ -60,9 +68,12 @@ class Control:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, ValueError):
             user = _user_of(writer)
-            async for line in reader:
-                writer.write(msgspec.json.encode(await self._answer(line, user)) + b"\n")
-                await writer.drain()
+            try:
+                async for line in reader:
+                    writer.write(msgspec.json.encode(await self._answer(line, user)) + b"\n")
+                    await writer.drain()
+            except ValueError:  # a line above the limit
+                writer.write(msgspec.json.encode(_refusal(_too_large())) + b"\n")
         writer.close()
 
     async def _answer(self, line: bytes, user: str) -> dict[str, Any]:
@@ -70,8 +81,13 @@ class Control:
             order = msgspec.json.decode(line, type=dict[str, Any])
             who = str(order.pop("who", "")) or user
             return {"ok": await self._do(order, who)}
-        except (GatewayError, msgspec.MsgspecError, ValueError) as error:
-            return {"error": str(error)}
+        except GatewayError as error:
+            return _refusal(error)
+        except (msgspec.MsgspecError, ValueError) as error:
+            return _refusal(InvalidCall(str(error)))
+        except Exception:  # a defect of ours must not end the talk
+            log.exception("an operator's command failed")
+            return _refusal(GatewayError("internal error; the server's log says more"))
 
     async def _do(self, order: dict[str, Any], who: str) -> Any:
         what = str(order.pop("do", ""))
@@ -80,16 +96,17 @@ class Control:
             case "keys", "new" | "rotate" | "revoke":
                 return await self._keys(how, order, who)
             case "providers", "disable" | "enable" | "store_key" | "forget_key" | "reseal":
-                return await self._providers(how, order, who)
+                async with self._switching:
+                    return await self._providers(how, order, who)
             case "reload", "":
-                self._audit.note(who, what, self._app.gateway.settings.origin)
-                return await self._put_in_force(anew=True)
+                with self._audit.change(who, what, self._app.gateway.settings.origin):
+                    return await self._put_in_force(anew=True)
             case "cache", "stats":
                 return await self._app.gateway.works.cache.stats()
             case "cache", "purge":
                 route = msgspec.convert(order.get("model"), str | None)
-                self._audit.note(who, what, route or "")
-                return await self._app.gateway.works.cache.purge(route)
+                with self._audit.change(who, what, route or ""):
+                    return await self._app.gateway.works.cache.purge(route)
             case "ping", "":
                 return os.getpid()
         raise InvalidCall(f'The server knows no command "{what}".')
@@ -116,8 +133,8 @@ class Control:
         try:
             await self._put_in_force(anew=False)
         except InvalidCall as error:
-            before.write(works.data)
-            self._audit.note(who, f"providers.{how}", id_, after=f"taken back: {error}")
+            Switches.read(works.data).as_in(before, id_).write(works.data)
+            self._audit.note(who, f"providers.{how}", id_, after=outcome(error))
             raise
         return done
 
@@ -127,15 +144,15 @@ class Control:
             if spec.role:
                 raise InvalidCall("The file alone gives a key a role: [keys.NAME] role.")
             after = msgspec.to_builtins(spec)
-            self._audit.note(who, "keys.new", spec.name, after=after)
-            return await self._new_key(spec)
+            with self._audit.change(who, "keys.new", spec.name, after=after):
+                return await self._new_key(spec)
         name = str(order.get("name", ""))
         if how == "revoke":
-            self._audit.note(who, "keys.revoke", name)
-            return await self._revoke(name)
+            with self._audit.change(who, "keys.revoke", name):
+                return await self._revoke(name)
         overlap_ms = msgspec.convert(order.get("overlap_ms"), int)
-        self._audit.note(who, "keys.rotate", name, after={"overlap_ms": overlap_ms})
-        return await self._rotate(name, overlap_ms)
+        with self._audit.change(who, "keys.rotate", name, after={"overlap_ms": overlap_ms}):
+            return await self._rotate(name, overlap_ms)
 
     async def _new_key(self, spec: KeySpec) -> dict[str, str]:
         gateway = self._app.gateway
@@ -160,35 +177,69 @@ class Control:
 
 
 def _user_of(writer: asyncio.StreamWriter) -> str:
-    """`shell:NAME` of the process at the other end (SO_PEERCRED: pid, uid, gid)."""
+    """Who is at the other end (SO_PEERCRED: pid, uid, gid)."""
     peer = writer.get_extra_info("socket")
     format_ = "3i"
     given = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(format_))
-    uid = struct.unpack(format_, given)[1]
+    return shell_of(struct.unpack(format_, given)[1])
+
+
+def shell_of(uid: int) -> str:
+    """`shell:NAME` of a user of this machine."""
     try:
         return f"shell:{pwd.getpwuid(uid).pw_name}"
     except KeyError:
         return f"shell:{uid}"
 
 
+def _too_large() -> TooLarge:
+    return TooLarge(f"An operator's command has at most {LONGEST:,} bytes.")
+
+
+def _refusal(error: GatewayError) -> dict[str, Any]:
+    return {"error": str(error), "code": error.code}
+
+
+def line_of(order: dict[str, Any]) -> bytes:
+    """An order as it is written to the socket.
+
+    Raises:
+        TooLarge: the other end would not read it.
+    """
+    line = msgspec.json.encode(order) + b"\n"
+    if len(line) > LONGEST:
+        raise _too_large()
+    return line
+
+
+def said(reply: dict[str, Any]) -> Any:
+    """What an order came to.
+
+    Raises:
+        GatewayError: it was refused, or failed: of the class that was raised at the other end.
+    """
+    if "error" in reply:
+        raise RAISED.get(reply.get("code", ""), InvalidCall)(str(reply["error"]))
+    return reply["ok"]
+
+
 async def command(data: Path, order: dict[str, Any]) -> Any:
     """Have whichever process owns this folder do something.
 
     Raises:
-        InvalidCall: it refused, and why.
+        GatewayError: it refused, and why (`said`).
         StoreFailed: it does not answer.
     """
+    line = line_of(order)
     await in_task()
     try:
         async with asyncio.timeout(WAIT_S):
             reader, writer = await asyncio.open_unix_connection(str(data / NAME))
             try:
-                writer.write(msgspec.json.encode(order) + b"\n")
+                writer.write(line)
                 reply = msgspec.json.decode(await reader.readline(), type=dict[str, Any])
             finally:
                 writer.close()
     except (OSError, TimeoutError, msgspec.MsgspecError):
         raise StoreFailed("The process that owns the data folder does not answer now.") from None
-    if "error" in reply:
-        raise InvalidCall(str(reply["error"]))
-    return reply["ok"]
+    return said(reply)

@@ -45,14 +45,28 @@ class Inbound(Struct, gc=False):
         return self.echo or self.id
 
     def hold(self, size: int) -> None:
-        """Count a body of so many bytes, if it is not small.
+        """Count a body of which so many bytes have come, if it is not small.
 
         Raises:
             ServerBusy: there is no room for it now.
         """
         if size > SMALL and size > self.held and self.room is not None:
-            self.room.take(size - self.held)
+            self.room.take(self.caller.id, self.held, size)
             self.held = size
+
+    def expect(self, size: int) -> None:
+        """Refuse a body of so many bytes before it comes, if there is no room for it now.
+
+        Raises: as `hold`.
+        """
+        if size > SMALL and self.room is not None:
+            self.room.look(self.caller.id, self.held, size)
+
+    def let_go(self) -> None:
+        """Its body is held no longer."""
+        if self.held and self.room is not None:
+            self.room.give_back(self.caller.id, self.held)
+            self.held = 0
 
     def id_lines(self) -> str:
         """The header lines that name this request."""
@@ -88,15 +102,17 @@ async def read_body(inbound: Inbound, cap: int) -> bytes:
     if declared is not None and len(declared) > 6 and declared.isdigit() and int(declared) > cap:
         raise too_large(int(declared), cap)
     no_coding(headers)
-    if declared is None:
-        return await _of_unknown_size(inbound, cap)
-    inbound.hold(int(declared))
+    if declared is not None and declared.isdigit():
+        inbound.expect(int(declared))
     body = inbound.line.ready(cap)
-    return await inbound.line.read(cap) if body is None else body
+    if body is not None:
+        inbound.hold(len(body))
+        return body
+    return await _growing(inbound, cap)
 
 
-async def _of_unknown_size(inbound: Inbound, cap: int) -> bytes:
-    """A body in chunks: counted as it grows."""
+async def _growing(inbound: Inbound, cap: int) -> bytes:
+    """A body that is counted as it comes."""
     pieces: list[bytes] = []
     size = 0
     while piece := await inbound.line.piece():

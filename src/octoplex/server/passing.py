@@ -23,14 +23,20 @@ GO_ON = frozenset(
         *(b"accept", b"accept-language", b"content-type", b"range", b"prefer", b"idempotency-key"),
         *(b"if-match", b"if-none-match", b"if-modified-since", b"traceparent", b"tracestate"),
         *(b"openai-beta", b"cohere-version", b"modality"),
+        *(b"x-goog-api-client", b"x-goog-request-params", b"x-goog-fieldmask"),
+        *(b"x-goog-upload-protocol", b"x-goog-upload-command", b"x-goog-upload-offset"),
+        *(b"x-goog-upload-header-content-length", b"x-goog-upload-header-content-type"),
+        *(b"x-goog-upload-content-type", b"x-goog-upload-raw-size", b"x-goog-upload-file-name"),
+        *(b"x-ms-client-request-id", b"x-ms-return-client-request-id", b"x-ms-useragent"),
+        b"x-ms-oai-image-generation-deployment",
+        *(b"x-amzn-bedrock-accept", b"x-amzn-bedrock-trace", b"x-amzn-bedrock-service-tier"),
+        *(b"x-amzn-bedrock-guardrailidentifier", b"x-amzn-bedrock-guardrailversion"),
+        b"x-amzn-bedrock-performanceconfig-latency",
     }
 )
 """What a caller may tell a provider. All else may be a credential, or about the caller."""
-FAMILIES = (b"anthropic-", b"x-goog-", b"x-ms-", b"x-amzn-bedrock-", b"x-stainless-")
-STAYS = frozenset({b"x-goog-api-key", b"x-goog-user-project", b"x-goog-iam-authorization-token"})
-"""Of these families: who asks, and who pays for it, is the operator's to say."""
-
-
+FAMILIES = (b"anthropic-", b"x-stainless-")
+"""Beginnings that stand before no credential. Those of clouds do: `x-goog-iap-jwt-assertion`."""
 
 async def passed(inbound: Inbound, gateway: Gateway) -> None:
     """Pass a call on to a provider, with its key in place of the caller's."""
@@ -90,7 +96,7 @@ def _travelling(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:
     return tuple(
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in headers.items()
-        if name in GO_ON or (name.startswith(FAMILIES) and name not in STAYS)
+        if name in GO_ON or name.startswith(FAMILIES)
     )
 
 

@@ -1,8 +1,9 @@
 """How much memory the bodies of all requests may take together (`[server] max_bodies`).
 
-A cap on each body does not bound a thousand of them. What is larger than `SMALL` is counted
-from the moment its size is known, before it is read, until its request has ended; what finds
-no room is refused at once, so that it can be sent again a moment later or elsewhere.
+A cap on each body does not bound a thousand of them. What is larger than `SMALL` is counted as
+it comes, until its request has ended: who only says that much will come takes no room from
+others. What finds no room is refused at once, by its declared size if there is one, so that it
+can be sent again a moment later or elsewhere. One key has at most half of the room.
 
 Not promised: an exact figure. Small bodies are not counted, and a body that has been read is
 kept once or twice more while its request is translated.
@@ -14,27 +15,49 @@ SMALL = 64 * 1024
 
 
 class Room:
-    """The bytes that are held. One for all doors."""
+    """The bytes that are held, and by whom: a key's id, "" without keys. One for all doors.
 
-    __slots__ = ("held", "most")
+    A body is never refused for its own size: where nothing else is held, any fits.
+    """
+
+    __slots__ = ("_by", "held", "most")
 
     def __init__(self, most: int) -> None:
         self.most, self.held = most, 0
+        self._by: dict[str, int] = {}
 
-    def take(self, size: int) -> None:
-        """Hold so many bytes more.
+    def look(self, who: str, own: int, size: int) -> None:
+        """Whether a body of so many bytes fits, of which `own` are held already.
 
         Raises:
-            ServerBusy: they do not fit beside what is held.
+            ServerBusy: not beside what others, or the caller's own other bodies, hold.
         """
-        if self.held and self.held + size > self.most:
-            raise ServerBusy(
-                f"The bodies of other requests leave no room for {size:,} bytes more: they may "
-                f"have {self.most:,} together (`max_bodies` under [server]). Try again soon.",
-                retry_after_s=1.0,
-            )
-        self.held += size
+        others, siblings = self.held - own, self._by.get(who, 0) - own
+        if others and others + size > self.most:
+            raise _busy("The bodies of other requests leave", size, self.most)
+        if who and siblings and siblings + size > self.most // 2:
+            raise _busy("This key's other requests leave it", size, self.most // 2)
 
-    def give_back(self, size: int) -> None:
+    def take(self, who: str, own: int, size: int) -> None:
+        """Hold so many bytes in place of a body's `own`.
+
+        Raises: as `look`.
+        """
+        self.look(who, own, size)
+        self.held += size - own
+        self._by[who] = self._by.get(who, 0) + size - own
+
+    def give_back(self, who: str, size: int) -> None:
         """Hold so many bytes less."""
         self.held -= size
+        left = self._by.pop(who) - size
+        if left:
+            self._by[who] = left
+
+
+def _busy(why: str, size: int, most: int) -> ServerBusy:
+    return ServerBusy(
+        f"{why} no room for a body of {size:,} bytes: they may have {most:,} together "
+        "(`max_bodies` under [server]). Try again soon.",
+        retry_after_s=1.0,
+    )

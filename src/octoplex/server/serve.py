@@ -246,14 +246,14 @@ class DoorServer(uvicorn.Server):
         for connection in list(connections):
             connection.shutdown()
         drain_s = self._app.gateway.settings.server.drain_s
-        await _until(lambda: self.force_exit or not self.busy, drain_s)
+        await wait_until(lambda: self.force_exit or not self.busy, drain_s)
         for connection in list(connections):
             if isinstance(connection, DoorProtocol | WebSocket):
                 connection.stop()
         for task in list(tasks):  # whose connection is gone
             if not task.cancelling():
                 task.cancel("stopped")
-        await _until(lambda: not self.busy, LAST_WORDS_S)
+        await wait_until(lambda: not self.busy, LAST_WORDS_S)
         for connection in list(connections):
             connection.transport.close()
 
@@ -267,7 +267,7 @@ class DoorServer(uvicorn.Server):
         return bool(state.tasks) or any(connection.busy for connection in ours)
 
 
-async def _until(true: Callable[[], bool], within_s: float) -> None:
+async def wait_until(true: Callable[[], bool], within_s: float) -> None:
     """Wait until it is, at most so long."""
     loop = asyncio.get_running_loop()
     until_s = loop.time() + within_s

@@ -27,7 +27,7 @@ from octoplex.transport.http import Request
 from octoplex.transport.origin import Origin, Proxies
 from octoplex.transport.tokens import Token
 from octoplex.wire.error import BadConfig, UpstreamBroken, UpstreamDenied
-from octoplex.wire.redact import redact
+from octoplex.wire.redact import MASK, redact
 
 IBM_URL = "https://iam.cloud.ibm.com/identity/token"
 SBER_URL = "https://ngw.devices.sberbank.ru:9443/api/v2/oauth"
@@ -36,6 +36,7 @@ SBER_SCOPE = "GIGACHAT_API_PERS"
 """What a person's key is good for; companies' are for GIGACHAT_API_B2B or GIGACHAT_API_CORP."""
 IN_QUERY = "access_token"
 
+_SECRET = frozenset({"apikey", "client_secret", "basic"})
 _LIFETIME_S = 1_800.0
 """For a reply that does not say how long its token lasts."""
 _MILLISECONDS = 1e11
@@ -99,6 +100,9 @@ class Exchange(Struct, frozen=True):
             return Token(value, _end(told, now), self.in_query)
         said = told.error_description or told.error or told.error_message or told.message
         if said:
+            for name, value in (*self.query, *self.form, ("basic", self.basic)):
+                if name in _SECRET and value:
+                    said = said.replace(value, MASK)
             shown = redact(said)[:200]
             raise UpstreamDenied(f"{self.vendor} gives our account no token: {shown}")
         raise UpstreamBroken(f"{self.vendor}'s reply to a request for a token holds none")

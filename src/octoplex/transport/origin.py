@@ -118,23 +118,23 @@ class Origin(Struct, frozen=True):
     key: str
 
     @classmethod
-    def parse(cls, url: str, proxies: Proxies = NO_PROXIES) -> "Origin":
-        """Read a base URL.
+    def parse(cls, url: str, proxies: Proxies = NO_PROXIES, what: str = "base_url") -> "Origin":
+        """Read a base URL, called `what`.
 
         Raises:
             BadConfig: it is not an http or https URL of a host.
         """
-        parts = _split(url, "base_url")
+        parts = _split(url, what)
         if parts.scheme not in _PORTS or not parts.hostname:
-            raise BadConfig(f"base_url {url!r} must look like https://host/path")
+            raise BadConfig(f"{what} {url!r} must look like https://host/path")
         if parts.username is not None or parts.password is not None:
-            raise BadConfig("base_url must not hold a user or a password; use api_key")
+            raise BadConfig(f"{what} must not hold a user or a password; use api_key")
         if parts.query or parts.fragment:
-            raise BadConfig(f"base_url {url!r} must not hold ? or #; use query = {{ ... }}")
+            raise BadConfig(f"{what} {url!r} must not hold ? or #; use query = {{ ... }}")
         path = parts.path.rstrip("/")
         if path and not _TARGET.fullmatch(path):
-            raise BadConfig(f"base_url {url!r} holds a character that a path cannot carry")
-        host, port = _host(parts.hostname), _port(parts, "base_url")
+            raise BadConfig(f"{what} {url!r} holds a character that a path cannot carry")
+        host, port = _host(parts.hostname), _port(parts, what)
         proxy = proxies.choose(parts.scheme, host, port)
         by = f" by {proxy.host}:{proxy.port} {proxy.auth.decode()}" if proxy else ""
         return cls(parts.scheme, host, port, path, proxy, f"{parts.scheme} {host}:{port}{by}")
@@ -169,6 +169,22 @@ class Origin(Struct, frozen=True):
         ours = [pair for pair in _DEFAULTS if pair[0] not in names]
         start = f"{method} {target} HTTP/1.1\r\nhost: {self.authority}\r\n".encode("ascii")
         return start + via + header_block(ours) + block
+
+
+def place_of(url: str, what: str = "webhook") -> tuple[Origin, str]:
+    """The server of a whole URL, and the path and query there.
+
+    Raises:
+        BadConfig: it is no URL of a host, or cannot stand in a request.
+    """
+    parts = _split(url, what)
+    if "@" in parts.netloc:
+        raise BadConfig(f"{what} must not hold a user or a password")
+    origin = Origin.parse(f"{parts.scheme}://{parts.netloc}", what=what)
+    target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    if not _TARGET.fullmatch(target):
+        raise BadConfig(f"{what} holds a character that a path cannot carry")
+    return origin, target
 
 
 def _split(url: str, what: str) -> SplitResult:

@@ -275,6 +275,7 @@ class Source(Struct, frozen=True, kw_only=True):
             refuses_thinking=kind.refuses_thinking,
             tools=kind.tools,
             vision=kind.vision,
+            prefill=kind.prefill if kind.name.startswith("claude") else None,
         )
 
     def _wire(

@@ -210,15 +210,5 @@ class Keys(Struct, tag=11, array_like=True, frozen=True):
 
 
 ToWorker = (
-    Welcome
-    | Said
-    | Refused
-    | Lent
-    | Recall
-    | Kept
-    | State
-    | Told
-    | RateLent
-    | RateRecall
-    | Keys
+    Welcome | Said | Refused | Lent | Recall | Kept | State | Told | RateLent | RateRecall | Keys
 )

@@ -196,9 +196,7 @@ class RemoteStore:
             opened = tuple(Opened(number, 0, order) for number, order in self._orders.items())
             self._said, self._kept, self._unsaid = deque(ended), 0, len(ended)
             wanted = tuple(self._wishes)
-            hello = Hello(
-                os.getpid(), self._noted, opened, ended, wanted, self.text, self._serving
-            )
+            hello = Hello(os.getpid(), self._noted, opened, ended, wanted, self.text, self._serving)
             wire.send(hello)
             return
 
@@ -234,18 +232,21 @@ class RemoteStore:
                     future.set_exception(_error(code, text, after_s, facts))
             case Kept(upto):
                 self._keep(upto)
-            case State():
-                self.state = message
-                self._heard(message)
-            case Keys(rows):
-                self._keys = rows
-                self._heard(message)
+            case State() | Keys():
+                self._note(message)
             case Told():
                 self._start(self._obey(message))
             case Welcome(text):
                 self._welcome(wire, text)
             case _:
                 self._heard(message)
+
+    def _note(self, message: State | Keys) -> None:
+        if isinstance(message, State):
+            self.state = message
+        else:
+            self._keys = message.rows
+        self._heard(message)
 
     def _welcome(self, wire: Wire, text: str | None) -> None:
         self.text, self._wire = text, wire

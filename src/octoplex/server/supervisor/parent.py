@@ -7,11 +7,13 @@ code in memory already, shared. All workers accept from one listening socket: co
 that wait in it are nobody's, so that a worker that dies takes none with it
 (`docs/decisions/workers.md`). Its lock on the data folder outlives each of its processes.
 
-SIGTERM and SIGINT drain: workers first, then the owner. A second one does not wait. SIGHUP
-is passed to the owner, which has all read the file again.
+SIGTERM and SIGINT drain: workers first, then the owner. A second one does not wait: what is
+left a moment later is killed. SIGHUP is passed to the owner, which has all read the file
+again; where there is none just then, to the next one.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import select
@@ -27,6 +29,7 @@ from msgspec import Struct
 from octoplex.ledger.folder import Folder
 from octoplex.server.serve import Options, Ready, bind, loop_factory
 from octoplex.server.serve import serve as serve_alone
+from octoplex.server.supervisor.in_force import InForce
 from octoplex.server.supervisor.processes import Start, run_owner, run_worker
 from octoplex.settings import Settings, data_folder, load
 from octoplex.upstreams.detect import detect
@@ -38,6 +41,8 @@ START_S = 60.0
 QUICK_S = 2.0
 """A process that lives shorter has failed to start: the next one waits, longer each time."""
 FIRST_S, LONGEST_S = 0.1, 5.0
+MOMENT_S = 3.0
+"""How long what was told to hurry has."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
@@ -84,7 +89,12 @@ class Supervisor:
         self._due: dict[int, float] = {}
         """When a process that has crashed is started again, by its number."""
         self._pause_s: dict[int, float] = {}
+        self._in_force = InForce()
         self._stopping = 0
+        self._kill_at: float | None = None
+        self._hup_at: float | None = None
+        """When an owner was last sent SIGHUP."""
+        self._hup_waits = False
         self._mask: set[Any] = set()
 
     def run(self) -> None:
@@ -112,15 +122,15 @@ class Supervisor:
     def _step(self) -> None:
         """Wait for a signal or for what is due, and see to it."""
         now = time.monotonic()
-        wait_s = max(0.0, min([at - now for at in self._due.values()], default=1.0))
+        due = [*self._due.values(), *([] if self._kill_at is None else [self._kill_at])]
+        wait_s = max(0.0, min([at - now for at in due], default=1.0))
         found = signal.sigtimedwait(SIGNALS, wait_s)
         if found is not None and found.si_signo in (signal.SIGTERM, signal.SIGINT):
             self._stop()
         elif found is not None and found.si_signo == signal.SIGHUP:
-            owner = self._process(0)
-            if owner is not None:
-                os.kill(owner.pid, signal.SIGHUP)
+            self._hup_waits = True
         self._bury()
+        self._pass_hup()
         now = time.monotonic()
         for number in [n for n, at in self._due.items() if at <= now]:
             del self._due[number]
@@ -131,6 +141,17 @@ class Supervisor:
         workers = [process for process in self._children.values() if process.number]
         if self._stopping and not workers:
             self._hang_up(self._process(0))
+        if self._kill_at is not None and self._kill_at <= now:
+            self._kill_at = now + MOMENT_S
+            for pid in self._children:
+                os.kill(pid, signal.SIGKILL)
+
+    def _pass_hup(self) -> None:
+        """To the owner: it takes it once it can (it is blocked until then)."""
+        owner = self._process(0)
+        if self._hup_waits and owner is not None:
+            self._hup_at, self._hup_waits = time.monotonic(), False
+            os.kill(owner.pid, signal.SIGHUP)
 
     def _bury(self) -> None:
         """Take note of the processes that have ended."""
@@ -150,6 +171,8 @@ class Supervisor:
         """Start one like it: at once, or later if it has not lived for long."""
         number = process.number
         now = time.monotonic()
+        if number == 0 and self._hup_at is not None and now - self._hup_at < QUICK_S:
+            self._hup_waits = True  # it may have died before it had read the file
         pause_s = 0.0
         if now - process.began_at < QUICK_S:
             pause_s = min(max(self._pause_s.get(number, 0.0) * 2, FIRST_S), LONGEST_S)
@@ -168,6 +191,11 @@ class Supervisor:
                 self._hang_up(process)
                 if self._stopping > 1:
                     os.kill(process.pid, signal.SIGQUIT)
+            elif process.pipe >= 0:
+                with contextlib.suppress(OSError):
+                    os.write(process.pipe, b".")
+        if self._stopping > 1 and self._kill_at is None:
+            self._kill_at = time.monotonic() + MOMENT_S
 
     def _end_all(self) -> None:
         """Leave nobody behind, whatever happened."""
@@ -246,6 +274,7 @@ class Supervisor:
             found=self._found,
             workers=self._workers,
             pipe=pipe,
+            in_force=self._in_force,
         )
 
     def _fork(self, number: int, work: Callable[[], None], theirs: int, ours: int) -> Process:
@@ -258,7 +287,11 @@ class Supervisor:
             return process
         code = 1
         try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            if number:
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.pthread_sigmask(
+                signal.SIG_SETMASK, self._mask if number else self._mask | {signal.SIGHUP}
+            )
             os.close(ours)
             for other in self._children.values():  # else it would not end when we do
                 self._hang_up(other)

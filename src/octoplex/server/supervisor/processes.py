@@ -1,11 +1,14 @@
 """What the two kinds of processes do from beginning to end: the owner, and a worker.
 
 Both end when the supervisor says so, by closing its end of their pipe: the same happens when
-it dies. A worker drains then; the owner waits until the last worker is gone.
+it dies. A worker drains then; the owner waits until the last worker is gone. A byte in its
+pipe tells the owner that they drain, so that it begins no further line of a batch; the next
+one, that nobody waits any more.
 """
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
@@ -45,8 +48,17 @@ from octoplex.server.app import App
 from octoplex.server.control import Control
 from octoplex.server.inner import Asker
 from octoplex.server.protocol import DoorProtocol
-from octoplex.server.serve import DoorServer, Options, Place, reload, uvicorn_config
+from octoplex.server.serve import (
+    LAST_WORDS_S,
+    DoorServer,
+    Options,
+    Place,
+    reload,
+    uvicorn_config,
+    wait_until,
+)
 from octoplex.server.supervisor.detour import InnerServer, rows_of_worker
+from octoplex.server.supervisor.in_force import InForce
 from octoplex.server.supervisor.lending import LendingBook
 from octoplex.server.supervisor.owner import Owner, slate_of
 from octoplex.server.table import routes
@@ -55,6 +67,9 @@ from octoplex.upstreams.detect import Found
 from octoplex.wire.error import GatewayError
 
 log = logging.getLogger("octoplex.server")
+SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+SHORT_S = 1.0
+"""How long nothing is accepted once descriptors or memory have run out."""
 
 
 class Start(Struct, frozen=True, kw_only=True):
@@ -66,6 +81,7 @@ class Start(Struct, frozen=True, kw_only=True):
     found: Found
     workers: int
     pipe: int
+    in_force: InForce
 
 
 Ready = Callable[[Gateway, Place], None]
@@ -85,12 +101,12 @@ async def run_owner(
         BadConfig, StoreFailed: it cannot start.
     """
     options, data = start.options, start.data
-    stop = _stopping(start.pipe)
+    end = End(start.pipe)
     owner = Owner(data, start.workers, lambda: ready(app.gateway, start.place))
     async with owner:
         heirs = await owner.gathered(alive)
         if owner.text is None and options.config is not None:
-            owner.text = source(options.config)
+            owner.text = start.in_force.text() or source(options.config)
         settings = settings_of(owner.text, options)
         env = await with_secrets(settings, options.env)
         store = open_held(folder, database_of(settings, env), heirs)
@@ -107,12 +123,13 @@ async def run_owner(
             runner = Runner(store.archive, asker.answer, asker.rules, forwarding)
             door = InnerServer(uvicorn_config(app, settings), app)
             served = asyncio.create_task(door.serve_at(data))
-            reloading = _Reload(app, options, owner)
+            reloading = _Reload(app, start, owner)
             with _on_hup(reloading):
                 watch = Watch(lambda: app.gateway)
                 async with Control(data, app, reloading), runner, watch:
+                    reloading.keep()
                     started()
-                    await _until_idle(stop, owner, runner)
+                    await _until_idle(end, app, owner, runner)
             door.stop()
             await served
         finally:
@@ -136,8 +153,9 @@ class _Stock(Stock):
 class _Reload:
     """Put the file in force here, then in each worker, one after the other."""
 
-    def __init__(self, app: App, options: Options, owner: Owner) -> None:
-        self._app, self._options, self._owner = app, options, owner
+    def __init__(self, app: App, start: Start, owner: Owner) -> None:
+        self._app, self._options, self._owner = app, start.options, owner
+        self._in_force = start.in_force
         self._one_by_one = asyncio.Lock()
 
     async def __call__(self, anew: bool = True) -> str:
@@ -155,6 +173,7 @@ class _Reload:
                     self._owner.tell_state()
                 return problem
             self._owner.text = text
+            self.keep()
             self._owner.put(self._app.gateway)
             for peer in list(self._owner.peers):
                 said = await self._owner.tell(peer, "reload", (text, anew))
@@ -164,6 +183,11 @@ class _Reload:
                 self._owner.config_error = ""
                 self._owner.tell_state()
             return ""
+
+    def keep(self) -> None:
+        """What is in force is so for the next owner, too."""
+        if self._owner.text is not None:
+            self._in_force.keep(self._owner.text)
 
 
 @contextlib.contextmanager
@@ -177,38 +201,52 @@ def _on_hup(work: _Reload) -> Iterator[None]:
         task.add_done_callback(tasks.discard)
 
     loop.add_signal_handler(signal.SIGHUP, begin)
+    # The supervisor has it blocked from the first: one that came meanwhile waits.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     try:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-async def _until_idle(stop: asyncio.Event, owner: Owner, runner: Runner) -> None:
-    await stop.wait()
+class End:
+    """What the supervisor says of the end; the terminal's signals are its, too."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe, self._loop = pipe, asyncio.get_running_loop()
+        self.near = asyncio.Event()
+        """Nothing new is to begin."""
+        self.come = asyncio.Event()
+        """The supervisor has closed its end."""
+        self.hurry = False
+        self._loop.add_reader(pipe, self._read)
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.SIG_IGN)
+
+    def _read(self) -> None:
+        said = len(os.read(self._pipe, 16))
+        self.hurry = self.hurry or (self.near.is_set() and said > 0) or said > 1
+        self.near.set()
+        if not said:
+            self._loop.remove_reader(self._pipe)
+            self.come.set()
+
+
+async def _until_idle(end: End, app: App, owner: Owner, runner: Runner) -> None:
+    """Until the workers are gone; lines of batches have as long as requests have."""
+    await end.near.wait()
     runner.stop()
-    while owner.peers or runner.busy:  # noqa: ASYNC110 - many things can make it true
-        await asyncio.sleep(0.02)
-
-
-def _stopping(pipe: int) -> asyncio.Event:
-    """Set once the supervisor has closed its end; the terminal's signals are its, too."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def ended() -> None:
-        loop.remove_reader(pipe)
-        stop.set()
-
-    loop.add_reader(pipe, ended)
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
-    return stop
+    drain_s = app.gateway.settings.server.drain_s
+    await wait_until(lambda: end.hurry or (end.come.is_set() and not runner.busy), drain_s)
+    await end.come.wait()
+    await wait_until(lambda: not owner.peers, drain_s + 2 * LAST_WORDS_S)
 
 
 async def run_worker(start: Start) -> None:
     """Answer callers until the supervisor says stop."""
     options, data = start.options, start.data
-    stop = _stopping(start.pipe)
+    end = End(start.pipe)
     slate = Slate(slate_of(data, os.getpid()))
     store = RemoteStore(data, slate)
     book, desk = LentBook(store), LentDesk(store)
@@ -230,7 +268,7 @@ async def run_worker(start: Start) -> None:
         server = WorkerServer(uvicorn_config(app, settings), app)
         gc.collect()
         gc.freeze()  # what exists now lives as long as the process
-        ending = asyncio.create_task(server.stop_after(stop))
+        ending = asyncio.create_task(server.stop_after(end.come))
         await server.run_until_signal(start.place, store.serves)
         ending.cancel()
     finally:
@@ -306,10 +344,17 @@ class Acceptor:
     def __init__(self, listening: socket.socket, server: "WorkerServer") -> None:
         self._loop, self._listening, self._server = asyncio.get_running_loop(), listening, server
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._loop.add_reader(listening.fileno(), self._accept)
+        self._again: asyncio.TimerHandle | None = None
+        self._short = False
+        self._listen()
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._listening.fileno(), self._accept)
 
     def close(self) -> None:
         """Take no more."""
+        if self._again is not None:
+            self._again.cancel()
         self._loop.remove_reader(self._listening.fileno())
 
     def _accept(self) -> None:
@@ -317,9 +362,15 @@ class Acceptor:
             connection, _ = self._listening.accept()
         except (BlockingIOError, ConnectionError):
             return  # another worker was faster
-        except OSError as error:  # no descriptor is left: the next turn tries again
-            log.error("a connection cannot be accepted: %s", error)
+        except OSError as error:
+            if error.errno in SHORT:  # the socket stays readable: each turn would try again
+                self._loop.remove_reader(self._listening.fileno())
+                self._again = self._loop.call_later(SHORT_S, self._listen)
+            if not self._short:
+                log.error("connections cannot be accepted now: %s", error)
+            self._short = True
             return
+        self._short = False
         connection.setblocking(False)
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
