@@ -263,6 +263,18 @@ def test_doctor_sees_a_server_and_its_refused_reload(home: Home) -> None:
         assert said.count('there is no provider "mokc"; did you mean "mock"?') == 2
 
 
+def test_a_reload_of_a_wrong_file_is_the_servers_to_tell(home: Home) -> None:
+    with serving(home):
+        text = (home.path / "octoplex.toml").read_text()
+        for wrong in ("\n[nonsense]\nx = 1\n", "\n[models\n"):
+            home.config(text + wrong)
+            assert run(home, "reload", status=1).failed_with_a_sentence()
+            assert "broken  reload" in run(home, "doctor", status=1).out
+            home.config(text)
+            assert run(home, "reload", status=0).out == "reloaded\n"
+            assert "broken  reload" not in run(home, "doctor", status=0).out
+
+
 def test_doctor_fails_when_something_is_broken(home: Home) -> None:
     home.config("[serverr]\n")
     done = run(home, "doctor", status=1)

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -70,6 +72,26 @@ def test_a_full_disk_refuses_paid_calls_and_recovers_without_restart(small_disk:
     db = sqlite3.connect(f"file:{small_disk}/data/ledger.db?mode=ro", uri=True)
     assert db.execute("pragma integrity_check").fetchone() == ("ok",)
     db.close()
+
+
+def test_what_was_open_cannot_be_settled_on_a_full_disk(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "data")
+    book = Book(store)
+    for number in range(30):
+        assert book.hold(order(number)) is not None
+        asyncio.run(store.drain())
+    killed = shutil.copytree(tmp_path / "data", tmp_path / "killed")
+    store.close()
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((killed / "ledger.db-wal").stat().st_size, most[1]))
+    try:
+        with pytest.raises(StoreFailed, match="what was open cannot be settled"):
+            open_store(killed)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    store = open_store(killed)
+    assert spent(store) == 300
+    store.close()
 
 
 def test_a_second_process_is_refused_and_told_who_is_there(tmp_path: Path) -> None:

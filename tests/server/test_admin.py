@@ -12,7 +12,7 @@ from octoplex.server.table import routes
 from tests.server import caller, provider
 from tests.server.caller import Reply
 from tests.server.conftest import Run
-from tests.server.gate import APP_KEY, Gate, file, route
+from tests.server.gate import APP_KEY, Gate, file, route, until
 from tests.upstream_server import Exchange, Upstream, says
 
 OPS, VIEW = "oct-canary-operator-51c8e2d9f0", "oct-canary-viewer-77ab03e1c4"
@@ -362,12 +362,11 @@ def test_of_two_switches_at_once_each_takes_back_its_own(tmp_path: Path, run: Ru
                 await asked.wait()
                 orders = [{"do": "providers.disable", "id": id_} for id_ in "ab"]
                 turns = [asyncio.create_task(gate.control(order)) for order in orders]
-                while (gate.data / NAME).read_text().count("providers.disable") < 1:
-                    await asyncio.sleep(0.01)
-                await asyncio.sleep(0.2)
+                await until(lambda: "providers.disable" in (gate.data / NAME).read_text())
+                await asyncio.sleep(0.2)  # the other, too, goes as far as it may
                 go.set()
                 assert "prices.json" in (await reload)["error"]
-                assert all("prices.json" in (await turn)["error"] for turn in turns)
+                assert all("prices.json" in said["error"] for said in await asyncio.gather(*turns))
                 assert json.loads((gate.data / "switches.json").read_text())["off"] == {}
                 lines = (await ask(gate, "GET", "audit")).json["data"]
                 said = [line["after"] for line in lines if line["about"] in ("a", "b")]

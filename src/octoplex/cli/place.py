@@ -59,7 +59,7 @@ def folder_named_by(path: Path, env: Mapping[str, str]) -> Path:
             lines.pop()  # what stands above the mistake can be read
     server = said.get("server") if isinstance(said, dict) else None
     data = server.get("data") if isinstance(server, dict) else None
-    return data_folder(Settings(server=Server(data=data if isinstance(data, str) else None)), env)
+    return data_folder(Settings(server=Server(data=data if isinstance(data, str) else "")), env)
 
 
 def named(error: BadConfig, path: Path | None) -> BadConfig:
