@@ -70,6 +70,7 @@ def test_changes_without_a_server_are_noted_as_well(home: Home) -> None:
     ]  # fmt: skip
     assert lines[0]["after"].startswith("refused: There is no key")
     assert lines[4]["after"]["limits"] == "$5/day"
+    assert run(home, "audit", status=0).out.count("refused: There is no key") == 1
     assert "5 lines hold" in run(home, "audit", "verify", status=0).out
 
 

@@ -261,8 +261,22 @@ def test_stream_is_scanned(case: Path) -> None:
         assert scanner.content
         if events and not events[-1].usage.estimated:
             assert scanner.usage == events[-1].usage
-        if not scanner.skipped:
+        if scanner.skipped:
+            continue
+        if case.parent.name == "openai_chat" and case.name in IRREGULAR:
+            # Written anew where the SDK would break on it: the same calls, and regular now.
+            assert passed != b"".join(pieces)
+            assert decode(dialect, [passed]) == ([plain(e) for e in events], None)
+            assert dialect.scanner(hide_usage=False).feed(passed) == passed
+        else:
             assert passed == b"".join(pieces)
+
+
+IRREGULAR = {
+    "tool_deltas_id_in_each", "tool_deltas_object_arguments", "tool_deltas_same_id",
+    "tool_deltas_same_index", "tool_deltas_without_id", "tool_deltas_without_index",
+}  # fmt: skip
+"""Streams of tool calls as some providers of the dialect write them (F26)."""
 
 
 @having("reply.typed.json", "answer.json")

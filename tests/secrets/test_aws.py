@@ -153,7 +153,7 @@ async def test_only_a_text_is_a_secret(value: str) -> None:
     for text, reply in replies.items():
         async with Upstream(says(reply.encode())) as keeper:
             env = {**KEYS, "AWS_REGION": REGION, "AWS_ENDPOINT_URL": keeper.url}
-            with pytest.raises(BadConfig, match="the secret is .*, and must be a text"):
+            with pytest.raises(BadConfig, match=r"the secret is .*, and must be a text"):
                 await fetched([text], env)
 
 

@@ -236,6 +236,24 @@ def test_a_key_ends_when_it_was_said_to(tmp_path: Path, run: Run) -> None:
 # -- alerts -----------------------------------------------------------------------------------
 
 
+def test_a_call_that_cannot_be_made_is_said_and_tried_again(tmp_path: Path, run: Run) -> None:
+    """The secret of this webhook cannot be written in UTF-8."""
+
+    async def main() -> None:
+        async with Upstream(*numbered()) as up:
+            alerts = (
+                f"limits = '{dollars(4 * COST)}/month'\n"
+                "alerts = { at = [0.25], webhook = 'http://127.0.0.1:1/', secret = 'env:HOOK' }"
+            )
+            text, env = file(keys() + tenants(alerts), a=up), {"HOOK": "oct-other-\udcff-0f1e2d"}
+            async with Gate(tmp_path, text, key=APP_KEY, env=env) as gate:
+                assert (await gate.chat("a/m", max_tokens=7)).status == 200
+                said = "was not taken: a defect of the gateway: UnicodeEncodeError"
+                await until(lambda: gate.log.read_text().count(said) == 2, 10)
+
+    run(main())
+
+
 def test_a_threshold_is_told_once_signed_and_until_it_is_taken(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
         async with (

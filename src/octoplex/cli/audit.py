@@ -4,7 +4,7 @@ import click
 
 from octoplex.cli.place import config_option, json_option, place_of
 from octoplex.cli.show import clean, print_json, print_table
-from octoplex.ledger.audit import NAME, page, verify
+from octoplex.ledger.audit import NAME, Line, page, verify
 from octoplex.wire.error import StoreFailed
 
 
@@ -24,9 +24,16 @@ def audit(context: click.Context, limit: int, config: str | None, as_json: bool)
     if not lines:
         click.echo("Nothing has been changed yet: keys, providers and caches are noted here.")
         return
-    columns = ("seq", "at", "who", "what", "about")
-    rows = [(str(n.seq), n.at, clean(n.who), n.what, clean(n.about)) for n in lines]
+    columns = ("seq", "at", "who", "what", "about", "outcome")
+    rows = [
+        (str(n.seq), n.at, clean(n.who), n.what, clean(n.about), clean(_outcome(n))) for n in lines
+    ]
     print_table(columns, rows, frozenset())
+
+
+def _outcome(line: Line) -> str:
+    """How a change that was noted before came to nothing."""
+    return line.after if isinstance(line.after, str) else ""
 
 
 @audit.command("verify")

@@ -79,7 +79,7 @@ def _region(reference: Reference, errand: Errand) -> str:
     if reference.path.startswith("arn:"):
         parts = reference.path.split(":")
         if len(parts) < 6 or not parts[3]:
-            raise BadConfig("this is no ARN of a secret; write arn:aws:SERVICE:REGION:ACCOUNT:...")
+            raise BadConfig("this is no ARN of a secret; write arn:aws:SERVICE:REGION:ACCOUNT:NAME")
         return parts[3]
     return errand.needed("AWS_REGION", "AWS_DEFAULT_REGION")
 

@@ -38,6 +38,7 @@ GO_ON = frozenset(
 FAMILIES = (b"anthropic-", b"x-stainless-")
 """Beginnings that stand before no credential. Those of clouds do: `x-goog-iap-jwt-assertion`."""
 
+
 async def passed(inbound: Inbound, gateway: Gateway) -> None:
     """Pass a call on to a provider, with its key in place of the caller's."""
     body = await read_body(inbound, gateway.max_body)

@@ -130,7 +130,6 @@ class Supervisor:
         elif found is not None and found.si_signo == signal.SIGHUP:
             self._hup_waits = True
         self._bury()
-        self._pass_hup()
         now = time.monotonic()
         for number in [n for n, at in self._due.items() if at <= now]:
             del self._due[number]
@@ -138,6 +137,7 @@ class Supervisor:
                 self._begin_owner()
             elif not self._stopping:
                 self._begin_worker(number)
+        self._pass_hup()
         workers = [process for process in self._children.values() if process.number]
         if self._stopping and not workers:
             self._hang_up(self._process(0))
@@ -191,9 +191,8 @@ class Supervisor:
                 self._hang_up(process)
                 if self._stopping > 1:
                     os.kill(process.pid, signal.SIGQUIT)
-            elif process.pipe >= 0:
-                with contextlib.suppress(OSError):
-                    os.write(process.pipe, b".")
+            else:
+                self._tell_end(process)
         if self._stopping > 1 and self._kill_at is None:
             self._kill_at = time.monotonic() + MOMENT_S
 
@@ -209,6 +208,12 @@ class Supervisor:
         if process is not None and process.pipe >= 0:
             os.close(process.pipe)
             process.pipe = -1
+
+    def _tell_end(self, owner: Process) -> None:
+        """That it is near, and the second time that nobody waits any more."""
+        if owner.pipe >= 0:
+            with contextlib.suppress(OSError):
+                os.write(owner.pipe, b".")
 
     def _process(self, number: int) -> Process | None:
         return next((one for one in self._children.values() if one.number == number), None)
@@ -241,6 +246,8 @@ class Supervisor:
 
         process = self._fork(0, work, theirs, ours)
         os.close(saying)
+        if self._stopping:
+            self._tell_end(process)
         if first:
             self._expect(said, process)
         os.close(said)
