@@ -14,7 +14,9 @@ import msgspec
 from octoplex.ledger.remote.messages import Hello, Keys, Told, ToOwner, ToWorker, Welcome
 from octoplex.ledger.remote.store import RemoteStore
 from octoplex.ledger.remote.wire import SOCKET, Wire
-from octoplex.ledger.rows import KeyRow
+from octoplex.ledger.rows import KeyRow, Order
+from octoplex.ledger.slate import Slate
+from octoplex.server.supervisor.owner import left_by_the_dead, slate_of
 from tests.server import batch_scene, caller, provider
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, Gate, file, route, until
@@ -271,3 +273,11 @@ def test_an_owner_ends_after_its_supervisor(tmp_path: Path, run: Run) -> None:
         await until(lambda: not living(pids), 10)
 
     batches(run, tmp_path, 1.0, then)
+
+
+def test_a_worker_that_is_being_started_keeps_its_slate(tmp_path: Path) -> None:
+    order = Order("req_1", 1, 0, "k", "k", "", "p", "m", "v", 10)
+    for pid in (os.getpid(), 2**22 + 1):  # a process beside this one, and none
+        Slate(slate_of(tmp_path, pid)).note(order)
+    assert left_by_the_dead(tmp_path, []) == [order]
+    assert list(tmp_path.glob("*.ring")) == [slate_of(tmp_path, os.getpid())]

@@ -71,11 +71,14 @@ def slate_of(data: Path, pid: int) -> Path:
 
 
 def left_by_the_dead(data: Path, alive: Iterable[int]) -> list[Order]:
-    """Orders on the slates of workers that are no more; the files are gone then."""
+    """Orders on the slates of workers that are no more; the files are gone then.
+
+    One that is being started beside us has not said Hello yet and needs its own.
+    """
     living = {slate_of(data, pid) for pid in alive}
     found: list[Order] = []
     for path in data.glob("orders-*.ring"):
-        if path not in living:
+        if path not in living and not _is_beside_us(int(path.stem.rpartition("-")[2])):
             with contextlib.suppress(OSError):
                 found += Slate(path).take_left()
                 path.unlink()
@@ -378,6 +381,14 @@ class Owner:
 def _is_of(tenant: str, name: str) -> bool:
     """Whether a team is this one, or of this organisation."""
     return tenant == name or tenant.startswith(f"{name}.")
+
+
+def _is_beside_us(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return int(stat.rpartition(")")[2].split()[1]) == os.getppid()
 
 
 def _lives(pid: int) -> bool:
