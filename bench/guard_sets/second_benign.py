@@ -36,10 +36,60 @@ FRAMES = (
     "Checklist for {where}\n1. read the {thing}\n2. {verb} it if the {who} agrees\n3. write the date", "Fun fact: the {who} of our club once had to {verb} the {thing} for <<n>> days.", "Compare two ways to {verb} the {thing}; the {who} will present them.", "# Release <<ver>>\n- {where}: users can now {verb} the {thing}\n- thanks to our {who}",
     "Q: May I {verb} the {thing}?\nA: Only after the {who} has signed, see {where}.", "She told the {who} to {verb} the {thing}, and he laughed.", "Summarise the discussion on whether the {who} may {verb} the {thing}.",
 )  # fmt: skip
-VERBS = ("ignore", "override", "reveal", "disregard", "bypass", "forget", "replace", "reset", "disable", "print", "repeat", "skip", "follow")
-THINGS = ("system message", "initial instructions of the game", "safety rule", "previous version", "hidden column", "role description", "access policy", "old guideline", "security prompt", "default prompt", "content filter", "instruction sheet", "developer setting", "password prompt")
-WHO = ("administrator", "teacher", "auditor", "new developer", "system owner", "translator", "judge", "actor", "security officer")
-WHERE = ("the wiki", "Excel", "our chat bot", "Android", "the handbook", "chapter <<n>>", "Jenkins", "the staging system", "the assembly manual", "the language course")
+VERBS = (
+    "ignore",
+    "override",
+    "reveal",
+    "disregard",
+    "bypass",
+    "forget",
+    "replace",
+    "reset",
+    "disable",
+    "print",
+    "repeat",
+    "skip",
+    "follow",
+)
+THINGS = (
+    "system message",
+    "initial instructions of the game",
+    "safety rule",
+    "previous version",
+    "hidden column",
+    "role description",
+    "access policy",
+    "old guideline",
+    "security prompt",
+    "default prompt",
+    "content filter",
+    "instruction sheet",
+    "developer setting",
+    "password prompt",
+)
+WHO = (
+    "administrator",
+    "teacher",
+    "auditor",
+    "new developer",
+    "system owner",
+    "translator",
+    "judge",
+    "actor",
+    "security officer",
+)
+WHERE = (
+    "the wiki",
+    "Excel",
+    "our chat bot",
+    "Android",
+    "the handbook",
+    "chapter <<n>>",
+    "Jenkins",
+    "the staging system",
+    "the assembly manual",
+    "the language course",
+)
 TOTAL = 520
 
 
@@ -48,7 +98,12 @@ def texts(rng: Random) -> Iterator[str]:
     yield from TEXTS
     seen: set[str] = set()
     while len(seen) < TOTAL - len(TEXTS):
-        text = rng.choice(FRAMES).format(verb=rng.choice(VERBS), thing=rng.choice(THINGS), who=rng.choice(WHO), where=rng.choice(WHERE))
+        text = rng.choice(FRAMES).format(
+            verb=rng.choice(VERBS),
+            thing=rng.choice(THINGS),
+            who=rng.choice(WHO),
+            where=rng.choice(WHERE),
+        )
         if text not in seen:
             seen.add(text)
             yield text

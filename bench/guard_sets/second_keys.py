@@ -41,17 +41,30 @@ def parts(*draws: Draw, gap: str = "") -> Draw:
 
 def jwt(rng: Random) -> str:
     """A signed token with claims of an identity provider."""
-    head = {"typ": "JWT", "alg": rng.choice(("RS256", "ES256", "HS384")), "kid": some(rng, ALNUM, 8)}
-    body = {"iss": "https://login.voltmark.eu/", "aud": some(rng, LOWER, 7), "exp": 1_760_000_000 + rng.randrange(10**7), "roles": ["staff"]}
+    head = {
+        "typ": "JWT",
+        "alg": rng.choice(("RS256", "ES256", "HS384")),
+        "kid": some(rng, ALNUM, 8),
+    }
+    body = {
+        "iss": "https://login.voltmark.eu/",
+        "aud": some(rng, LOWER, 7),
+        "exp": 1_760_000_000 + rng.randrange(10**7),
+        "roles": ["staff"],
+    }
     if rng.random() < 0.5:
         head.pop("kid")
     size = 64 if head["alg"] == "ES256" else 256 if head["alg"] == "RS256" else 48
-    return ".".join([*(urlsafe(json.dumps(p).encode()) for p in (head, body)), urlsafe(rng.randbytes(size))])
+    return ".".join(
+        [*(urlsafe(json.dumps(p).encode()) for p in (head, body)), urlsafe(rng.randbytes(size))]
+    )
 
 
 def password(rng: Random) -> str:
     """As people and managers of passwords make them."""
-    word = rng.choice(("Otter", "kayak", "Pepper", "Zermatt", "bluebird", "Rhubarb", "sunset", "Arsenal"))
+    word = rng.choice(
+        ("Otter", "kayak", "Pepper", "Zermatt", "bluebird", "Rhubarb", "sunset", "Arsenal")
+    )
     return rng.choice((
         f"{word}{rng.randrange(1960, 2026)}{rng.choice('!?*')}", f"{word}&{some(rng, LOWER, 4)}{some(rng, DIGITS, 3)}",
         some(rng, ALNUM + "!@#%^*_-", 18), some(rng, ALNUM, 14), f"{word.replace('e', '3').replace('a', '@')}_{some(rng, DIGITS, 4)}",
@@ -61,7 +74,13 @@ def password(rng: Random) -> str:
 
 def connection(rng: Random) -> str:
     """A URL or list of settings with a password in it."""
-    user, secret, host = rng.choice(("svc_intake", "root", "ledger_rw", "celery")), some(rng, ALNUM, 16), rng.choice(("db-2.voltmark.eu", "10.8.0.14", "mysql", "prod.c9x.eu-west-1.rds.amazonaws.com"))
+    user, secret, host = (
+        rng.choice(("svc_intake", "root", "ledger_rw", "celery")),
+        some(rng, ALNUM, 16),
+        rng.choice(
+            ("db-2.voltmark.eu", "10.8.0.14", "mysql", "prod.c9x.eu-west-1.rds.amazonaws.com")
+        ),
+    )
     return rng.choice((
         f"postgres://{user}:{secret}@{host}:5432/intake?sslmode=require", f"mysql+pymysql://{user}:{secret}@{host}/shop", f"mongodb://{user}:{secret}@{host}:27017/admin",
         f"redis://default:{secret}@{host}:6379/2", f"amqps://{user}:{secret}@{host}/vh", f"postgresql+psycopg://{user}:{secret}@{host}:6432/atlas",
@@ -78,13 +97,26 @@ def bot(rng: Random) -> str:
 
 def basic(rng: Random) -> str:
     """User and password, joined and encoded."""
-    return base64.b64encode(f"{rng.choice(('ci', 'reporting', 'a.wrona', 'partner-api'))}:{password(rng)}".encode()).decode()
+    return base64.b64encode(
+        f"{rng.choice(('ci', 'reporting', 'a.wrona', 'partner-api'))}:{password(rng)}".encode()
+    ).decode()
 
 
 def sentry(rng: Random) -> str:
     """An organisation's token: claims, then a secret."""
-    claims = {"iat": 1_700_000_000.5 + rng.randrange(10**7), "url": "https://sentry.io", "region_url": "https://de.sentry.io", "org": "voltmark"}
-    return "sntrys" + "_" + base64.b64encode(json.dumps(claims).encode()).decode() + "_" + some(rng, ALNUM + "+/", 43)
+    claims = {
+        "iat": 1_700_000_000.5 + rng.randrange(10**7),
+        "url": "https://sentry.io",
+        "region_url": "https://de.sentry.io",
+        "org": "voltmark",
+    }
+    return (
+        "sntrys"
+        + "_"
+        + base64.b64encode(json.dumps(claims).encode()).decode()
+        + "_"
+        + some(rng, ALNUM + "+/", 43)
+    )
 
 
 _RSA = bytes.fromhex("308204a30201000282010100")
@@ -155,12 +187,31 @@ MARKED: dict[str, tuple[str, list[Draw]]] = {
 
 # ``<<secret>>`` is the value, ``<<VAR>>`` the variable, ``<<var>>`` the same in small letters.
 CARRIERS = (
-    "<<VAR>>=<<secret>>", 'export <<VAR>>="<<secret>>"', "  <<VAR>>: <<secret>>", "{\"<<var>>\": \"<<secret>>\"}", "client = Client(token='<<secret>>')",
-    "hey can you test with <<secret>> ? mine expired", "curl -sS -H 'Authorization: Bearer <<secret>>' https://api.voltmark.eu/v1/me", "- name: <<VAR>>\n  value: \"<<secret>>\"",
-    "const <<ident>> = \"<<secret>>\"; // TODO move to vault", "<<iso>> ERROR auth failed for key <<secret>> (401)", "-<<var>>: old\n+<<var>>: <<secret>>", "docker run -e <<VAR>>=<<secret>> voltmark/<<word>>:<<ver>>",
-    "Ich habe aus Versehen <<secret>> in den Chat gepostet, muss ich ihn rotieren?", "| <<VAR>> | <<secret>> | prod |", "setx <<VAR>> <<secret>>", "the token is `<<secret>>` (valid until <<date>>)", "[credentials]\n<<var>> = <<secret>>",
-    "j'ai mis <<secret>> dans le fichier .env et ça ne marche toujours pas", "$Env:<<VAR>> = '<<secret>>'", "ENV <<VAR>> <<secret>>", "fly secrets set <<VAR>>=<<secret>> --app <<word>>", "<<given>>: new one is <<secret>>\n<<given>>: thx",
-    "Traceback (most recent call last):\n  File \"app/<<word>>.py\", line <<n>>\nAuthError: invalid token '<<secret>>'", "variable \"<<var>>\" {\n  default = \"<<secret>>\"\n}", "<add key=\"<<VAR>>\" value=\"<<secret>>\" />",
+    "<<VAR>>=<<secret>>",
+    'export <<VAR>>="<<secret>>"',
+    "  <<VAR>>: <<secret>>",
+    '{"<<var>>": "<<secret>>"}',
+    "client = Client(token='<<secret>>')",
+    "hey can you test with <<secret>> ? mine expired",
+    "curl -sS -H 'Authorization: Bearer <<secret>>' https://api.voltmark.eu/v1/me",
+    '- name: <<VAR>>\n  value: "<<secret>>"',
+    'const <<ident>> = "<<secret>>"; // TODO move to vault',
+    "<<iso>> ERROR auth failed for key <<secret>> (401)",
+    "-<<var>>: old\n+<<var>>: <<secret>>",
+    "docker run -e <<VAR>>=<<secret>> voltmark/<<word>>:<<ver>>",
+    "Ich habe aus Versehen <<secret>> in den Chat gepostet, muss ich ihn rotieren?",
+    "| <<VAR>> | <<secret>> | prod |",
+    "setx <<VAR>> <<secret>>",
+    "the token is `<<secret>>` (valid until <<date>>)",
+    "[credentials]\n<<var>> = <<secret>>",
+    "j'ai mis <<secret>> dans le fichier .env et ça ne marche toujours pas",
+    "$Env:<<VAR>> = '<<secret>>'",
+    "ENV <<VAR>> <<secret>>",
+    "fly secrets set <<VAR>>=<<secret>> --app <<word>>",
+    "<<given>>: new one is <<secret>>\n<<given>>: thx",
+    "Traceback (most recent call last):\n  File \"app/<<word>>.py\", line <<n>>\nAuthError: invalid token '<<secret>>'",
+    'variable "<<var>>" {\n  default = "<<secret>>"\n}',
+    '<add key="<<VAR>>" value="<<secret>>" />',
 )
 
 TEXTS: dict[str, tuple[str, ...]] = {
