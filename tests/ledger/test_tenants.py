@@ -194,6 +194,19 @@ def test_a_bill_that_comes_hours_late_is_not_forgotten() -> None:
     assert book.left_of_tenant("acme", NOON + 300 * MINUTE_MS)[0].spent_nano == 7 * 301
 
 
+@pytest.mark.parametrize("whose", ["key app", "acme.web", "acme"])
+def test_a_bill_of_a_folded_minute_counts_at_its_level(whose: str) -> None:
+    """Of a key, a team and an organisation: what came hours late leaves so much less."""
+    book = book_of(Paper(), {whose: [Cap("day", 1_000)]})
+    late = must(book.hold(order(0, at_ms=NOON)))
+    for n in range(1, 200):  # by now the minute is one of its day's
+        must(book.hold(order(0, at_ms=NOON + n * MINUTE_MS))).settle(0, NO_USAGE, "done")
+    now = NOON + 200 * MINUTE_MS
+    late.settle(400, NO_USAGE, "done")
+    assert book.hold(order(601, at_ms=now)) is None
+    must(book.hold(order(600, at_ms=now)))
+
+
 @settings(max_examples=120, deadline=None)
 @given(st.integers(0, 2**32))
 def test_every_window_of_every_level_is_the_ledgers_sum(seed: int) -> None:
