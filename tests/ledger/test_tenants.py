@@ -207,7 +207,7 @@ def test_a_bill_of_a_folded_minute_counts_at_its_level(whose: str) -> None:
     must(book.hold(order(600, at_ms=now)))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32))
 def test_every_window_of_every_level_is_the_ledgers_sum(seed: int) -> None:
     """Random holds, ends, restarts and a clock that goes back a little."""
