@@ -19,9 +19,11 @@ def test_a_reader_never_finds_a_file_without_its_tables(
     def read() -> None:
         seen.append((reader.request("req_1"), reader.requests(Page(limit=1)), reader.batches(1)))
 
-    def watched(db: sqlite3.Connection, path: Path, known: list[Step]) -> None:
+    def watched(
+        db: sqlite3.Connection, path: Path, known: list[Step], *, copied: bool = True
+    ) -> None:
         read()
-        migrate(db, path, known)
+        migrate(db, path, known, copied=copied)
         read()
 
     monkeypatch.setattr("octoplex.ledger.connect.migrate", watched)

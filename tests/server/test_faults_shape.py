@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.dialects.grammar import anthropic as anthropic_grammar
+from tests.dialects.grammar import openai_chat as chat_grammar
+from tests.dialects.test_transcripts import IRREGULAR
 from tests.server import provider
 from tests.server.caller import canonical, events
 from tests.server.check import error_of, failed, finished, plain_text, text_of
@@ -178,7 +180,11 @@ def test_f26_irregular_tool_deltas_of_a_chat_provider(tmp_path: Path, run: Run, 
             Gate(tmp_path, file(a=up)) as gate,
         ):
             same = await gate.chat("a/m", stream=True)
-            assert events(same.body) == events(wire)
+            if case in IRREGULAR:  # written anew, so that the caller's SDK can join the pieces
+                assert events(same.body) != events(wire)
+                chat_grammar.check(canonical(same.body), arguments_valid=False)
+            else:
+                assert events(same.body) == events(wire)
             crossed = await gate.chat("a/m", "anthropic", stream=True)
             if broken:
                 if crossed.status == 200:

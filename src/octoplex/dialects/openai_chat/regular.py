@@ -118,4 +118,8 @@ class _Begun:
             if isinstance(said.arguments, dict):
                 function["arguments"] = Raw(_json(arguments_of(said)))
             fields["function"], changed = Raw(_json(function)), True
+        if changed and begins:
+            fields.setdefault("type", Raw(b'"function"'))
+        elif changed:
+            fields.pop("type", None)
         return changed
