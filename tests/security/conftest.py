@@ -1,24 +1,5 @@
-"""`run` plays a coroutine of a test in a fresh event loop and finds what it leaves behind."""
+"""These tests run as those of the server do."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
+from tests.server.conftest import run
 
-import pytest
-
-Run = Callable[[Coroutine[object, object, None]], None]
-
-
-@pytest.fixture
-def run() -> Run:
-    """Run to the end, within a minute."""
-
-    def play(main: Coroutine[object, object, None]) -> None:
-        async def bounded() -> None:
-            try:
-                await asyncio.wait_for(main, 60)
-            finally:
-                main.close()
-
-        asyncio.run(bounded())
-
-    return play
+__all__ = ["run"]

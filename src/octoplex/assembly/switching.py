@@ -32,6 +32,19 @@ class Switchboard:
     ) -> None:
         self._data, self._audit, self._settings, self._env = data, audit, settings, env
 
+    def do(self, how: str, order: Mapping[str, Any], who: str) -> dict[str, Any]:
+        """What an order `providers.HOW` asks for.
+
+        Raises: as the method of that name.
+        """
+        id_ = str(order.get("id", ""))
+        if how == "reseal":
+            return self.reseal(who)
+        if how == "store_key":
+            return self.store_key(id_, str(order.get("key", "")), who)
+        turns = {"disable": self.disable, "enable": self.enable, "forget_key": self.forget_key}
+        return turns[how](id_, who)
+
     def disable(self, id_: str, who: str) -> dict[str, Any]:
         """Ask a provider no more.
 

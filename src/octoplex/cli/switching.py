@@ -36,17 +36,8 @@ def _switch(config: str | None, order: dict[str, Any]) -> tuple[Any, bool]:
     try:
         place = prepared(place) if place.settings.server.seal else place
         board = Switchboard(place.data, Audit(place.data), place.settings, place.env)
-        who, id_ = operator(), str(order.get("id", ""))
-        match order["do"]:
-            case "providers.disable":
-                return board.disable(id_, who), False
-            case "providers.enable":
-                return board.enable(id_, who), False
-            case "providers.store_key":
-                return board.store_key(id_, order["key"], who), False
-            case "providers.forget_key":
-                return board.forget_key(id_, who), False
-        return board.reseal(who), False
+        how = str(order["do"]).removeprefix("providers.")
+        return board.do(how, order, operator()), False
     finally:
         folder.unlock()
 

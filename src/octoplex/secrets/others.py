@@ -1,6 +1,6 @@
 """Secrets kept by the machine's keyring, Google Cloud, Azure and Vault.
 
-References: https://pypi.org/project/keyring/,
+References: https://keyring.readthedocs.io/en/latest/,
 https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions/access,
 https://learn.microsoft.com/en-us/rest/api/keyvault/secrets/get-secret/get-secret,
 https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-client-creds-grant-flow,

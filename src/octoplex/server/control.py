@@ -122,14 +122,10 @@ class Control:
         works, settings = self._app.gateway.works, self._app.gateway.settings
         board = Switchboard(works.data, self._audit, settings, works.env)
         before = Switches.read(works.data)
-        if how == "reseal":
-            return board.reseal(who)
-        id_ = str(order.get("id", ""))
-        if how == "store_key":
-            done = board.store_key(id_, str(order.get("key", "")), who)
-        else:
-            turn = {"disable": board.disable, "enable": board.enable}
-            done = turn.get(how, board.forget_key)(id_, who)
+        done = board.do(how, order, who)
+        if how == "reseal":  # the same keys: nothing to put in force
+            return done
+        id_ = str(order["id"])
         try:
             await self._put_in_force(anew=False)
         except InvalidCall as error:
