@@ -73,7 +73,7 @@ def test_f66_without_descriptors_nothing_spins_and_it_recovers(tmp_path: Path, r
             async with asyncio.timeout(
                 10
             ):  # those that wait in the kernel are dead, and come first
-                while not await _served(gate):
+                while not await _served(gate):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             statuses = [(await gate.chat("a/m")).status for _ in range(5)]
             assert statuses == [200] * 5
