@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,54 @@ def test_many_uploads_at_once_leave_the_last_of_the_disk(small_disk: Path) -> No
 def _write_all(uploads: list[Upload]) -> None:
     for upload in uploads:
         upload.write(b"x" * 100_000)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_who_leaves_while_a_file_is_begun_leaves_nothing(
+    tmp_path: Path, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        kept = archive(tmp_path, [0.0])
+        beginning, left, begin = threading.Event(), threading.Event(), kept.begin
+
+        def slow(size: int) -> Upload:
+            beginning.set()
+            assert left.wait(10)
+            return begin(size)
+
+        monkeypatch.setattr(kept, "begin", slow)
+        caller = asyncio.ensure_future(_upload(kept))
+        assert await asyncio.to_thread(beginning.wait, 10)
+        for _ in range(times):
+            caller.cancel()
+            await asyncio.sleep(0)
+        left.set()
+        await asyncio.wait([caller])
+        assert await kept.do(names, tmp_path) == set()
+        kept.close()
+
+    asyncio.run(main())
+
+
+async def _upload(kept: Archive) -> None:
+    async with kept.coming(1) as upload:
+        await kept.do(upload.write, b"x")
+        await asyncio.Event().wait()
+
+
+def test_who_leaves_while_bytes_are_written_leaves_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        kept = archive(tmp_path, [0.0])
+        caller = asyncio.ensure_future(_upload(kept))
+        seen = asyncio.get_running_loop().time() + 5
+        while not (await kept.do(lambda: (tmp_path / "files").exists() and names(tmp_path))):
+            assert asyncio.get_running_loop().time() < seen
+        caller.cancel()
+        await asyncio.wait([caller])
+        assert await kept.do(lambda: names(tmp_path)) == set()
+        kept.close()
+
+    asyncio.run(main())
 
 
 def test_what_cannot_be_written_down_leaves_nothing(tmp_path: Path) -> None:

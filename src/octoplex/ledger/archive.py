@@ -24,9 +24,9 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO, ParamSpec, TypeVar
@@ -120,8 +120,18 @@ class Archive:
 
     # -- files ------------------------------------------------------------------------------
 
+    @asynccontextmanager
+    async def coming(self, size: int) -> AsyncIterator["Upload"]:
+        """Take a file of about this many bytes. Unless it is kept, nothing of it stays."""
+        begun: list[Upload] = []
+        try:
+            await self.do(lambda: begun.append(self.begin(size)))
+            yield begun[0]
+        finally:  # behind what is still being opened or written for a caller who has left
+            await asyncio.shield(self.do(lambda: [upload.drop() for upload in begun]))
+
     def begin(self, size: int) -> "Upload":
-        """Take a file of about this many bytes."""
+        """As `coming`, for who drops it himself."""
         self._check_room(size)
         self._db  # noqa: B018 - the folder comes with it
         return Upload(self._place / f"{UPLOADING}{token_hex(8)}", self._check_room)
@@ -337,25 +347,23 @@ class Upload:
     def __init__(self, path: Path, check_room: Callable[[int], None]) -> None:
         self.path, self._check_room = path, check_room
         self.bytes = 0
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        self._handle = os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
     def write(self, data: bytes) -> None:
         """Take what has come."""
         self._check_room(len(data))  # each time: many come at once
         view = memoryview(data)
-        while view:
-            view = view[self._handle.write(view) :]
+        with self.path.open("ab", buffering=0) as file:
+            while view:
+                view = view[file.write(view) :]
         self.bytes += len(data)
 
     def end(self) -> None:
         """All has come: make it last."""
-        os.fsync(self._handle.fileno())
-        self._handle.close()
+        _sync(self.path)
 
     def drop(self) -> None:
         """Leave nothing behind, unless it has become a file."""
-        self._handle.close()
         self.path.unlink(missing_ok=True)
 
 

@@ -47,8 +47,8 @@ async def upload(inbound: Inbound, gateway: Gateway) -> None:
     if size > MOST_BYTES + AROUND:
         raise too_large(size, MOST_BYTES)
     parts = Multipart(headers.get(b"content-type", b""))
-    taken, come = await archive.do(archive.begin, size), 0
-    try:
+    come = 0
+    async with archive.coming(size) as taken:
         while data := await inbound.line.piece():
             come += len(data)
             data = parts.feed(data)
@@ -59,8 +59,6 @@ async def upload(inbound: Inbound, gateway: Gateway) -> None:
         parts.end()
         file = _file(parts, taken, inbound, gateway)
         await archive.do(archive.keep, taken, file)
-    finally:
-        await archive.do(taken.drop)  # behind what is still being written
     await send(inbound, shown(file))
 
 

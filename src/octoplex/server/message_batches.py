@@ -58,12 +58,9 @@ async def create(inbound: Inbound, gateway: Gateway) -> None:
         headers=travelling(inbound.line.headers),
         total=len(requests),
     )
-    taken = await archive.do(archive.begin, len(lines))
-    try:
+    async with archive.coming(len(lines)) as taken:
         await archive.do(taken.write, lines)
         await begin(archive, batch, taken)
-    finally:
-        await archive.do(taken.drop)
     await send(inbound, _shown(batch, inbound, gateway))
 
 
