@@ -128,7 +128,7 @@ class Archive:
             await self.do(lambda: begun.append(self.begin(size)))
             yield begun[0]
         finally:  # behind what is still being opened or written for a caller who has left
-            await asyncio.shield(self.do(lambda: [upload.drop() for upload in begun]))
+            await asyncio.shield(self.do(lambda: _drop(begun)))
 
     def begin(self, size: int) -> "Upload":
         """As `coming`, for who drops it himself."""
@@ -365,6 +365,11 @@ class Upload:
     def drop(self) -> None:
         """Leave nothing behind, unless it has become a file."""
         self.path.unlink(missing_ok=True)
+
+
+def _drop(uploads: list[Upload]) -> None:
+    for upload in uploads:
+        upload.drop()
 
 
 def _json(batch: Batch) -> str:
