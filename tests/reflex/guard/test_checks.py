@@ -62,8 +62,19 @@ GOOD: list[tuple[Callable[[str], object], str]] = [
     (states.finland_vat, "20774740"),
     (states.denmark_vat, "13585628"),
     (states.iban_like, "NL123456789B13"),
+    (states.thailand_id, "1234545678781"),
+    (states.iceland_id, "1201743399"),
+    (states.latvia_id, "16117519997"),
+    (states.balkan_id, "0101006500006"),
+    (states.ukraine_tax, "1759013776"),
+    (states.iran_id, "0499370899"),
+    (states.ecuador_id, "1714307103"),
+    (states.uruguay_id, "12345672"),
+    (states.germany_insurance, "15070649C103"),
+    (states.russia_snils, "11223344595"),
+    (states.hungary_taj, "111111110"),
 ]
-UNCHECKED = {states.australia_medicare: 9}
+UNCHECKED = {states.australia_medicare: 9, states.iceland_id: 9}
 """Digits after this place are not covered by the check."""
 
 

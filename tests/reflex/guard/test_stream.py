@@ -9,14 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octoplex.reflex.guard.config import Action, Guard
+from octoplex.reflex.guard.layer import _reply
 from octoplex.reflex.guard.ruling import Ruling, Verdict, compile_ruling
 from octoplex.reflex.guard.stream import Flow, Flows
 from octoplex.wire.event import (
     NO_USAGE,
     Event,
     Finished,
+    Reply,
     Started,
+    Text,
     TextDelta,
+    Thinking,
     ThinkingDelta,
     ToolDelta,
     ToolStart,
@@ -26,7 +30,9 @@ from octoplex.wire.event import (
 CARD, MAIL = "4111 1111 1111 1111", "ana.maria@acme.example"
 KEY = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkq\n" * 40 + "-----END PRIVATE KEY-----"
 TOKEN = "ghp_" + "c4n4ry" * 6
-PLANTED = [CARD, MAIL, KEY, TOKEN, "8.35.201.17", "+49 30 90182030", "DE89370400440532013000"]
+PLANTED = [CARD, MAIL, KEY, TOKEN, "8.35.201.17", "1-2345-45678-78-1", "112-233-445 95"]
+PLANTED += [f"{h}{h}-{h[:8]}-{h[8:]}" for h in ["9f8e7d6c5b4a3928"]]
+PLANTED += ["dp.st.prd_eu." + "c4N4ryT0k3n" * 4, "+49 30 90182030", "DE89370400440532013000"]
 
 
 @cache
@@ -142,6 +148,35 @@ def test_each_block_of_a_reply_is_a_text_of_its_own() -> None:
     assert told.blocks[0].signature == "signed"  # type: ignore[union-attr]
     assert told.text == "I write to [EMAIL]"
     assert [json.loads(t.arguments) for t in told.tool_calls] == [{"to": "[EMAIL]"}, {"to": "x"}]
+
+
+def test_a_finding_cut_over_two_texts_behind_each_other_does_not_pass() -> None:
+    flows = Flows(verdict_of())
+    events = reply(TextDelta("It is 4111 1111", 0), TextDelta(" 1111 1111, yes.", 1))
+    told = fold([out for event in events for out in flows.feed([event])])
+    assert told.text == "It is [CREDIT_CARD], yes."
+    clean = Flows(verdict_of())
+    events = reply(TextDelta("One.", 0), TextDelta("Two.", 1), ThinkingDelta("Three.", 2))
+    told = fold([out for event in events for out in clean.feed([event])])
+    assert (told.text, told.thinking) == ("One.Two.", "Three.")
+
+
+def test_nor_in_a_whole_reply_that_is_written_anew() -> None:
+    blocks = (Text("It is 4111 1111"), Text(" 1111 1111, yes."), Thinking("hm"), Text("4111"))
+    verdict = verdict_of()
+    told = _reply(Reply(id="r", model="m", blocks=blocks, stop="end", usage=NO_USAGE), verdict)
+    assert told.text == "It is [CREDIT_CARD], yes.4111"
+    assert verdict.counts == {("credit_card", "mask"): 1}
+
+
+def test_the_same_guard_on_two_routes_is_made_once() -> None:
+    one, two = (
+        compile_ruling(Guard(pii="mask", injection=injection), lambda text: text, lambda _: "")
+        for injection in ("flag", "allow")
+    )
+    assert one is not None
+    assert two is not None
+    assert one.replied is two.replied is two.asked is not one.asked
 
 
 def test_what_is_only_flagged_is_counted_once_however_it_comes() -> None:

@@ -171,13 +171,34 @@ def vin(code: str) -> bool:
     return "0123456789X"[weighted(values, _VIN_WEIGHTS) % 11] == code[8]
 
 
+_LOCAL = tuple(
+    (int(net.network_address), int(net.netmask))
+    for net in map(
+        ipaddress.IPv4Network,
+        (
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.0.0.0/24",
+            "192.0.2.0/24",
+            "192.168.0.0/16",
+            "198.18.0.0/15",
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "240.0.0.0/4",
+        ),
+    )
+)
+"""Not of the public network (RFC 6890). Asking `ipaddress` takes forty times as long."""
 _PUBLIC = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "1.2.3.4"})
 
 
 def ip(text: str) -> float:
     """An address of the public network that may be somebody's."""
     address = _address(text)
-    if address is None or not address.is_global or text in _PUBLIC:
+    if address is None or _is_local(address) or text in _PUBLIC:
         return 0
     return 0.85 if address.version == 4 or _telling(text) else 0
 
@@ -186,9 +207,16 @@ def private_ip(text: str) -> float:
     """An address that means something only where it is: private, of this host, of this link, of
     documentation (RFC 6890)."""
     address = _address(text)
-    if address is None or address.is_global:
+    if address is None or not _is_local(address):
         return 0
     return 0.7 if address.version == 4 or _telling(text) else 0
+
+
+def _is_local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if address.version == 6:
+        return not address.is_global
+    number = int(address)
+    return any(number & mask == net for net, mask in _LOCAL)
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -197,7 +225,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         address = ipaddress.ip_address(text)
     except ValueError:
         return None
-    if address.is_unspecified or address.is_multicast or text.startswith(("255.", "0.")):
+    if text.startswith(("255.", "0.")) or address.is_multicast or address.is_unspecified:
         return None
     return address
 
@@ -234,6 +262,15 @@ def base58check(text: str, alphabet: str = _BASE58) -> bool:
     except OverflowError:
         return False
     return sha256(sha256(raw[:-4]).digest()).digest()[:4] == raw[-4:]
+
+
+def base58_size(text: str) -> int:
+    """Bytes that base58 stands for."""
+    number = 0
+    for char in text:
+        number = number * 58 + _BASE58.index(char)
+    ones = len(text) - len(text.lstrip("1"))
+    return ones + (number.bit_length() + 7) // 8
 
 
 def ripple(text: str) -> bool:

@@ -6,7 +6,8 @@
 A pattern's regex is re2's: it finds in linear time, whoever wrote it. It describes only
 what is found, so that a stream holds no more than that; words that must stand before are
 `lead` (adjacent, found with it) or part of `check` (somewhere to the left). Nothing
-to the right decides but `after`, so that a stream need not wait.
+to the right decides but `after`, so that a stream need not wait, and `company`, for what no stream
+is searched for.
 """
 
 from collections.abc import Callable
@@ -24,6 +25,7 @@ LONGEST = 256
 """Bytes of UTF-8 that a match may have. Longer things are found by how they begin (`rest`)."""
 LEFT = 96
 """Bytes before a match that its check may see."""
+COMPANY = 160
 
 
 class Finding(Struct, frozen=True):
@@ -56,6 +58,9 @@ class Pattern(Struct, frozen=True, kw_only=True):
     near: str = ""
     """Regex of a word that must stand to the left, at most `reach` bytes away; case is ignored."""
     reach: int = 40
+    company: str = ""
+    """Regex of what must stand at most `COMPANY` bytes to its left or right; case is ignored.
+    Not for kinds that are looked for in streams."""
     trim: Trim | None = None
     check: Check | None = None
     score: float = 0.9

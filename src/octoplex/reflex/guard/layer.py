@@ -12,7 +12,8 @@ refused where a reply would have to be changed.
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -228,12 +229,23 @@ def _said(answer: Whole, verdict: Verdict) -> bytes:
 
 def _reply(reply: Reply, verdict: Verdict) -> Reply:
     blocks: list[Block] = []
-    for block in reply.blocks:
+    for block in _joined(reply.blocks, verdict):
         if isinstance(block, ToolUse):
             blocks.append(replace(block, arguments=verdict.arguments(block.arguments)))
         else:
             blocks.append(replace(block, text=_text(block, verdict)))
     return replace(reply, blocks=tuple(blocks))
+
+
+def _joined(blocks: Sequence[Block], verdict: Verdict) -> Iterator[Block]:
+    """The blocks, without what is cut over texts directly behind each other."""
+    for is_text, run in groupby(blocks, lambda block: isinstance(block, Text)):
+        told = list(run)
+        if is_text and len(told) > 1:
+            texts = verdict.across([block.text for block in told if isinstance(block, Text)])
+            yield from map(Text, texts)
+        else:
+            yield from told
 
 
 def _text(block: Text | Refusal | Thinking, verdict: Verdict) -> str:

@@ -5,7 +5,8 @@
     View                  bytes to look through; `span` leads back to characters of the text
     plain(text)           the view of the text itself: ASCII as it is, anything else folded
     decoded(view)         views of what stands in it as base64, hex or percent escapes, one level,
-                          and of words with digits for letters or a space after each letter
+                          and of words with digits for letters, a space after each letter, in
+                          rot13, backwards or in binary digits
 
 Folding goes character by character (NFKD without its marks, then Unicode's confusables of Latin
 letters), so that the fold of two texts is the folds of both: streams depend on that. Hence
@@ -16,7 +17,9 @@ Reference: Unicode TR 15 (NFKD), TR 39 (confusables).
 """
 
 import binascii
+import codecs
 import re
+import string
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
@@ -90,6 +93,19 @@ def fold(text: str) -> str:
     return text
 
 
+def anycase(regex: str) -> str:
+    """A regex for folded text: of each letter beyond ASCII all cases as they look once folded.
+
+    (Cyrillic `В` looks like `B`, its small letter like none.) Not for letters in brackets.
+    """
+    return "".join([c if c < "\x80" else _looks(c) for c in regex])
+
+
+def _looks(char: str) -> str:
+    ways = sorted({fold(c) for c in (char, char.lower(), char.upper())} - {""})
+    return f"(?:{'|'.join(ways)})" if len(ways) > 1 else "".join(ways)
+
+
 class View(Struct):
     """Bytes to look through. Offsets lead to characters of the text as given."""
 
@@ -148,6 +164,18 @@ LEET = (
 """Two words near each other with digits among their letters."""
 APART = r"\b(?:[A-Za-z][ ._*-]{1,3}){6,}[A-Za-z]\b"
 _APART = re.compile(APART.encode())
+_TURNED = "ignore|disregard|instruction|prompt|reveal|forget|override|bypass|restriction|pretend"
+"""Words of attacks: turned about they are no words of any language."""
+ROT13 = f"(?i:{codecs.encode(_TURNED, 'rot13')})"
+BACKWARDS = f"(?i:{'|'.join(word[::-1] for word in _TURNED.split('|'))})"
+_LINES = 32
+BINARY = r"(?:\b[01]{8}[ ,]{0,2}){12,}"
+_ROT13 = re.compile(ROT13.encode())
+_BACKWARDS = re.compile(BACKWARDS.encode())
+_BINARY = re.compile(BINARY.encode())
+_FROM_ROT13 = bytes.maketrans(
+    string.ascii_letters.encode(), codecs.encode(string.ascii_letters, "rot13").encode()
+)
 _LETTER = re.compile(rb"([A-Za-z])([ ._*-]{0,3})")
 _LEET = re.compile(LEET.encode())
 _MEANT = bytes.maketrans(b"013457@$", b"oieastas")
@@ -173,6 +201,33 @@ def decoded(view: View) -> Iterator[View]:
         yield View(view.data.translate(_MEANT), view.first, view.last, view.open, "injection")
     if _APART.search(view.data):
         yield _together(view)
+    if _ROT13.search(view.data):
+        data = view.data.translate(_FROM_ROT13)
+        yield View(data, view.first, view.last, view.open, "injection")
+    if _BACKWARDS.search(view.data):
+        yield from _backwards(view)
+    for found in _BINARY.finditer(view.data):
+        bits = re.findall(rb"[01]{8}", found[0])
+        yield _whole(view, bytes([int(eight, 2) for eight in bits]), *found.span())
+
+
+def _backwards(view: View) -> Iterator[View]:
+    """Lines with such words; after the first `_LINES` of them all that is left, as one."""
+    data, end, lines = view.data, 0, 0
+    for found in _BACKWARDS.finditer(data):
+        if found.start() < end:
+            continue
+        start = data.rfind(b"\n", 0, found.start()) + 1
+        lines += 1
+        end = data.find(b"\n", start) if lines <= _LINES else -1
+        end = len(data) if end < 0 else end
+        yield _whole(view, data[start:end][::-1], start, end)
+
+
+def _whole(view: View, data: bytes, start: int, end: int) -> View:
+    """What all of a stretch says; what is found in it is found in all of it."""
+    first, last = view.first, view.last
+    return View(data, lambda at: first(start), lambda at: last(end - 1), view.open, "injection")
 
 
 def _together(view: View) -> View:

@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from octoplex.reflex.guard.checks import digits
+from octoplex.reflex.guard.checks import digits, repeats
 
 _ENDS = re.compile(r"\d\)?(?!\d)")
 _TRUNK: tuple[str, ...]
@@ -26,6 +26,7 @@ _DATE = re.compile(
     r"|(?:19|20)\d\d ?[-/] ?(?:19|20)\d\d"
 )
 
+_SSN = re.compile(r"\d{3}-\d{2}-\d{4}")
 _ZIP = re.compile(r"\d{5}-\d{4}(?!\d)")
 
 
@@ -102,6 +103,8 @@ def _dialled(dialled: str) -> int:
 def american(text: str, left: str) -> int:
     """3-3-4 of the North American plan. Only spaces or dots between: it must be given out."""
     marks = set(re.sub(r"[\w ()+]", "", text.partition("x")[0].partition(",")[0]))
+    if repeats(digits(_main(text))[-7:]):
+        return 0
     plain = "-" in text or "(" in text
     if (len(marks) > 1 and "(" not in text) or _labelled(left):
         return 0
@@ -119,18 +122,32 @@ def trunk(text: str, left: str) -> int:
     return 0
 
 
+_GROUPED = ("IN", "CN", "IT", "RU")
+
+
 def grouped(text: str, left: str) -> int:
     """In groups that say where it is from: valid there, or with an area in brackets."""
-    if _labelled(left):
+    if _labelled(left) or repeats(digits(text)[-7:]):
         return 0
     bracketed = text.startswith("(") and 8 <= len(digits(text)) <= 12
-    return len(text) if bracketed or _valid(text, "IN") or _valid(text, "CN") else 0
+    return len(text) if bracketed or any(_valid(text, region) for region in _GROUPED) else 0
+
+
+_BARE = ("GB", "FR", "IT", "AU", "JP", "KR", "DE", "CN", "IN", "ZA", "TR", "NL", "ES", "BR")
+
+
+def bare(text: str, left: str) -> int:
+    """Digits in one run, in a column of telephone numbers: valid in one of the larger countries."""
+    regions = _BARE if text[0] == "0" else ("CN", "US")
+    return len(text) if any(_valid(text, region) for region in regions) else 0
 
 
 def named(text: str, left: str) -> int:
     """After a word that announces one: the longest beginning that is valid somewhere, else all."""
     main = _main(text)
-    if _DATE.match(main) or _ZIP.match(main):
+    if main.startswith("+"):  # `international` says it
+        return 0
+    if _DATE.match(main) or _ZIP.match(main) or _SSN.fullmatch(main):
         return 0
     ends = [end for end in _ends(main) if 7 <= len(digits(main[:end])) <= 15]
     for end in ends[:3] if len(ends) > 1 else ():

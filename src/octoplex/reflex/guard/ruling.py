@@ -15,6 +15,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import accumulate
 
 import msgspec
@@ -106,9 +107,18 @@ def compile_ruling(
 def _prepared(wanted: Sequence[Pattern], *, streams: bool) -> Detector | None:
     if not wanted:
         return None
-    detector = Detector(wanted)
+    detector = _detector(tuple(wanted))
     detector.prepare(streams=streams)
     return detector
+
+
+@lru_cache(maxsize=8)
+def _detector(wanted: tuple[Pattern, ...]) -> Detector:
+    """One for all routes that look for the same, and for the file as it is after a reload.
+
+    Making one takes up to 0.4 s and 10 MB, and other threads wait for it.
+    """
+    return Detector(wanted)
 
 
 def _leash(guard: Guard, keyed: Hash) -> Leash | None:
@@ -177,6 +187,11 @@ class Verdict:
 
         body = rejoined(body, lambda texts: self._across(texts, detector, injection=injection))
         return rewritten(body, change, member)
+
+    def across(self, texts: list[str]) -> list[str]:
+        """Blocks of text of a reply that stand behind each other: see `_across`."""
+        detector = self.ruling.replied
+        return texts if detector is None else self._across(texts, detector, injection=False)
 
     def _across(self, texts: list[str], detector: Detector, *, injection: bool) -> list[str]:
         """Texts behind each other, with what takes the place of what begins in one and ends in

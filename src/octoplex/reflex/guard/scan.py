@@ -12,7 +12,8 @@ slower and finds the same. All of it takes time linear in the text.
 
 For streams: let `k = open_from(a)`. For any `b`, `find(a + b)` has before `k` the finds of
 `find(a)`, and none lies across `k`. What is open follows from the patterns (`prefix.py`). Not so
-injection in words with digits for letters, which no stream is searched for.
+injection in words with digits for letters, or that counts beside another sign only
+(`Pattern.company`): no stream is searched for it.
 """
 
 import re
@@ -25,7 +26,7 @@ from typing import Any
 from msgspec import Struct
 
 from octoplex.reflex.guard import normal
-from octoplex.reflex.guard.finding import LEFT, LONGEST, Finding, Kind, Pattern
+from octoplex.reflex.guard.finding import COMPANY, LEFT, LONGEST, Finding, Kind, Pattern
 from octoplex.reflex.guard.patterns import BUILT_IN, UNNAMED
 from octoplex.reflex.guard.prefix import prefixes
 from octoplex.wire.error import BadConfig
@@ -39,6 +40,9 @@ _CODED = (
     normal.PERCENT.decode(),
     normal.LEET,
     normal.APART,
+    normal.ROT13,
+    normal.BACKWARDS,
+    normal.BINARY,
 )
 _ALWAYS = r"\z"
 """In the set so that its answer is never empty but when it failed."""
@@ -116,6 +120,7 @@ class _Compiled(Struct):
     resting: Any
     """Matches what may still become a longer rest."""
     until: Any
+    company: Any
 
 
 class _Hit(Struct):
@@ -125,6 +130,8 @@ class _Hit(Struct):
     end: int
     score: float
     pattern: Pattern
+    far: int = 0
+    """Bytes to the word that says what it is."""
     open: bool = False
     """It may go on where more text comes."""
 
@@ -146,7 +153,7 @@ class Detector:
         self._coded = len(self._patterns)
         self._memory = memory
         self._kinds = {"", *(pattern.kind for pattern in patterns)}
-        texts = [pattern.lead + f"(?:{pattern.regex})" for pattern in patterns]
+        texts = [f"(?:{pattern.lead})(?:{pattern.regex})" for pattern in patterns]
         self._set = _set([*texts, *_CODED, _ALWAYS], memory)
         self._window = max([LONGEST, *(pattern.longest for pattern in patterns)]) + 16
 
@@ -253,14 +260,25 @@ def _end(hit: _Hit) -> int:
 
 
 def _chosen(hits: Iterable[_Hit]) -> list[_Hit]:
-    """Those that stay where they overlap: of unlimited length, more certain, longer, earlier."""
-    order = sorted(hits, key=lambda h: (not h.endless, -h.score, h.start - h.end, h.start))
+    """Those that stay where they overlap: of unlimited length, more certain, longer, nearer to
+    the word that says what it is, earlier.
+    """
+    order = sorted(hits, key=lambda h: (not h.endless, -h.score, h.start - h.end, h.far, h.start))
     starts: list[int] = []
     chosen: list[_Hit] = []
     for hit in order:
         at = bisect_right(starts, hit.start)
-        if (at and chosen[at - 1].end > hit.start) or (at < len(starts) and starts[at] < hit.end):
-            continue
+        before = chosen[at - 1] if at and chosen[at - 1].end > hit.start else None
+        after = chosen[at] if at < len(starts) and starts[at] < hit.end else None
+        if before or after:
+            kinds = {other.pattern.kind for other in (before, after) if other}
+            if hit.pattern.kind != "injection" or "injection" in kinds:
+                continue
+            # An address in it must not hide it: what is free of it, is it.
+            hit.start = before.end if before else hit.start
+            hit.end = after.start if after else hit.end
+            if hit.start >= hit.end:
+                continue
         starts.insert(at, hit.start)
         chosen.insert(at, hit)
     return chosen
@@ -280,6 +298,7 @@ def _look(compiled: _Compiled, view: normal.View) -> Iterator[_Hit]:
         if first and chr(data[first - 1]) in pattern.not_before:
             continue
         start = compiled.lead.match(data, first, end).end() if compiled.lead else first
+        far = 0
         if words is not None:
             number = bisect_right(words, start)
             if number == 0 or start - words[number - 1] > pattern.reach:
@@ -287,10 +306,11 @@ def _look(compiled: _Compiled, view: normal.View) -> Iterator[_Hit]:
                     return
                 at = max(at, words[number] if start == first else 0)
                 continue  # nothing counts before the next word
+            far = start - words[number - 1]
         hit = _judged(compiled, view, start, end)
         if hit is not None:
             at = max(at, hit.end)
-            yield _Hit(*view.span(start, hit.end), hit.score, pattern, hit.open)
+            yield _Hit(*view.span(start, hit.end), hit.score, pattern, far, hit.open)
 
 
 def _match(compiled: _Compiled, data: bytes, at: int) -> tuple[int, int] | None:
@@ -318,31 +338,43 @@ def _judged(compiled: _Compiled, view: normal.View, start: int, end: int) -> _Hi
     if not value or (compiled.after is not None and compiled.after.match(data, end)):
         return None
     score = pattern.score if pattern.check is None else pattern.check(value, left)
-    if not score:
+    if not score or not _accompanied(compiled, data, start, end):
         return None
     if compiled.until is not None:
         mark = compiled.until.search(data, end)
         goes_on = view.open and not mark
-        return _Hit(start, mark.end() if mark else len(data), score, pattern, goes_on)
+        return _Hit(start, mark.end() if mark else len(data), score, pattern, open=goes_on)
     if compiled.rest is not None:
         goes_on = view.open and compiled.resting.fullmatch(data, end) is not None
-        return _Hit(start, compiled.rest.match(data, end).end(), score, pattern, goes_on)
+        return _Hit(start, compiled.rest.match(data, end).end(), score, pattern, open=goes_on)
     return _Hit(start, end, score, pattern)
 
 
+def _accompanied(compiled: _Compiled, data: bytes, start: int, end: int) -> bool:
+    """Whether what must stand beside it does, on its left or on its right."""
+    beside = compiled.company
+    if beside is None:
+        return True
+    around = data[max(0, start - COMPANY) : start], data[end : end + COMPANY]
+    return any(beside.search(side) is not None for side in around)
+
+
 def _compiled(pattern: Pattern) -> _Compiled:
-    whole = pattern.lead + f"(?:{pattern.regex})"
+    whole = f"(?:{pattern.lead})(?:{pattern.regex})"
     return _Compiled(
         pattern,
         _re2().compile(whole.encode(), _options()),
         _re2().compile(pattern.lead.encode(), _options()) if pattern.lead else None,
-        _re2().compile(f"(?i:{normal.fold(pattern.near)})".encode(), _options())
+        _re2().compile(f"(?i:{normal.anycase(pattern.near)})".encode(), _options())
         if pattern.near
         else None,
         re.compile(pattern.after.encode()) if pattern.after else None,
         _re2().compile(pattern.rest.encode(), _options()) if pattern.rest else None,
         _re2().compile(prefixes(pattern.rest).encode(), _options()) if pattern.rest else None,
         _re2().compile(pattern.until.encode(), _options()) if pattern.until else None,
+        _re2().compile(f"(?i:{normal.anycase(pattern.company)})".encode(), _options())
+        if pattern.company
+        else None,
     )
 
 

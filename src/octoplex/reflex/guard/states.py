@@ -308,6 +308,106 @@ def baltic_pin(n: str) -> bool:
     return _date(n, month=slice(3, 5), day=slice(5, 7)) and rest == int(n[10])
 
 
+def thailand_id(n: str) -> bool:
+    """Thirteen digits, the first 1 to 8: mod 11."""
+    rest = weighted(n, tuple(range(13, 1, -1))) % 11
+    return n[0] in "12345678" and (11 - rest) % 10 == int(n[12])
+
+
+def balkan_id(n: str) -> bool:
+    """JMBG and EMŠO: ddmmyyy, and mod 11."""
+    check = -weighted(n, (7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) % 11
+    return _date(n, day=slice(0, 2)) and check == int(n[12])
+
+
+def emirates_id(n: str) -> bool:
+    """784, a year, and Luhn."""
+    return n[:3] == "784" and luhn(n)
+
+
+def iceland_id(n: str) -> bool:
+    """Kennitala: ddmmyy (companies 40 more), and mod 11."""
+    dated = 1 <= int(n[:2]) % 40 <= 31 and 1 <= int(n[2:4]) <= 12
+    return dated and n[9] in "089" and weighted(n, (3, 2, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0
+
+
+def latvia_id(n: str) -> bool:
+    """Personas kods: ddmmyy and mod 11, or since 2017 a number that begins with 32."""
+    total = 1 + weighted(n, (10, 5, 8, 4, 2, 1, 6, 3, 7, 9))
+    old = _date(n, day=slice(0, 2)) and total % 11 % 10 == int(n[10])
+    return old or n[:2] == "32"
+
+
+def ukraine_tax(n: str) -> bool:
+    """RNOKPP: mod 11."""
+    total = weighted(n, (-1, 5, 7, 9, 4, 6, 10, 5, 7))
+    return not repeats(n) and total % 11 % 10 == int(n[9])
+
+
+def kazakhstan_id(n: str) -> bool:
+    """IIN: yymmdd, and mod 11 in two rounds."""
+    rest = weighted(n, tuple(range(1, 12))) % 11
+    if rest == 10:
+        rest = weighted(n, (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)) % 11
+    return _date(n) and rest == int(n[11])
+
+
+def iran_id(n: str) -> bool:
+    """Kode melli: mod 11."""
+    rest = weighted(n[:9], tuple(range(10, 1, -1))) % 11
+    return not repeats(n) and int(n[9]) == (rest if rest < 2 else 11 - rest)
+
+
+def ecuador_id(n: str) -> bool:
+    """Cédula: a province, and Luhn."""
+    return (1 <= int(n[:2]) <= 24 or n[:2] == "30") and n[2] in "012345" and luhn(n)
+
+
+def uruguay_id(n: str) -> bool:
+    """Cédula: mod 10."""
+    return not repeats(n) and -weighted(n[:-1].zfill(7), (2, 9, 8, 7, 6, 3, 4)) % 10 == int(n[-1])
+
+
+def austria_insurance(n: str) -> bool:
+    """Versicherungsnummer: its fourth digit by mod 11, and ddmmyy (months to 15)."""
+    total = weighted(n, (3, 7, 9, 0, 5, 8, 4, 2, 1, 6))
+    dated = 1 <= int(n[4:6]) <= 31 and 1 <= int(n[6:8]) <= 15
+    return n[0] != "0" and dated and total % 11 == int(n[3])
+
+
+def germany_insurance(n: str) -> bool:
+    """Rentenversicherungsnummer: area, ddmmyy, a letter, a serial, and mod 10 of digit sums."""
+    number = n[:8] + f"{ord(n[8]) - 64:02}" + n[9:11]
+    weights = (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1)
+    products = [int(d) * w for d, w in zip(number, weights, strict=True)]
+    return sum(sum(divmod(p, 10)) for p in products) % 10 == int(n[11])
+
+
+def hungary_taj(n: str) -> bool:
+    """TAJ: mod 10."""
+    return not repeats(n) and weighted(n, (3, 7) * 4) % 10 == int(n[8])
+
+
+def russia_snils(n: str) -> bool:
+    """SNILS: mod 101."""
+    return not repeats(n[:9]) and weighted(n, tuple(range(9, 0, -1))) % 101 % 100 == int(n[9:])
+
+
+def dated_id(n: str) -> bool:
+    """yymmdd first, as in Malaysia."""
+    return _date(n)
+
+
+def indonesia_id(n: str) -> bool:
+    """NIK: an area, ddmmyy with 40 more for women."""
+    return 1 <= int(n[6:8]) % 40 <= 31 and 1 <= int(n[8:10]) <= 12 and n[0] in "123456789"
+
+
+def egypt_id(n: str) -> bool:
+    """A century and yymmdd."""
+    return n[0] in "23" and _date(n[1:])
+
+
 def israel_id(n: str) -> bool:
     """Luhn over nine digits."""
     return not repeats(n) and luhn(n)

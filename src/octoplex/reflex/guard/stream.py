@@ -14,7 +14,7 @@ follows is dropped until it has.
 The arguments of a tool call are held until they are whole: they are JSON, whose escapes hide
 what it says, and nobody can use a part of them.
 
-Not promised: findings over the border of two blocks of a reply.
+Not promised: findings over the border of two blocks of a reply with another between them.
 """
 
 import re
@@ -167,8 +167,10 @@ class Flows:
 
     def _delta(self, event: Delta) -> list[Event]:
         out: list[Event] = []
-        if event.index != self._last:  # a block of text is over when another begins
-            out, self._last = self.end(tools=False), event.index
+        if event.index != self._last:
+            if not self._goes_on(event):  # a block is over when another begins
+                out = self.end(tools=False)
+            self._last = event.index
         known = self._flows.get(event.index)
         if known is None or type(known[1]) is not type(event):
             out += [] if known is None else self.end()
@@ -180,6 +182,18 @@ class Flows:
             del self._flows[event.index]
             return [*out, replace(event, text=text + known[0].end())]
         return [*out, _with(event, text)] if text else out
+
+    def _goes_on(self, event: Delta) -> bool:
+        """Text directly behind a block of text is looked at as its end: what is held of the one is
+        given with the other.
+        """
+        before = self._flows.get(self._last)
+        goes_on = type(event) is TextDelta and before is not None and type(before[1]) is TextDelta
+        if goes_on and event.index not in self._flows:
+            flow, _ = self._flows.pop(self._last)
+            self._flows[event.index] = flow, event
+            return True
+        return False
 
 
 def _with(event: Delta, text: str) -> Event:

@@ -1,6 +1,14 @@
 """Prompt injection that carries something out or in: the prompt, data, somebody else's voice."""
 
-from octoplex.reflex.guard.patterns.phrases import GRABBED, MODEL, PROMPT, SHOW, gap, sign
+from octoplex.reflex.guard.patterns.phrases import (
+    GRABBED,
+    MODEL,
+    OF_OTHERS,
+    PROMPT,
+    SHOW,
+    gap,
+    sign,
+)
 
 CARRYING = (
     # The prompt itself
@@ -15,6 +23,7 @@ CARRYING = (
         + r"(?:system (?:prompt|instructions)|(?:initial|hidden|secret|"
         r"original|preceding) (?:system )?(?:prompt|instructions?))\b",
         0.85,
+        after=OF_OTHERS,
     ),
     sign(
         "prompt_leak",
@@ -24,6 +33,7 @@ CARRYING = (
         + gap(3)
         + r"(?:above|before this|prior to this|preceding)\b",
         0.85,
+        after=" the ",
     ),
     sign(
         "prompt_leak",
@@ -76,7 +86,7 @@ CARRYING = (
         + gap(4)
         + r"(?:your (?:entire |full |whole )?context(?: window)?|text above this|(?:the|this|"
         r"that) (?:hidden|secret|system) prompt)\b|\b(?:leak|exfiltrate|reveal) (?:the|this|"
-        r"that|its) (?:\w{1,12} )?prompt\b",
+        r"that|its) (?:(?:system|hidden|secret|full|whole|entire|original|developer) )?prompt\b",
         0.85,
     ),
     sign(
@@ -104,7 +114,8 @@ CARRYING = (
     ),
     sign(
         "prompt_leak",
-        r"(?:告诉|显示|输出|透露|泄露|重复|打印|说出|揭示).{0,10}(?:系统提示|提示词|系统指令|你的指令|初始指令)|"
+        r"(?:告诉|显示|输出|透露|泄露|重复|打印|说出|揭示).{0,10}(?:系统提示|提示词|系统指令|"
+        r"你的指令|初始指令)|"
         r"(?:システム|初期)プロンプト.{0,10}(?:教え|見せ|表示|出力)|"
         r"시스템 ?프롬프트.{0,10}(?:알려|보여|출력|공개)|"
         r"(?:покажи|раскрой|выведи|назови|расскажи)[^.\n]{1,30}(?:промпт|"
@@ -128,7 +139,7 @@ CARRYING = (
     ),
     sign(
         "exfiltration",
-        r"\b(?:send|post|forward|exfiltrate|upload|e-?mail|transmit|leak|submit|append|encode|"
+        r"\b(?:send|post|forward|exfiltrate|upload|e-?mail|mail|transmit|leak|submit|append|encode|"
         r"include|embed|add)"
         + gap(6)
         + GRABBED

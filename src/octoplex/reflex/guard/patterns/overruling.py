@@ -1,25 +1,35 @@
 """Prompt injection that overrules: other instructions, another self without limits."""
 
 from octoplex.reflex.guard.patterns.phrases import (
+    ABOUT,
     BOUND,
     DROP,
+    FIRST,
     MODEL,
-    OLD,
+    OF_OTHERS,
+    OLDER,
     ORDERS,
+    OTHER_SIGNS,
     RULES,
     UNDO,
     gap,
     sign,
+    wanted,
 )
 
 OVERRULING = (
     # Other instructions
-    sign("instruction_override", DROP + gap(4) + OLD + gap(3) + RULES, 0.95),
-    sign("instruction_override", UNDO + gap(4) + OLD + gap(3) + ORDERS, 0.95),
+    sign("instruction_override", DROP + gap(4) + OLDER + gap(3) + RULES, 0.95, after=ABOUT),
+    sign("instruction_override", DROP + gap(4) + FIRST + gap(3) + RULES, 0.9, after=OF_OTHERS),
+    sign("instruction_override", UNDO + gap(4) + OLDER + gap(3) + ORDERS, 0.95, after=ABOUT),
+    sign("instruction_override", UNDO + gap(4) + FIRST + gap(3) + ORDERS, 0.9, after=OF_OTHERS),
     sign(
         "instruction_override",
-        DROP + gap(3) + r"(?:instructions|directives|guidelines|prompts?|"
-        r"training|programming|rules)" + gap(2) + r"(?:above|before|given|previously|earlier|"
+        f"(?:{DROP}|{UNDO}|\\bneglect)" + gap(3) + r"(?:instructions|directives?|guidance|"
+        "guidelines|prompts?|"
+        r"training|programming|rules)"
+        + gap(2)
+        + r"(?:above|before(?: this| that| now| me|[.!,;:])|given|previously|earlier|"
         r"you (?:were|have|got|received)|from (?:before|above|earlier)|so far|up to)",
         0.95,
     ),
@@ -27,9 +37,13 @@ OVERRULING = (
         "instruction_override",
         r"\b(?:ignore|disregard|forget)"
         + gap(1)
-        + r"(?:everything|anything|all|what(?:ever)?)"
+        + r"(?:everything|anything|all|whatever|what (?:you|your|the (?:system|"
+        r"developers?|operator|prompt)))"
         + gap(3)
-        + r"(?:above|prior|previous(?:ly)?|before (?:this|that)|told|instructed|so far|you know|"
+        + r"(?:above|prior to|previously|previous (?:text|messages?|context|conversations?|input|"
+        r"content|directions|statements?)|before (?:this|that)|told|said|says|instructed|so far|"
+        r"you "
+        r"know|"
         r"you(?:'ve| have| were| had)|your developers?|your creators?)\b",
         0.9,
     ),
@@ -49,10 +63,13 @@ OVERRULING = (
     sign(
         "instruction_override",
         r"\b(?:new|updated|revised|real|actual|true) (?:system |secret |priority )?"
-        r"(?:instructions?|directives?|orders)\b[\s!-/:;=?@\[-`{-~]{0,3}(?::|follow\b|from (?:the "
+        r"(?:instructions?|directives?|orders?|rules)\b[\s!-/:;=?@\[-`{-~]{0,3}(?::|follow\b|"
+        r"from (?:the "
         r")?(?:admin|"
         r"developer|system|openai|anthropic))",
         0.8,
+        company=OTHER_SIGNS
+        + r"|\b(?:you|forward|reply|answer|output|write|say|send|follow|assistant|model|task)\b",
     ),
     sign(
         "instruction_override",
@@ -66,6 +83,7 @@ OVERRULING = (
         + gap(2)
         + r"(?:are|will|must|shall|should|only|respond|answer|act|obey|responses?|not)\b",
         0.85,
+        company=OTHER_SIGNS + r"|\b(?:dan|assistant|ai|mode|orders|developer|only|commands?)\b",
     ),
     sign(
         "instruction_override",
@@ -95,6 +113,7 @@ OVERRULING = (
         + gap(4)
         + r"(?:anweisung|instruktion|vorgabe|regel|richtlinie|befehl|prompt)\w{0,3}",
         0.9,
+        check=wanted(0.9),
     ),
     sign(
         "instruction_override",
@@ -102,10 +121,12 @@ OVERRULING = (
         r"esquec[ae]|"
         r"dimentica|omit[ei]|negeer|vergeet|zignoruj|unut|yoksay)"
         + gap(4)
-        + r"(?:instruc|instruk|istruzion|consigne|directi|"
-        r"indicacion|instrucoes|regl[ae]|regole|regras|aanwijzing|instructies|polecen|"
-        r"talimat)\w{0,8}",
+        + r"(?:instrucc|instruk|istruzion|consigne|directi[vr]|(?:les|tes|vos|ces) instruc|"
+        r"indicacion|instrucoes|aanwijzing|instructies|polecen|talimat|"
+        r"(?:tus?|sus?|tes|vos|ton|tuas?|suas?|tue|sue|todas las|todas as|toutes les|tutte le) "
+        r"(?:\w{1,12} ){0,2}reg(?:l|ol|r)as?)\w{0,8}",
         0.9,
+        check=wanted(0.9),
     ),
     sign(
         "instruction_override",
@@ -115,7 +136,8 @@ OVERRULING = (
     sign(
         "instruction_override",
         r"(?:忽略|无视|無視|忘记|忘掉|忘記).{0,12}(?:指令|指示|提示|规则|規則|说明|命令|要求|内容)|"
-        r"(?:指示|命令|ルール|プロンプト|指令).{0,6}(?:無視|忘れ)|(?:지시|명령|프롬프트|규칙).{0,10}(?:무시|잊)|"
+        r"(?:指示|命令|ルール|プロンプト|指令).{0,6}(?:無視|忘れ)|(?:지시|명령|프롬프트|"
+        r"규칙).{0,10}(?:무시|잊)|"
         r"تجاهل.{0,20}(?:التعليمات|تعليمات)|(?:התעלם|תתעלם).{0,20}הוראות|(?:पिछले|"
         r"पूर्व).{0,20}निर्देश",
         0.9,
@@ -290,7 +312,8 @@ OVERRULING = (
     ),
     sign(
         "jailbreak",
-        r"\b(?:stop|quit) being (?:an? )?(?:helpful |ai )?(?:ai|assistant|chatbot|"
+        r"\b(?:stop|quit|forget)(?: about)? being (?:an? )?(?:helpful |ai )?(?:ai|assistant|"
+        r"chatbot|"
         r"language model|chatgpt|claude)\b",
         0.8,
     ),

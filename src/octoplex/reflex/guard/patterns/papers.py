@@ -12,8 +12,8 @@ import re
 
 from octoplex.reflex.guard import checks
 from octoplex.reflex.guard.checks import compact, digits
-from octoplex.reflex.guard.finding import Check
-from octoplex.reflex.guard.normal import fold
+from octoplex.reflex.guard.finding import Check, Pattern
+from octoplex.reflex.guard.normal import anycase, fold
 from octoplex.reflex.guard.patterns.personal import numeric, personal
 
 _MONTH = (
@@ -57,10 +57,6 @@ def _born(value: str, left: str) -> float:
     if value.isdigit():
         value = f"{value[:4]}-{value[4:6]}-{value[6:]}"
     return 0.9 if checks.birthday(value) else 0
-
-
-def _enough(least: int) -> Check:
-    return lambda value, left: 0.85 if len(digits(value)) >= least else 0
 
 
 def _vin(value: str, left: str) -> float:
@@ -117,12 +113,6 @@ def _machine(value: str, left: str) -> float:
     return 0.98 if str(total % 10) == value[9] else 0
 
 
-def _licence(value: str, left: str) -> float:
-    """Three digits at least: no word of a sentence in capitals."""
-    plain = compact(value)
-    return 0.88 if len(digits(value)) >= 3 and len(plain) > 5 and not checks.repeats(plain) else 0
-
-
 _LICENCE_WORD = (
     r"driv\w{2,4}['`]?s?['`]?[ _-]?li[cz]\w{0,7}|(?:\b|_)dl(?:[ _]?(?:number|no\b|num|#|:|n\b)|\b "
     r"?[:=#])"
@@ -133,6 +123,9 @@ _LICENCE_WORD = (
     r"면허|"
     r"carta de conducao|\bcnh\b|korkort|forerkort|korekort|ajokortti|ehliyet|surucu belgesi|"
     r"ridicsky prukaz|vodicsky|jogositvany|permis auto|водительск|права №|"
+    r"\b(?-i:(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|"
+    r"RI|"
+    r"S[CD]|T[NX]|UT|V[AT]|W[AIVY]),?[ -](?:DL|OLN|D\.L\.)|OLN)(?:\b|_)|driv\w{2,4} id|"
     r"驾驶证|驾照|駕照|免許|운전면허|\bsim [abc]\b"
 )
 _PASSPORT_WORD = (
@@ -153,7 +146,47 @@ _VIN_WORD = (
     r"车架|車台|車架|차대|шасси|кузов"
 )
 
+_CLOSE = r")[^\n]{0,16}$"
+_LICENCE_LABEL = re.compile("(?i:" + anycase(_LICENCE_WORD) + r"|licen[cs]e" + _CLOSE)
+_PASSPORT_LABEL = re.compile("(?i:" + anycase(_PASSPORT_WORD) + _CLOSE)
+"""Directly before it: then it is this, whatever else it looks like."""
+
+
+def _licence(value: str, left: str) -> float:
+    """Three digits at least: no word of a sentence in capitals."""
+    plain = compact(value)
+    if len(digits(value)) < 3 or len(plain) < 6 or checks.repeats(plain):
+        return 0
+    return 0.88 if _LICENCE_LABEL.search(left) else 0.72
+
+
+def _passport(value: str, left: str) -> float:
+    if len(digits(value)) < 2:
+        return 0
+    return 0.95 if _PASSPORT_LABEL.search(left) else 0.8
+
+
+def _coded(name: str, codes: str, check: Check) -> Pattern:
+    """An identifier in a message of HL7 (CX): number, check digit, scheme, authority, type."""
+    return personal(
+        name,
+        r"\b[A-Z0-9-]{5,20}\^[^\^|~\s]{0,6}\^[^\^|~\s]{0,6}\^(?:[^\^|~\n]{0,24}\^)?(?:"
+        + codes
+        + r")\b",
+        trim=lambda value, left: value.index("^"),
+        check=check,
+    )
+
+
 PAPERS = (
+    _coded("nhs_number", "NHS|NH", numeric(checks.nhs, 0.98)),
+    _coded("ssn", "SS", numeric(checks.ssn, 0.98)),
+    _coded("driver_license", "DL", lambda value, left: 0.97 if len(digits(value)) > 2 else 0),
+    _coded("passport", "PPN", lambda value, left: 0.97 if len(digits(value)) > 2 else 0),
+    _coded(
+        "national_id", "NI|NN[A-Z]{2,3}", lambda value, left: 0.97 if len(digits(value)) > 4 else 0
+    ),
+    _coded("tax_id", "TAX", lambda value, left: 0.97 if len(digits(value)) > 4 else 0),
     personal(
         "date_of_birth",
         fold(_DAY),
@@ -165,11 +198,11 @@ PAPERS = (
     personal(
         "passport",
         r"\b(?:[A-Z]{1,3}[ -]?\d{5,9}[A-Z]?|\d{7,9}|[A-Z0-9]{9}|[A-Z]\d{3}[A-Z]\d{4}|"
-        r"\d{2} ?\d{2} (?:№ ?)?\d{6}|[A-Z]{2}\d{2}[A-Z]{2}\d{3})\b",
+        r"\d{2} \d{7}|\d{2} ?\d{2} (?:№ ?)?\d{6}|[A-Z]{2}\d{2}[A-Z]{2}\d{3})\b",
         near=_PASSPORT_WORD,
         reach=48,
         after=r"[-_]\w",
-        check=_enough(2),
+        check=_passport,
     ),
     personal(
         "passport",
@@ -212,7 +245,7 @@ PAPERS = (
         "driver_license",
         r"\b(?:[A-Z]\d{3}-\d{4}-\d{4}(?:-\d{2})?|[A-Z]\d{3}-\d{3}-\d{2}-\d{3}-\d|"
         r"[A-Z]-\d{3}-\d{3}-\d{3}-\d{3}|[A-Z]\d{4}-\d{5}-\d{5}|[A-Z]\d{4}-\d{6}-\d{2}|"
-        r"[A-Z]{2}-?\d{2} ?(?:19|20)\d{2} ?\d{7})\b",
+        r"[A-Z]\d{4} \d{5} \d{5}|WDL[A-Z0-9]{9}|[A-Z]{2}-?\d{2} ?(?:19|20)\d{2} ?\d{7})\b",
         not_before="._-",
         after=r"[-_]\w",
         score=0.75,
@@ -222,6 +255,13 @@ PAPERS = (
         r"[A-Z]{1,2}\d{6,14}\b",
         lead=r"(?i:licen[cs]e)[\"']?(?: is|:|#| #| =|,|\|)? ?[\"']?",
         check=_licence,
+    ),
+    personal(
+        "routing_number",
+        r"\b\d{9} \(?(?:ABA|RTN)\b",
+        not_before="._-",
+        trim=lambda value, left: 9,
+        check=numeric(checks.aba, 0.95),
     ),
     personal(
         "routing_number",

@@ -70,12 +70,16 @@ _USERINFO = re.compile(r"://[^\s/@]*$")
 _LOCAL = re.compile(r"[A-Za-z0-9_%+'.-]+$")
 _NOBODY = re.compile(
     r"(?i)(?:users?\d?|you|your\.?(?:name|e?mail)|me|test\w{0,6}|foo|bar|baz|qux|name|e?mail|admin|"
-    r"info|"
-    r"no-?reply|someone|somebody|username|example|contact|support|hello|root|postmaster|alice|bob|"
-    r"a|b)"
+    r"info|no-?reply|someone|somebody|username|example|contact|support|hello|root|postmaster|alice|"
+    r"bob|a|b|team|dev(?:s|el|elopers?)?|maintainers?|authors?|owners?|ops|devops|sre|sales|"
+    r"security|"
+    r"abuse|noc|webmaster|hostmaster|marketing|press|jobs|careers|hr|legal|privacy|billing|"
+    r"accounts?|"
+    r"finance|office|help(?:desk)?|service|services|staff|list|lists|mailing-list|bugs?|ci|bot|git|"
+    r"alerts?|news(?:letter)?|feedback|community|editor|sender|recipient|from|to|ceo|cto)"
     r"(?:\+\w*)?@(?:[a-z]+\.)?example\.(?:com|net|org)"
 )
-"""Placeholders of documentation (RFC 2606)."""
+"""Placeholders and roles (RFC 2142) at the hosts of documentation (RFC 2606)."""
 
 
 def _email(value: str, left: str) -> float:
@@ -90,13 +94,15 @@ def _email(value: str, left: str) -> float:
 
 
 _VERSION = re.compile(
-    r"(?i)(?:\b(?:v|ver|version|release|build|firmware|rv|kernel|sdk|revision|section|chapter)"
-    r"\.?[ :=]{0,3}|[a-z]/|[=<>~^]=\s?|(?:oid|identifier)\W{0,3}|[a-z0-9]@)[\"']?$"
+    r"(?i)(?:(?:\bv|\bver|version|release|build|firmware|\brv|kernel|sdk|revision|\bsection|"
+    r"chapter|"
+    r"\b(?:up|down)grade[ds]? (?:from|to))[\"']?\.?[ :=]{0,3}|[a-z]/|[=<>~^]=\s?|"
+    r"(?:oid|identifier)\W{0,3})[\"']?$"
 )
 
 
 _HOST = re.compile(
-    r"(?i)\b(?:ip|ipv4|addr(?:ess)?|host|server|from|client|peer|ping|ssh|at)\W[^\n]{0,24}$|://$"
+    r"(?i)\b(?:ip|ipv4|addr(?:ess)?|host|server|from|client|peer|ping|ssh|at)\W[^\n.]{0,24}$|://$"
 )
 """What tells an address of low numbers from a section, a version or an object identifier."""
 
@@ -120,11 +126,9 @@ def _is_address(value: str, left: str) -> bool:
 
 
 def _solana(value: str, left: str) -> float:
-    return (
-        0.8
-        if re.search(r"\d", value) and re.search(r"[A-Z]", value) and len(set(value)) > 15
-        else 0
-    )
+    """32 bytes in base58, as drawn by chance."""
+    mixed = re.search(r"\d", value) and re.search(r"[A-Z]", value) and len(set(value)) > 15
+    return 0.8 if mixed and checks.base58_size(value) == 32 else 0
 
 
 def _address(value: str, left: str) -> float:
@@ -137,11 +141,15 @@ _SIDES = ".-_"
 _PHONE_WORD = (
     r"\b(?:my (?:new |old |work )?number|tele?(?:phone)?|phone|ph|mobile?|mob|cell(?:phone|ular)?|"
     r"fax|whats ?app|signal|sms|text|"
-    r"call(?:ed|ing|s)?|dial|ring|reach|contact|hotline|landline|handy|rufnummer|anrufen|"
-    r"telefon\w{0,8}|telef?|tlf|movil|celular|portable|gsm|appele[rz]|joindre|llama\w{0,3}|"
+    r"call(?:ed|ing|s)?|dial|ring (?:me|us|her|back|on)|"
+    r"reach|contact|hotline|landline|handy|rufnummer|anrufen|"
+    r"telefon\w{0,8}|telef?|tlfn?|tfno|telemovel|kontakt|numer|movil|celular|portable|gsm|"
+    r"appele[rz]|joindre|llama\w{0,3}|"
     r"chiama\w{0,3}|cellulare|numero|nummer|bellen|ligue|puhelin|komorka|zadzwon)\b"
     r"|телефон|тел\.|номер|手机|电话|電話|携帯|微信|전화|휴대폰|هاتف"
 )
+_PHONE_COLUMN = r"(?:\b|_)(?:phone|mobile|cell|tel|fax|msisdn|handy|telefon|movil|telefono)\w{0,8}"
+"""What a column, or a member of JSON, is called that holds them."""
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IP4 = rf"\b(?:{_BYTE}\.){{3}}{_BYTE}\b"
 _HEX = "0123456789abcdefABCDEF"
@@ -183,11 +191,12 @@ PERSONAL = (
     ),
     personal(
         "phone",
-        r"(?:\(\d{2,5}\) ?\d{3,5}[ -]\d{3,5}|\b[6-9]\d{4} \d{5}|\b1[3-9]\d[ -]\d{4}[ -]\d{4})",
+        r"(?:\(\d{2,5}\) ?\d{3,5}[ -]\d{3,5}|\b[6-9]\d{4} \d{5}|\b1[3-9]\d[ -]\d{4}[ -]\d{4}|"
+        r"\b3[2-9]\d/\d{6,7}|\b8 ?[(-]?\d{3}[)-]? ?\d{3}[ -]\d\d[ -]\d\d)",
         not_before="+./-_0123456789",
         after=r"\d|[.-]\d|[A-Za-z_]",
         trim=phones.grouped,
-        score=0.75,
+        score=0.82,
     ),
     personal(
         "phone",
@@ -200,11 +209,29 @@ PERSONAL = (
         score=0.8,
     ),
     personal(
+        "phone",
+        r"\b(?:0[1-9]|[17])\d{8,9}\b",
+        not_before="+._-/:",
+        after=r"[._-]?\w",
+        near=_PHONE_COLUMN,
+        reach=96,
+        trim=phones.bare,
+        score=0.8,
+    ),
+    personal(
         "credit_card",
         r"\b(?:\d{12,19}|\d{4}(?:[ .-]\d{4}){2}[ .-]\d{1,7}(?:[ .-]\d{1,3})?|"
         r"\d{4}[ .-]\d{6}[ .-]\d{4,5})\b",
         not_before=".",
         after=r"[.-]?\d|_",
+        trim=checks.card_length,
+        score=0.95,
+    ),
+    personal(
+        "credit_card",
+        r"\b\d{4}[ .-]\d{4}[ .-]\d{4}\b",
+        near=r"maestro",
+        after=r"[ .-]?\d|_",
         trim=checks.card_length,
         score=0.95,
     ),
@@ -227,7 +254,16 @@ PERSONAL = (
         r"\b\d{3}[ .]?\d{2}[ .]?\d{4}\b",
         not_before=_SIDES,
         after=r"[-_.]\w",
-        near=r"(?:\b|_)ssn(?:\b|_)|social.?security|\bsoc\.? ?sec|\bss ?(?:#|no\b|number)",
+        near=r"(?:\b|_)ssns?(?:\b|_)|social.?security|\bsoc\.? ?sec|\bss ?(?:#|no\b|number)|"
+        r"\b(?:my|your|his|her|their) social\b|\bsocial (?:is|number|no)\b",
+        check=numeric(checks.ssn),
+    ),
+    personal(
+        "ssn",
+        r"\b\d{3} \d{2} \d{4}\b",
+        not_before=_SIDES,
+        after=r"[-_.]\w",
+        near=r"\bsocial\b",
         check=numeric(checks.ssn),
     ),
     personal(
@@ -239,9 +275,11 @@ PERSONAL = (
     ),
     personal(
         "itin",
-        r"\b9\d{2} ?\d{2} ?\d{4}\b",
+        r"\b9\d{2}[ .-]?\d{2}[ .-]?\d{4}\b",
         not_before=_SIDES,
-        near=r"(?:\b|_)itin(?:\b|_)|taxpayer",
+        after=r"[-_.]\w",
+        near=r"(?:\b|_)itins?(?:\b|_)|taxpayer|\btin(?:\b|_)",
+        reach=64,
         check=numeric(checks.itin),
     ),
     *(
@@ -290,7 +328,8 @@ PERSONAL = (
     personal(
         "crypto_address",
         rf"\b{_B58}{{32,44}}\b",
-        near=r"solana|\bsol\b|phantom",
+        near=r"solana|\bsol\b|phantom|wallet|withdraw|\bdeposit|usdc|lamport|\bspl\b|crypto",
+        reach=64,
         check=_solana,
     ),
 )

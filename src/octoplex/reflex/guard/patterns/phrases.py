@@ -5,16 +5,173 @@ is, and what is overruled), for every single word of them is ordinary. Code, she
 questions about configuration have none of it.
 """
 
-from octoplex.reflex.guard.finding import Pattern
-from octoplex.reflex.guard.normal import fold
+import re
+
+from octoplex.reflex.guard.finding import Check, Pattern
+from octoplex.reflex.guard.normal import anycase
 
 MARK = r"[\s!-/:;=?@\[-`{-~]"
 """What may stand between two words. (Of ASCII: the text is folded, and small automata are fast.)"""
 
 
-def sign(name: str, regex: str, score: float = 0.8) -> Pattern:
-    """A pattern of kind injection, in any case."""
-    return Pattern(kind="injection", type=name, regex=f"(?i:{fold(regex)})", score=score)
+def sign(
+    name: str,
+    regex: str,
+    score: float = 0.8,
+    *,
+    check: Check | None = None,
+    after: str = "",
+    company: str = "",
+) -> Pattern:
+    """A pattern of kind injection, in any case. What others are said to do is none."""
+    if check is None and name in SAID:
+        check = ordered(score)
+    return Pattern(
+        kind="injection",
+        type=name,
+        regex=f"(?i:{anycase(regex)})",
+        score=score,
+        check=check,
+        after=after,
+        company=company,
+    )
+
+
+def hint(name: str, regex: str, company: str = "") -> Pattern:
+    """A sign that is ordinary by itself: it counts beside a word of another one."""
+    return sign(name, regex, 0.75, company=company or OTHER_SIGNS)
+
+
+OTHER_SIGNS = (
+    r"\b(?:system (?:prompt|message)|hidden|confidential\w{0,4}|forbidden|unrestricted|unfiltered|"
+    r"uncensored|no (?:limits?|rules|restrictions|filters?|refusals|policies)|without (?:limits?|"
+    r"any|"
+    r"restrictions|rules|filters?|moderation|them|confirmation|guardrails|refus\w{0,4})|"
+    r"jailb\w{2,8}|"
+    r"obey\w{0,3}|pwned|reveal\w{0,3}|leak\w{0,3}|disclos\w{1,3}|api keys?|passwords?|credentials|"
+    r"secrets?|malware|bombs?|hack\w{0,4}|phish\w{0,4}|your (?:\w{1,12} )?(?:rules|prompt|"
+    r"instructions|"
+    r"guidelines|filters?|restrictions|safety|policies|training)|refus\w{1,4}|language models?|"
+    r"llms?|"
+    r"from now on|(?:do not|don't) (?:tell|mention)|comply|ignor\w{1,3}|disregard\w{0,3}|override|"
+    r"guardrails|exact text|word for word|original wording|as one|base64|my (?:rules|request|"
+    r"words)|"
+    r"poison|forge|steal|illegal|admin\w{0,9} rights|policy|rm -rf|nobody will know|elevated)\b"
+)
+
+
+SAID = frozenset({"instruction_override", "prompt_leak", "jailbreak"})
+_DENIED = frozenset(("don't", "didn't", "never", "not", "cannot", "can't"))
+_OTHERS = frozenset(
+    (
+        "why",
+        "how",
+        "whether",
+        "seem",
+        "seems",
+        "may",
+        "might",
+        "can",
+        "could",
+        "would",
+        "should",
+        "want",
+        "wants",
+        "wanted",
+        "try",
+        "tried",
+        "trying",
+        "tend",
+        "tends",
+        "asked",
+        "told",
+        "had",
+        "once",
+        "users",
+        "we",
+        "they",
+        "he",
+        "she",
+        "i",
+        "people",
+        "anybody",
+        "nobody",
+        "somebody",
+        "everybody",
+        "who",
+        "didn't",
+        "doesn't",
+        "won't",
+        "wouldn't",
+        *_DENIED,
+    )
+)
+"""Words before a verb that make it another's, or a wish."""
+_YOU = frozenset(
+    (
+        "you",
+        "you're",
+        "your",
+        "assistant",
+        "ai",
+        "ais",
+        "model",
+        "models",
+        "llm",
+        "llms",
+        "agent",
+        "agents",
+    )
+)
+_ASKS = frozenset(
+    (
+        "how",
+        "why",
+        "does",
+        "did",
+        "is",
+        "are",
+        "can",
+        "could",
+        "may",
+        "what",
+        "which",
+        "who",
+        "when",
+        "where",
+        "should",
+    )
+)
+_SENTENCE = re.compile(r"[.!?:;,\n>\])]")
+
+
+def ordered(score: float) -> Check:
+    """The score, where it is said to the reader: not `the judge asked us to ignore ...`."""
+
+    def check(value: str, left: str) -> float:
+        if left[-1:] in ("'", '"', "`"):
+            return score
+        said = _SENTENCE.split(left.lower())[-1].split()
+        near = set(said[-5:])
+        if "your" in value.lower():
+            return 0 if near & _DENIED and not near & _YOU else score
+        theirs = near & _OTHERS or (said and said[0] in _ASKS)
+        return 0 if theirs and not near & _YOU else score
+
+    return check
+
+
+_NOT = re.compile(
+    r"(?i)^\w+(?: sie| vous)? (?:nicht|niet|pas|ikke|inte)\b|\b(?:nicht|niet|ikke) zu \w+$"
+)
+_NO = re.compile(
+    r"(?i)(?:\bn'|\bne |\bno |\bnon |\bnie |\bnao |(?:^|\s)\u043d\u0435 )(?:te |se |me )?$"
+)
+
+
+def wanted(score: float) -> Check:
+    """The same in other languages: the verb is not denied."""
+    return lambda value, left: 0 if _NOT.search(value) or _NO.search(left) else score
 
 
 def gap(most: int) -> str:
@@ -38,10 +195,18 @@ OLD = (
     r"(?:previous(?:ly)?|prior|preceding|earlier|above|foregoing|before|initial|original|"
     r"your|former|past|existing|up to now|so far)"
 )
+OLDER = (
+    r"(?:previous(?:ly)?|prior|preceding|earlier|above|foregoing|your|former|past|up to now|so far)"
+)
+FIRST = r"(?:before|initial|original|existing)"
+"""What other things have, too: the initial instructions of a game."""
+OF_OTHERS = r" (?:of|for|in|on|from|about|regarding) (?:the|a|an|our|my|his|her|their|its) "
+ABOUT = r" (?:about|regarding|concerning) (?:the|a|an|our|my|his|her|their|its) "
 RULES = (
     r"(?:instructions?|directives?|guidelines?|programming|training|prompts?|guardrails?|"
     r"system (?:prompts?|messages?)|safety (?:rules|measures|protocols?|filters?)|"
-    r"(?:content|safety|usage) polic(?:y|ies)|restrictions|constraints|orders|rules|commands|"
+    r"(?:content|safety|usage) polic(?:y|ies)|restrictions|constraints|orders|directions|context|"
+    r"guidance|rules|commands|"
     r"conversations?|requests|assignments)"
 )
 PROMPT = (
@@ -59,8 +224,8 @@ SHOW = (
 )
 BOUND = (
     r"(?:restrictions?|limit(?:ation)?s?|rules|guidelines|filters?|censorship|constraints|ethics|"
-    r"morals?|"
-    r"morality|boundaries|safeguards|content polic(?:y|ies)|"
+    r"morals?|morality|boundaries|safeguards|guardrails|moderation|inhibitions|norms|"
+    r"(?:content |safety |usage )?polic(?:y|ies)|"
     r"ethical (?:\w{1,12} ){0,2}(?:guidelines|"
     r"constraints|rules|principles|limits|concerns|considerations))"
 )
@@ -68,8 +233,10 @@ MODEL = (
     r"(?:ai|a\.i\.|llm|assistant|language model|chat ?bot|chatgpt|gpt|claude|gemini|model|agent)s?"
 )
 GRABBED = (
-    r"(?:conversation|chat (?:history|log)|message history|system prompt|user'?s? (?:data|"
-    r"messages?|"
+    r"(?:conversation|chat (?:history|log)|message history|system prompt|"
+    r"(?:environment|env) variables?|contents? of (?:the |your |~|\.)|customer (?:list|records?|"
+    r"data)|"
+    r"user'?s? (?:\w{1,12} ){0,3}(?:data|messages?|"
     r"e-?mails?|files|passwords?|credentials|information|inputs?|secrets?)|"
     r"(?:all|any|their|your|every|the user'?s?) (?:\w{1,12} ){0,2}(?:api keys?|passwords?|"
     r"credentials|"

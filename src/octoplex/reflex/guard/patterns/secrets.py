@@ -10,6 +10,7 @@ import re
 
 from octoplex.reflex.guard.checks import digits, entropy
 from octoplex.reflex.guard.finding import Check, Pattern
+from octoplex.reflex.guard.normal import anycase
 
 _PLACEHOLDER = re.compile(
     r"(?i)x{4}|\*{3}|\.{3}|y?our[-_ ]|my[-_]?(?:api|secret|pass|token|key)|change[-_]?me|"
@@ -76,7 +77,8 @@ def _made(least: int, bits: float) -> Check:
         mixed = re.search(r"\d", value) and re.search(r"[A-Za-z]", value)
         if not mixed or len(value) < least or entropy(value) < bits or _PLACEHOLDER.search(value):
             return 0
-        if not left.endswith(("'", '"', "`")) and len(re.findall(r"\d", value)) < 2:
+        bare = not left.endswith(("'", '"', "`"))
+        if bare and len(digits(value)) < 2 and not _jumbled(value):
             return 0
         if _OTHER.search(left) or value.startswith(("urn:", "/", "./", "arn:")) or "://" in value:
             return 0
@@ -99,7 +101,11 @@ def _password(value: str, left: str) -> float:
     if re.fullmatch(r"[A-Za-z]+(?:-[A-Za-z]+){2,}", value) and left.endswith(("'", '"')):
         return 0.7  # words in a row, as advised
     odd = re.search(r"[^A-Za-z_.\-/]", value) and re.search(r"[A-Za-z]", value)
-    if not odd or entropy(value) < 2.2 or re.match(r"[/~]|\w+\(|https?:", value):
+    if (
+        not (odd or _jumbled(value))
+        or entropy(value) < 2.2
+        or re.match(r"[/~]|\w+\(|https?:", value)
+    ):
         return 0
     if re.fullmatch(r"[a-z_]+(?:\.[a-z_]+)*\d?", value) and not re.search(r"\d", value):
         return 0
@@ -115,7 +121,8 @@ def _url(value: str, left: str) -> float:
     if found is None:
         return 0
     secret = found[2]
-    weak = secret.lower() in _WEAK or secret == found[1] or _PLACEHOLDER.search(secret)
+    same = secret == found[1]  # nosemgrep: secret-compared-by-letter
+    weak = same or secret.lower() in _WEAK or _PLACEHOLDER.search(secret)
     return 0 if weak or secret.startswith(("$", "{", "%", "[")) else 0.95
 
 
@@ -137,8 +144,12 @@ def _basic(value: str, left: str) -> float:
         return 0
 
 
+_AWS_NAME = re.compile(r"(?i)secret_?access_?key[\"']?\W{1,4}$")
+
+
 def _aws(value: str, left: str) -> float:
-    mixed = len(digits(value)) > 1 and re.search(r"[a-z]", value) and re.search(r"[A-Z]", value)
+    least = 0 if _AWS_NAME.search(left) else 2
+    mixed = len(digits(value)) >= least and re.search(r"[a-z].*[A-Z]|[A-Z].*[a-z]", value)
     return 0.95 if mixed and entropy(value) > 4.2 and not _PLACEHOLDER.search(value) else 0
 
 
@@ -170,13 +181,21 @@ def _whole(value: str, left: str) -> int:
 
 def _strong(value: str, left: str) -> float:
     """Said of a password without `:` or `=`: with a sign that no word has, and a digit."""
-    sign = re.search(r"[!#$%&*+?@^~]", value[:-1]) and re.search(r"\d", value)
-    return _password(value, left) if sign and re.search(r"[A-Za-z]", value) else 0
+    said = value if left.endswith(("'", '"')) else value[:-1]
+    sign = re.search(r"[!#$%&*+?@^~]", said)
+    strong = re.search(r"\d", value) and re.search(r"[A-Za-z]", value) and (sign or _jumbled(value))
+    return _password(value, left) if strong else 0
+
+
+def _jumbled(value: str) -> bool:
+    """Letters and digits whose case changes so often that no name is made so."""
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", value)
+    return len(value) >= 10 and len(value) < 3 * len(words)
 
 
 def _settings(value: str, left: str) -> float:
     """`Server=...;Password=...`: the password is none that documentation uses."""
-    found = re.search(r"(?i)(?:password|pwd)\s?=\s?([^;]+)", value)
+    found = re.search(r"(?i)(?:password|pwd)\s?=\s?([^;&]+)", value)
     secret = found[1] if found else ""
     weak = secret.lower() in _WEAK or _PLACEHOLDER.search(secret)
     return 0 if weak or secret.startswith(("$", "{", "%", "[")) else 0.95
@@ -199,18 +218,24 @@ def _prefixed(name: str, prefix: str, alphabet: str, least: int, most: int = 200
 _WORD = "A-Za-z0-9"
 _URL = "A-Za-z0-9_-"
 _SEP = (
-    r"""["'`]?\s{0,3}(?:=>|->|:=|=|:|>|\b(?:is|was|ist|lautet|est|es|era)\b(?: now| set to)?)"""
+    r"""["'`]?\s{0,3}(?:=>|->|:=|=|:|>|は|"""
+    r"""\b(?:is|was|ist|lautet|est|es|era|e|to)\b(?: now| set to)?)"""
     r"\s{0,3}"
 )
 _PASS = (
     r"(?i:pass ?words?|passwd|pwd|passphrase|passcode|passwort|kennwort|contrasena|mot de passe|"
     r"senha|wachtwoord|haslo|losenord|adgangskode|salasana|heslo|jelszo|sifre|requirepass|"
-    r"пароль|密码|パスワード|비밀번호|(?:\b|_)pass|(?:\b|_)pw)"
+    + anycase("пароль|密码|密碼|パスワード|비밀번호|كلمة المرور|סיסמה|κωδικος")
+    + r"|(?:\b|_)pass|(?:\b|_)pw)"
 )
 _TOKEN = (
     r"(?i:(?:api|access|secret|auth|private|encryption|signing|account|service|subscription|shared|"
     r"master|session|webhook|client|app)[-_ ]?(?:key|secret|token)s?|apikey|secret|token|"
-    r"credentials?)"
+    r"credentials?|api[ -]?(?:schlussel|nyckel|nokkel|avain|sleutel|klucz|klic|anahtari)|"
+    r"cle (?:d')?api|(?:clave|llave) (?:de )?(?:la )?api|chiave (?:dell'|d')?api|"
+    r"chave (?:da |de )?api|klucz(?:a|em)? api|"
+    + anycase("ключ api|api[ -]?ключ|api ?密钥|密钥|api ?キー|api ?키")
+    + ")"
 )
 _BARE = r"[!#%*+./0-9:=?@A-Z\\^_a-z~-]{6,128}"
 _CHOSEN = r"[!#$%&*+,./0-9:;=?@A-Z\\^_a-z|~-]{6,128}"
@@ -220,7 +245,7 @@ _QUOTED = r"[!#-&(-_a-~]{6,128}"
 _BEGIN = r"-----BEGIN (?:[A-Z0-9]{1,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 
 _AZURE = (
-    r"(?i:AccountKey|SharedAccessKey|PrimaryKey|SecondaryKey|azure\w{1,30}key|"
+    r"(?i:AccountKey|account-key|SharedAccessKey|PrimaryKey|SecondaryKey|azure\w{1,30}key|"
     r"azure\w{0,12} (?:\w{1,16} ){0,3}key(?: is)?|Ocp-Apim-Subscription-Key|subscription.?key)"
     r"[\"']?\s{0,2}(?:[=:]|\bis\b)?\s{0,2}[\"']?"
 )
@@ -278,6 +303,7 @@ SECRETS = (
     _prefixed("twilio_key", "SK", "0-9a-f", 32, 32),
     _secret("twilio_key", r"\b[0-9a-f]{32}\b", near="twilio|auth.?token", reach=32),
     _prefixed("mailgun_key", "key-", "0-9a-z", 32, 32),
+    _prefixed("mailgun_key", "[0-9a-f]{32}-[0-9a-f]{8}-", "0-9a-f", 8, 8),
     _prefixed("mailchimp_key", "[0-9a-f]{32}-us", "0-9", 1, 2),
     _prefixed("digitalocean_token", "do[opr]_v1_", "0-9a-f", 40, 64),
     _prefixed("shopify_token", "shp(?:at|ca|pa|ss)_", "0-9a-fA-F", 32, 32),
@@ -299,7 +325,13 @@ SECRETS = (
     _prefixed("grafana_token", "glsa_|glc_", "A-Za-z0-9_+/=", 32, 200),
     _prefixed("newrelic_key", "NRAK-", "A-Z0-9", 27, 27),
     _prefixed("sentry_token", "sntrys_|sntryu_", "A-Za-z0-9_+/=", 40, 240),
-    _prefixed("doppler_token", r"dp\.(?:pt|st|ct|sa)\.", _WORD, 40, 48),
+    _prefixed(
+        "doppler_token",
+        r"dp\.(?:pt|st|ct|sa|said|scim|audit)\.(?:[a-z0-9_-]{2,35}\.)?",
+        _WORD,
+        38,
+        64,
+    ),
     _prefixed("telegram_token", r"\d{8,10}:AA", _URL, 32, 34),
     _prefixed("discord_token", r"[MNO][A-Za-z0-9_-]{23,26}\.[A-Za-z0-9_-]{6}\.", _URL, 27, 40),
     _secret(
@@ -344,6 +376,18 @@ SECRETS = (
         "connection_string",
         r"(?i:\b(?:server|data source|host|addr(?:ess)?|network address) ?=[^;\n\"']+;"
         r"(?:[^;\n\"']+;)*(?:password|pwd) ?=[^;\n\"']{3,}(?:;[^;\n\"']{3,})*;?)",
+        _settings,
+    ),
+    _secret(
+        "connection_string",
+        r"(?i:\bjdbc:[a-z0-9:]{2,24}//[^\s\"'<>]{4,120}[?;&]password=[^\s\"'&;<>]{3,80})",
+        _settings,
+    ),
+    _secret(
+        "connection_string",
+        r"(?i:\bhost(?:addr)?=[^\s\"';]{1,100}(?: (?:port|dbname|user|sslmode|options|"
+        r"connect_timeout|application_name|sslrootcert)=[^\s\"';]{1,100}){0,5} "
+        r"password=[^\s\"';]{3,80})",
         _settings,
     ),
     _secret("password", _QUOTED, _password, lead=rf"""{_PASS}[A-Za-z0-9_]{{0,16}}{_SEP}["'`]"""),

@@ -4,12 +4,16 @@ Where letters or a fixed separator make the shape rare, the check digit is enoug
 count only near a word that names the number: one in ten passes any check.
 """
 
+import re
 from collections.abc import Callable
+
+from msgspec.structs import replace
 
 from octoplex.reflex.guard import checks
 from octoplex.reflex.guard import states as s
 from octoplex.reflex.guard.checks import compact
 from octoplex.reflex.guard.finding import Check, Pattern
+from octoplex.reflex.guard.normal import anycase
 
 _ID = (
     r"national.?id|identity|\bid (?:no|number|card|#)|id-?nummer|identification|citizen|"
@@ -18,28 +22,58 @@ _ID = (
 _TAX = r"\btax|\bvat\b|\btin\b|fiscal|steuer|\bust|impot|\biva\b|\bbtw\b"
 
 
-def _checked(test: Callable[[str], bool], score: float) -> Check:
-    return lambda value, left: score if test(compact(value)) else 0
+SURE, NAMED, VAGUE = 0.96, 0.92, 0.8
+"""Near a word that names just this number; by its form and check digit; near a word for many."""
+
+
+def _checked(test: Callable[[str], bool], near: str) -> Check:
+    """One in ten passes a check digit: a word that names the number says more."""
+    if not near:
+        return lambda value, left: NAMED if test(compact(value)) else 0
+    word = re.compile(anycase(near), re.IGNORECASE)
+
+    def check(value: str, left: str) -> float:
+        if not test(compact(value)):
+            return 0
+        return SURE if word.search(left) else VAGUE
+
+    return check
 
 
 def _national(regex: str, test: Callable[[str], bool], near: str = "", also: str = _ID) -> Pattern:
-    return _number("national_id", regex, test, f"{near}|{also}" if near else "")
+    return _number("national_id", regex, test, near, also)
 
 
 def _tax(regex: str, test: Callable[[str], bool], near: str = "", also: str = _TAX) -> Pattern:
-    return _number("tax_id", regex, test, f"{near}|{also}" if near else "")
+    return _number("tax_id", regex, test, near, also)
 
 
-def _number(name: str, regex: str, test: Callable[[str], bool], near: str) -> Pattern:
+def _number(name: str, regex: str, test: Callable[[str], bool], near: str, also: str) -> Pattern:
     return Pattern(
         kind="pii",
         type=name,
         regex=rf"\b(?:{regex})\b",
-        not_before="._-\\",
+        not_before="._-\\+",
         after=r"[._-]?\w",
-        near=near,
-        check=_checked(test, 0.96 if near else 0.92),
+        near=near and f"{near}|{also}",
+        check=_checked(test, near),
     )
+
+
+def _runs(regex: str, *ways: tuple[str, Callable[[str], bool]]) -> Pattern:
+    """Digits of one length that many states have: near the word of one, by its check digit."""
+    words = [(re.compile(anycase(near), re.IGNORECASE), test) for near, test in ways]
+    anyone = re.compile(_ID, re.IGNORECASE)
+
+    def check(value: str, left: str) -> float:
+        number = compact(value)
+        passed = [word for word, test in words if test(number)]
+        if any(word.search(left) for word in passed):
+            return SURE
+        return VAGUE if passed and anyone.search(left) else 0
+
+    near = "|".join([near for near, _ in ways] + [_ID])
+    return replace(_number("national_id", regex, _shape, "", ""), near=near, check=check)
 
 
 def _vat(test: Callable[[str], bool]) -> Callable[[str], bool]:
@@ -53,6 +87,15 @@ def _shape(code: str) -> bool:
 def _pan(code: str) -> bool:
     """The fourth letter says what kind of holder."""
     return code[3] in "ABCFGHLJPT"
+
+
+def _loosely(regex: str, near: str) -> Pattern:
+    """Of any form, near a word that names it: the least certain."""
+
+    def check(value: str, left: str) -> float:
+        return 0.7 if len(checks.digits(value)) > 5 and _shape(value) else 0
+
+    return replace(_number("national_id", regex, _shape, "", ""), near=near, check=check)
 
 
 STATES = (
@@ -86,7 +129,7 @@ STATES = (
     _tax(r"[A-Z]{5}\d{4}[A-Z]", _pan),
     _tax(r"\d{2}[A-Z]{5}\d{4}[A-Z][1-9A-Z]Z[0-9A-Z]", s.india_gstin),
     _tax(r"(?:20|2[347]|30|33)-\d{8}-\d", s.argentina_cuit),
-    _tax(r"[ABCDEFGHJNPQRUVW]-?\d{7}[0-9A-J]", s.spain_cif),
+    _tax(r"[ABCDEFGHJNPQRUVW]-?\d{7}[0-9A-J]", s.spain_cif, r"\bcif\b|\bnif\b"),
     _tax(r"DE ?\d{3} ?\d{3} ?\d{3}", _vat(s.iso11_10)),
     _tax(r"ATU ?\d{8}", lambda code: s.austria_vat(code[3:])),
     _tax(r"BE ?[01]\d{3}[ .]?\d{3}[ .]?\d{3}", _vat(s.belgium_vat)),
@@ -106,16 +149,38 @@ STATES = (
         r"\bnino?\b|national insurance",
         also=r"\bni (?:no|number)",
     ),
+    _national(r"[1-8]-\d{4}-\d{5}-\d{2}-\d", s.thailand_id),
+    _national(r"784-\d{4}-\d{7}-\d", s.emirates_id),
+    _national(r"[1-7]\d{4}-\d{7}-\d|GHA-\d{9}-\d", _shape),
+    _national(r"\d{3}-\d{3}-\d{3}[ -]\d{2}", s.russia_snils),
+    _national(r"\d\.\d{3}\.\d{3}-\d", s.uruguay_id),
+    _national(
+        r"\d{2} ?\d{6} ?[A-Z] ?\d{3}",
+        s.germany_insurance,
+        r"versicherung|\b(?:sv|rv)-?(?:nr|nummer)|\bsvnr|\brvnr",
+    ),
+    _national(
+        r"\d{6}-\d{2}-\d{4}",
+        s.dated_id,
+        r"my ?kad|\bnric\b|\bi\.?c\.? ?(?:no|number)|kad pengenalan|malaysia|\bic\b",
+    ),
+    _national(r"\d{6}-\d{5}", s.latvia_id, r"person(?:as|al) (?:kod|code)|latvia|p\.k\."),
+    _national(r"\d{6}-?\d{4}", s.iceland_id, r"kennitala|\bkt\b"),
     # Without a check digit that is known, only where it is called one
     _national(
-        r"(?:[A-Z]{1,3}[ -]?)?\d[A-Z0-9]{5,12}|\d{1,3}(?:[ .-]\d{2,6}){2,4}(?:-[A-Z0-9])?",
-        lambda code: len(checks.digits(code)) > 5 and _shape(code),
+        r"(?:\d{9}[VX]|\d{8}|\d{2}\.\d{3}\.\d{3})",
+        _shape,
+        r"\bdni\b|\bnic\b|documento nacional",
+        also=r"sri lanka",
+    ),
+    _loosely(
+        r"(?:[A-Z]{1,3}[ -]?)?\d[A-Z0-9]{5,12}|"
+        r"(?:[A-Z]-)?\d{1,3}(?:[ .-]\d{2,6}){2,4}(?:-[A-Z0-9])?",
         r"national id(?:entity|entification)?(?: card)?|\bid card|identity card|personalausweis|"
         r"ausweisn|"
         r"carte (?:nationale )?d.identite|carta d.identita|documento de identidad|cedula|"
         r"dowod osobist|"
-        r"citizen(?:ship)? (?:id|number|no)",
-        also="身份证|주민등록",
+        r"citizen(?:ship)? (?:id|number|no)|身份证|주민등록",
     ),
     # Bare digits
     _national(r"\d{3}\.?\d{3}\.?\d{3}-?\d{2}", s.brazil_cpf, r"\bcpf\b"),
@@ -123,26 +188,56 @@ STATES = (
     _national(
         r"\d{4}[ .-]?\d{2}[ .-]?\d{3}|\d{9}", s.netherlands_bsn, r"\bbsn\b|burgerservice|sofi"
     ),
-    _national(
-        r"\d{11}", s.belgium_nrn, r"rijksregister|registre national|\bnrn\b|\bniss\b|\binsz\b"
+    _runs(
+        r"\d{9}",
+        (r"teudat|israeli? id|תעודת|זהות", s.israel_id),
+        (r"\bsin\b|social insurance", checks.luhn),
+        (r"\btaj\b", s.hungary_taj),
     ),
-    _national(r"\d{11}", s.poland_pesel, r"\bpesel\b"),
+    _runs(
+        r"\d{10}",
+        (r"\begn\b|егн|единен граждански", s.bulgaria_egn),
+        (r"\biran|melli|کد ملی|كد ملي|ملی", s.iran_id),
+        (r"cedula|ecuador", s.ecuador_id),
+        (r"iqama|saudi|هوية|الهوية|اقامة", lambda n: n[0] in "12" and checks.luhn(n)),
+    ),
+    _runs(
+        r"\d{11}",
+        (r"rijksregister|registre national|\bnrn\b|\bniss\b|\binsz\b", s.belgium_nrn),
+        (r"\bpesel\b", s.poland_pesel),
+        (r"\bt\.?c\.? ?(?:kimlik|no)|kimlik|tckn", s.turkey_id),
+        (r"\boib\b", s.iso11_10),
+        (r"\bamka\b|αμκα", s.greece_amka),
+        (r"isikukood|asmens kod", s.baltic_pin),
+        (r"\bnin\b|\bbvn\b", _shape),
+    ),
+    _runs(
+        r"\d{12}",
+        (r"\biin\b|жсн|иин", s.kazakhstan_id),
+        (r"\bcccd\b|can cuoc|\bcmnd\b|vietnam", lambda n: n[:3] < "097" and _shape(n)),
+    ),
+    _runs(
+        r"\d{13}",
+        (r"\bsa id\b|south african", s.south_africa_id),
+        (r"\bcnp\b", s.romania_cnp),
+        (r"\bjmbg\b|\bemso\b|матичн|maticn", s.balkan_id),
+        (r"thai|ประชาชน", s.thailand_id),
+        (r"matricule|luxemb", _shape),
+    ),
+    _runs(r"\d{14}", (r"egypt|القومي", s.egypt_id)),
+    _runs(r"\d{15}", (r"emirates|\buae\b|الإمارات", s.emirates_id)),
+    _runs(r"\d{16}", (r"\bnik\b|\bktp\b", s.indonesia_id)),
+    _runs(
+        r"\d{4} \d{6}",
+        (r"versicherungs|\bsvnr|\bsv-?(?:nr|nummer)|e-?card", s.austria_insurance),
+    ),
     _national(r"756\d{10}", s.swiss_ahv, r"\bahv|\bavs\b"),
     _national(r"\d{4} ?\d{4} ?\d{4}", s.japan_number, r"my ?number|マイナンバー|個人番号"),
     _national(r"(?:19|20)?\d{6}[-+ ]?\d{4}", s.sweden_pin, r"personnummer|\bpnr\b"),
     _national(r"\d{6} ?\d{5}", s.norway_pin, r"fodselsnummer|personnummer|\bfnr\b"),
     _national(r"\d{6}[- ]?\d{4}", s.denmark_cpr, r"\bcpr\b"),
-    _national(r"\d{13}", s.south_africa_id, r"\bsa id\b|south african"),
-    _national(r"\d{11}", s.turkey_id, r"\bt\.?c\.? ?(?:kimlik|no)|kimlik|tckn"),
     _national(r"\d{7,8}-?[\dkK]", s.chile_rut, r"\brut\b|\brun\b"),
-    _national(r"\d{13}", s.romania_cnp, r"\bcnp\b"),
     _national(r"\d{6}/?\d{4}", s.czech_rc, r"rodne cislo|\brc\b"),
-    _national(r"\d{10}", s.bulgaria_egn, r"\begn\b|егн"),
-    _national(r"\d{11}", s.iso11_10, r"\boib\b"),
-    _national(r"\d{11}", s.greece_amka, r"\bamka\b"),
-    _national(r"\d{11}", s.baltic_pin, r"isikukood|asmens kod"),
-    _national(r"\d{9}", s.israel_id, r"teudat|israeli? id|תעודת"),
-    _national(r"\d{9}", checks.luhn, r"\bsin\b|social insurance"),
     _national(r"\d{4} ?\d{5} ?\d(?:[ /-]?\d)?", s.australia_medicare, r"medicare"),
     _national(r"\d{7}[A-W][A-IW]?", s.ireland_pps, r"\bppsn?\b|personal public"),
     _tax(r"\d{2} ?\d{3} ?\d{3} ?\d{3}", s.germany_id, r"steuer|idnr|identifikationsnummer|\btin\b"),
@@ -155,6 +250,8 @@ STATES = (
     _tax(r"\d{2} ?\d{3} ?\d{3} ?\d{3}", s.australia_abn, r"\babn\b|business number"),
     _tax(r"\d{11}", s.argentina_cuit, r"\bcui[tl]\b"),
     _tax(r"\d{2}-?\d{7}", _shape, r"(?:\b|_)f?ein(?:\b|_)|employer id|federal tax"),
+    _tax(r"\d{10}", s.ukraine_tax, r"рнокпп|іпн|\bipn\b|rnokpp"),
+    _tax(r"\d{2,3}-?\d{3}-?\d{3}", _shape, r"\bird\b", also="new zealand"),
     _tax(r"\d{10}|\d{12}", s.russia_inn, r"инн|ИНН|(?:\b|_)inn(?:\b|_)", also=r"tax(?:payer)? id"),
     _tax(r"GB ?\d{3} ?\d{4} ?\d{2}(?: ?\d{3})?", _shape, r"vat"),
     _tax(

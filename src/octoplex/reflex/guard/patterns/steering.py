@@ -5,7 +5,7 @@ them. Each needs a second sign beside its own: whom it speaks to, what shall be 
 """
 
 from octoplex.reflex.guard.finding import Pattern
-from octoplex.reflex.guard.normal import fold
+from octoplex.reflex.guard.normal import anycase
 from octoplex.reflex.guard.patterns.phrases import BOUND, MODEL, gap, sign
 
 _WRITTEN = (
@@ -19,7 +19,7 @@ _ACT = (
     r"output|"
     r"reveal|download|install|buy|approve|always|do not|don't|never|you must|please)"
 )
-_NORMS = (
+NORMS = (
     r"(?:polic(?:y|ies)|rules|guidelines|instructions|training|programming|restrictions|limits|"
     r"limitations|principles|constraints|safeguards|guardrails|filters|protocols|directives)"
 )
@@ -29,9 +29,9 @@ _HARM = (
 )
 
 
-def _beside(name: str, regex: str, near: str, score: float = 0.8) -> Pattern:
-    """One sign after another one, anywhere before it in the same sentences."""
-    regex = f"(?i:{fold(regex)})"
+def beside(name: str, regex: str, near: str, score: float = 0.8) -> Pattern:
+    """One sign after another one (a regex, too), at most 96 bytes before it."""
+    regex = f"(?i:{anycase(regex)})"
     return Pattern(kind="injection", type=name, regex=regex, near=near, reach=96, score=score)
 
 
@@ -119,7 +119,7 @@ STEERING = (
         "instruction_override",
         r"\b(?:ignor|disregard|bypass|break|violat|skip|suspend|forget|overrid|abandon)(?:e|ing|"
         r"s)? "
-        r"(?:all (?:of )?)?(?:your|the ai's|its) (?:\w{1,12} ){0,2}" + _NORMS + r"\b",
+        r"(?:all (?:of )?)?(?:your|the ai's|its) (?:\w{1,12} ){0,2}" + NORMS + r"\b",
     ),
     sign(
         "instruction_override",
@@ -143,9 +143,9 @@ STEERING = (
         r"(?:wiped|erased|reset|cleared|deleted|void|a mistake)\b|\byou have no (?:prior|previous|"
         r"earlier|"
         r"other|more) "
-        + _NORMS
+        + NORMS
         + r"\b|\bi(?:'ll| will| shall| am going to| must) (?:now )?(?:ignore|"
-        r"disregard|bypass|drop) my (?:\w{1,12} )?" + _NORMS + r"\b",
+        r"disregard|bypass|drop) my (?:\w{1,12} )?" + NORMS + r"\b",
     ),
     sign(
         "instruction_override",
@@ -289,7 +289,7 @@ STEERING = (
         r"capabilities|features|"
         r"rights)\b|\boverride (?:code|password|key)\b[^.\n]{0,16}[0-9:]",
     ),
-    _beside(
+    beside(
         "jailbreak",
         r"\b(?:how to|recipe|steps to|explains?|build|make|synthesi[sz]e|cook|"
         r"write)\b[^.\n]{0,24}\b" + _HARM + r"\b",
@@ -331,7 +331,7 @@ STEERING = (
         r"hidden|master|system)(?:istrator)?(?:'s)? (?:password|key|code|passphrase|credentials?|"
         r"word)\b",
     ),
-    _beside(
+    beside(
         "exfiltration",
         r"\b(?:put|encode|append|include|embed|add|place|attach|pass)\b[^.\n]{0,40}\b(?:url|link|"
         r"query(?: string| "
@@ -340,7 +340,7 @@ STEERING = (
         r"prompt|"
         r"user'?s (?:data|name|e-?mail|messages?|files)|api keys?|credentials",
     ),
-    _beside(
+    beside(
         "exfiltration",
         r"\bhttps?://[^\s)]{3,100}[?&/][a-z_]{0,16}=?\s{0,2}(?:[{\[<]|%7b)?",
         r"(?:silently|secretly|quietly|without (?:telling|asking|informing))[^.\n]{0,40}|"
@@ -384,7 +384,7 @@ STEERING = (
         r"(?:and|then) (?:\w{1,8} )?(?:execute|follow|obey|run|do|perform) (?:it|them|that|this|"
         r"its)\b",
     ),
-    _beside(
+    beside(
         "exfiltration",
         r"\b(?:do not|don't|never|without) ask(?:ing)?(?: me| the user| anyone| him| her)? ?(?:for "
         r"|about )?(?:any )?"
@@ -446,7 +446,7 @@ STEERING = (
         r"your|they)\b[^.\n]{0,40}\b(?:told|"
         r"given|keep|know|hide|hiding|protect|guard|have)\b",
     ),
-    _beside(
+    beside(
         "prompt_leak",
         r"\b(?:reveal|show|print|output|leak|display|dump)s?\b[^.\n]{0,24}\b(?:environment "
         r"variables|api keys|credentials|"
