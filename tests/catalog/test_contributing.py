@@ -12,9 +12,9 @@ from octoplex.assembly.dialects import dialects
 from octoplex.catalog import provider
 from octoplex.catalog.regions import answers_in
 from octoplex.transport.origin import NO_PROXIES
-from octoplex.upstreams.config import Provider as Table
-from octoplex.upstreams.configured import from_file, from_row
+from octoplex.upstreams.configured import from_row
 from octoplex.upstreams.source import Making
+from tests.catalog.test_goldens import commented
 
 PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 MAKING = Making(dialects=dialects(), proxies=NO_PROXIES)
@@ -42,8 +42,17 @@ def rows(tmp_path: Path) -> Mapping[str, provider.Provider]:
 
 
 def test_it_is_one_file_of_six_to_ten_lines() -> None:
-    lines = example()[1].splitlines()[1:]
+    lines = [x for x in example()[1].splitlines() if not x.startswith("#")]
     assert 6 <= len(lines) <= 10
+
+
+def test_its_golden_is_in_the_same_file(rows: Mapping[str, provider.Provider]) -> None:
+    row, said = rows["acme"], commented(example()[1])
+    assert {n: row.url(n) for n in row.dialects} == {
+        n: request["url"] for n, request in said["requests"].items()
+    }
+    assert said["key"] == row.key_env[0]
+    assert said["header"] == ["authorization", "Bearer KEY"]
 
 
 def test_the_row_asks(rows: Mapping[str, provider.Provider]) -> None:
@@ -61,10 +70,8 @@ def test_the_row_asks(rows: Mapping[str, provider.Provider]) -> None:
     assert row.path_of("embed") == "/inference/v1/embeddings"
 
 
-def test_its_region_answers_where_it_says(rows: Mapping[str, provider.Provider]) -> None:
+def test_it_answers_where_it_says(rows: Mapping[str, provider.Provider]) -> None:
     row = rows["acme"]
-    source = from_file("acme", Table(region="eu"), row, {"ACME_API_KEY": "KEY"}, lambda *_: "")
-    assert source.base_url == "https://eu.api.acme.example"
-    assert answers_in(row, source.region, "eu")
-    assert not answers_in(row, None, "eu")
+    assert answers_in(row, None, "eu")
+    assert not answers_in(row, None, "us")
     assert msgspec.json.decode(msgspec.json.encode(row), type=provider.Provider) == row

@@ -33,6 +33,8 @@ SONNET = Price(
 MINI = Price(input_pico=150_000, output_pico=600_000, cache_read_pico=75_000)
 # sonar-pro, docs.perplexity.ai/getting-started/pricing: 3 / 15 and 14 per 1,000 requests.
 SONAR = Price(input_pico=3_000_000, output_pico=15_000_000, request_nano=14_000_000)
+# rerank-v3.5, catalog/by_hand.toml: 2 dollars for 1,000 searches.
+RERANK = Price(input_pico=0, output_pico=0, search_nano=2_000_000)
 # sonar-deep-research: 2 / 8 and reasoning at 3.
 DEEP = Price(input_pico=2_000_000, output_pico=8_000_000, reasoning_pico=3_000_000)
 
@@ -59,6 +61,9 @@ DEEP = Price(input_pico=2_000_000, output_pico=8_000_000, reasoning_pico=3_000_0
         (SONNET, Usage(200_001, 0, cached_tokens=200_001), 120_000_600),
         (SONAR, Usage(100, 100), 300_000 + 1_500_000 + 14_000_000),
         (SONAR, Usage(), 14_000_000),
+        (RERANK, Usage(searches=3), 6_000_000),
+        (RERANK, Usage(9_999, 9), 0),
+        (RERANK, Usage(searches=-3), 0),
         (DEEP, Usage(1_000, 1_000, reasoning_tokens=400), 2_000_000 + 4_800_000 + 1_200_000),
         (FREE, Usage(10**9, 10**9), 0),
     ],
@@ -108,13 +113,16 @@ def test_a_region_may_cost_more() -> None:
     assert MINI.scaled(100) is MINI
     assert SONNET.scaled(110).tiers[0].cache_write_1h_pico == 13_200_000
     assert SONNET.scaled(110).version == SONNET.version
+    assert RERANK.scaled(110).search_nano == 2_200_000
 
 
 figure = st.integers(0, 200_000_000)
 part = st.none() | figure
 count = st.integers(0, 3_000_000)
 any_count = st.integers(-1_000, 3_000_000)
-usages = st.builds(Usage, any_count, any_count, any_count, any_count, any_count, any_count)
+usages = st.builds(
+    Usage, any_count, any_count, any_count, any_count, any_count, any_count, searches=any_count
+)
 
 
 @st.composite
@@ -140,6 +148,7 @@ def prices(draw: st.DrawFn) -> Price:
             input_pico=figure,
             output_pico=figure,
             request_nano=st.integers(0, 10**8),
+            search_nano=st.integers(0, 10**8),
             tiers=st.just(tiers),
             **figures,
         )
@@ -148,7 +157,7 @@ def prices(draw: st.DrawFn) -> Price:
 
 @given(prices(), usages)
 def test_a_reservation_is_never_less_than_the_cost(price: Price, usage: Usage) -> None:
-    reserved = price.reserve_nano(usage.input_tokens, usage.output_tokens)
+    reserved = price.reserve_nano(usage.input_tokens, usage.output_tokens, usage.searches)
     assert reserved >= price.cost_nano(usage) >= 0
 
 
@@ -156,7 +165,8 @@ def test_a_reservation_is_never_less_than_the_cost(price: Price, usage: Usage) -
 def test_nor_than_that_of_any_smaller_usage(
     price: Price, usage: Usage, more_in: int, more_out: int
 ) -> None:
-    reserved = price.reserve_nano(usage.input_tokens + more_in, usage.output_tokens + more_out)
+    read, wrote = usage.input_tokens + more_in, usage.output_tokens + more_out
+    reserved = price.reserve_nano(read, wrote, usage.searches + more_in)
     assert reserved >= price.cost_nano(usage)
 
 

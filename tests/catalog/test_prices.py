@@ -1,7 +1,7 @@
 """The price list as shipped: found by name and by the clock, with the operator's own on top."""
 
 import tomllib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from octoplex.catalog.compile_prices import BY_HAND
 from octoplex.catalog.prices import FILE, REMEMBERED, Price, Prices, matches
 from octoplex.catalog.provider import catalogue, providers
 from octoplex.wire.error import BadConfig
@@ -107,6 +108,23 @@ def test_the_hours_hold_before_the_list_was_made() -> None:
     assert clocked("2020-01-01T00:00:00").price("deepseek", "deepseek-flash") is not None
 
 
+def test_what_is_kept_by_hand_has_a_source_and_a_day_and_is_found() -> None:
+    kept = tomllib.loads(BY_HAND.read_text(), parse_float=Decimal)
+    for provider, said in kept.items():
+        assert said["source"].startswith("https://")
+        assert said["seen"] <= date.fromisoformat(SHIPPED.date)
+        for model, told in said["models"].items():
+            found = price(provider, model)
+            assert found.input_pico == told.get("input", 0) * 10**6
+            assert found.search_nano == told.get("search", 0) * 10**9
+            assert found.output_pico == 0
+            assert found.version == SHIPPED.version
+            assert model in SHIPPED.models(provider)
+    assert price("cohere", "rerank-v3.5").cost_nano(Usage(searches=7)) == 14_000_000
+    assert price("voyage", "rerank-2.5").cost_nano(Usage(1_000_001)) == 50_000_050
+    assert SHIPPED.price("jina", "jina-reranker-v2-base-multilingual") is None
+
+
 @pytest.mark.parametrize(
     ("clause", "yes", "no"),
     [
@@ -141,10 +159,14 @@ def test_own_prices_come_first_and_are_exact() -> None:
     "backup/qwen3" = { input = 0.20, output = 0.60, cached_input = "0.02", request = 0.001 }
     "openai/gpt-4o" = { input = 1, output = 2 }
     "ollama/big" = { input = 0.1, output = 0.1 }
+    "jina/r" = { input = 0, output = 0, search = 0.0015 }
     """
     list_ = SHIPPED.with_own(own(text))
     qwen = list_.price("backup", "qwen3")
     assert qwen is not None
+    assert list_.price("jina", "r") == Price(
+        input_pico=0, output_pico=0, search_nano=1_500_000, version=list_.version
+    )
     assert (qwen.input_pico, qwen.output_pico, qwen.cache_read_pico) == (200_000, 600_000, 20_000)
     assert qwen.request_nano == 1_000_000
     assert qwen.cost_nano(Usage(1000, 100)) == 200_000 + 60_000 + 1_000_000

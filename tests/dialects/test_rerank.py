@@ -7,6 +7,7 @@ import pytest
 from msgspec import Raw
 
 from octoplex.dialects.single import shape_of
+from octoplex.dialects.single.ranking import most_of
 from octoplex.wire.error import InvalidCall, UpstreamBroken
 from octoplex.wire.event import Usage
 
@@ -70,3 +71,43 @@ def test_what_is_no_ranking_is_no_reply(vendor: str, body: bytes) -> None:
     assert shape is not None
     with pytest.raises(UpstreamBroken):
         shape.read(body, fields(**ASKED), "m")
+
+
+# https://docs.cohere.com/reference/rerank,
+# https://docs.siliconflow.com/en/api-reference/rerank/create-rerank
+@pytest.mark.parametrize(
+    ("vendor", "bill", "usage"),
+    [
+        ("cohere", {"meta": {"billed_units": {"search_units": 3}}}, Usage(searches=3)),
+        ("cohere", {"meta": {"billed_units": {"search_units": 2.0}}}, Usage(searches=2)),
+        ("cohere", {"meta": {"billed_units": {"search_units": -2}}}, None),
+        ("cohere", {"meta": {"api_version": {"version": "2"}}}, None),
+        ("jina", {"usage": {"total_tokens": 26}}, Usage(26)),
+        ("jina", {"tokens": {"input_tokens": 26, "output_tokens": 0}}, Usage(26)),
+    ],
+)
+def test_a_ranking_is_billed_by_what_its_reply_says(vendor: str, bill: Any, usage: Any) -> None:
+    shape = shape_of("rerank", vendor)
+    assert shape is not None
+    body = msgspec.json.encode({"results": [], "model": "m", **bill})
+    assert shape.read(body, fields(**ASKED), "m").usage == usage
+
+
+@pytest.mark.parametrize(
+    ("query", "documents", "again", "searches"),
+    [
+        ("q", ["x"], 1, 1),
+        ("q", ["x"] * 100, 100, 1),
+        ("q", ["x"] * 101, 101, 2),
+        ("q" * 28, ["x", "y"], 20, 1),
+        ("q", ["x" * 763], 1, 1),  # 255 tokens
+        ("q", ["x" * 764] * 50, 50, 1),
+        ("q", ["x" * 764] * 51, 51, 2),
+        ("q", [{"text": "x"}], 1, 1),
+        ("q", "no list", 1, 1),
+    ],
+)
+def test_the_most_that_a_ranking_may_be_billed_for(
+    query: str, documents: Any, again: int, searches: int
+) -> None:
+    assert most_of(fields(query=query, documents=documents)) == (again, searches)

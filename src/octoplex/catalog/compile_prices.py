@@ -11,11 +11,13 @@ service and each service tier, so the compiled schedules agree with it by constr
 Left out: providers that are not in our catalogue, or that nobody can use; models that are
 not priced by tokens; prices of things that `Usage` does not count (searches, audio, images,
 pages).
-Figures finer than a pico-dollar per token (float noise in some sources) are rounded.
+Figures finer than a pico-dollar per token (float noise in some sources) are rounded. What
+genai-prices has not at all is in `by_hand.toml`, each with its source.
 """
 
 import argparse
 import hashlib
+import tomllib
 from collections.abc import Iterable, Mapping
 from copy import copy
 from datetime import UTC, date, datetime, time, timedelta
@@ -42,6 +44,7 @@ RENAMED = {
     "zhipuai": "zhipu",
 }
 HUGGINGFACE = "huggingface_"
+BY_HAND = FILE.with_name("by_hand.toml")
 BUILT_IN = "octoplex"
 FREE_MODELS = ("openai/omni-moderation-2024-09-26", "openai/omni-moderation-latest")
 """What its vendor gives away: https://developers.openai.com/api/docs/models/omni-moderation-latest"""
@@ -77,6 +80,8 @@ def compiled(source: Iterable[genai.Provider], today: date) -> dict[str, Any]:
         name = RENAMED.get(provider.id, provider.id)
         if name in ours:
             tables[name] = _table(provider, today)
+    for name, told in tomllib.loads(BY_HAND.read_text(), parse_float=Decimal).items():
+        _add_by_hand(tables.setdefault(name, _empty()), told["models"])
     free = sorted([BUILT_IN, *FREE_MODELS, *(p.id for p in ours.values() if p.local)])
     digest = hashlib.sha256(msgspec.json.encode([free, tables], order="sorted")).hexdigest()[:8]
     return {
@@ -123,6 +128,23 @@ def _add_route(table: dict[str, Any], provider: genai.Provider, today: date) -> 
     table["models"] += made["models"]
     for name, i in made["names"].items():
         table["names"][f"{name}:{host}"] = i if i < 0 else i + start
+
+
+def _add_by_hand(table: dict[str, Any], models: Mapping[str, Mapping[str, Decimal]]) -> None:
+    """Add models of `by_hand.toml`.
+
+    Raises:
+        ValueError: genai-prices has one of them, which counts.
+    """
+    for name, told in models.items():
+        if name in table["names"]:
+            raise ValueError(f"genai-prices has {name} by now: take it out of {BY_HAND.name}.")
+        row: list[Any] = [_whole(told.get("input", Decimal()), 10**6)]
+        if "search" in told:
+            row += [0, None, None, None, None, 0, [], _whole(told["search"], 10**9)]
+        table["names"][name] = len(table["models"])
+        table["models"].append([[[0, [[0, row]]]]])
+    table["names"] = dict(sorted(table["names"].items()))
 
 
 def _clause(logic: Any) -> Clause:

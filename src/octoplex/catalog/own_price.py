@@ -18,6 +18,8 @@ from octoplex.wire.error import BadConfig
 PICO_PER_DOLLAR_PER_MILLION = 10**6
 NANO_PER_DOLLAR = 10**9
 TOKENS = ("input", "output", "cached_input", "cache_write", "cache_write_1h", "reasoning")
+CALLS = ("request", "search")
+"""What is in dollars each, and not per million tokens."""
 
 
 def own_price(name: str, table: Mapping[str, Any]) -> Price:
@@ -30,7 +32,7 @@ def own_price(name: str, table: Mapping[str, Any]) -> Price:
         raise BadConfig(f'[prices] "{name}": write it as "provider/model".')
     if not isinstance(table, Mapping):
         raise BadConfig(f'[prices] "{name}": write {{ input = 0.20, output = 0.60 }}.')
-    known = [*TOKENS, "request"]
+    known = [*TOKENS, *CALLS]
     for key in table:
         if key not in known:
             raise BadConfig(f'[prices] "{name}" {key}: unknown; known are {", ".join(known)}.')
@@ -50,6 +52,7 @@ def own_price(name: str, table: Mapping[str, Any]) -> Price:
         cache_write_1h_pico=pico.get("cache_write_1h"),
         reasoning_pico=pico.get("reasoning"),
         request_nano=_whole(name, "request", table.get("request", 0), NANO_PER_DOLLAR),
+        search_nano=_whole(name, "search", table.get("search", 0), NANO_PER_DOLLAR),
     )
 
 

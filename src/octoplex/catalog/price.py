@@ -14,7 +14,9 @@ input exceeds its threshold: a cliff, not a staircase, as Anthropic, Google and 
 bill it. Nonsense from a provider (negative counts, parts larger than the whole) is
 clamped, never raised: the call was made and must be settled.
 
-Not promised: what a provider bills beside tokens (searches, minutes of audio), and
+Rerankers that are sold by the search (`Usage.searches`) have `search_nano` beside figures of 0.
+
+Not promised: what a provider bills beside tokens (searches of the web, minutes of audio), and
 audio or image tokens that it counts among the others but prices apart.
 """
 
@@ -48,7 +50,8 @@ class Tier(Struct, frozen=True, kw_only=True, gc=False):
 class Price(Struct, frozen=True, kw_only=True, gc=False):
     """A model's figures at one provider, from one snapshot (`version`).
 
-    `tiers` ascend by `above_tokens`. `request_nano` is charged once per attempt.
+    `tiers` ascend by `above_tokens`. `request_nano` is charged once per attempt, `search_nano` for
+    each search of a reranker.
     """
 
     input_pico: int
@@ -59,6 +62,7 @@ class Price(Struct, frozen=True, kw_only=True, gc=False):
     reasoning_pico: int | None = None
     request_nano: int = 0
     tiers: tuple[Tier, ...] = ()
+    search_nano: int = 0
     version: str = ""
     dearest_pico: tuple[int, int] = (0, 0)
     """The most that a token in and a token out can cost below every tier; worked out here."""
@@ -80,9 +84,10 @@ class Price(Struct, frozen=True, kw_only=True, gc=False):
             pico = _sum(self._figures(tokens), usage)
         else:
             pico = tokens * self.input_pico + output * self.output_pico
-        return (pico + 500) // 1000 + self.request_nano
+        nano = (pico + 500) // 1000 + self.request_nano
+        return nano + max(usage.searches, 0) * self.search_nano if self.search_nano else nano
 
-    def reserve_nano(self, input_tokens: int, output_tokens: int) -> int:
+    def reserve_nano(self, input_tokens: int, output_tokens: int, searches: int = 0) -> int:
         """Return the most an attempt within these bounds can cost, in nano-dollars."""
         dearest_in, dearest_out = self.dearest_pico
         if input_tokens < 0:
@@ -94,15 +99,20 @@ class Price(Struct, frozen=True, kw_only=True, gc=False):
             for tier in self.tiers:
                 if tier.above_tokens < input_tokens:
                     pico = max(pico, _most(tier, input_tokens, output_tokens))
-        return (pico + 999) // 1000 + self.request_nano
+        return (pico + 999) // 1000 + self.request_nano + max(searches, 0) * self.search_nano
 
     def scaled(self, percent: int) -> "Price":
         """Return the price at `percent` of the listed one, each figure rounded half up."""
         if percent == 100:
             return self
-        nano = (self.request_nano * percent + 50) // 100
         tiers = tuple(replace(t, **_scaled(t, percent)) for t in self.tiers)
-        return replace(self, request_nano=nano, tiers=tiers, **_scaled(self, percent))
+        return replace(
+            self,
+            request_nano=(self.request_nano * percent + 50) // 100,
+            search_nano=(self.search_nano * percent + 50) // 100,
+            tiers=tiers,
+            **_scaled(self, percent),
+        )
 
     def _figures(self, input_tokens: int) -> "Price | Tier":
         """Return the figures for an input of this size."""

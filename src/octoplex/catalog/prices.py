@@ -1,9 +1,9 @@
 """The price list: which price holds for a model at a provider, now.
 
-`prices.json` is compiled from genai-prices by `make prices` and shipped, with its date
-and source; nothing is fetched at run time. An operator may put a newer one into the data
-folder (`octoplex prices update`). `Prices` is a snapshot of it with the
-operator's own prices laid over; reload makes a new one and swaps it whole, and every
+`prices.json` is compiled from genai-prices by `make prices`, with `by_hand.toml` for what that
+has not, and shipped, with its date and source; nothing is fetched at run time. An operator may
+put a newer one into the data folder (`octoplex prices update`). `Prices` is a snapshot of it
+with the operator's own prices laid over; reload makes a new one and swaps it whole, and every
 `Price` carries the snapshot's version into the ledger.
 
 A provider's table is decoded when first asked for, a model's row likewise, so that the
@@ -59,7 +59,7 @@ Clause = list[Any]
 
 
 class Figures(Struct, frozen=True, array_like=True, gc=False):
-    """A price as written in the file: pico-dollars per token, then nano per request."""
+    """A price as written in the file: pico-dollars per token, nano per request and per search."""
 
     input: int
     output: int = 0
@@ -69,6 +69,7 @@ class Figures(Struct, frozen=True, array_like=True, gc=False):
     reasoning: int | None = None
     request_nano: int = 0
     tiers: tuple[tuple[int, int, int, int | None, int | None, int | None, int | None], ...] = ()
+    search_nano: int = 0
 
 
 class Day(Struct, frozen=True, array_like=True):
@@ -201,7 +202,7 @@ class Prices:
 
         Keys are `provider/model`. Figures are dollars per million tokens (`input`,
         `output`, `cached_input`, `cache_write`, `cache_write_1h`, `reasoning`) and
-        dollars per call (`request`), as Decimal, int or str.
+        dollars per call (`request`) or search (`search`), as Decimal, int or str.
 
         Raises:
             BadConfig: naming the entry and the key.
@@ -290,8 +291,8 @@ def _figures(model: Model) -> Iterator[int]:
     """Every figure of a model, of any day, hour and tier."""
     for day in (*model.days, *(d for days in model.tiers.values() for d in days)):
         for _, figures in day.hours:
-            *plain, tiers = msgspec.structs.astuple(figures)
-            yield from (f for row in (plain, *tiers) for f in row if f is not None)
+            *plain, tiers, search = msgspec.structs.astuple(figures)
+            yield from (f for row in (plain, *tiers, (search,)) for f in row if f is not None)
 
 
 def _index(table: Table, name: str) -> int | None:
@@ -333,6 +334,7 @@ def _price(f: Figures, version: str) -> Price:
         reasoning_pico=f.reasoning,
         request_nano=f.request_nano,
         tiers=tuple(_tier(*tier) for tier in f.tiers),
+        search_nano=f.search_nano,
         version=version,
     )
 

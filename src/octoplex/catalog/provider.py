@@ -1,9 +1,9 @@
 """Who can be asked: one small TOML file per provider, read into frozen rows.
 
 `providers/NAME.toml` is the row of provider NAME. A provider that speaks a known
-dialect is a file and no code. Every fact in a row comes from the vendor's page
-named in `docs` where `evidence` says "verified", and only from public lists where it
-says "listed"; nothing here was tried against a live endpoint.
+dialect is a file and no code. `evidence` is "verified" where the tests hold a transcript
+that was typed from the vendor's own pages, a request and a reply, and "listed" where they hold
+a request only; nothing here was tried against a live endpoint.
 
     request URL = base_url + dialects[dialect] + operation
 
@@ -13,6 +13,11 @@ callers of none of them comes first. `base_url` never ends in a slash; a value o
 vendor's own environment variable is cut (OPENAI_BASE_URL holds the `/v1`,
 ANTHROPIC_BASE_URL does not). Names in braces in `base_url` and in a region's URL are
 filled from the environment variables in `variables`.
+
+A row need not say what follows from the rest (`_unsaid`): `local` where it has a `detect`,
+`auth = "none"` where a local server has no `key_env`, the `service` that AWS signs for where it
+has the row's name, and in `variables` what a cloud's own tools use (`USUAL`), or the
+`base_url_env` of a `base_url` that is nothing but "{server}".
 
 What is no chat: `paths` holds the path below `base_url` of an operation that has no
 custom, or another than the custom (`Provider.path_of`), and `bodies` names the shape of
@@ -27,7 +32,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 from msgspec import Struct
@@ -131,13 +136,24 @@ Operation = Literal["chat", "embed", "rerank", "moderation"]
 Body = Literal["openai", "cohere", "jina", "voyage", "mistral", "mixedbread", "nomic", "tei"]
 """Shape of a request that is no chat, by whose API it is."""
 CUSTOM: Mapping[Operation, str] = MappingProxyType(
-    {"embed": "/embeddings", "moderation": "/moderations"}
+    {"embed": "/embeddings", "moderation": "/moderations", "rerank": "/rerank"}
 )
 """Where an OpenAI-compatible server has them, beside its `/chat/completions`."""
 Batches = Literal["openai", "anthropic"]
 """By whose API a provider takes batches."""
 Evidence = Literal["verified", "listed"]
 Cloud = Literal["aws", "azure", "gcp", "ibm", "oci"]
+USUAL: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "aws": {"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+        "gcp": {
+            "region": ("GOOGLE_VERTEX_LOCATION", "GOOGLE_CLOUD_LOCATION"),
+            "project": ("GOOGLE_VERTEX_PROJECT", "GOOGLE_CLOUD_PROJECT"),
+        },
+        "oci": {"region": ("OCI_REGION", "OCI_CLI_REGION")},
+    }
+)
+"""The variables in which a cloud's own tools keep what stands in braces in its URLs."""
 
 # Path(__file__), not importlib.resources: importing that costs 10 ms of the start.
 FOLDER = Path(__file__).parent / "providers"
@@ -282,6 +298,22 @@ def read(path: Path) -> Provider:
     """
     try:
         row = tomllib.loads(path.read_text(encoding="utf-8"))
-        return msgspec.convert({**row, "id": path.stem}, Provider)
+        return msgspec.convert({**_unsaid(row, path.stem), **row, "id": path.stem}, Provider)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise BadConfig(f"providers/{path.name}: {error}.") from None
+
+
+def _unsaid(row: Mapping[str, Any], id_: str) -> dict[str, Any]:
+    """What follows from what a row says, so that it need not say it."""
+    local = "detect" in row or row.get("local", False)
+    added: dict[str, Any] = {"local": local}
+    if local and "key_env" not in row:
+        added["auth"] = "none"
+    if row.get("auth") == "sigv4":
+        added["service"] = id_
+    if row.get("base_url") == "{server}" and "base_url_env" in row:
+        added["variables"] = {"server": [row["base_url_env"]]}
+    named = USUAL.get(row.get("cloud", ""), {})
+    if there := {k: v for k, v in named.items() if f"{{{k}}}" in row.get("base_url", "")}:
+        added["variables"] = there
+    return added
