@@ -13,6 +13,7 @@ serve: ## set up and start the gateway (PORT=8080)
 
 test: ## set up and run every test
 	@tools/setup dev
+	@tools/setup semgrep
 	@$(VENV)/python -m pytest -n 2 --dist worksteal -rs
 
 test-clients: ## real SDKs and command-line agents against the gateway (downloads 500 MB once)
