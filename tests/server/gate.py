@@ -26,13 +26,15 @@ from typing import Any
 from octoplex.ledger import Reader, SpendQuery
 from tests.server import caller, provider
 from tests.server.caller import Line, Reply
+from tests.server.nursery import PYTHON, Life, nursery
 from tests.upstream_server import Upstream
 
 OCTOPLEX = Path(sys.executable).with_name("octoplex")
-UP_KEY = "sk-canary-upstream-4f1a9c0d77"
+UP_KEY = "c0ffee77ca9a12e4f1a9c0d7704be2d3"
+"""Of no known form: only who knows it can mask it."""
 APP_KEY = "oct-canary-caller-8be2f36a51"
 QUERY_KEY = "canaryquery5d20c1"
-CANARIES = (b"canary-upstream-4f1a9c0d77", b"canary-caller-8be2f36a51", b"canaryquery5d20c1")
+CANARIES = (UP_KEY[4:].encode(), b"canary-caller-8be2f36a51", b"canaryquery5d20c1")
 PATHS = {
     "openai-chat": "/v1/chat/completions",
     "anthropic": "/v1/messages",
@@ -129,22 +131,26 @@ class Gate:
 
     # -- its life ---------------------------------------------------------------------------
 
-    def spawn(self, *more: str) -> "subprocess.Popen[bytes]":
+    def spawn(self, *more: str) -> Life | subprocess.Popen[bytes]:
         env = {
             "HOME": str(self.folder),
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "UP_KEY": UP_KEY,
             "APP_KEY": APP_KEY,
+            "QUERY_KEY": QUERY_KEY,
             "OTHER_KEY": "oct-other-0f1e2d3c4b5a6978",
             **self.env,
         }
         self.lives += 1
         self.out = self.folder / f"stdout-{self.lives}"
         self.log = self.folder / f"stderr-{self.lives}"
+        args = ["serve", "--config", str(self.config), "--port", "0", *more]
         with self.out.open("wb") as out, self.log.open("wb") as log:
+            if not any(name.startswith(PYTHON) for name in self.env):
+                return nursery().spawn(args, env, self.folder, out, log)
             return subprocess.Popen(
-                [OCTOPLEX, "serve", "--config", self.config, "--port", "0", *more],
+                [OCTOPLEX, *args],
                 env=env, cwd=self.folder, stdout=out, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
 
