@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from octoplex.ledger.rows import Kept
-from octoplex.ledger.stock import NAME, Room, Stock
+from octoplex.ledger.stock import Room, Stock
+from octoplex.ledger.stock_disk import NAME, DiskStock
 from octoplex.wire.error import StoreFailed
 from tests.ledger.conftest import fill_up
 
@@ -33,46 +34,12 @@ def key(number: int) -> bytes:
 
 
 def opened(folder: Path, now: Callable[[], int] = lambda: NOW, **room: float) -> Stock:
-    return Stock(folder, Room(**{"spare_bytes": 0, "wait_s": 10.0, **room}), now)  # type: ignore[arg-type]
+    return DiskStock(folder, Room(**{"spare_bytes": 0, "wait_s": 10.0, **room}), now)  # type: ignore[arg-type]
 
 
 async def settled(stock: Stock) -> None:
     """Everything before is in the file."""
     await stock.routes()
-
-
-def test_what_was_kept_is_found_in_both_places(tmp_path: Path) -> None:
-    async def main() -> None:
-        stock = opened(tmp_path)
-        rows = [row(number) for number in range(200)]
-        for kept in rows:
-            stock.keep(kept)
-            assert stock.near(kept.key) is kept
-        stock.close()
-        stock = opened(tmp_path)
-        assert stock.near(key(1)) is None
-        assert [await stock.find(key(number)) for number in range(200)] == rows
-        assert stock.near(key(1)) == rows[1]
-        assert await stock.find(key(999)) is None
-        stock.close()
-
-    asyncio.run(main())
-
-
-def test_a_later_one_takes_the_place_of_an_earlier(tmp_path: Path) -> None:
-    async def main() -> None:
-        stock = opened(tmp_path)
-        stock.keep(row(1))
-        later = row(1, "other", 50)
-        stock.keep(later)
-        await settled(stock)
-        assert stock.holding().disk_entries == stock.holding().memory_entries == 1
-        stock.close()
-        stock = opened(tmp_path)
-        assert await stock.find(key(1)) == later
-        stock.close()
-
-    asyncio.run(main())
 
 
 def test_what_comes_while_the_file_is_asked_is_what_counts(tmp_path: Path) -> None:
@@ -245,22 +212,6 @@ def test_a_purge_of_one_route_leaves_the_others(tmp_path: Path) -> None:
         assert await stock.purge() == 100
         assert stock.holding().memory_bytes == stock.holding().disk_bytes == 0
         assert (tmp_path / NAME).stat().st_size < full, "the room is given back"
-        stock.close()
-
-    asyncio.run(main())
-
-
-def test_what_is_read_during_a_purge_is_gone_after_it(tmp_path: Path) -> None:
-    async def main() -> None:
-        stock = opened(tmp_path)
-        stock.keep(row(1))
-        stock.close()
-        stock = opened(tmp_path)
-        finding = asyncio.ensure_future(stock.find(key(1)))
-        await asyncio.sleep(0)
-        assert await stock.purge() == 1
-        assert await finding is None
-        assert stock.near(key(1)) is None
         stock.close()
 
     asyncio.run(main())

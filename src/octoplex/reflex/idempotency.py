@@ -1,6 +1,6 @@
 """`Idempotency-Key`: the same request sent twice is asked once, billed once, answered the same.
 
-    answerer = idempotent(inner, cache)    the layer; asks without the header pass by
+    answerer = idempotent(inner, cache, claims)    the layer; asks without the header pass by
 
 A caller that heard nothing sends its request again under the same key, and is given the answer
 to the first, whether that has ended, is on its way, or its caller has left: it goes on
@@ -8,17 +8,22 @@ without anybody until its deadline, because it is paid for. The flights, what is
 stream is given again are those of the cache (`cache/`), kept a day instead of a route's time;
 the answer is kept as its caller was given it, behind the guard.
 
+Where several processes or hosts answer, `Claims` says whose call a key is; what it brings is kept
+where they all find it (`cache.stock`), and only then is the claim given back.
+
 Another request under a key that is in use is refused. What has failed is not kept: the next
 try is made anew, and if the provider billed the first one there are two bills. Reference:
 https://docs.stripe.com/api/idempotent_requests
 
 Not promised: anything for answers above `Room.row_bytes`; that an answer is still there whose
-room others needed within the day; that two requests at the same moment meet if they come to
-two worker processes. A kill ends what is on its way, so that the next try is a second call.
+room others needed within the day. A kill ends what is on its way, so that the next try is a
+second call.
 """
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
+from typing import Protocol
 
 import msgspec
 from msgspec import Raw
@@ -26,7 +31,7 @@ from msgspec import Raw
 from octoplex.reflex.cache.fingerprint import Keyed, Rule, compact
 from octoplex.reflex.cache.layer import OPERATIONS, Cache
 from octoplex.reflex.cache.replay import Replay
-from octoplex.wire.answer import Answer, Answerer
+from octoplex.wire.answer import Answer, Answerer, bound
 from octoplex.wire.ask import Ask, Attempt, Call, Single
 from octoplex.wire.error import DeadlinePassed, InvalidCall, KeyReused
 
@@ -36,14 +41,38 @@ RULE = Rule(route="(idempotency)", version="", ttl_ms=86_400_000, tool_calls=Tru
 _pack = msgspec.msgpack.Encoder().encode
 
 
+class Claims(Protocol):
+    """Whose call an idempotency key is, where more than one process may be given it.
+
+    Who cannot be asked says that it is free: two calls are better than none.
+    """
+
+    async def take(self, key: bytes, asked: bytes) -> bytes | None:
+        """Claim a key until `give_back`: None, or what is asked (`Rule.asked`) by who has it.
+
+        A claim whose holder is gone ends within seconds.
+        """
+        ...
+
+    def give_back(self, key: bytes) -> None:
+        """The call has ended. What was kept (`Stock.keep`) before is found by whoever waits."""
+        ...
+
+    async def freed(self, key: bytes, until_at: float) -> None:
+        """Wait until a key may be free again, at most until a time of the loop's clock."""
+        ...
+
+
 def name_of(ask: Ask, keyed: Keyed) -> bytes | None:
     """What stands for the idempotency key of an ask and its caller; None without one."""
     given = ask.headers.get(HEADER)
     return None if given is None else keyed(_pack(("idempotency 1", ask.caller.id, given)))
 
 
-def idempotent(inner: Answerer, cache: Cache) -> Answerer:
+def idempotent(inner: Answerer, cache: Cache, claims: Claims | None = None) -> Answerer:
     """Answer an ask that brings a key it was brought before with the answer of then.
+
+    Without `claims` no other process is given the same keys.
 
     Raises (the answerer):
         KeyReused: the key was another request's.
@@ -51,15 +80,17 @@ def idempotent(inner: Answerer, cache: Cache) -> Answerer:
         DeadlinePassed: the first one is still being answered.
     """
 
+    inner = bound(inner)
+
     def answer(ask: Ask) -> Awaitable[Answer]:
         if HEADER not in ask.headers or ask.op not in OPERATIONS:
             return inner(ask)
-        return _answer(inner, cache, ask)
+        return _answer(inner, cache, claims, ask)
 
     return answer
 
 
-async def _answer(inner: Answerer, cache: Cache, ask: Ask) -> Answer:
+async def _answer(inner: Answerer, cache: Cache, claims: Claims | None, ask: Ask) -> Answer:
     given = ask.headers[HEADER]
     if not 0 < len(given) <= LONGEST or not given.isprintable():
         raise InvalidCall(
@@ -77,11 +108,14 @@ async def _answer(inner: Answerer, cache: Cache, ask: Ask) -> Answer:
         flight = None if replay else cache.flights.get(key)
         if replay is not None:
             _check(replay.asked, rule)
-        elif flight is None:
-            return await cache.launch(inner, ask, rule, key).lead()
-        else:
+        elif flight is not None:
             _check(flight.rule.asked, rule)
             replay = await flight.follow(ask.deadline_at)
+        else:
+            first = await _first(inner, cache, claims, ask, rule, key)
+            if first is not None and not isinstance(first, Replay):
+                return first
+            replay = first
         if replay is not None:
             return _again(ask, rule, replay, cache, now() - since_at)
         if now() >= ask.deadline_at:
@@ -89,6 +123,30 @@ async def _answer(inner: Answerer, cache: Cache, ask: Ask) -> Answer:
                 "The request that came first with this Idempotency-Key is still being answered; "
                 "ask again with it."
             )
+
+
+async def _first(
+    inner: Answerer, cache: Cache, claims: Claims | None, ask: Ask, rule: Rule, key: bytes
+) -> Answer | Replay | None:
+    """The answer to this ask where nobody has it yet; what another brought; None: look again."""
+    if claims is None:
+        return await cache.launch(inner, ask, rule, key).lead()
+    theirs = await claims.take(key, rule.asked)
+    if theirs is not None:
+        _check(theirs, rule)
+        await claims.freed(key, ask.deadline_at)
+        return None
+    over = partial(claims.give_back, key)
+    try:
+        replay = await cache.find(key, rule)  # it may have been kept just before it was ours
+    except BaseException:
+        over()
+        raise
+    if replay is None:
+        return await cache.launch(inner, ask, rule, key, over=over).lead()
+    over()
+    _check(replay.asked, rule)
+    return replay
 
 
 def _what(ask: Ask) -> tuple[object, ...]:

@@ -96,7 +96,7 @@ def fingerprint(
     caller = ask.caller
     what = (
         "cache 1",  # so that it is the hash of nothing else
-        *_whose(caller),
+        *whose(caller),
         caller.region,
         caller.budgeted,  # a limit may be added to its calls
         rule.route,
@@ -112,7 +112,7 @@ def fingerprint(
     return keyed(_pack(what))
 
 
-def _whose(caller: Caller) -> tuple[str, str]:
+def whose(caller: Caller) -> tuple[str, str]:
     """Whom a reply may be shared with: the caller's tenant, else the key alone."""
     return ("tenant", caller.tenant) if caller.tenant else ("key", caller.id)
 

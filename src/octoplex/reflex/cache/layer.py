@@ -24,11 +24,12 @@ from octoplex.ledger.rows import Kept
 from octoplex.ledger.stock import Stock
 from octoplex.reflex.cache.fingerprint import Keyed, Rule, fingerprint
 from octoplex.reflex.cache.flight import Flight
+from octoplex.reflex.cache.marks import SAID, Marks
 from octoplex.reflex.cache.replay import UNPACKABLE, Replay, Views, pack, unpack
 from octoplex.reflex.cache.semantic import Neighbours, Rejected, Spot, spot_of
 from octoplex.telemetry.metrics import Gauge, Labels
 from octoplex.wire.answer import Answer, Answerer
-from octoplex.wire.ask import Ask, Attempt
+from octoplex.wire.ask import Ask, Attempt, Caller
 
 RuleOf = Callable[[Ask], Rule | None]
 OPERATIONS = frozenset({"chat", "embed", "rerank", "moderate", "complete"})
@@ -41,16 +42,19 @@ class Cache:
         self.stock, self.keyed, self.views = stock, keyed, views
         self.flights: dict[bytes, Flight] = {}
         self.neighbours = Neighbours(stock)
+        self.marks = Marks(stock, keyed)
         self.asked: Counter[tuple[str, str]] = Counter()
         """By route and result, `hit`, `semantic` or `miss`."""
         self.saved_nano: Counter[str] = Counter()
         self.rejected = Rejected()
+        self.on_purge: Callable[[str | None], Awaitable[object]] = _nothing
+        """Told of a purge, of a route or of all, once it is done here."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def find(self, key: bytes, rule: Rule) -> Replay | None:
         """What is kept under a key and may still be given."""
         stock = self.stock
-        row = stock.near(key) or await stock.find(key)
+        row = stock.near(key) or await stock.find(key, patient=bool(rule.asked))
         if row is None or row.kept_at_ms + rule.ttl_ms <= stock.now_ms():
             return None
         try:
@@ -58,10 +62,10 @@ class Cache:
         except msgspec.MsgspecError:  # written by another version
             return None
 
-    async def alike(self, spot: Spot, rule: Rule) -> tuple[Replay | None, float]:
+    async def alike(self, caller: Caller, spot: Spot, rule: Rule) -> tuple[Replay | None, float]:
         """What is kept of the nearest that is near enough, and how near that is."""
-        assert rule.near is not None
-        for score, key in await self.neighbours.nearest(spot, rule.near.least):
+        least = await self.marks.least(caller, rule)
+        for score, key in await self.neighbours.nearest(spot, least):
             replay = await self.find(key, rule)
             if replay is not None:
                 return replay, score
@@ -69,9 +73,18 @@ class Cache:
         return None, 0.0
 
     def launch(
-        self, inner: Answerer, ask: Ask, rule: Rule, key: bytes, spot: Spot | None = None
+        self,
+        inner: Answerer,
+        ask: Ask,
+        rule: Rule,
+        key: bytes,
+        spot: Spot | None = None,
+        over: Callable[[], None] = lambda: None,
     ) -> Flight:
-        """Let an ask go up; what it brings is kept, unless something is purged meanwhile."""
+        """Let an ask go up; what it brings is kept, unless something is purged meanwhile.
+
+        `over` is called when it is, or when it is known that nothing will be.
+        """
         purges = self.stock.purges
 
         def landed(flight: Flight, replay: Replay | None) -> None:
@@ -79,6 +92,7 @@ class Cache:
                 del self.flights[key]
             if replay is not None and purges == self.stock.purges:
                 self._keep(key, rule, replay, spot)
+            over()
 
         flight = Flight(inner, ask, rule, self.stock.room.row_bytes, landed)
         self.flights.setdefault(key, flight)
@@ -100,15 +114,32 @@ class Cache:
             self.neighbours.add(key, spot)
         self.stock.keep(row)
 
+    async def kept(self, route: str | None = None) -> dict[str, int]:
+        """How many replies of a route, or of each, lie beside memory."""
+        return {name: n for name, n, _ in await self.stock.routes() if route in (None, name)}
+
     async def purge(self, route: str | None = None) -> int:
         """Forget the replies of a route, or all, and share none that is on its way now.
 
         Raises:
             StoreFailed: the file could not be written.
         """
+        self._let_go()
+        try:
+            return await self.stock.purge(route)
+        finally:
+            await self.on_purge(route)
+
+    async def purged_elsewhere(self) -> None:
+        """Another host has purged what is shared with it: forget what is in memory."""
+        self._let_go()
+        self.stock.forget()
+        await self.on_purge(None)
+
+    def _let_go(self) -> None:
         self.flights.clear()
         self.neighbours.clear()
-        return await self.stock.purge(route)
+        self.marks.clear()
 
     async def stats(self) -> dict[str, object]:
         """What is kept, and what it was good for since the start; the shape of `cache stats`."""
@@ -186,6 +217,10 @@ class Cache:
         ]
 
 
+async def _nothing(route: str | None) -> None:
+    """Nobody else keeps any of it in memory."""
+
+
 def cached(inner: Answerer, cache: Cache, rule_of: RuleOf | None) -> Answerer:
     """Give again what was given to the same ask, and let one of those at the same time go up.
 
@@ -214,7 +249,7 @@ async def _answer(inner: Answerer, cache: Cache, ask: Ask, rule: Rule) -> Answer
     if replay is None and rule.near is not None:
         spot = await spot_of(inner, ask, rule, cache.keyed)
         if spot is not None and not anew:
-            replay, score = await cache.alike(spot, rule)
+            replay, score = await cache.alike(ask.caller, spot, rule)
         if replay is None and not anew:  # it may have gone up while its vector was made
             replay = await _same(cache, ask, rule, key)
     if replay is not None:
@@ -242,7 +277,7 @@ def _told(
     trail = ask.trail
     trail.cache, trail.route, trail.why = "hit", rule.route, "cache"
     if score:
-        trail.cache, trail.why = "semantic", f"semantic cache: {score:.3f}"
+        trail.cache, trail.why = "semantic", f"{SAID}{score:.3f}"
     trail.saved_nano = replay.nano
     trail.dropped.extend(replay.dropped)
     trail.added.extend(replay.added)

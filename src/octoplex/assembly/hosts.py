@@ -1,0 +1,164 @@
+"""What several hosts share beside the ledger: the pepper, and what lies in a Redis.
+
+    shared = hosts_of(settings, env)        the file's words, read; nothing is connected
+    hosts = Hosts(shared.redis, keyed)      inside the loop: link, stock, claims, common
+    hosts.begin(); await hosts.close()
+
+Only the process that owns the data folder has them; its workers ask it.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from octoplex.ledger.common import Common
+from octoplex.ledger.redis.address import Address, read
+from octoplex.ledger.redis.claims import RedisClaims
+from octoplex.ledger.redis.common import RedisCommon
+from octoplex.ledger.redis.link import Link
+from octoplex.ledger.redis.stock import Keyed, RedisStock
+from octoplex.reflex.keys import pepper
+from octoplex.secrets import is_reference
+from octoplex.settings import Settings, secret
+from octoplex.telemetry.metrics import Gauge
+from octoplex.wire.error import BadConfig
+
+PEPPER_BYTES = 32
+LAST_WORDS_S = 1.0
+READY_S = 3.0
+"""How long a command waits for a Redis."""
+
+
+class Sharing(Struct, frozen=True):
+    """What the file says of other hosts. No `pepper`: that of the data folder."""
+
+    redis: Address | None = None
+    pepper: bytes | None = None
+
+    def pepper_in(self, data: Path) -> bytes:
+        """The pepper under which secrets and requests are hashed here.
+
+        Raises:
+            BadConfig: the data folder's cannot be used.
+        """
+        return self.pepper or pepper(data)
+
+
+ALONE = Sharing()
+
+
+def sharing_of(settings: Settings, env: Mapping[str, str]) -> Sharing:
+    """What the file says.
+
+    Raises:
+        BadConfig: the Redis is no address, a secret is not there, or hosts would not meet.
+    """
+    server = settings.server
+    redis, common = _redis_of(settings, env), _pepper_of(settings, env)
+    if redis is not None and common is None:
+        raise BadConfig(
+            "[server] redis: hosts that share it hash under one pepper, else none finds what "
+            'another kept: write pepper = "env:OCTOPLEX_PEPPER" (`openssl rand -base64 32` makes '
+            "one; `base64 < pepper` in the data folder shows the one that its keys need)."
+        )
+    if server.redis_password and redis is None:
+        raise BadConfig("[server] redis_password: there is no redis it would open.")
+    return Sharing(redis, common)
+
+
+def _redis_of(settings: Settings, env: Mapping[str, str]) -> Address | None:
+    url, reference = settings.server.redis, settings.server.redis_password
+    if not url:
+        return None
+    in_file = not (is_reference(url) or url.startswith(("env:", "file:")))
+    if not in_file:
+        url = secret(url, env, "[server] redis")
+    password = None
+    if reference:
+        secret(reference, env, at := "[server] redis_password")
+
+        def password() -> str:
+            return secret(reference, env, at)
+
+    return read(url, password, in_file=in_file, prefix=settings.server.redis_prefix)
+
+
+def _pepper_of(settings: Settings, env: Mapping[str, str]) -> bytes | None:
+    reference, at = settings.server.pepper, "[server] pepper"
+    if not reference:
+        return None
+    try:
+        found = base64.b64decode(secret(reference, env, at), validate=True)
+    except binascii.Error:
+        found = b""
+    if len(found) != PEPPER_BYTES:
+        raise BadConfig(
+            f"{at}: it must be {PEPPER_BYTES} bytes in base64; `openssl rand -base64 32` makes one."
+        )
+    return found
+
+
+class Hosts:
+    """Owned by the event loop."""
+
+    def __init__(self, address: Address, keyed: Keyed) -> None:
+        """Connects to nothing yet.
+
+        Raises:
+            BadConfig: the extra is not installed.
+        """
+        self.link = Link(address, f"octoplex-pid-{os.getpid()}")
+        self.common = RedisCommon(self.link)
+        self.stock = RedisStock(self.link, keyed, self.common)
+        self.claims = RedisClaims(self.link, self.stock)
+
+    def begin(self) -> None:
+        """Connect, and stay so."""
+        self.link.begin()
+        self.common.begin()
+
+    @classmethod
+    async def tell(cls, address: Address, said: Callable[[Common], None]) -> None:
+        """Tell the other hosts something while no server runs here.
+
+        Raises:
+            StoreFailed: they cannot be told.
+        """
+        hosts = cls(address, bytes)
+        hosts.link.begin()
+        try:
+            await hosts.link.ready(READY_S)
+            said(hosts.common)
+            await hosts.common.flush()
+        finally:
+            await hosts.link.close()
+
+    async def close(self) -> None:
+        """Say what is to be said, then let go."""
+        await self.stock.drain(LAST_WORDS_S)
+        await self.claims.close()
+        await self.common.close()
+        await self.link.close()
+
+    def gauges(self) -> list[Gauge]:
+        """The figures for `/metrics`."""
+        link = self.link
+        return [
+            Gauge(
+                "octoplex_redis_up",
+                "1 while the shared Redis answers.",
+                (),
+                lambda: [((), float(link.up))],
+            ),
+            Gauge(
+                "octoplex_redis_failures_total",
+                "What Redis was or would have been asked, and did not do.",
+                (),
+                lambda: [((), link.failures)],
+                "counter",
+            ),
+        ]

@@ -1,0 +1,93 @@
+"""What operators change at one host is so at all: keys, switches, purges.
+
+    abroad = Abroad(app, reload, lock)      hears what others say from now on
+    abroad.keys_changed()                   and says what was changed here
+    abroad.switched("openai")
+
+`lock` is held by whoever changes switches here, so that neither overwrites the other. What came
+from another host is noted in the audit log like what was done here. Without other hosts
+(`Works.common`) it does nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from msgspec import to_builtins
+
+from octoplex.ledger.audit import Audit
+from octoplex.ledger.switches import Switches
+from octoplex.server.app import App
+
+log = logging.getLogger("octoplex.server")
+ELSEWHERE = "another host"
+
+
+class Abroad:
+    """Owned by the event loop of the process that has the data folder."""
+
+    def __init__(
+        self,
+        app: App,
+        reload: Callable[[bool], Awaitable[str]],
+        lock: asyncio.Lock,
+        audit: Audit,
+    ) -> None:
+        self._app, self._reload, self._lock, self._audit = app, reload, lock, audit
+        app.gateway.works.store.hear_keys(lambda rows: app.gateway.put_keys(rows))
+        self._common = common = app.gateway.works.common
+        if common is not None:
+            common.listen("keys", app.renew_keys)
+            common.listen("switches", self._hear_switches)
+            common.listen("cache", app.gateway.works.cache.purged_elsewhere)
+
+    def keys_changed(self) -> None:
+        """A key was made, turned or revoked here."""
+        if self._common is not None:
+            self._common.say("keys")
+
+    def switched(self, *ids: str) -> None:
+        """Providers are switched otherwise here."""
+        if self._common is not None:
+            switches = Switches.read(self._app.gateway.works.data)
+            for id_ in ids:
+                self._common.put(id_, switches)
+
+    async def _hear_switches(self) -> None:
+        assert self._common is not None
+        data = self._app.gateway.works.data
+        async with self._lock:
+            before = Switches.read(data)
+            after = await self._common.switches(before)
+            if after == before:
+                return
+            for id_ in _differing(before, after):
+                self._audit.note(
+                    ELSEWHERE,
+                    "providers.switch",
+                    id_,
+                    before=_shown(before, id_),
+                    after=_shown(after, id_),
+                )
+            after.write(data)
+            problem = await self._reload(False)
+            if problem:
+                before.write(data)
+                log.error("what another host switched is not in force here: %s", problem)
+
+
+def _differing(before: Switches, after: Switches) -> list[str]:
+    ids = {*before.off, *after.off, *before.keys, *after.keys}
+    return sorted(
+        i
+        for i in ids
+        if (before.off.get(i), before.keys.get(i)) != (after.off.get(i), after.keys.get(i))
+    )
+
+
+def _shown(switches: Switches, id_: str) -> dict[str, object]:
+    """One provider's switches, without what is sealed."""
+    key = switches.keys.get(id_)
+    last4 = {"last4": key.last4} if key else {}
+    off = switches.off.get(id_)
+    return {"enabled": off is None, **({"off": to_builtins(off)} if off else {}), **last4}
