@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 from octoplex.ledger.rows import Kept
-from octoplex.ledger.stock import Room, Stock
+from octoplex.ledger.stock import Room
+from octoplex.ledger.stock_disk import DiskStock
 from tests.ledger.test_stock import NOW, key
 
 
 async def main(folder: str, life: int) -> None:
-    stock = Stock(Path(folder), Room(spare_bytes=0), lambda: NOW)
+    stock = DiskStock(Path(folder), Room(spare_bytes=0), lambda: NOW)
     dice = random.Random(life)
     number = life * 1_000_000
     while True:

@@ -13,12 +13,27 @@ from octoplex.ledger import Store, open_store
 from octoplex.ledger.postgres.database import Database
 from octoplex.ledger.postgres.store import open_postgres
 from tests.ledger.postgres import Server
+from tests.ledger.redis import Server as RedisServer
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """One for all tests of a worker; each takes a database of its own."""
     with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One for all tests of a worker that leave it as it is; each takes a prefix of its own."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """One that the test may kill."""
+    with RedisServer() as server:
         yield server
 
 

@@ -1,8 +1,9 @@
-"""PostgreSQL: killed and begun anew under load, held by one gateway, never behind its own code."""
+"""PostgreSQL: killed and begun anew under load, one process a host, never behind its own code."""
 
 import asyncio
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from octoplex.ledger import Order, Page, Record, Settlement, SpendQuery
 from octoplex.ledger.folder import Folder
+from octoplex.ledger.postgres import link
 from octoplex.ledger.postgres.database import Database
 from octoplex.ledger.postgres.store import (
     PostgresStore,
@@ -159,10 +161,12 @@ def test_a_standby_that_is_read_only_is_away(tmp_path: Path, own: Server) -> Non
 
 
 class open_lock:  # noqa: N801 - a context
-    """Hold the table of attempts, so that whoever writes it waits."""
+    """Hold a lock: of the table of attempts, so that whoever writes it waits."""
 
-    def __init__(self, server: Server, url: str) -> None:
-        self._server, self._name = server, name_of(url)
+    def __init__(
+        self, server: Server, url: str, text: str = "lock table octoplex.ended in exclusive mode"
+    ) -> None:
+        self._server, self._name, self._text = server, name_of(url), text
 
     def __enter__(self) -> None:
         self._begun, self._stop = threading.Event(), threading.Event()
@@ -180,7 +184,7 @@ class open_lock:  # noqa: N801 - a context
         url = self._server.url(self._name)
         db = await asyncpg.connect(url, password=self._server.password)
         async with db.transaction():
-            await db.execute("lock table octoplex.ended in exclusive mode")
+            await db.execute(self._text)
             self._begun.set()
             while not self._stop.is_set():  # noqa: ASYNC110 - set by another thread
                 await asyncio.sleep(0.01)
@@ -236,13 +240,34 @@ def test_keys_stay_known_while_the_database_is_away(tmp_path: Path, own: Server)
     store.close()
 
 
-def test_a_second_gateway_on_one_database_is_refused(tmp_path: Path, database: Database) -> None:
+def test_a_copy_of_a_data_folder_is_refused_while_the_original_is_at_work(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "BEGIN_S", 0.3)
     first = open_postgres(tmp_path / "one", database)
-    with pytest.raises(StoreFailed, match="budgets would not be exact") as refused:
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    with pytest.raises(StoreFailed, match="this very data folder, or a copy") as refused:
         open_postgres(tmp_path / "two", database)
     assert f"process {os.getpid()}" in str(refused.value)
     first.close()
     open_postgres(tmp_path / "two", database).close()
+
+
+def test_one_that_shares_with_nobody_is_refused_and_refuses(
+    tmp_path: Path, postgres: Server, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An octoplex that knew one gateway only holds the lock alone; so does a change of schema."""
+    monkeypatch.setattr(link, "BEGIN_S", 0.3)
+    name, alone = name_of(database.url), f"select pg_try_advisory_lock({link.LOCK})"
+    store = open_postgres(tmp_path / "one", database)
+    assert postgres.sql(name, alone) == [(False,)]
+    postgres.sql(name, "delete from octoplex.migrations where number = 2")
+    with pytest.raises(StoreFailed, match="other hosts are using it: stop them"):
+        open_postgres(tmp_path / "two", database)
+    store.close()
+    refused = pytest.raises(StoreFailed, match="shares it with nobody")
+    with open_lock(postgres, database.url, alone), refused:
+        open_postgres(tmp_path / "two", database)
 
 
 def test_two_that_begin_at_once_make_one_schema(tmp_path: Path, database: Database) -> None:
@@ -268,6 +293,7 @@ def test_a_gateway_whose_connection_was_cut_does_not_write_beside_its_heir(
     url = own.database()
     own.sql("postgres", f"create role cut superuser login password '{own.password}'")
     first = open_postgres(tmp_path / "one", at(own, url.replace("octoplex@", "cut@")))
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
     own.sql("postgres", "alter role cut nologin")
     cut = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'cut'"
     own.sql("postgres", cut)

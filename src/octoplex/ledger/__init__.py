@@ -3,7 +3,8 @@
 store.py     the narrow doors (`Store`, `Shelf`); one test suite for every store
 sqlite.py    the store on SQLite: `open_store(path, address) -> SqliteStore`
 shelf.py     `SqliteShelf`: responses kept for their callers, in a file of their own
-stock.py     `Stock`: replies that are given again, in memory and in a file of their own
+stock.py     `Stock`: replies that are given again, in memory; `DiskStock`: in a file beside it
+redis/       the same in a Redis, for several hosts, with claims and news
 queries.py   `Reader(path)`: the same questions from any process, synchronously
 postgres/    the store on PostgreSQL; spool.py keeps what it cannot take
 backup.py    a copy of the data folder in one file

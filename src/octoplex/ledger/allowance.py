@@ -6,6 +6,7 @@ longer windows are made of. Only the book moves them (`book.py`, whose invariant
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct, field
@@ -68,11 +69,13 @@ class Window(Struct, frozen=True, gc=False):
     after: int
     spent: int
     held: int
+    most: int | None = None
+    """What may be spent and held here, where that is not the cap."""
 
     @property
     def free(self) -> int:
         """What a new call may reserve."""
-        return self.cap.nano - self.spent - self.held
+        return (self.cap.nano if self.most is None else self.most) - self.spent - self.held
 
 
 class Allowance(Struct):
@@ -98,7 +101,17 @@ class Allowance(Struct):
     caps: tuple[Cap, ...] = ()
     above: "tuple[Allowance, ...]" = ()
     """Of a key: its team, then its organisation."""
+    account: str = ""
+    """Its name among hosts."""
+    taken: dict[tuple[WindowKind, int], int] | None = None
+    """Where hosts share its budgets (`ledger/shared`): what may be spent and held here of the
+    window of a kind and first minute. It begins with what is; the rest is taken."""
     waiting: "deque[tuple[Order, asyncio.Future[Any]]] | None" = None
+
+    @property
+    def binding(self) -> "tuple[Allowance, ...]":
+        """All accounts that bind its key: this one and those above."""
+        return (self, *self.above)
 
     @property
     def root(self) -> "Allowance":
@@ -110,6 +123,20 @@ class Allowance(Struct):
         for day, nano in balance.days.items():
             self.days[day] = self.days.get(day, 0) + nano
         self.older_nano += balance.total_nano - sum(balance.days.values())
+
+    def take(self, kind: WindowKind, first: int, nano: int) -> None:
+        """So much more, or less, may be spent here of a window."""
+        assert self.taken is not None
+        if (kind, first) in self.taken:
+            self.taken[kind, first] += nano
+            self.unsettle()
+
+    def exceed(self, cell: Cell, nano: int) -> None:
+        """A bill is so much above its reservation: the ledger counts it, no lease holds it."""
+        for kind, first in self.taken or ():
+            minute = cell.number if cell.number >= 0 else ~cell.number * DAY
+            if first <= minute < span(kind, first)[1]:
+                self.take(kind, first, nano)
 
     def turn(self, number: int) -> None:
         """Move to a minute."""
@@ -155,7 +182,10 @@ class Allowance(Struct):
                 spent += sum(nano for d, nano in self.days.items() if first <= d * DAY < after)
             if cap.window == "total":
                 spent += self.older_nano
-            found.append(Window(cap, first, after, spent, sum(c.held for c in inside)))
+            held, most = sum(c.held for c in inside), None
+            if self.taken is not None:
+                most = self.taken.setdefault((cap.window, first), spent + held)
+            found.append(Window(cap, first, after, spent, held, most))
         return found
 
     def left(self, at_ms: int) -> list[Left]:
@@ -179,6 +209,9 @@ class Allowance(Struct):
         for n, cell in list(self.cells.items()):
             if abs(n - number) > KEPT_MINUTES and not cell.held:
                 self._fold(self.cells.pop(n))
+        for kind, first in list(self.taken or ()):
+            if span(kind, first)[1] < number - KEPT_MINUTES:
+                del self.taken[kind, first]  # type: ignore[union-attr]
         if len(self.days) > KEPT_DAYS:
             oldest = max(self.days) - KEPT_DAYS
             for old in [n for n in self.days if n < oldest]:
@@ -190,10 +223,8 @@ class Allowance(Struct):
         cell.number, cell.spent = ~day, 0
 
 
-def over(account: Allowance, order: Order) -> OverBudget:
+def over(found: Sequence[tuple[str, Window]], order: Order) -> OverBudget:
     """Name the tightest window: whose, what is left of it, what this call may cost, its end."""
-    number, accounts = order.at_ms // MINUTE_MS, (account, *account.above)
-    found = [(one.tenant, window) for one in accounts for window in one.windows(number)]
     tenant, window = min(found, key=lambda pair: pair[1].free)
     left = max(0, window.free)
     ends = instant(window.after)

@@ -325,7 +325,9 @@ class Archive:
                 raise InvalidCall(f"{name} {mark[:128]!r} is nothing of this list.", param=name)
             text, values = f"{text} and seq {'>' if up else '<'} ?", [*values, found[0]]
         text += f" order by seq {'asc' if up else 'desc'} limit ?"
-        rows = self._db.execute(text, (*values, span.limit + 1)).fetchall()
+        # Of the span nothing is in the text but which way it goes.
+        values = [*values, span.limit + 1]
+        rows = self._db.execute(text, values).fetchall()  # nosemgrep: value-in-statement
         more = len(rows) > span.limit
         rows = rows[: span.limit]
         return rows[::-1] if back else rows, more

@@ -25,6 +25,9 @@ than two hours is kept by days, which longer windows are made of. The clock may 
 window is summed up again when an order lies outside it, forwards or backwards. The minutes
 before a start are read from the ledger when the first budget needs them (`recent`).
 
+Where several hosts share the budgets the till has them (`ledger/shared`): an account grants
+what this host has taken out of it, and `wait` takes more.
+
 Single-threaded: owned by one event loop. Not promised: fairness among waiting calls
 of very different size; a small call that fits passes a large one that waits. Budgets per
 minute and hour after the clock has jumped by hours and back; nor of attempts before a
@@ -34,6 +37,7 @@ start that began more than `queries.BELATED_S` after their request.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -49,11 +53,15 @@ from octoplex.ledger.rows import (
     Order,
     Settlement,
 )
+from octoplex.ledger.shared.drawer import Drawer, Found, hopeless
+from octoplex.ledger.shared.till import Till, account_of
 from octoplex.ledger.store import Journal
 from octoplex.wire.error import OverBudget, StoreFailed
 from octoplex.wire.event import NO_USAGE, Usage
 
 PATIENCE_S = 2.0
+AGAIN_S = (0.01, 0.3)
+"""How long a call waits before the till is asked again, at first and later."""
 Part = tuple[Allowance, Cell]
 """Where something is held."""
 
@@ -104,6 +112,8 @@ class Hold(Struct, gc=False):
             root = account.root
             for one, part in self._above:
                 one.move(part, held, nano)
+        if nano > held:
+            book.exceed(((account, cell), *self._above), nano - held)
         if estimated or usage.estimated:
             estimated = True
             book.unbilled += outcome == "done"
@@ -140,6 +150,8 @@ class Aside(Struct):
             order = replace(order, tenant=self._tenant)
         book.write_down(Settlement(order, nano, usage, outcome, estimated, state))
         self._move(min(order.nano, self.nano), nano)
+        if nano > order.nano:
+            book.exceed(self._parts, nano - order.nano)
 
     def hold(self, order: Order, *, known: bool = False) -> Hold:
         """Make a hold of a part, in the minute it was set aside. `known`: it is written down.
@@ -174,8 +186,12 @@ class Book:
         journal: Journal,
         balances: Iterable[Balance] = (),
         recent: Callable[[], Iterable[Minute]] | None = None,
+        till: Till | None = None,
     ) -> None:
-        """`recent` says what of `balances` was spent of late, by minutes; asked at most once."""
+        """`recent` says what of `balances` was spent of late, by minutes; asked at most once.
+
+        `till` is what hosts share.
+        """
         self.reserve = journal.reserve
         self.write_down = journal.settle
         self.exceeded = 0
@@ -185,6 +201,7 @@ class Book:
         self.resettled = 0
         """Second ends of a hold, ignored."""
         self._recent = recent
+        self._drawer = Drawer(till, self.serve, self.recall_lent) if till else None
         self._accounts: dict[str, Allowance] = {}
         self._tenants: dict[str, Allowance] = {}
         for balance in balances:
@@ -193,7 +210,7 @@ class Book:
 
     def limit(self, key_id: str, caps: Iterable[Cap], tenant: str = "") -> None:
         """Set a key's budgets and its tenant. What it has spent and holds counts at once."""
-        account = self._accounts.get(key_id) or self._open(key_id)
+        account = self._account(key_id)
         account.above = tuple([self._tenant(name) for name in levels(tenant)])
         self._put(account, caps)
 
@@ -239,8 +256,8 @@ class Book:
 
     def set_aside(self, key_id: str, nano: int, at_ms: int, *, anew: bool = True) -> Aside | None:
         """Set money aside for long work; None when it does not fit, unless it was before."""
-        account = self._accounts.get(key_id) or self._open(key_id)
-        accounts = (account, *account.above)
+        account = self._account(key_id)
+        accounts = account.binding
         for one in accounts:
             one.turn(at_ms // MINUTE_MS)
         if anew and any(nano > one.free for one in accounts):
@@ -248,6 +265,8 @@ class Book:
         for one in accounts:
             one.cell.held += nano
             one.unsettle()
+        if not anew and self._drawer is not None:
+            self._drawer.cover(accounts, at_ms // MINUTE_MS)
         tenant = account.above[0].tenant if account.above else ""
         return Aside(nano, self, tuple([(one, one.cell) for one in accounts]), tenant)
 
@@ -256,13 +275,48 @@ class Book:
 
         Raises:
             OverBudget: it cannot fit, or nothing was given back in time.
-            StoreFailed: the ledger cannot be written.
+            StoreFailed: the ledger cannot be written, or the till not be asked.
         """
         hold = self.hold(order)
         if hold is not None:
             return hold
+        if self._drawer is not None:
+            return await self._take(order, self._drawer, timeout_s)
         account = self._accounts[order.key_id]
         self._refuse_hopeless(account, order)
+        hold = await self._queue(order, timeout_s)
+        if hold is None:
+            raise over(_bound(account, order), order)
+        return hold
+
+    async def taken(self, order: Order) -> Hold | None:
+        """Hold, if the till has room that nobody need wait for; None where there is no till."""
+        if self._drawer is None:
+            return None
+        account = self._accounts[order.key_id]
+        await self._drawer.fill(account.binding, order.at_ms // MINUTE_MS, order.nano)
+        return self.hold(order)
+
+    async def _take(self, order: Order, drawer: Drawer, timeout_s: float) -> Hold:
+        """Hold, with what has to be taken out of the till for it."""
+        loop, accounts = asyncio.get_running_loop(), self._accounts[order.key_id].binding
+        end_at, pause_s = loop.time() + timeout_s, AGAIN_S[0]
+        while True:
+            found = await drawer.fill(accounts, order.at_ms // MINUTE_MS, order.nano)
+            hold = self.hold(order)
+            if hold is not None:
+                return hold
+            rest_s = end_at - loop.time()
+            if found and (rest_s <= 0 or hopeless(found, order.nano)):
+                raise over(found, order)
+            hold = await self._queue(order, min(rest_s, pause_s))
+            if hold is not None:
+                return hold
+            pause_s = min(2 * pause_s, AGAIN_S[1])
+
+    async def _queue(self, order: Order, timeout_s: float) -> Hold | None:
+        """Hold as soon as something that is held here comes free; None when nothing did."""
+        account = self._accounts[order.key_id]
         future: asyncio.Future[Hold] = asyncio.get_running_loop().create_future()
         root = account.root
         if root.waiting is None:
@@ -271,9 +325,7 @@ class Book:
         waiting.append(entry)
         try:
             await asyncio.wait((future,), timeout=timeout_s)
-            if not future.done():
-                raise over(account, order)
-            return future.result()
+            return future.result() if future.done() else None
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and future.exception() is None:
                 future.result().release("left")
@@ -305,13 +357,54 @@ class Book:
     def left(self, key_id: str, at_ms: int) -> list[Left]:
         """The budgets that bind a key as they stand now: its own, its team's, and above."""
         account = self._accounts.get(key_id)
-        accounts = (account, *account.above) if account else ()
-        return [left for one in accounts for left in one.left(at_ms)]
+        accounts = account.binding if account else ()
+        return [left for one in accounts for left in self._left(one, at_ms)]
 
     def left_of_tenant(self, name: str, at_ms: int) -> list[Left]:
         """The budgets of a team or organisation itself."""
         account = self._tenants.get(name)
-        return account.left(at_ms) if account else []
+        return self._left(account, at_ms) if account else []
+
+    def _left(self, account: Allowance, at_ms: int) -> list[Left]:
+        if self._drawer is not None:
+            return self._drawer.left(account, at_ms // MINUTE_MS)
+        return account.left(at_ms)
+
+    async def look(self, key_id: str, tenants: Iterable[str], at_ms: int) -> None:
+        """Learn what all hosts have spent: `left` of this key and these tenants shows it then,
+        or what it was when the till could last be asked."""
+        if self._drawer is not None:
+            account = self._accounts.get(key_id)
+            found = account.binding if account else ()
+            more = [self._tenants[name] for name in tenants if name in self._tenants]
+            with suppress(StoreFailed):
+                await self._drawer.look((*found, *more), at_ms // MINUTE_MS)
+
+    async def make_room(self, key_id: str, nano: int, at_ms: int) -> None:
+        """Take out of the till what `set_aside` would lack, if it is there.
+
+        Raises:
+            StoreFailed: the till cannot be asked.
+        """
+        if self._drawer is not None:
+            await self._drawer.fill(self._account(key_id).binding, at_ms // MINUTE_MS, nano)
+
+    def room(self, key_id: str, at_ms: int) -> int:
+        """What a key may still spend out of what is here."""
+        accounts = self._account(key_id).binding
+        for one in accounts:
+            one.turn(at_ms // MINUTE_MS)
+        return min(one.free for one in accounts)
+
+    def exceed(self, parts: Iterable[Part], nano: int) -> None:
+        """A bill was so much above what was held for it in these."""
+        if self._drawer is not None:
+            for account, cell in parts:
+                account.exceed(cell, nano)
+                self._drawer.make_up(account, nano)
+
+    def recall_lent(self, account: Allowance) -> None:
+        """Call back what was lent out of an account (`server/supervisor`)."""
 
     def spent(self, key_id: str) -> int:
         """All that a key ever spent."""
@@ -339,19 +432,34 @@ class Book:
         return sum(account.held() for account in self._accounts.values())
 
     def _open(self, key_id: str) -> Allowance:
-        account = self._accounts[key_id] = Allowance()
+        account = self._accounts[key_id] = self._made(Allowance(account=account_of(key_id)))
         return account
 
+    def _account(self, key_id: str) -> Allowance:
+        return self._accounts.get(key_id) or self._open(key_id)
+
     def _tenant(self, name: str) -> Allowance:
-        return self._tenants.get(name) or self._tenants.setdefault(name, Allowance(name))
+        found = self._tenants.get(name)
+        if found is None:
+            made = Allowance(name, account=account_of("", name))
+            found = self._tenants[name] = self._made(made)
+        return found
+
+    def _made(self, account: Allowance) -> Allowance:
+        if self._drawer is not None:
+            account.taken = {}
+        return account
 
     def _counting(self, key_id: str, tenant: str) -> list[Allowance]:
         """All accounts that what a key spends for a tenant counts in."""
-        own = self._accounts.get(key_id) or self._open(key_id)
+        own = self._account(key_id)
         return [own, *[self._tenant(name) for name in levels(tenant)]]
 
     def _put(self, account: Allowance, caps: Iterable[Cap]) -> None:
-        account.caps = tuple(caps)
+        caps = tuple(caps)
+        if self._drawer is not None and caps != account.caps:
+            self._drawer.return_idle(account)
+        account.caps = caps
         if self._recent is not None and any(cap.window in SHORT for cap in account.caps):
             self._remember(self._recent())
             self._recent = None
@@ -369,7 +477,12 @@ class Book:
                 account.days[number // DAY] = account.days.get(number // DAY, 0) - nano
 
     def _refuse_hopeless(self, account: Allowance, order: Order) -> None:
-        for one in (account, *account.above):
-            windows = one.windows(order.at_ms // MINUTE_MS)
-            if any(w.spent + order.nano > w.cap.nano for w in windows):
-                raise over(account, order)
+        found = _bound(account, order)
+        if hopeless(found, order.nano):
+            raise over(found, order)
+
+
+def _bound(account: Allowance, order: Order) -> Found:
+    """The windows that an order is in, and whose they are."""
+    minute = order.at_ms // MINUTE_MS
+    return [(one.tenant, window) for one in account.binding for window in one.windows(minute)]

@@ -12,7 +12,7 @@ first to pass `tests/ledger/test_store.py`; `PostgresStore` (`postgres/`) passes
     store.record(record)
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from octoplex.ledger.archive import Archive
@@ -31,6 +31,7 @@ from octoplex.ledger.rows import (
     Stored,
     Turned,
 )
+from octoplex.ledger.shared.till import Till
 
 
 class Journal(Protocol):
@@ -203,6 +204,15 @@ class State(Store, Protocol):
 
     def keys_now(self) -> list[KeyRow]:
         """All run-time keys, at once."""
+        ...
+
+    @property
+    def till(self) -> Till | None:
+        """What hosts share of their budgets; None where there is one host."""
+        ...
+
+    def hear_keys(self, heard: Callable[[list[KeyRow]], None]) -> None:
+        """Have all run-time keys told when another host changed them."""
         ...
 
     def tell_address(self, address: str) -> None:

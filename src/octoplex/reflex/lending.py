@@ -51,7 +51,7 @@ class LendingBuckets(Buckets):
 
     def full_at(self) -> tuple[int, ...]:
         """When each bucket will be full, on its clock, if what is lent comes back."""
-        return tuple([(b.due_ns - b.lent) // b.count for b in self._all])
+        return tuple([(b.due_ns - b.lent) // (b.count or b.rate.count) for b in self._all])
 
     def _hold(self) -> None:
         """What flowed back in until now, but not for what is lent."""

@@ -98,11 +98,9 @@ class LentDesk(Desk):
             TooFast, TooLarge: as the owner says.
             StoreFailed: there is no owner.
         """
-        store = self._store
-        wire = await store.ready()
+        await self._store.ready()
         self.tell()
-        ask = store.new_ask()
-        await store.asked(wire, ask, RateWanted(ask, caller_id, tokens))
+        await self._store.asked(lambda ask: RateWanted(ask, caller_id, tokens))
 
     def heard(self, message: RateLent | RateRecall) -> None:
         """Take over what is lent; give back what is called back."""

@@ -152,8 +152,8 @@ def _wrong(piece: str, why: str) -> ValueError:
     return ValueError(f"the limit {piece!r} cannot be read: {why}; write it as {EXAMPLE}")
 
 
-class _Bucket(Struct, gc=False):
-    """One limit, in units of which `period_ns` make one request (or token).
+class Bucket(Struct, gc=False):
+    """One limit, or a part of one, in units of which `period_ns` make one request (or token).
 
     `count` of them flow in per nanosecond, up to `full`. All that was taken will have
     flowed back in at the moment `due_ns / count`: one figure, that taking moves on and
@@ -173,6 +173,8 @@ class _Bucket(Struct, gc=False):
     due_ns: int = 0
     lent: int = 0
     """Taken for others who have not used it (`lending.py`)."""
+    account: str = ""
+    """Whose it is among hosts (`shared.py`)."""
 
     def debt(self, now_ns: int) -> int:
         """What is missing until it is full."""
@@ -184,7 +186,13 @@ class _Bucket(Struct, gc=False):
 
     def full_ns(self, now_ns: int) -> int:
         """Nanoseconds until it is full."""
-        return -(-self.debt(now_ns) // self.count)
+        return -(-self.debt(now_ns) // (self.count or self.rate.count))
+
+    def resize(self, count: int, now_ns: int) -> None:
+        """Be a part of this size, of which as much is missing as before."""
+        debt = self.debt(now_ns)
+        self.count, self.full = count, count * self.period_ns
+        self.due_ns = now_ns * count + debt
 
 
 class Buckets:
@@ -253,8 +261,11 @@ class Buckets:
         owed, now = input_tokens + output_tokens - taken_tokens, self._now_ns()
         for bucket in self._tokens:
             full_at = now * bucket.count
-            due = max(bucket.due_ns, full_at) + owed * bucket.period_ns
-            bucket.due_ns = max(due, full_at)
+            due = bucket.due_ns
+            if due < full_at:
+                due = full_at
+            due += owed * bucket.period_ns
+            bucket.due_ns = due if due > full_at else full_at
 
     def give_back(self, taken_tokens: int) -> None:
         """The call used no tokens; the request itself stays counted."""
@@ -266,7 +277,7 @@ class Buckets:
         return [
             Figure(
                 b.rate.unit,
-                b.count,
+                b.rate.count,
                 b.left(now) + b.lent // b.period_ns,
                 b.full_ns(now) / 1e9,
                 b.rate.period_s,
@@ -282,9 +293,9 @@ class Buckets:
         """
         now = self._at_ns
         rows = self._one_each or self._tightest(now)
-        return [(b.rate.unit, b.count, b.left(now), b.full_ns(now) / 1e9) for b in rows]
+        return [(b.rate.unit, b.rate.count, b.left(now), b.full_ns(now) / 1e9) for b in rows]
 
-    def _tightest(self, now_ns: int) -> list[_Bucket]:
+    def _tightest(self, now_ns: int) -> list[Bucket]:
         return [min(buckets, key=lambda b: b.left(now_ns)) for buckets in self._by_unit]
 
     def openai_lines(self) -> str:
@@ -292,12 +303,14 @@ class Buckets:
         now = self._at_ns
         lines = ""
         for bucket in self._one_each or self._tightest(now):
-            debt = bucket.due_ns - now * bucket.count
-            if debt < 0:
-                debt = 0
             # Floats are near enough for a header, and a tenth of the cost of these integers.
-            left = int((bucket.full - debt) / bucket.period_ns) if debt < bucket.full else 0
-            ms = ceil(debt / bucket.count / 1e6)
+            debt = float(bucket.due_ns - now * bucket.count)
+            if debt < 0.0:
+                debt = 0.0
+            left = int(bucket.count - debt / bucket.period_ns)
+            if left < 0:
+                left = 0
+            ms = ceil(debt / (bucket.count or 1) / 1e6)
             reset = f"{ms}ms" if ms < 1000 else span(ms / 1000)
             lines += f"{bucket.before}{left}{bucket.between}{reset}\r\n"
         return lines
@@ -320,10 +333,10 @@ class Buckets:
             cost = bucket.period_ns if bucket.each else input_tokens * bucket.period_ns
             short = bucket.debt(self._at_ns) - bucket.full
             bucket.due_ns -= cost
-            if cost > bucket.full:
+            if cost > bucket.rate.count * bucket.period_ns:
                 wait, slowest = FOREVER_NS, bucket
             elif short > 0 and wait < FOREVER_NS:
-                ns = -(-short // bucket.count)
+                ns = -(-short // (bucket.count or bucket.rate.count))
                 if ns > wait:
                     wait, slowest = ns, bucket
         if wait >= FOREVER_NS:
@@ -331,13 +344,13 @@ class Buckets:
         return _too_fast(slowest, wait)
 
 
-def _bucket(rate: Rate, tenant: str) -> _Bucket:
+def _bucket(rate: Rate, tenant: str) -> Bucket:
     period_ns = rate.period_s * 1_000_000_000
     each = rate.unit == "req"
     name = "requests" if each else "tokens"
     before = f"x-ratelimit-limit-{name}: {rate.count}\r\nx-ratelimit-remaining-{name}: "
     between = f"\r\nx-ratelimit-reset-{name}: "
-    return _Bucket(
+    return Bucket(
         rate, rate.count, period_ns, rate.count * period_ns, each, before, between, tenant
     )
 
@@ -350,7 +363,7 @@ def span(seconds: float) -> str:
     return "".join([f"{n}{u}" for n, u in parts if n])
 
 
-def _too_fast(bucket: _Bucket, wait_ns: int) -> TooFast:
+def _too_fast(bucket: Bucket, wait_ns: int) -> TooFast:
     wait_s = wait_ns / 1e9
     return TooFast(
         f"{_whose(bucket)} limit of {bucket.rate} is reached; try again in {wait_s:.3g} s",
@@ -359,7 +372,7 @@ def _too_fast(bucket: _Bucket, wait_ns: int) -> TooFast:
     )
 
 
-def _too_large(bucket: _Bucket, input_tokens: int) -> TooLarge:
+def _too_large(bucket: Bucket, input_tokens: int) -> TooLarge:
     whose = _whose(bucket).replace("T", "t", 1)
     return TooLarge(
         f"This call may hold {input_tokens:,} input tokens, and {whose} limit is {bucket.rate}: "
@@ -368,7 +381,7 @@ def _too_large(bucket: _Bucket, input_tokens: int) -> TooLarge:
     )
 
 
-def _whose(bucket: _Bucket) -> str:
+def _whose(bucket: Bucket) -> str:
     return f"The {called(bucket.tenant)}'s" if bucket.tenant else "This key's"
 
 

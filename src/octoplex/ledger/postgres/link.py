@@ -8,15 +8,17 @@
 `work` is an async function of a connection; it runs on the link's thread, so no caller ever
 waits for a socket on its own loop.
 
-The writing connection holds an advisory lock for as long as it lives, and money is written
-through no other: so two gateways can never write to one database, also when one of them was
-cut off and does not know it. When the connection breaks it is made again in the background,
-with pauses of at most a second, and has the lock again before it is used.
+The writing connection holds two advisory locks for as long as it lives, and money is written
+through no other: one for its host, so that two processes never write as the same one, also when
+one of them was cut off and does not know it; and a share of one for all, which a gateway that
+must change the schema has alone. When the connection breaks it is made again in the
+background, with pauses of at most a second, and has the locks again before it is used.
 
-A pooler in front must keep sessions (PgBouncer: `pool_mode = session`): the lock is a session's.
+A pooler in front must keep sessions (PgBouncer: `pool_mode = session`): the locks are a session's.
 """
 
 import asyncio
+import hashlib
 import logging
 import threading
 from collections.abc import Awaitable, Callable
@@ -36,6 +38,9 @@ Connection = Any
 Work = Callable[[Connection], Awaitable[T]]
 
 LOCK = int.from_bytes(b"octoplex", "big")
+"""All hosts have a share of it; an octoplex that knew one gateway only has it alone."""
+BEGINNING = LOCK + 1
+"""Held while a host begins, so that one schema is made and one change applied."""
 CONNECT_S = 5.0
 WRITE_S = 2.0
 """After this a commit is taken for lost, and its rows go to the spool (it may still come)."""
@@ -64,9 +69,12 @@ _HOLDER = """select coalesce(application_name, ''), coalesce(host(client_addr), 
 class Link:
     """Owns the thread."""
 
-    def __init__(self, database: Database, name: str) -> None:
-        """Connects to nothing yet. `name` is what the server lists its connections as."""
-        self.database, self._name = database, name
+    def __init__(self, database: Database, name: str, host: str = "") -> None:
+        """Connects to nothing yet. `name` is what the server lists its connections as.
+
+        `host` is the identity of one that writes.
+        """
+        self.database, self.name, self.host = database, name, host
         self._again: Work[None] | None = None
         self._pause_s = PAUSE_S[0]
         self._failing = False
@@ -81,6 +89,11 @@ class Link:
         self._thread.start()
 
     @property
+    def own_lock(self) -> int:
+        """Of the connection that writes as this host; the next number is its till's."""
+        return int.from_bytes(hashlib.sha256(self.host.encode()).digest()[:7], "big") * 2
+
+    @property
     def up(self) -> bool:
         """Whether there is a connection that may write."""
         return self._writer is not None
@@ -91,7 +104,7 @@ class Link:
         `again` is done on each connection after the first, before it is used.
 
         Raises:
-            StoreFailed: another gateway has the database.
+            StoreFailed: another process writes as this host.
             BadConfig: it cannot be reached or used.
         """
         try:
@@ -118,6 +131,15 @@ class Link:
     def ask(self, work: Work[T]) -> "Future[T]":
         """Do it on a reading connection; StoreFailed when it cannot be reached."""
         return self._call(self._ask(work))
+
+    def start(self, work: Any) -> "Future[Any]":
+        """Run a coroutine on the link's thread."""
+        return self._call(work)
+
+    def soon(self, work: Callable[..., None], *args: object) -> None:
+        """Call something there."""
+        with suppress(RuntimeError):  # it is closed
+            self._loop.call_soon_threadsafe(work, *args)
 
     def close(self) -> None:
         """Close every connection and end the thread."""
@@ -160,43 +182,59 @@ class Link:
         except BaseException:
             connection.terminate()
             raise
+        await connection.execute(f"select pg_advisory_unlock({BEGINNING})")
         self._put(connection)
         return found
 
     async def _connect(self) -> Connection:
-        """A connection that holds the lock.
+        """A connection that holds the locks, that of the beginning, too.
 
         Raises:
             StoreFailed: somebody else does.
         """
-        connection = await self._dial()
+        connection = await self.dial()
         try:
-            await connection.execute(ALIVE)
             if await connection.fetchval("select pg_is_in_recovery()"):
                 raise asyncpg.ReadOnlySQLTransactionError("it is a standby, which is read-only")
-            if not await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
-                raise await self._taken(connection)
+            await connection.execute(f"select pg_advisory_lock({BEGINNING})")
+            if not await connection.fetchval("select pg_try_advisory_lock_shared($1)", LOCK):
+                raise await self._taken(connection, LOCK)
+            if not await connection.fetchval("select pg_try_advisory_lock($1)", self.own_lock):
+                raise await self._taken(connection, self.own_lock)
         except BaseException:
             connection.terminate()
             raise
         return connection
 
-    def _dial(self) -> Any:
+    async def dial(self) -> Connection:
+        """Open a connection, on the link's thread."""
         password = self.database.password
-        return asyncpg.connect(
+        connection = await asyncpg.connect(
             self.database.url,
             timeout=CONNECT_S,
             command_timeout=READ_S,
-            server_settings={"application_name": self._name},
+            server_settings={"application_name": self.name},
             **({"password": password()} if password else {}),
         )
+        try:
+            await connection.execute(ALIVE)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
-    async def _taken(self, connection: Connection) -> StoreFailed:
-        row = await connection.fetchrow(_HOLDER, LOCK)
+    async def _taken(self, connection: Connection, lock: int) -> StoreFailed:
+        row = await connection.fetchrow(_HOLDER, lock)
         who = f"{row[0] or 'another gateway'} ({row[1]})" if row else "another gateway"
+        where = f"the database {self.database.shown} is in use by {who}"
+        if lock == LOCK:
+            return StoreFailed(
+                f"{where}, which is of a version that shares it with nobody: stop it first, or "
+                "budgets would not be exact"
+            )
         return StoreFailed(
-            f"the database {self.database.shown} is in use by {who}; stop it: several hosts on one "
-            "database are not available in this version, because budgets would not be exact"
+            f"{where} with this very data folder, or a copy of it: give each host its own, and of "
+            "another's copy at most `pepper`"
         )
 
     def _put(self, connection: Connection) -> None:
@@ -229,6 +267,7 @@ class Link:
         try:
             if self._again is not None:
                 await self._again(connection)
+            await connection.execute(f"select pg_advisory_unlock({BEGINNING})")
         except BaseException:
             connection.terminate()
             raise
@@ -272,7 +311,7 @@ class Link:
             max_size=READERS,
             timeout=CONNECT_S,
             command_timeout=READ_S,
-            server_settings={"application_name": f"{self._name} (reads)"},
+            server_settings={"application_name": f"{self.name} (reads)"},
             **({"password": password()} if password else {}),
         )
 

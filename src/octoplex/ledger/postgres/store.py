@@ -3,9 +3,10 @@
     store = open_postgres(folder, database, "127.0.0.1:8080")
 
 The data folder stays: it holds the lock against a second gateway on this machine, the pepper
-of the keys, `orders.ring` (what the next commit will hold, `slate.py`), `spool.log` (what the
-database could not take, `spool.py`), and what is this host's own: callers' files and batches
-(`archive.py`), stored responses (`shelf.py`) and replies that are given again (`stock.py`).
+of the keys, `host` (who this is among the hosts on the database), `orders.ring` (what the next
+commit will hold, `slate.py`), `spool.log` (what the database could not take, `spool.py`), and
+what is this host's own: callers' files and batches (`archive.py`), stored responses (`shelf.py`)
+and replies that are given again (`stock.py`).
 
 As with SQLite the loop appends and one thread writes (`writer.py`); it hands each batch to
 the connections' own loop (`link.py`) and waits for the commit. While the database is away
@@ -16,13 +17,16 @@ import asyncio
 import atexit
 import logging
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from octoplex.ledger.allowance import KEPT_DAYS
 from octoplex.ledger.archive import Archive
@@ -32,7 +36,9 @@ from octoplex.ledger.postgres import queries
 from octoplex.ledger.postgres.database import Database
 from octoplex.ledger.postgres.link import Connection, Link, Work
 from octoplex.ledger.postgres.queries import PostgresReader
-from octoplex.ledger.postgres.writing import Writing
+from octoplex.ledger.postgres.till import PostgresTill
+from octoplex.ledger.postgres.till import Tempo as Beats
+from octoplex.ledger.postgres.writing import KEYS, Writing
 from octoplex.ledger.rows import (
     NO_HEIRS,
     Balance,
@@ -51,36 +57,49 @@ from octoplex.ledger.shelf import SqliteShelf
 from octoplex.ledger.slate import Slate
 from octoplex.ledger.spool import NAME, Spool
 from octoplex.ledger.writer import Tempo, Writer
+from octoplex.wire.error import StoreFailed
 
 T = TypeVar("T")
 log = logging.getLogger("octoplex.ledger")
 
 
+class How(Struct, frozen=True, kw_only=True):
+    """When to write, and how soon other hosts are missed."""
+
+    tempo: Tempo | None = None
+    beats: Beats | None = None
+
+
+USUAL = How()
+
+
 class PostgresStore:
     """Implements `State`. Make one with `open_postgres`."""
 
-    def __init__(
-        self, folder: Folder, link: Link, tempo: Tempo | None = None, heirs: Heirs = NO_HEIRS
-    ) -> None:
+    def __init__(self, folder: Folder, link: Link, how: How, heirs: Heirs = NO_HEIRS) -> None:
         """Connect, migrate, write what waits, settle what a kill left open.
 
         Raises:
             BadConfig: the database or the folder cannot be used.
-            StoreFailed: another gateway has the database.
+            StoreFailed: another process is this host, or others use an older schema.
         """
         self._folder, self._link = folder, link
         slate = _slate(folder)
-        self._writing = Writing(link, Spool(folder.path / NAME), slate, heirs)
+        self._writing = Writing(link, Spool(folder.path / NAME), slate, heirs, link.host)
         link.begin(self._begin, self._writing.again)
+        self.till = PostgresTill(link, link.host, link.name, how.beats)
+        self._keys_heard: Callable[[list[KeyRow]], None] = lambda rows: None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.responses = SqliteShelf(folder)
         self.archive = Archive(folder)
-        self._writer = Writer(self._writing, tempo, slate.note if slate else None)
+        self._writer = Writer(self._writing, how.tempo, slate.note if slate else None)
         self.reader = PostgresReader(link, folder.path)
         self.reserve = self._writer.reserve
         self.settle = self._writer.settle
         self.record = self._writer.record
         self._closed = False
         atexit.register(self.close)
+        self.till.begin(self._hear)
 
     async def _begin(self, connection: Connection) -> None:
         await self._writing.begin(connection)
@@ -119,10 +138,26 @@ class PostgresStore:
         return self._minutes
 
     def keys_now(self) -> list[KeyRow]:
-        """All run-time keys, from memory: nobody else changes them."""
+        """All run-time keys, from memory, as they were when somebody last changed them."""
         return self._writing.keys
 
+    def hear_keys(self, heard: Callable[[list[KeyRow]], None]) -> None:
+        """Have all run-time keys told, on this loop, when another host changed them."""
+        self._loop, self._keys_heard = asyncio.get_running_loop(), heard
+
+    def _hear(self, topic: str) -> None:
+        if topic == KEYS and not self._closed:
+            self._writer.call(self._read_keys)
+
+    def _read_keys(self) -> None:
+        rows = self._writing.read_keys()
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self._keys_heard, rows)
+
     async def keys(self) -> list[KeyRow]:
+        with suppress(StoreFailed):  # else as they were
+            await self._change(self._writing.read_keys)
         return self._writing.keys
 
     async def add_key(self, row: KeyRow) -> None:
@@ -154,6 +189,7 @@ class PostgresStore:
             return
         self._closed = True
         atexit.unregister(self.close)
+        self.till.end()
         self.responses.close()
         self.archive.close()
         self._writer.close()
@@ -182,31 +218,42 @@ def _slate(folder: Folder) -> Slate | None:
         return None
 
 
+def identity(folder: Folder) -> str:
+    """Who the data folder is among the hosts on a database: made once."""
+    path = folder.file("host")
+    found = path.read_text().strip()
+    if not found:
+        found = f"host_{secrets.token_hex(8)}"
+        path.write_text(found + "\n")
+    return found
+
+
 def open_postgres(
-    path: Path | str, database: Database, address: str = "", tempo: Tempo | None = None
+    path: Path | str, database: Database, address: str = "", how: How = USUAL
 ) -> PostgresStore:
     """Open a database for writing, and the data folder that belongs to it.
 
     Raises:
-        StoreFailed: another process has the folder, or another gateway the database.
+        StoreFailed: another process has the folder, or writes as this host.
         BadConfig: one of them cannot be used, or is newer than this code.
     """
     folder = Folder(path)
     folder.lock(address)
-    return open_locked(folder, database, tempo)
+    return open_locked(folder, database, how)
 
 
 def open_locked(
-    folder: Folder, database: Database, tempo: Tempo | None = None, heirs: Heirs = NO_HEIRS
+    folder: Folder, database: Database, how: How = USUAL, heirs: Heirs = NO_HEIRS
 ) -> PostgresStore:
     """The same in a data folder that this process has locked. `heirs` outlived who had it before.
 
     Raises:
         StoreFailed, BadConfig: see `open_postgres`; the folder is let go of.
     """
-    link = Link(database, f"octoplex on {socket.gethostname()}, process {os.getpid()}"[:63])
+    name = f"octoplex on {socket.gethostname()}, process {os.getpid()}"[:63]
+    link = Link(database, name, identity(folder))
     try:
-        return PostgresStore(folder, link, tempo, heirs)
+        return PostgresStore(folder, link, how, heirs)
     except BaseException:
         link.close()
         folder.unlock()

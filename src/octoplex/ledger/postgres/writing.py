@@ -1,7 +1,8 @@
 """Batches into tables: one statement a batch, and the spool while the database is away.
 
-A batch of money is one statement and so one transaction and one round trip: ended attempts,
-the sums of their days, what stays open and what is open no more. Attempts are keyed by
+A batch of money is one statement and so one transaction and one round trip (`octoplex.write` in
+`migrations/postgres`): ended attempts, the sums of their days, what stays open and what is open
+no more, and what moves from this host's leases to what was spent. Attempts are keyed by
 request and number and a row that is there already changes nothing, also not the sums. So a
 batch may be sent again when nobody knows whether it was committed, in any order, and counts
 once. (Issue 4 says `kind`: an order and its end are two tables here.)
@@ -13,6 +14,7 @@ settlement may come before its order, which then is not opened any more.
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import asyncpg  # type: ignore[import-untyped]  # an extra
 import msgspec
@@ -21,7 +23,7 @@ from msgspec.structs import replace
 from octoplex.ledger.accounts import TERMS, Terms
 from octoplex.ledger.clean import clean, cleaned
 from octoplex.ledger.migrate import check, steps
-from octoplex.ledger.postgres.link import WRITE_S, Connection, Link
+from octoplex.ledger.postgres.link import LOCK, WRITE_S, Connection, Link
 from octoplex.ledger.postgres.queries import keys
 from octoplex.ledger.records import fitted
 from octoplex.ledger.rows import NO_HEIRS, Heirs, KeyRow, Order, Record, Settlement, Turned
@@ -37,52 +39,34 @@ AT_ONCE, AT_REST = 4, 64
 """Batches of the spool that are written before a new one, and when nothing else is to do."""
 REPLAY_S = 20.0
 """How long a batch of the spool is waited for: one that is always too slow would never end."""
+KEYS = "keys"
+"""What has changed, as other hosts are told."""
 RECORDS_SHARE = 0.5
 """How full records may make the spool: the rest is the money's."""
 
 _KNOWN = f"select id, {', '.join(TERMS)} from octoplex.terms"
 _LEARN = f"""insert into octoplex.terms ({", ".join(TERMS)})
     values ($1, $2, $3, $4, $5, $6, $7) returning id"""
-_WRITE = """with given as (
-    select * from unnest($1::text[], $2::integer[], $3::bigint[], $4::integer[], $5::bigint[],
-        $6::smallint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
-        $12::bigint[], $13::bigint[], $14::boolean[], $15::text[], $16::boolean[])
-        as given (request_id, attempt)
-), fresh as (
-    insert into octoplex.ended select * from given on conflict do nothing returning *
-), summed as (
-    insert into octoplex.days as d (day, terms, requests, input_tokens, output_tokens, nano,
-        estimated)
-    select at_ms / 86400000, terms, count(*) filter (where not again),
-        octoplex.bounded(sum(input_tokens)), octoplex.bounded(sum(output_tokens)),
-        octoplex.bounded(sum(nano)), count(*) filter (where estimated)
-    from fresh where state = 1 group by 1, 2
-    on conflict (day, terms) do update set
-        requests = d.requests + excluded.requests,
-        input_tokens = octoplex.bounded(d.input_tokens::numeric + excluded.input_tokens),
-        output_tokens = octoplex.bounded(d.output_tokens::numeric + excluded.output_tokens),
-        nano = octoplex.bounded(d.nano::numeric + excluded.nano),
-        estimated = d.estimated + excluded.estimated
-), closed as (
-    delete from octoplex.opened using given
-    where opened.request_id = given.request_id and opened.attempt = given.attempt
-), open_ as (
-    insert into octoplex.opened
-    select o.* from unnest($17::text[], $18::integer[], $19::bigint[], $20::integer[],
-        $21::bigint[]) as o (request_id, attempt)
-    where not exists (
-        select from octoplex.ended e where e.request_id = o.request_id and e.attempt = o.attempt
-    )
-    on conflict do nothing
-)
-select count(*) from fresh"""
+_WRITE = f"select octoplex.write({', '.join(f'${number}' for number in range(1, 23))})"
 _RECORD = """insert into octoplex.records (id, at_ms, key_id, record)
     select id, at_ms, key_id, record
     from unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) with ordinality
         as given (id, at_ms, key_id, record, place)
     order by place on conflict do nothing"""
 _OPEN = f"""select request_id, attempt, at_ms, {", ".join(TERMS)}, reserved_nano as nano
-    from octoplex.opened join octoplex.terms on terms.id = opened.terms"""
+    from octoplex.opened join octoplex.terms on terms.id = opened.terms
+    where host in ($1, '')"""
+_LEFT = "select octoplex.forsake($1)"
+_FULL = """delete from octoplex.rates
+    where not exists (select from octoplex.hosts where id <> $1)"""
+"""Rates start full, where nobody else uses them."""
+_UNDONE = "select exists (select from octoplex.opened where host = $1)"
+"""One that leaves something open is given up by the others, who settle it."""
+_GONE = "delete from octoplex.hosts where id = $1"
+_CHANGED = """with changed as (
+    insert into octoplex.news values ($1, 1)
+    on conflict (topic) do update set number = news.number + 1
+) select pg_notify('octoplex', 'news')"""
 _ADD_KEY = "insert into octoplex.keys ({}) values ({}) on conflict do nothing returning id"
 _MEANT = """id = (select id from octoplex.keys where (id = $2 or name = $2)
     and revoked_at_ms is null order by id <> $2 limit 1)"""
@@ -96,10 +80,16 @@ class Writing:
     """Where the writer's batches go. `begin` and the calls of the writer are its thread's."""
 
     def __init__(
-        self, link: Link, spool: Spool, slate: Slate | None, heirs: Heirs = NO_HEIRS
+        self,
+        link: Link,
+        spool: Spool,
+        slate: Slate | None,
+        heirs: Heirs = NO_HEIRS,
+        host: str = "",
     ) -> None:
-        """What `heirs` go on with stays open at the start."""
+        """What `heirs` go on with stays open at the start. `host` is who writes."""
         self._link, self.spool, self.slate, self._heirs = link, spool, slate, heirs
+        self._host = host
         self._terms: dict[Terms, int] = {}
         self._replay: Iterator[Rows] | None = None
         self.conflicts = 0
@@ -107,7 +97,7 @@ class Writing:
         self.inherited: list[Order] = []
         """Of what the heirs said was open, what has not ended."""
         self.keys: list[KeyRow] = []
-        """As the database has them; nobody else changes them while we hold its lock."""
+        """As the database had them when they were last read."""
 
     async def begin(self, connection: Connection) -> None:
         """Bring the schema up, write what waits, and settle what a kill left open (F46).
@@ -121,6 +111,10 @@ class Writing:
             await self._keep(connection, rows)
         self.spool.clear()
         await self._settle_lost(connection)
+        lock = self._link.own_lock + 1  # nothing that a killed one asked of the till comes later
+        await connection.execute(f"select pg_advisory_lock({lock}), pg_advisory_unlock({lock})")
+        await connection.execute(_LEFT, self._host)
+        await connection.execute(_FULL, self._host)
 
     async def again(self, connection: Connection) -> None:
         """Read what is known of the database: it may be another one after a failover."""
@@ -133,7 +127,7 @@ class Writing:
         heirs = self._heirs
         living = {_id(order): order for order in heirs.opened}
         named = living.keys() | {_id(order) for order in heirs.wanted}
-        left = [Order(**row) for row in await connection.fetch(_OPEN)]
+        left = [Order(**row) for row in await connection.fetch(_OPEN, self._host)]
         left += [*(self.slate.take_left() if self.slate else ()), *heirs.noted]
         lost = [
             Settlement(order, order.nano, NO_USAGE, "lost", estimated=True)
@@ -143,7 +137,7 @@ class Writing:
         self.lost = await self._keep(connection, _cleaned(Rows([*living.values()], lost)))
         if self.slate:
             self.slate.clear()
-        still = {(row[0], row[1]) for row in await connection.fetch(_OPEN)}
+        still = {(row[0], row[1]) for row in await connection.fetch(_OPEN, self._host)}
         self.inherited = [order for id_, order in living.items() if id_ in still]
 
     def money(self, rows: list[Money]) -> None:
@@ -171,8 +165,26 @@ class Writing:
         while self.spool and self._link.up:
             if not self._catch_up(AT_REST):
                 break
+        if self._link.up and not self.spool:
+            with suppress(StoreFailed):
+                self._link.write(self._leave)
         self._link.close()
         self.spool.close()
+
+    async def _leave(self, connection: Connection) -> None:
+        """Give back what this host had taken: all that it spent is written."""
+        if not await connection.fetchval(_UNDONE, self._host):
+            await connection.execute(_LEFT, self._host)
+            await connection.execute(_GONE, self._host)
+
+    def read_keys(self) -> list[KeyRow]:
+        """Read what other hosts may have changed."""
+
+        async def read(connection: Connection) -> list[KeyRow]:
+            return await keys(connection)
+
+        self.keys = self._link.write(read)
+        return self.keys
 
     def add_key(self, row: KeyRow) -> None:
         """Keep a key; names in use are unique."""
@@ -182,6 +194,7 @@ class Writing:
 
         async def add(connection: Connection) -> bool:
             added = await connection.fetchval(text, *values.values()) is not None
+            await connection.execute(_CHANGED, KEYS)
             self.keys = await keys(connection)
             return added
 
@@ -200,6 +213,7 @@ class Writing:
     def _change_key(self, text: str, *values: object) -> str | None:
         async def change(connection: Connection) -> str | None:
             id_: str | None = await connection.fetchval(text, *values)
+            await connection.execute(_CHANGED, KEYS)
             self.keys = await keys(connection)
             return id_
 
@@ -258,7 +272,7 @@ class Writing:
         opened = [self._opened(order) for order in rows.orders]
         ended = [self._ended(done) for done in rows.settlements]
         columns = [*_columns(ended, 16), *_columns(opened, 5)]
-        fresh: int = await connection.fetchval(_WRITE, *columns)
+        fresh: int = await connection.fetchval(_WRITE, self._host, *columns)
         return fresh
 
     def _opened(self, order: Order) -> tuple[object, ...]:
@@ -293,16 +307,30 @@ class Writing:
 
 
 async def _migrate(connection: Connection) -> None:
-    """Bring the schema to what this code knows: forwards, one step a transaction."""
-    if await connection.fetchval("select to_regnamespace('octoplex')") is None:
-        await connection.execute("create schema octoplex")
+    """Bring the schema to what this code knows: forwards, one step a transaction.
+
+    Raises:
+        StoreFailed: it must be changed, and other hosts are at work.
+    """
+    done: dict[int, str] = {}
+    if await connection.fetchval("select to_regclass('octoplex.migrations')") is not None:
+        rows = await connection.fetch("select number, checksum from octoplex.migrations")
+        done = {row[0]: row[1] for row in rows}
+    known = steps("postgres")
+    check(done, "the database", known)
+    if all(step.number in done for step in known):
+        return
+    await connection.execute(f"select pg_advisory_unlock_shared({LOCK})")
+    if not await connection.fetchval(f"select pg_try_advisory_lock({LOCK})"):
+        raise StoreFailed(
+            "the database must be brought to the schema of this version, and other hosts are "
+            "using it: stop them, start this one, then start them with this version"
+        )
+    await connection.execute("create schema if not exists octoplex")
     await connection.execute(
         """create table if not exists octoplex.migrations (number integer primary key,
         name text not null, checksum text not null, at_ms bigint not null)"""
     )
-    rows = await connection.fetch("select number, checksum from octoplex.migrations")
-    done, known = {row[0]: row[1] for row in rows}, steps("postgres")
-    check(done, "the database", known)
     for step in known:
         if step.number not in done:
             async with connection.transaction():
@@ -311,6 +339,7 @@ async def _migrate(connection: Connection) -> None:
                 await connection.execute(
                     "insert into octoplex.migrations values ($1, $2, $3, $4)", *row
                 )
+    await connection.execute(f"select pg_advisory_lock_shared({LOCK}), pg_advisory_unlock({LOCK})")
 
 
 def _id(order: Order) -> tuple[str, int]:

@@ -39,7 +39,8 @@ class Hello(Struct, tag=3, array_like=True, frozen=True):
 
     `opened` are its orders of which it does not know that their end is on disk, `ended` the
     ends of these; `wanted` what it asked for and was not granted. `text` is the configuration
-    it has in force, None before it has one. `serving`: it answers callers already.
+    it has in force, None before it has one. `serving`: it answers callers already. `claims`
+    are idempotency keys that it holds, and what is asked under them.
     """
 
     pid: int
@@ -49,6 +50,7 @@ class Hello(Struct, tag=3, array_like=True, frozen=True):
     wanted: tuple[Order, ...] = ()
     text: str | None = None
     serving: bool = False
+    claims: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Noted(Struct, tag=4, array_like=True, frozen=True, gc=False):

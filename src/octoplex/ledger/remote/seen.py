@@ -3,16 +3,15 @@
 import asyncio
 import sqlite3
 import time
-from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from octoplex.ledger.archive import FOLDER, NAME, Archive
-from octoplex.ledger.rows import Kept
-from octoplex.ledger.stock import Room, Stock, unix_ms
+from octoplex.ledger.rows import Kept, Stored
+from octoplex.ledger.stock import Room, Stock
 from octoplex.wire.eager import in_task
 from octoplex.wire.error import StoreFailed
 
@@ -54,24 +53,19 @@ class SeenStock(Stock):
     """A `Stock` whose file is the owner's; the memory before it is one's own."""
 
     def __init__(self, owner: Asks, room: Room | None = None) -> None:
-        self.room, self.now_ms = room or Room(), unix_ms
+        super().__init__(room)
         self._owner = owner
-        self._near: OrderedDict[bytes, Kept] = OrderedDict()
-        self._near_bytes = 0
-        self._closed = False
-        self._thread = self._file = None
-        self._dropped = self.purges = 0
 
-    async def find(self, key: bytes) -> Kept | None:
-        """What is kept under a key; None also when the owner does not say in time."""
+    async def find(self, key: bytes, patient: bool = False) -> Kept | None:
+        """See `Stock`; the owner is asked."""
         row = self.near(key)
         if row is not None:
             return row
         purges = self.purges
         await in_task()
         try:
-            async with asyncio.timeout(self.room.wait_s):
-                said = await self._owner.ask("stock.find", key)
+            async with asyncio.timeout(self.room.patient_s if patient else self.room.wait_s):
+                said = await self._owner.ask("stock.find", key, patient)
         except (TimeoutError, StoreFailed):
             return self.near(key)
         row = msgspec.msgpack.decode(said, type=Kept | None)
@@ -95,3 +89,38 @@ class SeenStock(Stock):
         if not self._closed and row.size <= self.room.row_bytes:
             self._remember(row)
             self._owner.tell("stock.keep", row)
+
+    async def purge(self, route: str | None = None) -> int:
+        """Empty one's own memory; the rest is the owner's to delete."""
+        self.forget(route)
+        return 0
+
+
+class SeenShelf:
+    """Implements `Shelf` for a worker: the owner is asked."""
+
+    def __init__(self, owner: Asks) -> None:
+        self._owner = owner
+        self.days = 0
+
+    def keep_for(self, days: int) -> None:
+        self.days = days
+
+    def keep(self, row: Stored) -> None:
+        self._owner.tell("shelf.keep", row)
+
+    async def find(self, key_id: str, id_: str) -> Stored | None:
+        said = await self._owner.ask("shelf.find", key_id, id_)
+        return msgspec.msgpack.decode(said, type=Stored | None)
+
+    async def holding(self, key_id: str, ids: Any) -> list[Stored]:
+        said = await self._owner.ask("shelf.holding", key_id, list(ids))
+        return msgspec.msgpack.decode(said, type=list[Stored])
+
+    async def known(self, ids: Any) -> set[str]:
+        said = await self._owner.ask("shelf.known", list(ids))
+        return msgspec.msgpack.decode(said, type=set[str])
+
+    async def forget(self, key_id: str, id_: str) -> bool:
+        said = await self._owner.ask("shelf.forget", key_id, id_)
+        return msgspec.msgpack.decode(said, type=bool)

@@ -43,7 +43,7 @@ from octoplex.ledger.remote.messages import (
     Wanted,
     Welcome,
 )
-from octoplex.ledger.remote.seen import SeenArchive
+from octoplex.ledger.remote.seen import SeenArchive, SeenShelf
 from octoplex.ledger.remote.wire import SOCKET, Wire
 from octoplex.ledger.rows import (
     RELEASED,
@@ -57,7 +57,6 @@ from octoplex.ledger.rows import (
     Settlement,
     Spend,
     SpendQuery,
-    Stored,
     Turned,
 )
 from octoplex.ledger.slate import Slate
@@ -72,6 +71,8 @@ log = logging.getLogger("octoplex.ledger")
 OWNER_S = 10.0
 """How long a call waits for an owner that is being started anew."""
 RETRY_S = 0.02
+TRIES = 3
+"""Owners that are asked the same."""
 MOST_LATE = 20_000
 """Records that are kept for the next owner."""
 MOST_WAITING = 64_000_000
@@ -90,7 +91,7 @@ class RemoteStore:
         self._folder, self._slate = folder, slate
         self.reader: Reads = Reader(folder)
         """Another one where the ledger is in a database, once the configuration is known."""
-        self.responses = RemoteShelf(self)
+        self.responses = SeenShelf(self)
         self.archive: Archive = SeenArchive(folder)
         self.state = State(Condition(), "", 0)
         self.text: str | None = None
@@ -119,6 +120,8 @@ class RemoteStore:
         self._noted = 0
         self._unsaid = 0
         """How many of them were said in Hello."""
+        self.claims: dict[bytes, bytes] = {}
+        """Idempotency keys that this worker holds (`RemoteClaims`)."""
         self._asks: dict[int, tuple[Answered, Wanted | None]] = {}
         self._wishes: list[Order] = []
         """What was wanted of an owner that has gone."""
@@ -195,9 +198,18 @@ class RemoteStore:
             ended = tuple(one for one in self._said if isinstance(one, Ended))
             opened = tuple(Opened(number, 0, order) for number, order in self._orders.items())
             self._said, self._kept, self._unsaid = deque(ended), 0, len(ended)
-            wanted = tuple(self._wishes)
-            hello = Hello(os.getpid(), self._noted, opened, ended, wanted, self.text, self._serving)
-            wire.send(hello)
+            wire.send(
+                Hello(
+                    pid=os.getpid(),
+                    noted=self._noted,
+                    opened=opened,
+                    ended=ended,
+                    wanted=tuple(self._wishes),
+                    text=self.text,
+                    serving=self._serving,
+                    claims=tuple(self.claims.items()),
+                )
+            )
             return
 
     def _lose(self, wire: Wire) -> None:
@@ -238,6 +250,7 @@ class RemoteStore:
                 self._start(self._obey(message))
             case Welcome(text):
                 self._welcome(wire, text)
+                self._heard(message)
             case _:
                 self._heard(message)
 
@@ -348,26 +361,24 @@ class RemoteStore:
         Raises:
             GatewayError: as the owner says; StoreFailed when there is none.
         """
-        wire = await self.ready()
-        ask = next(self._asks_made)
-        return await self.asked(wire, ask, Asked(ask, what, _encode(args)))
+        packed = _encode(args)
+        return await self.asked(lambda ask: Asked(ask, what, packed))
 
-    async def asked(self, wire: Wire, ask: int, message: Any) -> bytes:
-        """Send a question, now, and wait for its answer."""
-        future: Answered = asyncio.get_running_loop().create_future()
-        self._asks[ask] = future, None
-        wire.send(message)
-        try:
-            answer = await future
-        finally:
-            self._asks.pop(ask, None)
-        if answer is None:
-            raise StoreFailed(AWAY, retry_after_s=1.0)
-        return answer
-
-    def new_ask(self) -> int:
-        """A number for a question."""
-        return next(self._asks_made)
+    async def asked(self, question: Callable[[int], Any]) -> bytes:
+        """Ask now, and wait; where the owner goes before it has answered, ask the next one."""
+        for _ in range(TRIES):  # the question may be what ends them
+            wire = await self.ready()
+            ask = next(self._asks_made)
+            future: Answered = asyncio.get_running_loop().create_future()
+            self._asks[ask] = future, None
+            wire.send(question(ask))
+            try:
+                answer = await future
+            finally:
+                self._asks.pop(ask, None)
+            if answer is not None:
+                return answer
+        raise StoreFailed(AWAY, retry_after_s=1.0)
 
     def tell(self, what: str, *args: object) -> None:
         """Tell the owner something rare; forgotten where there is none."""
@@ -415,6 +426,12 @@ class RemoteStore:
     def minutes_now(self) -> list[Minute]:
         """None: the owner has them."""
         return []
+
+    till = None
+    """What it lends is the owner's to take."""
+
+    def hear_keys(self, heard: Callable[[list[KeyRow]], None]) -> None:
+        """The owner tells (`Keys`)."""
 
     def tell_address(self, address: str) -> None:
         """It is the supervisor's to say."""
@@ -466,29 +483,3 @@ def _error(code: str, text: str, after_s: float | None, facts: dict[str, str | i
             if kind.code == code:
                 return kind(text, retry_after_s=after_s, **facts)
     return GatewayError(text)
-
-
-class RemoteShelf:
-    """Implements `Shelf` for a worker."""
-
-    def __init__(self, store: RemoteStore) -> None:
-        self._store = store
-        self.days = 0
-
-    def keep_for(self, days: int) -> None:
-        self.days = days
-
-    def keep(self, row: Stored) -> None:
-        self._store.tell("shelf.keep", row)
-
-    async def find(self, key_id: str, id_: str) -> Stored | None:
-        return await self._store.of(Stored | None, "shelf.find", key_id, id_)  # type: ignore[arg-type]
-
-    async def holding(self, key_id: str, ids: Any) -> list[Stored]:
-        return await self._store.of(list[Stored], "shelf.holding", key_id, list(ids))
-
-    async def known(self, ids: Any) -> set[str]:
-        return await self._store.of(set[str], "shelf.known", list(ids))
-
-    async def forget(self, key_id: str, id_: str) -> bool:
-        return await self._store.of(bool, "shelf.forget", key_id, id_)

@@ -1,0 +1,234 @@
+"""Several hosts on one PostgreSQL: limits are never passed and used up, whoever dies."""
+
+import asyncio
+import base64
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.ledger.postgres import PASSWORD, Server
+from tests.server import provider
+from tests.server.caller import Reply
+from tests.server.conftest import Run
+from tests.server.gate import APP_KEY, Gate, file, question, route
+from tests.upstream_server import Exchange, Upstream
+
+WORST_NANO = -(-len(question("main")) // 3) * 1_000 + 50 * 10_000
+WORST_TOKENS = -(-len(question("main")) // 3)
+PARALLEL = 200
+PEPPER = base64.b64encode(bytes(range(32))).decode()
+CENT = 10_000_000
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
+class Hosts:
+    """So many gateways on one database, each with a data folder of its own."""
+
+    def __init__(self, folder: Path, server: Server, up: Upstream, limits: str, more: str = ""):
+        self.server, self.url = server, ""
+        self.gates: list[Gate] = []
+        self._folder, self._stack = folder, AsyncExitStack()
+        self._up, self._more = up, more
+        self._key = f"[keys.app]\nsecret = 'env:APP_KEY'\nlimits = '{limits}'\n"
+
+    async def __aenter__(self) -> "Hosts":
+        self.url = await asyncio.to_thread(self.server.database)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.__aexit__(*error)  # type: ignore[arg-type]
+
+    async def start(self, count: int = 1) -> None:
+        place = f"database = '{self.url}'\ndatabase_password = 'env:DATABASE_PASSWORD'\n"
+        place += "pepper = 'env:PEPPER'\n"
+        text = file(route("main", "a/m") + self._key, place + self._more, a=self._up)
+        for _ in range(count):
+            folder = self._folder / f"host-{len(self.gates)}"
+            folder.mkdir()
+            env = {"DATABASE_PASSWORD": PASSWORD, "PEPPER": PEPPER}
+            gate = Gate(folder, text, key=APP_KEY, clean=False, env=env)
+            self.gates.append(await self._stack.enter_async_context(gate))
+
+    async def asked(self, count: int = PARALLEL) -> list[Reply]:
+        """Asked all at once, of one after the other."""
+        gates = self.gates
+        return await asyncio.gather(*[gates[n % len(gates)].chat("main") for n in range(count)])
+
+    async def exhausted(self, status: int) -> int:
+        """Ask each one by one until it refuses; how many passed."""
+        passed = 0
+        for gate in self.gates:
+            while (reply := await gate.chat("main")).status == 200:
+                passed += 1
+                assert passed < PARALLEL
+            assert reply.status == status, reply.body
+        return passed
+
+    async def sql(self, text: str) -> list[tuple[object, ...]]:
+        name = self.url.rpartition("/")[2]
+        return await asyncio.to_thread(self.server.sql, name, text)
+
+    async def rows(self, count: int) -> list[int]:
+        """What each attempt cost, once there are so many and none is open."""
+        while True:
+            rows = await self.sql("select state, nano from octoplex.ledger")
+            if len(rows) >= count and not any(state == "reserved" for state, _ in rows):
+                assert len(rows) == count
+                return [int(str(nano)) for _, nano in rows]
+            await asyncio.sleep(0.05)
+
+    async def agrees(self) -> None:
+        """The till has what the ledger has, and nothing is lent once all have given back."""
+        text = """select account, kind, first, spent,
+            octoplex.spent(account, kind, first, after) from octoplex.till"""
+        for *place, till, ledger in await self.sql(text):
+            assert till == ledger, place
+
+
+@pytest.mark.parametrize(("count", "more"), [(2, ""), (3, ""), (2, "workers = 2\n")])
+def test_a_budget_is_spent_to_the_last_call_and_never_passed(
+    tmp_path: Path, run: Run, server: Server, count: int, more: str
+) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Hosts(tmp_path, server, up, "$0.01/day", more) as hosts,
+        ):
+            await hosts.start(count)
+            replies = await hosts.asked()
+            assert {r.status for r in replies} == {200, 402}
+            passed = sum(r.status == 200 for r in replies) + await hosts.exhausted(402)
+            spent = sum(await hosts.rows(passed))
+            assert len(up.book) == passed
+            assert spent <= CENT < spent + WORST_NANO
+            await hosts.agrees()
+            told = (await hosts.gates[0].get("/v1/key")).json
+            assert told["budgets"][0]["left_nano"] == CENT - spent
+
+    run(main())
+
+
+def test_no_lease_is_money_that_others_have_too(tmp_path: Path, run: Run, server: Server) -> None:
+    """Bills as high as their reservations: what is granted twice would be paid twice."""
+
+    async def main() -> None:
+        tokens = -(-len(question("main")) // 3)
+        whole = provider.whole("openai-chat", bill=(tokens, 50))
+
+        async def slowly(exchange: Exchange) -> None:
+            await asyncio.sleep(0.05)
+            await whole(exchange)
+
+        fits = 150
+        limits = f"${fits * WORST_NANO / 10**9:.9f}/day"
+        async with Upstream(slowly) as up, Hosts(tmp_path, server, up, limits) as hosts:
+            await hosts.start(2)
+            replies = [*await hosts.asked(100), *await hosts.asked(100)]
+            passed = sum(reply.status == 200 for reply in replies) + await hosts.exhausted(402)
+            assert passed == len(up.book) == fits
+            assert sum(await hosts.rows(fits)) == fits * WORST_NANO
+
+    run(main())
+
+
+@pytest.mark.parametrize(("count", "more"), [(2, ""), (3, ""), (2, "workers = 2\n")])
+def test_a_rate_of_requests_is_used_up_and_never_passed(
+    tmp_path: Path, run: Run, server: Server, count: int, more: str
+) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Hosts(tmp_path, server, up, "100 req/day", more) as hosts,
+        ):
+            await hosts.start(count)
+            replies = await hosts.asked()
+            assert {r.status for r in replies} == {200, 429}
+            assert sum(r.status == 200 for r in replies) + await hosts.exhausted(429) == 100
+            assert len(up.book) == 100
+
+    run(main())
+
+
+def test_a_rate_of_tokens_is_used_up_and_never_passed(
+    tmp_path: Path, run: Run, server: Server
+) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Hosts(tmp_path, server, up, "2000 tok/day") as hosts,
+        ):
+            await hosts.start(2)
+            replies = await hosts.asked()
+            assert {r.status for r in replies} <= {200, 429}
+            await hosts.rows(len(up.book))
+            await hosts.exhausted(429)
+            used = len(up.book) * sum(provider.BILL)
+            assert 2_000 - WORST_TOKENS < used <= 2_000 + 2 * sum(provider.BILL)
+
+    run(main())
+
+
+def test_a_host_that_is_killed_costs_what_it_had_open_and_no_more(
+    tmp_path: Path, run: Run, server: Server
+) -> None:
+    async def main() -> None:
+        held = asyncio.Event()
+        whole = provider.whole("openai-chat")
+
+        async def slowly(exchange: Exchange) -> None:
+            if not held.is_set():
+                await asyncio.sleep(0.2)
+            await whole(exchange)
+
+        async with Upstream(slowly) as up, Hosts(tmp_path, server, up, "$0.02/day") as hosts:
+            await hosts.start(2)
+            first = hosts.gates[0]
+            calls = [asyncio.create_task(g.chat("main")) for g in hosts.gates for _ in range(15)]
+            await asyncio.sleep(0.1)
+            first.kill()
+            replies = await asyncio.gather(*calls, return_exceptions=True)
+            held.set()
+            await first.start()
+            lost = await hosts.sql("select nano from octoplex.ledger where outcome = 'lost'")
+            assert all(nano == WORST_NANO for (nano,) in lost)
+            passed = sum(isinstance(r, Reply) and r.status == 200 for r in replies)
+            passed += sum(r.status == 200 for r in await hosts.asked())
+            passed += await hosts.exhausted(402)
+            spent = sum(await hosts.rows(passed + len(lost)))
+            assert spent <= 2 * CENT < spent + WORST_NANO
+            await hosts.agrees()
+
+    run(main())
+
+
+def test_the_database_killed_and_begun_anew_loses_no_cent(
+    tmp_path: Path, run: Run, server: Server
+) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Hosts(tmp_path, server, up, "$0.02/day") as hosts,
+        ):
+            await hosts.start(2)
+            replies = await hosts.asked(40)
+            server.kill()
+            replies += await hosts.asked(40)
+            await asyncio.to_thread(server.start)
+            assert {r.status for r in replies} <= {200, 503}
+            while (await hosts.gates[0].chat("main")).status == 503:  # noqa: ASYNC110 - moved by another thread
+                await asyncio.sleep(0.05)
+            replies += await hosts.asked()
+            await hosts.exhausted(402)
+            passed = len(up.book)
+            spent = sum(await hosts.rows(passed))
+            assert spent <= 2 * CENT < spent + WORST_NANO
+            await hosts.agrees()
+
+    run(main())
