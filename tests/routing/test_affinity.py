@@ -62,8 +62,9 @@ TURNS = [
 
 @pytest.mark.parametrize("turn", TURNS, ids=["chat", "anthropic", "responses", "gemini"])
 def test_a_conversation_is_known_by_how_it_begins(turn: Any) -> None:
-    assert len({key_of(turn(n)) for n in range(5)}) == 1
-    assert key_of(turn(0)) is not None
+    assert len({key_of(turn(n), "main") for n in range(5)}) == 1
+    assert key_of(turn(0), "main") is not None
+    assert key_of(turn(0), "other") != key_of(turn(0), "main"), "it has a home on each route"
 
 
 def test_other_beginnings_callers_and_dialects_are_other_conversations() -> None:
@@ -77,13 +78,13 @@ def test_other_beginnings_callers_and_dialects_are_other_conversations() -> None
         call("openai-responses", input="one"),
         call("openai-responses", input="two"),
     ]
-    assert len({key_of(ask) for ask in asks}) == len(asks)
+    assert len({key_of(ask, "main") for ask in asks}) == len(asks)
 
 
 def test_only_a_turn_that_is_the_users_ends_a_beginning() -> None:
     system = {"role": "system", "content": [{"type": "text", "text": "user"}]}
     firsts = ({"role": "user", "content": text} for text in ("one", "two"))
-    assert len({key_of(call(messages=[system, first])) for first in firsts}) == 2
+    assert len({key_of(call(messages=[system, first]), "main") for first in firsts}) == 2
 
 
 def test_cache_marks_that_move_do_not_count() -> None:
@@ -91,7 +92,7 @@ def test_cache_marks_that_move_do_not_count() -> None:
     marked = {"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": mark}]}
     bare = {"role": "user", "content": [{"type": "text", "text": "hi"}]}
     asks = [call("anthropic", messages=[turn, *LATER]) for turn in (marked, bare)]
-    assert len({key_of(ask) for ask in asks}) == 1
+    assert len({key_of(ask, "main") for ask in asks}) == 1
 
 
 @pytest.mark.parametrize(
@@ -106,22 +107,22 @@ def test_cache_marks_that_move_do_not_count() -> None:
 )
 def test_what_the_caller_says_comes_before_that(said: dict[str, Any]) -> None:
     asks = [call(messages=[{"role": "user", "content": text}], **said) for text in ("one", "two")]
-    assert len({key_of(ask) for ask in asks}) == 1
+    assert len({key_of(ask, "main") for ask in asks}) == 1
 
 
 def test_the_header_comes_before_the_body_and_the_cache_key_before_the_user() -> None:
     first = {"headers": {"x-octoplex-session": "s-1"}}
     asks = [talk(prompt_cache_key=key, **first) for key in ("a", "b")]
-    assert len({key_of(ask) for ask in asks}) == 1
+    assert len({key_of(ask, "main") for ask in asks}) == 1
     asks = [talk(prompt_cache_key=key, user="u") for key in ("a", "b")]
-    assert len({key_of(ask) for ask in asks}) == 2
+    assert len({key_of(ask, "main") for ask in asks}) == 2
 
 
 @pytest.mark.parametrize(
     "odd", [{"user": 7}, {"user": ""}, {"metadata": ["x"]}, {"metadata": {"user_id": {}}}]
 )
 def test_nonsense_in_a_hint_is_none(odd: dict[str, Any]) -> None:
-    assert key_of(talk(**odd)) == key_of(talk(3, **odd))
+    assert key_of(talk(**odd), "main") == key_of(talk(3, **odd), "main")
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ def test_without_it_or_with_one_target_nothing_is_remembered() -> None:
         alone = Talk(candidate("a/m", says()))
         await alone.ask(0)
         for health in (road.health, alone.road.health):
-            assert health.stays.home(key_of(talk()) or 0, now()) is None
+            assert health.stays.home(key_of(talk(), "main") or 0, now()) is None
 
     run(case())
 

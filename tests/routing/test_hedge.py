@@ -10,13 +10,16 @@ from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Ask
 from octoplex.wire.error import (
     ContentRefused,
+    ContextTooLong,
+    GatewayError,
+    OverBudget,
     UpstreamBroken,
     UpstreamFailed,
     UpstreamSlow,
 )
 from tests.clock import now, run
 from tests.routing.roads import Road, candidate, moved
-from tests.scripted import Scripted, fails, listen, says, silent
+from tests.scripted import Scripted, asking, fails, listen, says, silent
 
 LATE_S = 0.051
 """A limit is met up to this much late."""
@@ -305,7 +308,75 @@ def test_a_route_may_fix_its_own_limit() -> None:
     async def case() -> None:
         pair = (candidate("a/m", silent()), candidate("b/m", says()))
         began = now()
-        await Road(*pair, first_content_s=0.5).send(stream=True)
+        await Road(*pair, policy=Policy(first_content_always_s=0.5)).send(stream=True)
         assert now() - began == about(0.5)
+
+    run(case())
+
+
+def test_one_that_fails_beside_a_slow_one_is_followed_by_nobody() -> None:
+    async def case() -> None:
+        down = UpstreamFailed("500", provider_status=500)
+        second, third = fails(down), says(name="third")
+        slow = says(after_s=8.0, name="slow")
+        pair = (candidate("a/m", slow), candidate("b/m", second), candidate("c/m", third))
+        road = Road(*pair, hedge=1.0, policy=Policy(hedge_share=1.0))
+        for count in range(1, 6):
+            answer = await road.send(stream=count % 2 > 0)
+            assert answer.head.model == "slow"
+            await listen(answer)
+            assert (len(second.asked_at), len(third.asked_at)) == (count, 0)
+        assert road.open_calls() == 0
+        assert road.breaker("b/m") == "open", "what it did is heard of all the same"
+
+    run(case())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_one_that_failed_beside_another_goes_on_when_that_one_fails_too(stream: bool) -> None:
+    async def case() -> None:
+        first = fails(UpstreamBroken("reset"), after_s=4.0)
+        second, third = fails(UpstreamSlow("nothing"), after_s=1.0), says(name="third")
+        pair = (candidate("a/m", first), candidate("b/m", second), candidate("c/m", third))
+        road = Road(*pair, hedge=1.0)
+        began = now()
+        assert (await road.send(stream=stream)).head.model == "third"
+        assert now() - began == pytest.approx(4.0)
+        assert len(second.asked_at) == 1
+
+    run(case())
+
+
+def test_after_the_first_content_limit_the_one_beside_is_followed() -> None:
+    async def case() -> None:
+        second, third = fails(UpstreamSlow("nothing"), after_s=1.0), says(name="third")
+        pair = (candidate("a/m", silent()), candidate("b/m", second), candidate("c/m", third))
+        began = now()
+        road = Road(*pair, hedge=1.0)
+        assert (await road.send(stream=True)).head.model == "third"
+        assert now() - began == about(10.0)
+
+    run(case())
+
+
+@pytest.mark.parametrize("beside", [OverBudget("spent"), ContextTooLong("400")], ids=type)
+def test_a_refusal_beside_says_nothing_of_the_first_ones_failure(beside: GatewayError) -> None:
+    async def case() -> None:
+        first = fails(UpstreamFailed("500", provider_status=500), after_s=2.0)
+        policy = Policy(retries_per_target=0)
+        pair = (candidate("a/m", first), candidate("b/m", fails(beside)))
+        error = await Road(*pair, hedge=1.0, policy=policy).error()
+        assert isinstance(error, UpstreamFailed)
+
+    run(case())
+
+
+def test_where_all_may_be_asked_twice_all_are() -> None:
+    async def case() -> None:
+        quick = says(name="quick")
+        pair = (candidate("a/m", says(after_s=5.0)), candidate("b/m", quick))
+        road = Road(*pair, hedge=1.0, policy=Policy(hedge_share=1.0))
+        await asyncio.gather(*(road.chain(asking()) for _ in range(150)))
+        assert len(quick.asked_at) == 150
 
     run(case())

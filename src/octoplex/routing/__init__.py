@@ -2,6 +2,7 @@
 
 from octoplex.routing.chain import Chain
 from octoplex.routing.count import Counted
+from octoplex.routing.deadline import timely
 from octoplex.routing.health import Health
 from octoplex.routing.names import Resolver
 from octoplex.routing.pick import Chooser, choosers
@@ -27,4 +28,5 @@ __all__ = [
     "Target",
     "choosers",
     "never",
+    "timely",
 ]

@@ -4,12 +4,12 @@ A conversation is known by what its caller says: the header `x-octoplex-session`
 `prompt_cache_key`, `user` or Anthropic's `metadata.user_id` in the body; else by how it
 begins: the system's words and everything up to the end of the first user's turn, which every
 later turn sends again. Cache marks, which clients move from turn to turn, do not count.
-Conversations of two callers are never the same one.
+Conversations of two callers, or on two routes, are never the same one.
 
 It stays at the target that answered it last for as long as that keeps what it read (five
 minutes, or what the call asks for: an hour of Anthropic's, a day of OpenAI's), unless reading
 everything anew is cheaper at the target that the route would pick. A target that rests,
-fails or is ejected holds nobody, and who answers instead is the new home.
+fails or is ejected holds nobody, and who answers instead, or ends a broken stream, is the new home.
 
 Only routes that ask for it pay more than a look at one field (0.03 us): 3 us a call where the
 caller says which conversation it is, 9 us where it is known by a short beginning, 14 us with a
@@ -93,20 +93,20 @@ class Stays:
         return [order[place], *order[:place], *order[place + 1 :]]
 
 
-def key_of(call: Call) -> int | None:
-    """What makes this call one of its conversation; None where nothing does."""
+def key_of(call: Call, route: str) -> int | None:
+    """What makes this call one of its conversation on a route; None where nothing does."""
     fields = call.fields
     said: object = call.headers.get(SESSION)
     for name in SAID:
         if not said and name in fields:
             said = _said(name, fields[name])
     if said:
-        return hash((call.caller.id, said))
+        return hash((route, call.caller.id, said))
     turns = next((fields[name] for name in TURNS if name in fields), None)
     if turns is None:
         return None
     system = [_ends(bytes(fields[name])) for name in SYSTEM if name in fields]
-    return hash((call.caller.id, *system, *_ends(beginning(bytes(turns)))))
+    return hash((route, call.caller.id, *system, *_ends(beginning(bytes(turns)))))
 
 
 def _said(name: str, raw: Raw) -> object:

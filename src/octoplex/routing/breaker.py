@@ -46,6 +46,11 @@ class Breaker:
         self.closed_at = float("-inf")
         """When a probe closed it the last time."""
 
+    def obey(self, rules: Breaking) -> None:
+        """Go by other rules from now on."""
+        if rules != self.rules:
+            self.rules, self._calls = rules, deque(self._calls, maxlen=rules.of)
+
     def may_probe(self, now: float) -> bool:
         """Whether an open breaker's time is over and nobody is trying it."""
         return not self.closed and not self.probing and now >= self.reopens_at

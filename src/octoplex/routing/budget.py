@@ -9,7 +9,7 @@ References: twitter/finagle `RetryBudget`; Dean and Barroso, The Tail at Scale (
 
 WINDOW_S = 10
 """The window: ten buckets of one second."""
-HEDGES_SAVED = 10.0
+CALLS_SAVED = 100
 
 
 class RetryBudget:
@@ -46,10 +46,11 @@ class RetryBudget:
 
 
 class Share:
-    """Leave to ask a route's call twice: every call earns a tenth, saved up to ten.
+    """Leave to ask a route's call twice: every call earns a tenth, or what the route says.
 
-    A new route starts with one, so that its first slow call is not the one without
-    protection. Over a route's life at most a tenth of its calls, plus that one.
+    What a hundred calls earn is saved; where all may be asked twice, without end. A new route
+    starts with one, so that its first slow call is not the one without protection. Over a
+    route's life at most that share of its calls, plus that one.
     """
 
     __slots__ = ("_saved",)
@@ -59,7 +60,8 @@ class Share:
 
     def earn(self, share: float) -> None:
         """Count a call."""
-        self._saved = min(self._saved + share, HEDGES_SAVED)
+        most = max(1.0, share * CALLS_SAVED) if share < 1 else float("inf")
+        self._saved = min(self._saved + share, most)
 
     def take(self) -> bool:
         """Take leave for one second ask; False when the share is used up."""

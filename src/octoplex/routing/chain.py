@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from octoplex.routing.affinity import Stay, key_of, roomy
+from octoplex.routing.deadline import within
 from octoplex.routing.health import Health, OpenCall
 from octoplex.routing.hedge import Race, ask_lane
 from octoplex.routing.limits import Limits
@@ -60,7 +61,7 @@ class Chain:
             GatewayError: no target of the route opened one; the most telling failure.
         """
         if route.deadline_s is not None:
-            ask = _within(ask, route.deadline_s)
+            ask = within(ask, route.deadline_s)
         if route.affinity and len(route.candidates) > 1 and isinstance(ask, Call):
             return self._stay(ask, route)
         return self._open(ask, route)
@@ -68,20 +69,29 @@ class Chain:
     async def _stay(self, call: Call, route: Route) -> Answer:
         """Open an answer where the call's conversation is, and note where it is then."""
         health = self.health
-        key = key_of(call)
+        key = key_of(call, route.name)
         stay = None if key is None else health.stays.home(key, health.now())
         answer = await self._open(call, route, stay)
+        self._keep(call, key)
+        return answer
+
+    def moved(self, call: Call, route: Route) -> None:
+        """Another target than the one that opened an answer goes on with it: it is the home."""
+        if route.affinity and len(route.candidates) > 1:
+            self._keep(call, key_of(call, route.name))
+
+    def _keep(self, call: Call, key: int | None) -> None:
         answered = call.trail.answered()
         if key is not None and answered is not None:
-            health.stays.keep(key, call, answered.target, health.now())
-        return answer
+            self.health.stays.keep(key, call, answered.target, self.health.now())
 
     async def _open(self, ask: Ask, route: Route, stay: Stay | None = None) -> Answer:
         health, trail, order = self.health, ask.trail, route.candidates
         now = health.now()
         health.retries.called(now)
         trail.route = route.name
-        if len(order) > 1:
+        several = len(order) > 1
+        if several:
             order = self._order(ask, route, now, stay)
         else:
             trail.why = "only target"
@@ -93,7 +103,7 @@ class Chain:
         if lane is None or not state.breaker.closed or now >= ask.deadline_at:
             plan = self._plan(ask, route, order)
             return await self._walk(plan, plan.start())
-        if len(order) > 1 and (ask.stream or route.hedge or route.fall_over_on_refusal):
+        if several and (ask.stream or route.hedge or route.fall_over_on_refusal):
             plan = self._plan(ask, route, order)
             return await self._walk(plan, plan.asked(first, lane))
         call = OpenCall(state, Attempt(target.name, lane.key), now)
@@ -122,7 +132,7 @@ class Chain:
         """
         order = route.candidates
         if route.deadline_s is not None:
-            ask = _within(ask, route.deadline_s)
+            ask = within(ask, route.deadline_s)
         if len(order) > 1:
             order = self._order(ask, route, self.health.now())
         plan = self._plan(ask, route, order)
@@ -145,6 +155,8 @@ class Chain:
         small = route.least_context
         if small and isinstance(ask, Call) and ask.worst_case().input_tokens > small:
             order = roomy(ask, order)
+        if health.gone.table:
+            order = health.present(ask, order, now)
         return (*order, *away) if away else tuple(order)
 
     async def prefilled(self, call: Call, route: Route) -> Answer:
@@ -169,8 +181,8 @@ class Chain:
     def _plan(self, ask: Ask, route: Route, order: Sequence[Candidate]) -> Plan:
         return Plan(ask, route, order, self.health, self._random, ask.trail.why)
 
-    async def _walk(self, plan: Plan, step: Step) -> Answer:
-        """Ask step after step until one opens."""
+    async def _walk(self, plan: Plan, step: Step, free: asyncio.Event | None = None) -> Answer:
+        """Ask step after step until one opens; after the first only once they are `free` to."""
         while True:
             if step.wait_s > 0:
                 await self._sleep(step.wait_s)
@@ -185,7 +197,10 @@ class Chain:
                 if not (plan.falls_over() and await is_refused(answer)):
                     return answer
                 failure = refused(plan.ask, step.candidate.target)
-            step = plan.after(step, failure)
+            plan.note(step, failure)
+            if free is not None:
+                await _once(free, plan, step, failure)
+            step = plan.following(step, failure)
 
     async def _ask(self, plan: Plan, step: Step) -> Answer | None:
         """One attempt, with another beside it if it is slow and may have one."""
@@ -199,12 +214,13 @@ class Chain:
         return await Race(plan, step, self._walk, self._limits).open()
 
 
-def _within(ask: Ask, deadline_s: float) -> Ask:
-    """The ask with its route's deadline, where that is the earlier one."""
-    deadline_at = ask.started_at + deadline_s
-    if deadline_at >= ask.deadline_at:
-        return ask
-    return msgspec.structs.replace(ask, deadline_at=deadline_at)
+async def _once(free: asyncio.Event, plan: Plan, step: Step, failure: GatewayError) -> None:
+    """Wait until more may be asked; health hears of the failure also where that never comes."""
+    try:
+        await free.wait()
+    except asyncio.CancelledError:
+        plan.leave(step, failure)
+        raise
 
 
 def _is_spent(call: Call, route: Route, target: Target) -> bool:

@@ -55,6 +55,11 @@ class TargetHealth:
         """The time to the first content of a stream, or to the whole of a plain reply."""
         return self.first_content if stream else self.plain
 
+    @property
+    def answered_at(self) -> float:
+        """When it had content the last time."""
+        return max(self.first_content.at, self.plain.at)
+
     def failed(self, *, probe: bool = False) -> None:
         """A call failed here: it counts for the target and for its provider."""
         now = self.now()
@@ -146,11 +151,20 @@ class Condition(Struct, frozen=True, kw_only=True):
     p99_s: float | None
 
 
+class Resting(Struct, frozen=True, kw_only=True):
+    """A key that is left alone for a while: at a provider, or at one target (a 429, a 403)."""
+
+    scope: str
+    key: str
+    why: str
+    ends_in_s: float
+
+
 class Health:
     """The states of all targets, the resting keys and the budgets of routing."""
 
     __slots__ = (
-        "_ejections", "_random", "_shares", "hedges", "hedges_won", "hosts", "now", "rests",
+        "_ejections", "_random", "_shares", "gone", "hedges", "hedges_won", "hosts", "now", "rests",
         "retries", "stays", "targets", "trouble",
     )  # fmt: skip
 
@@ -165,6 +179,8 @@ class Health:
         """By provider; there are no more than the file names."""
         self.trouble = Trouble()
         self.rests, self.retries, self.stays = Rests(), RetryBudget(), Stays()
+        self.gone = Rests()
+        """The targets that their providers do not know, with an operation in a key's place."""
         self.hedges = self.hedges_won = 0
         """How often another target was asked beside a slow one, and how often that won."""
 
@@ -190,6 +206,13 @@ class Health:
         hosts = {c.target.provider: s.host for c, s in zip(route.candidates, states, strict=True)}
         ejections.judge(route.ejecting, hosts, now)
         return ejections.part(route, [s.breaker for s in states], now)
+
+    def present(self, ask: Ask, order: Sequence[Candidate], now: float) -> Sequence[Candidate]:
+        """The order with targets last that their providers did not know of late."""
+        gone = {c.target.name for c in order if self.gone.of((c.target.name,), ask.op, now)}
+        if order[0].target.name in gone and len(gone) < len(order):
+            ask.trail.why = f"{order[0].target.name} is gone"
+        return sorted(order, key=lambda c: c.target.name in gone) if gone else order
 
     def warmth(self, route: Route, target: Target, now: float) -> float:
         """The part of its usual share that a target gets: 1.0, or less when it just came back."""
@@ -233,16 +256,27 @@ class Health:
         return self.rests.of((target.provider, target.name), lane.key, now)
 
     def follow(self, targets: Iterable[Target]) -> None:
-        """Take over the breakers' rules from a reloaded configuration."""
+        """Take over the breakers' rules from a configuration, and ask again what rests."""
+        self.rests.wake()
+        self.gone.wake()
         for target in targets:
             state = self.targets.get(target.name)
             if state is not None:
-                state.breaker.rules = rules(target)
+                state.breaker.obey(rules(target))
 
     def report(self) -> list[Condition]:
         """The condition of every target that has been asked."""
         now = self.now()
         return [_condition(state, now) for state in self.targets.values()]
+
+    def resting(self) -> list[Resting]:
+        """The keys that providers have limited or refused, and for how long."""
+        now = self.now()
+        return [
+            Resting(scope=scope, key=key, why=rest.why, ends_in_s=round(rest.until_at - now, 3))
+            for (scope, key), rest in self.rests.table.items()
+            if rest.until_at > now
+        ]
 
     def _new(self, target: Target) -> TargetHealth:
         if len(self.targets) >= CAPACITY:

@@ -7,6 +7,9 @@ beyond the share it passes without effect. The second is the first-content limit
 stream has: beyond the share the slow one is cancelled there. A target that is outrun before
 that limit has not failed; one that is outrun after it has.
 
+One that is asked beside another and fails is not followed by a third, nor asked again, unless
+the first one fails too or passes the first-content limit: slow is not down.
+
 The first target is asked in the caller's own task, so that the usual case, in which it
 answers in time, costs one cancelled timer and no task. At the limit the rest of the
 call's plan becomes a task of its own. If that has content first, the caller's task is
@@ -35,14 +38,14 @@ from octoplex.wire.ask import Ask
 from octoplex.wire.error import GatewayError, UpstreamSlow
 
 NEVER = float("inf")
-Walk = Callable[[Plan, Step], Coroutine[Any, Any, Answer]]
+Walk = Callable[[Plan, Step, asyncio.Event], Coroutine[Any, Any, Answer]]
 
 
 def limit_s(route: Route, target: Target, state: TargetHealth) -> float:
     """How long a stream may be without content before another target is asked, in seconds."""
-    if route.first_content_s is not None:
-        return route.first_content_s
     policy, p99_s = route.policy_for(target), state.spread.p99_s()
+    if policy.first_content_always_s is not None:
+        return policy.first_content_always_s
     if p99_s is not None:
         return max(policy.first_content_p99 * p99_s, policy.first_content_min_s)
     if target.reasons_silently:
@@ -87,6 +90,8 @@ class Race(Struct, eq=False):
     _before: int = 0
     _context: Context | None = None
     _interrupted: bool = False
+    _free: asyncio.Event | None = None
+    """Of a rival: set once it may be followed by others."""
 
     async def open(self) -> Answer | None:
         """The first answer that opens; None when both sides failed: the plan has the verdict.
@@ -145,16 +150,21 @@ class Race(Struct, eq=False):
         plan, last = self.plan, self.limit_at >= self._last_at
         if self._main is None:
             return
-        if plan.further() and plan.health.share(plan.route).take():
-            self._beside()
+        if self._free is not None:
+            self._free.set()
+        elif plan.further() and plan.health.share(plan.route).take():
+            self._beside(alone=last)
+            self._wait_for_last()
         elif not last:
-            self.limit_at = self._last_at
-            self._wait()
+            self._wait_for_last()
         elif plan.further():
             self._interrupt()
 
-    def _beside(self) -> None:
-        """Ask the next target while the first one is still being asked."""
+    def _beside(self, *, alone: bool) -> None:
+        """Ask the next target while the first one is still being asked.
+
+        `alone`: as if that were not so, because it has passed its last limit.
+        """
         plan = self.plan
         assert self._main is not None
         plan.health.hedges += 1
@@ -162,7 +172,11 @@ class Race(Struct, eq=False):
         step = plan.onward()
         assert step is not None
         loop = self._main.get_loop()
-        self._rival = loop.create_task(self.walk(plan, step), context=self._context)
+        self._free = asyncio.Event()
+        if alone:
+            self._free.set()
+        walk = self.walk(plan, step, self._free)
+        self._rival = loop.create_task(walk, context=self._context)
         self._rival.add_done_callback(self._ended)
 
     def _watch(self, hedged_s: float, limited_s: float) -> None:
@@ -174,6 +188,11 @@ class Race(Struct, eq=False):
         self._last_at = loop.time() + limited_s
         self.limit_at = loop.time() + min(hedged_s, limited_s)
         self._wait()
+
+    def _wait_for_last(self) -> None:
+        if self.limit_at < self._last_at:
+            self.limit_at = self._last_at
+            self._wait()
 
     def _wait(self) -> None:
         if self._main is not None and self.limit_at < NEVER:
@@ -219,6 +238,8 @@ class Race(Struct, eq=False):
         """What the rival opens, None when it fails."""
         rival = self._rival
         assert rival is not None
+        assert self._free is not None
+        self._free.set()
         try:
             await asyncio.wait((rival,))
         except asyncio.CancelledError:

@@ -28,23 +28,25 @@ FADE_AT = 1_000
 class Average:
     """A peak-sensitive moving average. 0.0 while nothing is known."""
 
-    __slots__ = ("_at", "_value")
+    __slots__ = ("_value", "at")
 
     def __init__(self) -> None:
-        self._value, self._at = 0.0, 0.0
+        self._value = 0.0
+        self.at = float("-inf")
+        """When the last sample came."""
 
     def add(self, value_s: float, now: float) -> None:
         """Learn one sample."""
         if value_s >= self._value:
             self._value = value_s
         else:
-            keep = exp((self._at - now) / DECAY_S)
+            keep = exp((self.at - now) / DECAY_S)
             self._value = self._value * keep + value_s * (1 - keep)
-        self._at = now
+        self.at = now
 
     def value(self, now: float) -> float:
         """The average now, in seconds."""
-        return self._value * exp((self._at - now) / DECAY_S) if self._value else 0.0
+        return self._value * exp((self.at - now) / DECAY_S) if self._value else 0.0
 
 
 class Spread:

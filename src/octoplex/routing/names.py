@@ -37,9 +37,9 @@ PIECES = 12
 COMPARED = 40
 
 
-def all_used(provider: str) -> str:
+def all_used(name: str) -> tuple[str, str]:
     """No provider was put out of use."""
-    return ""
+    return "", ""
 
 
 RouteOf = Callable[[str], Route | None]
@@ -63,14 +63,14 @@ class Resolver:
         providers: Mapping[str, RouteOf],
         offers: Callable[[str], Sequence[str]],
         listed: Callable[[], Iterable[str]] = nothing_listed,
-        out: Callable[[str], str] = all_used,
+        out: Callable[[str], tuple[str, str]] = all_used,
     ) -> None:
         """Resolve over compiled routes.
 
         `providers` makes the route of a usable provider's model (None when it cannot have
         that model), `offers` names the usable providers that list a bare model, `listed`
-        gives the names that a mistyped one is compared with, `out` says since when a provider
-        is out of use ("": it is not).
+        gives the names that a mistyped one is compared with, `out` the provider that would have
+        a name, bare or full, and is out of use, and since when ("": there is none).
         """
         self._routes, self._providers, self._offers = routes, providers, offers
         self._listed, self._out = listed, out
@@ -147,10 +147,12 @@ class Resolver:
         return route
 
     def _unknown(self, name: str) -> str:
-        provider, slash, _ = name.removeprefix(PASS).partition("/")
-        if since := self._out(provider):
-            return f"The provider {provider!r} is out of use since {since}: an operator said so."
-        if name.startswith(PASS):
+        name, passes = name.removeprefix(PASS), name.startswith(PASS)
+        provider, slash, _ = name.partition("/")
+        who, since = self._out(name)
+        if who:
+            return f"The provider {who!r} is out of use since {since}: an operator said so."
+        if passes:
             return f"There is no provider {provider!r} that can be asked at /providers/{provider}/."
         said = f"There is no model or route named {name!r}."
         if slash and provider in self._providers:

@@ -35,6 +35,7 @@ from octoplex.wire.error import (
     DeadlinePassed,
     Forbidden,
     GatewayError,
+    ModelGone,
     NoTarget,
     OverBudget,
     Unsupported,
@@ -127,11 +128,18 @@ class Plan(Struct, eq=False):
         Raises:
             GatewayError: nothing more can be tried, or this error ends the call.
         """
-        self._note(step, error)
+        self.note(step, error)
+        return self.following(step, error)
+
+    def following(self, step: Step, error: GatewayError) -> Step:
+        """The same, for a failure that was noted.
+
+        Raises: as `after`.
+        """
         again = self._again(step, error)
         if again is not None:
             return again
-        self._leave(step, error)
+        self.leave(step, error)
         if not self._may_move(step, error):
             raise self._told(error)
         return self._onward_or_verdict()
@@ -157,7 +165,7 @@ class Plan(Struct, eq=False):
                 self._visits[found.target.name].ended_at.append(now - at.duration_s)
         if met is None:
             raise error
-        self._note(met, error)
+        self.note(met, error)
         again = self._again(met, error)
         if again is not None:
             return again
@@ -177,12 +185,12 @@ class Plan(Struct, eq=False):
 
     def gave_up(self, step: Step, error: GatewayError) -> None:
         """This call is done with the step's target while another is already being asked."""
-        self._note(step, error)
-        self._leave(step, error)
+        self.note(step, error)
+        self.leave(step, error)
 
     def outrun(self, step: Step, error: GatewayError) -> None:
         """Another was quicker, that is no failure of the step's target."""
-        self._note(step, error)
+        self.note(step, error)
 
     def onward(self) -> Step | None:
         """Enter the next candidate that can be asked, None when there is none."""
@@ -312,7 +320,7 @@ class Plan(Struct, eq=False):
         route, target = self.route, step.candidate.target
         if isinstance(error, OverBudget):
             self._dearest_nano = target.cost(self.ask.worst_case())
-            self._lead = None
+            self._tells_less(target)
             return route.cheaper_on_budget and self._dearest_nano is not None and self.further()
         if isinstance(error, Unsupported) and self._may_take():
             if self._lead is not None and isinstance(self._lead.error, Unsupported):
@@ -322,9 +330,14 @@ class Plan(Struct, eq=False):
             return any(isinstance(v.error, UpstreamError) for v in self._visits.values())
         if isinstance(error, UpstreamError) and error.next == "larger":
             self._window = target.context_window or self.ask.worst_case().input_tokens
-            self._lead = None
+            self._tells_less(target)
             return self.further()
         return not self.ends(error)
+
+    def _tells_less(self, target: Target) -> None:
+        """What another target says will tell more; not of one beside it that was asked first."""
+        if self._lead is not None and self._lead.target is target:
+            self._lead = None
 
     # -- the same target again ------------------------------------------------------------
 
@@ -378,7 +391,7 @@ class Plan(Struct, eq=False):
 
     # -- remembering ----------------------------------------------------------------------
 
-    def _note(self, step: Step, error: GatewayError) -> None:
+    def note(self, step: Step, error: GatewayError) -> None:
         """Remember a failure and let keys rest that it says should rest."""
         target, health = step.candidate.target, self.health
         error.__traceback__ = None
@@ -393,6 +406,9 @@ class Plan(Struct, eq=False):
             scope = target.name if mine else target.provider
             rest = Rest(now + policy.key_rest_s, error.code)
             health.rests.add(scope, step.lane.key, rest, now)
+            health.rests.tell(scope, step.lane.key, error.code, now)
+        elif isinstance(error, ModelGone):
+            self._note_gone(target, policy, error.code)
         elif isinstance(error, UpstreamError) and error.next == "retry":
             wait_s = min(self._wait_s(step, error), policy.rest_max_s)
             soft = error.retry_after_s is None or wait_s <= policy.wait_max_s
@@ -403,7 +419,18 @@ class Plan(Struct, eq=False):
             for lane in (step.lane,) if busy else step.candidate.lanes:
                 health.rests.add(target.name, lane.key, rest, now)
 
-    def _leave(self, step: Step, error: GatewayError) -> None:
+    def _note_gone(self, target: Target, policy: Policy, code: str) -> None:
+        """Ask a target last for this for a while, unless it answered of late: then it is something
+        else that is not there. A name that a caller wrote is nobody's to mend."""
+        health, now, name, op = self.health, self.health.now(), self.route.name, self.ask.op
+        if now - health.of(target).answered_at < policy.key_rest_s:
+            return
+        if len(self.order) > 1:
+            health.gone.add(target.name, op, Rest(now + policy.key_rest_s, code), now)
+        if op == "chat" and "," not in name and name != f"{target.provider}/{target.model}":
+            health.gone.tell(target.name, "", code, now)
+
+    def leave(self, step: Step, error: GatewayError) -> None:
         """Tell breaker and provider how the call fared here, all its retries at once."""
         state = self.health.of(step.candidate.target)
         status = provider_status(error)

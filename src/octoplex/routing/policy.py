@@ -16,14 +16,18 @@ REMEMBERED = 100
 
 
 class Breaking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a target that keeps failing is left alone, and for how long."""
+    """`breaker` under `[models.NAME.retry]`: when a target that keeps failing is left alone.
 
-    failures: int = 5
-    of: int = 10
-    within_s: float = 60.0
-    open_s: float = 5.0
-    open_max_s: float = 30.0
-    jitter: float = 0.1
+    After `failures` of the last `of` calls within `within_s`, for `open_s`, then twice as long
+    each time, at most `open_max_s`.
+    """
+
+    failures: Annotated[int, Meta(ge=1, le=REMEMBERED)] = 5
+    of: Annotated[int, Meta(ge=1, le=REMEMBERED)] = 10
+    within_s: Annotated[float, Meta(gt=0)] = 60.0
+    open_s: Annotated[float, Meta(gt=0)] = 5.0
+    open_max_s: Annotated[float, Meta(gt=0)] = 30.0
+    jitter: Annotated[float, Meta(ge=0, le=1)] = 0.1
     """An opening lasts between 1 - jitter and 1 + jitter times its length."""
 
 
@@ -67,6 +71,8 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Never more than `pace` attempts within `pace_s` on one target, for one call."""
     attempt_min_s: float = 0.5
     """With less time than this before the caller's deadline nothing more is tried."""
+    first_content_always_s: float | None = None
+    """The first-content limit, in place of all that follows."""
     first_content_s: float = 10.0
     silent_first_content_s: float = 120.0
     """The first-content limit of families that reason silently."""

@@ -103,8 +103,6 @@ class Route(Struct, frozen=True, kw_only=True):
     pick: Pick = "in-order"
     attempts: int | None = None
     """The most attempts for one call over all targets; None: only the policy bounds them."""
-    first_content_s: float | None = None
-    """The first-content limit, in place of the computed one."""
     rescue: Rescues = "splice"
     """What is tried where a stream breaks after content (`rescue/`)."""
     hedge: Hedge | float = ""

@@ -10,7 +10,7 @@ import msgspec
 
 from octoplex.routing.chain import Chain
 from octoplex.routing.route import Candidate, Route
-from octoplex.wire.answer import Answer, Answerer
+from octoplex.wire.answer import Answer, Answerer, bound
 from octoplex.wire.ask import Ask, Single
 from octoplex.wire.error import NotFound
 
@@ -25,10 +25,14 @@ DOES = {
 class Singles:
     """Answers asks of one body, and hands every other ask on."""
 
-    __slots__ = ("_chain", "_inner", "_route_of")
+    __slots__ = ("_chain", "_chats", "_others", "_route_of")
 
-    def __init__(self, inner: Answerer, chain: Chain, route_of: Callable[[Ask], Route]) -> None:
-        self._inner, self._chain, self._route_of = inner, chain, route_of
+    def __init__(
+        self, chats: Answerer, others: Answerer, chain: Chain, route_of: Callable[[Ask], Route]
+    ) -> None:
+        """`chats` answers chats, `others` what is neither a chat nor of one body."""
+        self._chats, self._others = bound(chats), others
+        self._chain, self._route_of = chain, route_of
 
     def __call__(self, ask: Ask, /) -> Awaitable[Answer]:
         """Answer the ask.
@@ -36,11 +40,11 @@ class Singles:
         Raises:
             NotFound: no target of its route has the operation.
         """
-        return self._inner(ask) if ask.op == "chat" else self._single(ask)
+        return self._chats(ask) if ask.op == "chat" else self._single(ask)
 
     def _single(self, ask: Ask) -> Awaitable[Answer]:
         if not isinstance(ask, Single):
-            return self._inner(ask)
+            return self._others(ask)
         route = self._route_of(ask)
         able = tuple(
             Candidate(c.target, c.singles[ask.op], c.weight)

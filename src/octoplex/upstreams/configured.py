@@ -27,6 +27,7 @@ from octoplex.upstreams.config import Provider
 from octoplex.upstreams.grants import GRANTED, grant_for
 from octoplex.upstreams.source import Secret, Signer, Source
 from octoplex.wire.error import BadConfig
+from octoplex.wire.redact import is_credential, redact
 
 DOCUMENTED: tuple[RowOperation, ...] = ("embed", "rerank", "moderation")
 KEY_HEADERS = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
@@ -234,6 +235,10 @@ def from_file(
     if keys and row and row.auth in GRANTED:
         auth = row.auth
     account = {**_home(auth, keys), **source.account, **table.account}
+    headers = _resolved(f"{where} headers", table.headers, lookup)
+    query = _resolved(f"{where} query", table.query, lookup)
+    hidden = [headers[n] for n in headers if headers[n] != table.headers[n]]
+    hidden += [query[n] for n in query if query[n] != table.query[n]]
     if auth in GRANTED:
         _check_grants(where, auth, keys, account)
     return msgspec.structs.replace(
@@ -247,8 +252,9 @@ def from_file(
         missing=missing or _unfilled(base_url, row) or _unpaid(paths, account, row),
         signer=None if keys or own_url else source.signer,
         found=where,
-        headers={**source.headers, **_lower(_resolved(f"{where} headers", table.headers, lookup))},
-        query={**source.query, **_resolved(f"{where} query", table.query, lookup)},
+        headers={**source.headers, **_lower(headers)},
+        query={**source.query, **query},
+        hidden=tuple(hidden),
         quirks=frozenset(table.quirks) | source.quirks,
         account=account,
         models=table.models,
@@ -281,11 +287,21 @@ def _check_grants(
 
 
 def _resolved(where: str, given: Mapping[str, str], lookup: Lookup) -> dict[str, str]:
-    """Values as they stand there, and the secrets behind those that are references."""
+    """Values as they stand there, and the secrets behind those that are references.
+
+    Raises:
+        BadConfig: one that stands there is a secret, by its name or its looks.
+    """
     return {
-        name: lookup(value, f"{where}.{name}") if value.startswith(REFERENCES) else value
+        name: lookup(value, f"{where}.{name}") if _is_secret(name, value) else value
         for name, value in given.items()
     }
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return bool(value) and (
+        value.startswith(REFERENCES) or is_credential(name) or redact(value) != value
+    )
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -38,7 +38,7 @@ from octoplex.dialects.structured import (
 )
 from octoplex.upstreams.judge import Judge
 from octoplex.upstreams.upstream import Spec, decoded
-from octoplex.wire.answer import Answer, Answerer, Whole
+from octoplex.wire.answer import Answer, Answerer, Whole, bound
 from octoplex.wire.ask import BYTES_PER_TOKEN, Ask, Attempt, Call, Trail, Worst
 from octoplex.wire.chat import Chat, Format, TextPart
 from octoplex.wire.error import InvalidCall, OutputInvalid, Unsupported
@@ -143,7 +143,7 @@ class Enforced:
     def __init__(
         self, inner: Answerer, enforcement: Enforcement, attempts: int, judge: Judge
     ) -> None:
-        self._inner, self._enforcement, self._attempts = inner, enforcement, attempts
+        self._inner, self._enforcement, self._attempts = bound(inner), enforcement, attempts
         self._judge = judge
         self._now = asyncio.get_running_loop().time
 
@@ -155,10 +155,11 @@ class Enforced:
             InvalidCall: its schema is none, or takes too much to check.
             Unsupported: it asks for more than one reply can be checked for.
         """
+        if not isinstance(ask, Call) or MEMBERS.isdisjoint(ask.fields):
+            return self._inner(ask)
         form = self._enforcement.wanted(ask)
         if form is None:
             return self._inner(ask)
-        assert isinstance(ask, Call)
         _refuse_unchecked(ask.chat())
         how = self._enforcement.held(ask.chat(), form)
         if how == "exactly":

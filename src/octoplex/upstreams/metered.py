@@ -20,7 +20,7 @@ from msgspec import Struct
 from octoplex.catalog.prices import Price
 from octoplex.ledger.book import Book, Hold
 from octoplex.ledger.rows import Order
-from octoplex.wire.answer import Answer, Answerer, Head, Outcome, Whole, why_cancelled
+from octoplex.wire.answer import Answer, Answerer, Head, Outcome, Whole, bound, why_cancelled
 from octoplex.wire.ask import Ask, Attempt, Trail, Worst
 from octoplex.wire.error import DeadlinePassed, Forbidden, UpstreamError
 from octoplex.wire.event import Usage
@@ -54,7 +54,7 @@ class Tariff(Struct, frozen=True, kw_only=True):
         output = worst.output_tokens
         if output is None:
             output = OUTPUT_WHEN_UNKNOWN if self.output_cap is None else self.output_cap
-        return price.reserve_nano(worst.input_tokens, output * worst.n)
+        return price.reserve_nano(worst.input_tokens, output * worst.n, worst.searches)
 
 
 def no_price(tier: str) -> Price | None:
@@ -68,7 +68,7 @@ class Metered:
     __slots__ = ("_book", "_inner", "_tariff", "_wait_s")
 
     def __init__(self, inner: Answerer, tariff: Tariff, book: Book, wait_s: float = 2.0) -> None:
-        self._inner, self._tariff, self._book, self._wait_s = inner, tariff, book, wait_s
+        self._inner, self._tariff, self._book, self._wait_s = bound(inner), tariff, book, wait_s
 
     async def __call__(self, ask: Ask, /) -> Answer:
         """Reserve, ask, and settle however it ends.
@@ -90,7 +90,10 @@ class Metered:
         else:
             nano, version = tariff.reserve_nano(price, worst), price.version
         # The number of its row in the trail, so that both can be told by one number.
-        number = trail.orders = max(trail.orders + 1, len(trail.attempts))
+        number = trail.orders + 1
+        if number < len(trail.attempts):
+            number = len(trail.attempts)
+        trail.orders = number
         order = Order(
             ask.id,
             number,
@@ -104,7 +107,7 @@ class Metered:
             nano,
             caller.tenant,
         )
-        hold = self._book.hold(order) or await self._book.wait(order, self._wait_s)
+        hold = self._book.hold(order) or await self._book.wait(order, self._patience_s(ask))
         try:
             answer = await self._inner(ask)
         except BaseException as error:
@@ -117,6 +120,10 @@ class Metered:
         else:
             answer.on_end(partial(self._ended, ask, hold, price, answer.head))
         return answer
+
+    def _patience_s(self, ask: Ask) -> float:
+        """How long an ask that does not fit may wait for others to end, in seconds."""
+        return max(0.0, min(self._wait_s, ask.deadline_at - asyncio.get_running_loop().time()))
 
     def _ended(
         self,
@@ -149,21 +156,25 @@ def _failed(ask: Ask, hold: Hold, price: Price | None, error: BaseException) -> 
             return
         outcome = "late" if isinstance(error, DeadlinePassed) else "cut"
         if isinstance(error, UpstreamError) and error.received is not None:
-            usage = Usage(worst.input_tokens, error.received, estimated=True)
+            usage = guessed(worst, error.received)
             nano = _bounded(price, usage, order)
         else:
-            output = (worst.output_tokens or 0) * worst.n
-            usage, nano = Usage(worst.input_tokens, output, estimated=True), order.nano
+            usage, nano = guessed(worst, (worst.output_tokens or 0) * worst.n), order.nano
         _settle(ask.trail, hold, nano, usage, outcome)
     elif isinstance(error, asyncio.CancelledError):
         outcome = why_cancelled(error)
         if not getattr(error, "reached", False):
             hold.release(outcome)
             return
-        usage = Usage(worst.input_tokens, estimated=True)
+        usage = guessed(worst)
         _settle(ask.trail, hold, _bounded(price, usage, order), usage, outcome)
     else:
         hold.release("failed")
+
+
+def guessed(worst: Worst, output_tokens: int = 0) -> Usage:
+    """An estimate of what was used: all that was sent, and this output."""
+    return Usage(worst.input_tokens, output_tokens, estimated=True, searches=worst.searches)
 
 
 def _bounded(price: Price | None, usage: Usage, order: Order) -> int:
@@ -177,7 +188,7 @@ def _charge(
     """Charge what the provider reported, or an estimate, flagged."""
     if usage.estimated:
         if not usage.input_tokens:  # not even the head of a stream said
-            usage = Usage(ask.worst_case().input_tokens, usage.output_tokens, estimated=True)
+            usage = guessed(ask.worst_case(), usage.output_tokens)
         nano = _bounded(price, usage, hold.order)
         head.estimated = True
     else:

@@ -20,6 +20,7 @@ Not promised: that a cancelled prediction costs nothing.
 
 import asyncio
 import contextlib
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 import msgspec
@@ -30,7 +31,6 @@ from octoplex.dialects.replicate.shapes import Prediction, read_prediction
 from octoplex.transport import sse
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, Proxies, header_block
-from octoplex.upstreams.upstream import Spec
 from octoplex.wire.error import (
     BadConfig,
     DeadlinePassed,
@@ -54,9 +54,9 @@ _ENDS = frozenset({"done", "error"})
 _GONE = frozenset({"host", "content-type", "accept-encoding"})
 
 
-def sender_for(spec: Spec, client: Sender, proxies: Proxies) -> Sender:
-    """What a target is asked through: most answer at once."""
-    return Predictions(client, proxies) if "replicate" in spec.wires else client
+def sender_for(dialects: Collection[str], client: Sender, proxies: Proxies) -> Sender:
+    """What a provider of these dialects is asked through: most answer at once."""
+    return Predictions(client, proxies) if "replicate" in dialects else client
 
 
 class _Asked(Struct):

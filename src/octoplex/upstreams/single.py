@@ -15,6 +15,7 @@ from octoplex.dialects.single import Shape
 from octoplex.transport.http import Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
 from octoplex.transport.tokens import Tokens, proven
+from octoplex.upstreams.metered import guessed
 from octoplex.upstreams.stream import Patience, Streamed
 from octoplex.upstreams.upstream import (
     TRACE,
@@ -26,7 +27,6 @@ from octoplex.upstreams.upstream import (
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import Ask, Single
 from octoplex.wire.error import InvalidCall, UpstreamBroken, UpstreamError
-from octoplex.wire.event import Usage
 
 
 class SingleSpec(Struct, frozen=True, kw_only=True):
@@ -102,7 +102,7 @@ class SingleUpstream:
         except UpstreamError as error:
             error.reached = isinstance(error, UpstreamBroken)
             raise
-        usage = told.usage or Usage(ask.worst_case().input_tokens, estimated=True)
+        usage = told.usage or guessed(ask.worst_case())
         return Whole(Head(spec.provider, told.model or spec.model), ask.face, told.body, usage)
 
     def _refused(self, status: int, headers: dict[str, str], body: bytes) -> UpstreamError:

@@ -24,10 +24,12 @@ from octoplex.dialects.openai_responses import OpenAIResponses
 from octoplex.dialects.paths import in_path
 from octoplex.dialects.single import OPERATIONS, Shape, choose, follows, shape_of
 from octoplex.transport import sigv4
+from octoplex.transport.http import Sender
 from octoplex.transport.oci_sign import OciSigner, oci_key
 from octoplex.transport.origin import Origin, Proxies
 from octoplex.transport.sigv4 import Credentials, Scope, Unsigned
 from octoplex.transport.tokens import Purse, Tokens
+from octoplex.transport.veiled import Veiled
 from octoplex.upstreams.config import Timeouts
 from octoplex.upstreams.count import Counting
 from octoplex.upstreams.grants import GRANTED, grant_for
@@ -87,6 +89,8 @@ class Source(Struct, frozen=True, kw_only=True):
     """Where its key was found: a variable's name, or a table of the file."""
     headers: Mapping[str, str] = {}
     query: Mapping[str, str] = {}
+    hidden: tuple[str, ...] = ()
+    """Those of their values that the file refers to as secrets."""
     quirks: frozenset[str] = frozenset()
     refuses: frozenset[str] = frozenset()
     account: Mapping[str, str] = {}
@@ -125,10 +129,19 @@ class Source(Struct, frozen=True, kw_only=True):
             return name == "localhost" or name.endswith(".localhost")
         return address.is_loopback or address.is_private
 
+    def sender(self, key: Secret | None, client: Sender) -> Sender:
+        """The client for what is asked with this key: no reply shows what was sent as proof."""
+        secrets = [word for value in self.hidden for word in (value, value.rpartition(" ")[2])]
+        if key is not None:
+            secrets.append(key.value)
+        if self.signer is not None:
+            secrets += [self.signer.credentials.secret_key, self.signer.credentials.session_token]
+        return Veiled(client, secrets, tokens=self.auth in GRANTED)
+
     def spec(self, model: str, key: Secret | None, make: "Making") -> Spec:
         """Everything that can be known about this model and key before a call."""
         kind = family(self.id, model)
-        origin = Origin.parse(self.base_url, make.proxies)
+        origin = self._origin(make)
         wires: dict[str, Wire] = {}
         for name, prefix in self.paths.items():
             dialect = make.dialects.get(name)
@@ -156,7 +169,7 @@ class Source(Struct, frozen=True, kw_only=True):
         if found is None:
             return None
         dialect, shape = found
-        origin = Origin.parse(self.base_url, make.proxies)
+        origin = self._origin(make)
         prefix, path = self.paths.get(dialect, ""), shape.path_for(model)
         if not dialect:
             path = self.operations[OPERATIONS[op]][0]
@@ -203,7 +216,7 @@ class Source(Struct, frozen=True, kw_only=True):
         """
         if self.signer is not None or self.auth == "oci":
             return None
-        origin = Origin.parse(self.base_url, make.proxies)
+        origin = self._origin(make)
         usual = {"user-agent": USER_AGENT}
         if "anthropic" in self.paths:
             usual["anthropic-version"] = ANTHROPIC_VERSION
@@ -238,7 +251,7 @@ class Source(Struct, frozen=True, kw_only=True):
         if prefix is None or not isinstance(dialect, Counter) or not self._speaks(dialect, model):
             return None
         kind = family(self.id, model)
-        origin = Origin.parse(self.base_url, make.proxies)
+        origin = self._origin(make)
         wait = self._wait(kind, make)
         path = self._path(found, origin, prefix, dialect.count_path_for(model), model)
         return Counting(
@@ -254,6 +267,10 @@ class Source(Struct, frozen=True, kw_only=True):
             tokens=self._tokens(key, make),
             sign=self._sign(origin, key),
         )
+
+    def _origin(self, make: "Making") -> Origin:
+        """Where it is asked; callers are told its id, not its address."""
+        return msgspec.structs.replace(Origin.parse(self.base_url, make.proxies), called=self.id)
 
     def _speaks(self, dialect: object, model: str) -> bool:
         """Whether a dialect of this provider is one for this model."""

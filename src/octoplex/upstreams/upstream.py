@@ -133,6 +133,7 @@ class Upstream:
         self._preferred = next(iter(spec.wires.values()))
         self._menders = menders_of(spec.wires, spec.traits)
         self._looks = is_looked_into(spec.traits)
+        self._tags = TAGS in spec.traits.quirks
         self._now = asyncio.get_running_loop().time
 
     async def __call__(self, ask: Ask, /) -> Answer:
@@ -252,7 +253,7 @@ class Upstream:
             decode = decoded(self._named(reply, response))
         elif text is not body:
             decode = decoded(decode(text))
-        elif self._may_hold_tags(wire):
+        elif self._tags and self._may_hold_tags(wire):
             body = parted_body(body, unopened=UNOPENED in spec.traits.quirks)
         head = Head(spec.provider, seen.model or spec.traits.model)
         return Whole(head, wire.words, body, usage, decode)
@@ -285,7 +286,7 @@ class Upstream:
             del fields["models"]  # ours: routing has read the fallbacks in it
         if call.may_hold_media:
             self._drop_foreign(call, fields)
-        mender = self._menders.get(call.face)
+        mender = self._menders.get(call.face) if self._menders else None
         if mender is not None and call.op == "chat":
             call.trail.drop(self._name, mender.mend(call, fields))
         hide = False
@@ -303,7 +304,7 @@ class Upstream:
 
     def _may_hold_tags(self, wire: Wire) -> bool:
         """Whether a reply's text may begin with its thinking, in the place of the Chat dialect."""
-        return TAGS in self._spec.traits.quirks and wire.dialect.name == "openai-chat"
+        return self._tags and wire.dialect.name == "openai-chat"
 
     def _drop_foreign(self, call: Call, fields: dict[str, Raw]) -> None:
         """Take out another provider's thinking, which this one would answer with a 400."""

@@ -12,10 +12,10 @@ from octoplex.ledger import Page
 from octoplex.ledger.rows import Record
 from tests.routing.rescue.scene import FACES, RESCUE, ask, at_one, at_two, broken, heard, whole
 from tests.routing.rescue.telling import call, tell, text, think
-from tests.server.caller import comments
+from tests.server.caller import comments, events
 from tests.server.gate import route, until
 from tests.server.inside import Inside, inside
-from tests.upstream_server import Exchange, Play, Upstream, head, says
+from tests.upstream_server import Exchange, Play, Upstream, head, says, streams
 
 WORDS = "Hello there, how do you do?"
 QUICK = "retry = { backoff_s = 0.05 }"
@@ -256,5 +256,40 @@ def test_without_a_prefix_the_failure_is_that_of_the_break(
             assert found["text"] == "Hello there. So "
             assert len(up.book) == asks
             await gate.rows(asks)
+
+    asyncio.run(main())
+
+
+def test_who_ends_a_stream_is_named_and_is_its_conversations_home(tmp_path: Path) -> None:
+    async def main() -> None:
+        first = (CHAT, [streams(cut_at(CHAT, WORDS), end="stall", billed=(20, 4))])
+        then = (CHAT, [whole(tell(CHAT, [text(WORDS)], "two", 7))])
+        more = f"affinity = true\n{QUICK}"
+        async with at_two(tmp_path, first, then, more) as (gate, up, beside):
+            reply = await ask(gate, CHAT)
+            assert reply.headers["x-octoplex-model"] == "a1/m"
+            assert "x-octoplex-model: a2/m" in comments(reply.body)
+            reply = await ask(gate, CHAT)
+            assert reply.headers["x-octoplex-model"] == "a2/m"
+            assert not [c for c in comments(reply.body) if "model" in c]
+            assert (len(up.book), len(beside.book)) == (1, 2)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("created", [b"", b'"created": null, ', b'"created": 7.5, '])
+def test_a_stream_whose_chunks_have_no_time_is_rescued(tmp_path: Path, created: bytes) -> None:
+    """Some compatible servers leave it out, or write a fraction."""
+
+    async def main() -> None:
+        told = [e.replace(b'"created": 7, ', created) for e in cut_at(CHAT, WORDS)]
+        plays = [broken(told), whole(tell(CHAT, [text(WORDS)], "two", 7))]
+        async with at_one(tmp_path, CHAT, plays, QUICK) as (gate, up):
+            found = [
+                json.loads(d) for _, d in events((await ask(gate, CHAT)).body) if d != "[DONE]"
+            ]
+            deltas = [choice["delta"] for chunk in found for choice in chunk["choices"]]
+            assert "".join(delta.get("content") or "" for delta in deltas) == WORDS
+            assert len(up.book) == 2
 
     asyncio.run(main())

@@ -41,6 +41,7 @@ def test_a_cut_is_spliced_by_the_same_target(tmp_path: Path, face: str, dialect:
                 assert not said
             else:
                 assert RESCUE + "splice" in said
+                assert f"x-octoplex-model: {reply.headers['x-octoplex-model']}" in said
                 assert f"x-octoplex-cost-nano: {record.nano} estimated" in said
 
     asyncio.run(main())

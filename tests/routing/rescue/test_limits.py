@@ -8,7 +8,10 @@ import pytest
 from octoplex.routing.rescue.layer import CLAIM, Room, Watched
 from octoplex.routing.rescue.sequel import Way, sum_of
 from octoplex.wire.answer import Frame, Head
-from octoplex.wire.event import NO_USAGE, TextDelta, Usage
+from octoplex.wire.ask import Attempt
+from octoplex.wire.error import UpstreamBroken
+from octoplex.wire.event import NO_USAGE, Finished, TextDelta, Usage
+from tests.clock import run
 from tests.routing.rescue.scene import (
     FACES,
     RESCUE,
@@ -21,7 +24,8 @@ from tests.routing.rescue.scene import (
     whole,
 )
 from tests.routing.rescue.telling import Block, call, tell, text
-from tests.scripted import Streamed, asking
+from tests.routing.roads import Road, candidate
+from tests.scripted import Scripted, Streamed, asking, in_turn, says
 from tests.server import caller
 from tests.server.caller import comments
 from tests.server.gate import APP_KEY, until
@@ -181,17 +185,45 @@ def test_a_stream_gives_its_room_back(ends: str) -> None:
     asyncio.run(main())
 
 
-class Told(Streamed):
-    """A double that gives these frames, and has no end of its own."""
+@pytest.mark.parametrize("most", [2, 9])
+def test_what_goes_on_is_remembered_in_the_same_room(most: int) -> None:
+    async def main() -> None:
+        room = Room(each=most * CLAIM)
+        more = [TextDelta("x" * CLAIM) for _ in range(4)]
+        goes_on = Scripted([TextDelta("so "), *more], breaks=UpstreamBroken("cut again"))
+        ends = Scripted([TextDelta("so "), *more, Finished(stop="end", usage=NO_USAGE)])
+        road = Road(candidate("a/m", in_turn(goes_on, ends)), candidate("b/m", says()))
+        call = asking(stream=True)
+        call.trail.attempts.append(Attempt("a/m", "k1", "cut"))
+        inner = Told([Frame(b"so ", events=[TextDelta("so ")])], UpstreamBroken("cut"))
+        way = Way(road.chain, road.route, None)  # type: ignore[arg-type]
+        told = Watched(inner, call, way, room)  # type: ignore[arg-type]
+        used: list[int] = []
+        try:
+            async for _ in told:
+                used.append(room.used)  # noqa: PERF401 - what there was before the break counts
+        except UpstreamBroken:
+            assert most == 2, "it was too long to be asked for once more"
+        assert max(used) == min(most, 5) * CLAIM
+        assert len(ends.asked_at) == (0 if most == 2 else 1)
+        assert room.used == 0
 
-    def __init__(self, frames: list[Frame]) -> None:
+    run(main())
+
+
+class Told(Streamed):
+    """A double that gives these frames, and then breaks, or has no end of its own."""
+
+    def __init__(self, frames: list[Frame], breaks: UpstreamBroken | None = None) -> None:
         super().__init__(Head("scripted", "m"), ())
-        self._frames = frames
+        self._frames, self._breaks = frames, breaks
 
     async def __anext__(self) -> Frame:
-        if not self._frames:
-            raise StopAsyncIteration
-        return self._frames.pop(0)
+        if self._frames:
+            return self._frames.pop(0)
+        if self._breaks is not None:
+            raise self._breaks
+        raise StopAsyncIteration
 
 
 def test_usage_adds_up() -> None:

@@ -9,7 +9,8 @@ the retry budget.
 
 While nothing breaks, what was delivered is remembered as it came: the bytes of a stream that
 passes verbatim, the events of any other; nothing is decoded for it. A stream longer than
-`Room.each` is forgotten, and so is one more than `Room.all` holds: they break as ever.
+`Room.each` is forgotten, and so is one more than `Room.all` holds, also after a rescue: they break
+as ever.
 
 The usage at the end is that of the ask that ended the reply, since that one wrote all of it. What
 all of them used counts in the caller's limits, what they cost is in the trail.
@@ -25,6 +26,7 @@ from msgspec import Struct
 
 from octoplex.routing.chain import Chain
 from octoplex.routing.rescue.sequel import Sequel, Way, WriterOf, sum_of
+from octoplex.routing.rescue.splice import size_of
 from octoplex.routing.route import Route
 from octoplex.upstreams.stream import Streamed
 from octoplex.wire.answer import Answer, Ended, Ending, Frame, Outcome
@@ -183,7 +185,7 @@ class Watched:
                 return None
             if writer is None:
                 return None
-        self._forget()
+        self._wires, self._events = [], []  # now the sequel remembers it, in the room claimed
         return Sequel(call, way, events, writer, error)
 
     async def _further(self, sequel: Sequel) -> Frame:
@@ -194,6 +196,10 @@ class Watched:
             raise
         if sequel.over:
             self._end("done")
+        elif self._keeps:
+            self._size += size_of(frame.events())
+            if self._size > self._claimed and not self._claims():
+                sequel.forget()
         return frame
 
     def _told(self, outcome: Outcome, usage: Usage) -> None:

@@ -73,7 +73,9 @@ class Sequel:
         error: UpstreamError,
     ) -> None:
         """`writer`: the stream passed verbatim, and goes on in its caller's own words."""
-        self._call, self._way, self._told = call, way, list(told)
+        self._call, self._way = call, way
+        self._told: list[Event] | None = list(told)
+        """What the caller has; None where that was too much to remember."""
         self._writer = writer
         self._error = self._broke = error
         """What the caller is told if nothing goes on; what broke last."""
@@ -115,8 +117,7 @@ class Sequel:
                 continue
             if not new:
                 continue
-            self._note(self._answer.head)
-            self._told += new
+            self._note(self._answer.head, new)
             events += new
             self.over = isinstance(new[-1], Finished)
             if self._writer is None:
@@ -132,7 +133,7 @@ class Sequel:
             UpstreamError: what the stream broke off with, if none opens.
         """
         call, way, trail = self._call, self._way, self._call.trail
-        if len(self._told) > MOST_EVENTS:
+        if self._told is None or len(self._told) > MOST_EVENTS:
             raise self._error
         broken = next((row for row in reversed(trail.attempts) if row.outcome == "cut"), None)
         if broken is None:
@@ -156,19 +157,20 @@ class Sequel:
         Raises:
             UpstreamError: what the stream broke off with, if none can or may.
         """
-        way, said = self._way, self._prefix()
+        way, told = self._way, self._told or []
+        said = self._prefix(told)
         prefix = said.rstrip()  # white space at its end is refused
         if not prefix or way.route.rescue != "prefill" or self._kind == "prefill":
             raise self._error
-        told = -(-len(prefix.encode()) // BYTES_PER_TOKEN)
+        tokens = -(-len(prefix.encode()) // BYTES_PER_TOKEN)
         most = self._call.max_tokens
-        if most is not None and told >= most:
+        if most is not None and tokens >= most:
             raise self._error
         call = replace(
             self._call,
             prefix=prefix,
-            added_tokens=self._call.added_tokens + told,
-            max_tokens=most and most - told,  # the caller gets no more than it asked for
+            added_tokens=self._call.added_tokens + tokens,
+            max_tokens=most and most - tokens,  # the caller gets no more than it asked for
             _chat=None,
             _worst=None,
         )
@@ -179,12 +181,12 @@ class Sequel:
         except GatewayError:
             raise self._error from None
         self._kind, self._strips = "prefill", prefix != said
-        self._splice = Splice.after(self._told)
+        self._splice = Splice.after(told)
         return self._opened(answer)
 
-    def _prefix(self) -> str:
+    def _prefix(self, told: Sequence[Event]) -> str:
         """What was told, where it is nothing but text and the call wants no thinking."""
-        blocks = blocks_of(self._told)
+        blocks = blocks_of(told)
         try:
             thinking = self._call.chat().thinking
         except InvalidCall:
@@ -225,12 +227,15 @@ class Sequel:
             kept.append(event)
         return kept
 
-    def _note(self, head: Head) -> None:
-        """It goes on: say so, once for each answer."""
+    def _note(self, head: Head, new: Sequence[Event]) -> None:
+        """It goes on with these: say so, once for each answer."""
+        if self._told is not None:
+            self._told += new
         if self.head is head:
             return
         trail = self._call.trail
         self.head, trail.rescue, trail.why = head, self._kind, f"{self._kind} {self._why}"
+        self._way.chain.moved(self._call, self._way.route)
 
     def _leave(self, answer: Answer) -> None:
         """Cancel an answer that says something else."""
@@ -241,6 +246,10 @@ class Sequel:
 
     def _spent(self, outcome: Outcome, usage: Usage) -> None:
         self.usage = sum_of(self.usage, usage)
+
+    def forget(self) -> None:
+        """Remember no more of what was told: if it breaks again, that is its end."""
+        self._told = None
 
     def close(self, outcome: Outcome) -> None:
         """Stop caring."""

@@ -195,6 +195,11 @@ class Splice:
         raise Diverged("more of a block that was over")
 
 
+def size_of(events: Iterable[Event]) -> int:
+    """How many letters these events say."""
+    return sum([len(_text(e)) for e in events if not isinstance(e, Started | Finished)])
+
+
 def _kind(event: Delta) -> str:
     return "tool" if isinstance(event, TOOLS) else str(event.__struct_config__.tag)
 
