@@ -19,7 +19,7 @@ from msgspec import NODEFAULT, Struct
 
 from octoplex import settings
 from octoplex.assembly.sketch import Sketch
-from octoplex.catalog.own_price import TOKENS
+from octoplex.catalog.own_price import CALLS, TOKENS
 from octoplex.catalog.provider import providers
 from octoplex.cli import main
 from tests.test_house import HOUSE, MAY_IMPORT, ROOT
@@ -152,7 +152,7 @@ def documented() -> dict[str, dict[str, str]]:
 
 def test_every_key_is_documented_and_every_documented_key_exists() -> None:
     there = {path: set(keys) for path, keys in tables(settings.Settings, "")}
-    there["prices"] = {*TOKENS, "request"}
+    there["prices"] = {*TOKENS, *CALLS}
     assert {path: set(keys) for path, keys in documented().items()} == there
 
 

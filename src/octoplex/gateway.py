@@ -15,6 +15,7 @@ from octoplex.assembly.arrival import Patience
 from octoplex.assembly.attached import attached
 from octoplex.assembly.callers import check_alerts, check_exposed, file_keys, made_keys
 from octoplex.assembly.dialects import resuming
+from octoplex.assembly.hosts import sharing_of
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.state import database_of
 from octoplex.assembly.works import Works
@@ -26,7 +27,7 @@ from octoplex.reflex.idempotency import idempotent
 from octoplex.reflex.keys import Entry, Key, in_force
 from octoplex.reflex.record import Recorded
 from octoplex.reflex.tenants import all_placed, compiled
-from octoplex.routing import Chain, Counted, Rescue, Singles
+from octoplex.routing import Chain, Counted, Rescue, Singles, timely
 from octoplex.settings import Settings, size
 from octoplex.upstreams.detect import NONE_FOUND, Found
 from octoplex.wire.answer import Answer, Answerer, Head, Whole
@@ -47,10 +48,12 @@ def compose(plan: Plan, works: Works) -> Recorded:
     route_of = plan.resolver.route_of
     chain = Chain(route_of, works.health)
     whole = Rescue(chain, route_of, resuming(works.faces))
-    routed = Singles(Counted(whole, route_of, works.counting), chain, route_of)
+    routed = Singles(whole, Counted(whole, route_of, works.counting), chain, route_of)
     kept = cached(routed, works.cache, plan.caches.for_asks(route_of))
     safe = guarded(kept, plan.guards.for_asks(route_of)) if plan.guards else kept
-    return _entered(idempotent(safe, works.cache), plan, works)
+    once = idempotent(safe, works.cache, works.claims)
+    hurried = any(route.deadline_s is not None for route in plan.routes.values())
+    return _entered(timely(once, route_of) if hurried else once, plan, works)
 
 
 def announced(plan: Plan, works: Works) -> Recorded:
@@ -107,6 +110,8 @@ class Gateway:
         self._put(entries, rows)  # the first to change anything, and the last that can refuse
         works.fleet.configure(settings.local)
         works.metrics.named = self.plan.is_named
+        routes = self.plan.routes.values()
+        works.health.follow(c.target for route in routes for c in route.candidates)
         works.store.responses.keep_for(settings.server.responses_days)
 
     def put_keys(self, rows: Iterable[KeyRow]) -> None:
@@ -122,8 +127,12 @@ class Gateway:
 
     def _put(self, entries: list[Entry], rows: list[KeyRow]) -> None:
         works = self.works
+        before = {key.id for key in works.keyring}
         works.keyring.replace(entries)
         keys = list(works.keyring)
+        if gone := before - {key.id for key in keys}:
+            for tell in works.on_gone:
+                tell(gone)
         # Revoking the last key must not open the doors to the one it was taken from.
         self.needs_key = bool(works.exposed or keys or rows)
         works.desk.update(keys)
@@ -152,10 +161,6 @@ class Gateway:
         names = [n for n in dict.fromkeys(names) if key is None or key.allows(n)]
         region = caller.region
         return [n for n in names if self.plan.answers_in(n, region)] if region else names
-
-    def limit_lines(self, caller: Caller, face: str) -> str:
-        """Rate-limit header lines as the SDKs of this face look for them; none without limits."""
-        return self.works.desk.lines(caller.id, face) if caller.id else ""
 
     def lines(self, route: str, target: str, cache: str = "off") -> str:
         """The header lines that say who answered, made once per route, target and cache."""
@@ -189,10 +194,13 @@ def open_gateway(
         BadConfig: the configuration is wrong.
         StoreFailed: the data folder is held by another server or cannot be written.
     """
-    works = Works.open(data, env, address, exposed, database_of(settings, env))
+    database, sharing = database_of(settings, env), sharing_of(settings, env)
+    works = Works.open(data, env, address, exposed, database, sharing)
     try:
-        return Gateway(settings, works, works.keys_now(), found)
+        gateway = Gateway(settings, works, works.keys_now(), found)
     except BaseException:
         works.cache.stock.close()
         works.store.close()
         raise
+    works.begin()
+    return gateway

@@ -28,7 +28,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Struct
 
-from octoplex.catalog.own_price import TOKENS
+from octoplex.catalog.own_price import CALLS, TOKENS
 from octoplex.catalog.provider import DialectName
 from octoplex.reflex.cache.config import Caching
 from octoplex.reflex.guard.config import Guard
@@ -41,11 +41,10 @@ from octoplex.wire.error import BadConfig
 Environment = Mapping[str, str]
 DEFAULT_LISTEN = "127.0.0.1:8080"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-LATER = {
-    "redis": "not available in this version, which serves from one host; leave it out",
-}
-"""Keys of `[server]` that are announced, and what is said to whoever writes one."""
 MOST_WORKERS = 64
+MOST_PORTS = 65_535
+HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where this machine reaches what listens on every address."""
 SIZES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3}
 SIZES |= {"kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _HOST = re.compile(r"(\*\.)?[0-9A-Za-z][0-9A-Za-z.\-]*(:[0-9]{1,5})?")
@@ -66,10 +65,15 @@ class Server(Struct, frozen=True, kw_only=True):
     """`[server]`. Without `listen` it is 127.0.0.1:8080, or the next free port."""
 
     listen: str | None = None
+    admin: str | None = None
     workers: Annotated[int, msgspec.Meta(ge=1, le=MOST_WORKERS)] | Literal["auto"] = 1
     data: str = ""
     database: str = ""
     database_password: str = ""
+    redis: str = ""
+    redis_password: str = ""
+    redis_prefix: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] = "octoplex:"
+    pepper: str = ""
     max_body: str = "32 MB"
     max_bodies: str = "512 MB"
     log: Literal["text", "json"] = "text"
@@ -79,6 +83,7 @@ class Server(Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     media: Media = Media()
     drain_s: float = 30.0
+    hang_s: Annotated[float, msgspec.Meta(ge=0)] = 20.0
     seal: str | tuple[str, ...] = ""
     budget_wait_s: float = 2.0
     responses_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 30
@@ -106,6 +111,7 @@ class Key(Struct, frozen=True, kw_only=True):
     limits: str = ""
     tenant: str = ""
     region: str = ""
+    begins: datetime.datetime | None = None
     expires: datetime.datetime | None = None
 
 
@@ -154,6 +160,18 @@ def size(text: str) -> int:
     if not match or match[2].lower() not in SIZES:
         raise BadConfig(f'"{text}" is not a size; write it like "32 MB" or "512 KiB".')
     return int(match[1]) * SIZES[match[2].lower()]
+
+
+def address(text: str) -> tuple[str, int]:
+    """Host and port of `"host:port"`; an IPv6 address stands in brackets.
+
+    Raises:
+        ValueError: it is none.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > MOST_PORTS:
+        raise ValueError(f'"{text}" must be "host:port"')
+    return host.strip("[]"), int(port)
 
 
 def loopback(host: str) -> bool:
@@ -235,7 +253,6 @@ def _parsed(text: str, origin: str) -> Settings:
         raise BadConfig(f"{origin}: not valid TOML: {error}.") from None
     if "tenants" in tree:
         tree["tenants"] = flat(tree["tenants"], origin)
-    _refuse_later(tree, origin)
     _refuse_unknown(tree, Settings, origin, "")
     tree["prices"] = exact.get("prices", {})
     tables = {f.encode_name: f.type for f in msgspec.structs.fields(Settings)}
@@ -247,7 +264,12 @@ def _parsed(text: str, origin: str) -> Settings:
 
 
 def _check_server(server: Server, origin: str) -> None:
-    """Refuse sizes, networks and hosts that cannot be read."""
+    """Refuse addresses, sizes, networks and hosts that cannot be read."""
+    for key, text in (("listen", server.listen), ("admin", server.admin)):
+        try:
+            address(text or DEFAULT_LISTEN)
+        except ValueError as error:
+            raise BadConfig(f"{origin}: [server] {key}: {error}.") from None
     media = server.media
     sizes = {"[server] max_body": server.max_body, "[server] max_bodies": server.max_bodies}
     sizes |= {"[server.media] max": media.max, "[server.media] total": media.total}
@@ -280,14 +302,6 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
         ValueError: one is neither.
     """
     return tuple(ipaddress.ip_network(text) for text in texts)
-
-
-def _refuse_later(tree: dict[str, Any], origin: str) -> None:
-    """Say of a key that is announced that it is not there yet, rather than unknown."""
-    server = tree.get("server")
-    for key, says in LATER.items():
-        if isinstance(server, dict) and key in server and server[key] != 1:
-            raise BadConfig(f"{origin}: [server] {key}: {says}.")
 
 
 def _table(tree: Any, kind: Any, origin: str, table: str) -> Any:
@@ -385,6 +399,15 @@ def secret(reference: str, env: Environment, where: str) -> str:
     return value
 
 
+def url(text: str, env: Environment, where: str) -> str:
+    """A URL as it stands there, or the one behind a reference: some hold a secret themselves.
+
+    Raises:
+        BadConfig: see `secret`.
+    """
+    return text if text.startswith(("https://", "http://")) else secret(text, env, where)
+
+
 async def with_secrets(settings: Settings, env: Environment) -> Environment:
     """The environment, and in it the secrets that the file wants fetched and are not there yet.
 
@@ -416,9 +439,9 @@ def schema() -> dict[str, Any]:
     dollars = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}
     tables["Price"] = {
         "title": "Price",
-        "description": "Dollars per million tokens; `request` is dollars per call.",
+        "description": "Dollars per million tokens; `request` and `search` are dollars each.",
         "type": "object",
-        "properties": dict.fromkeys((*TOKENS, "request"), dollars),
+        "properties": dict.fromkeys((*TOKENS, *CALLS), dollars),
         "required": ["input", "output"],
     }
     # msgspec says nothing of a table's keys.

@@ -191,3 +191,74 @@ def test_defaults_that_are_the_callers_to_say_are_refused(tmp_path: Path) -> Non
 
 def test_a_route_may_name_a_provider_whose_key_comes_later() -> None:
     assert parse(NOBODY).models["none"].try_[0] == "openai/gpt-5-mini"
+
+
+PATIENT = """
+[models.main]
+try = ["a/m", "b/m"]
+[models.main.retry]
+attempts = 2
+retry_budget = 0.5
+pace = 1
+key_rest_s = 5.0
+first_content_p99 = 4.0
+breaker = { failures = 2, of = 4 }
+[models.main.targets."b/m"]
+attempts = 5
+first_content_s = 1.5
+"""
+
+
+def test_each_number_of_an_attempt_can_be_set_by_route_and_by_target(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path, TWO + PATIENT, {}) as at:
+            route = at.gateway.plan.routes["main"]
+            a, b = (route.policy_for(c.target) for c in route.candidates)
+            assert (a.retries_per_target, a.retry_budget, a.pace, a.key_rest_s) == (1, 0.5, 1, 5.0)
+            assert (a.first_content_p99, a.breaker.failures, a.breaker.of) == (4.0, 2, 4)
+            assert (b.retries_per_target, b.first_content_always_s) == (4, 1.5)
+            assert (b.retry_budget, b.breaker.failures) == (0.2, 5), "in place of all of retry"
+            direct = at.gateway.plan.resolver.resolve("a/m")
+            (only,) = direct.candidates
+            policy = direct.policy_for(only.target)
+            assert (policy.retries_per_target, policy.breaker.failures) == (2, 2), "one for all"
+
+    asyncio.run(main())
+
+
+def test_a_reload_changes_the_breaker_of_a_target_that_was_asked(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path, TWO + PATIENT, {}) as at:
+            state = at.gateway.works.health.of(at.gateway.plan.routes["main"].candidates[0].target)
+            assert state.breaker.rules.failures == 2
+            text = TWO + PATIENT.replace("failures = 2, of = 4", "failures = 30, of = 40")
+            type(at.gateway)(parse(text), at.gateway.works)
+            for _ in range(29):
+                state.failed()
+            assert state.breaker.closed
+            state.failed()
+            assert not state.breaker.closed
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ('[models.main.targets."c/m"]\nattempts = 1', '"c/m" is not in its try'),
+        ('[models.main.targets."b/m"]\nattempts = 0', "attempts counts the first"),
+        ("[models.main.retry]\nbreaker = { failures = 11 }", "11 failures of 10 calls"),
+        (
+            '[models.main.targets."b/m"]\nbreaker = { failures = 2 }\n'
+            '[models.two]\ntry = ["b/m"]\nretry = { breaker = { failures = 3 } }',
+            "another one on another route",
+        ),
+    ],
+)
+def test_what_cannot_hold_is_refused(tmp_path: Path, wrong: str, says: str) -> None:
+    async def main() -> None:
+        with pytest.raises(BadConfig, match=says):
+            async with opened(tmp_path, f'{TWO}[models.main]\ntry = ["a/m", "b/m"]\n{wrong}\n', {}):
+                pass
+
+    asyncio.run(main())

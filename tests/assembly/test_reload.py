@@ -11,6 +11,7 @@ from octoplex.server import serve
 from octoplex.settings import Settings
 from octoplex.wire.error import BadConfig, Unauthorized
 from tests.assembly.scene import Scene, opened
+from tests.server.gate import until
 
 ENV = {"A": "f7m2q9x4k1z8-first", "B": "f7m2q9x4k1z8-other", "WEAK": "changeme-changeme"}
 KEY_A, KEY_B = '[keys.a]\nsecret = "env:A"\n', '[keys.b]\nsecret = "env:B"\n'
@@ -137,5 +138,43 @@ def test_a_secret_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
             said = await at.reload(f'[keys.a]\nsecret = "file:{tmp_path}/secret"\n')
             assert "[keys.a] secret: the file" in said
             assert names(at) == ["a"]
+
+    asyncio.run(main())
+
+
+def test_of_keys_that_are_read_at_once_the_newer_are_put_in_force_last(tmp_path: Path) -> None:
+    """A reading that takes long must not open again what was revoked meanwhile."""
+
+    async def main() -> None:
+        async with opened(tmp_path, KEY_A, ENV) as at:
+            store, go = at.gateway.works.store, asyncio.Event()
+            await make_key(at, "web")
+            keys, asked = store.keys, 0
+
+            async def slow() -> list[KeyRow]:
+                nonlocal asked
+                asked += 1
+                first, rows = asked == 1, await keys()
+                if first:
+                    await go.wait()
+                return rows
+
+            store.keys = slow  # type: ignore[method-assign]
+            late = asyncio.create_task(at.app.renew_keys())
+            await until(lambda: asked)
+            await asyncio.sleep(0.05)  # so that it has read
+            await store.revoke_key("web", 2)
+            soon = asyncio.create_task(at.app.renew_keys())
+            asyncio.get_running_loop().call_later(0.05, go.set)
+            await asyncio.gather(late, soon)
+            assert names(at) == ["a"]
+            go.clear()
+            asked = 0
+            late = asyncio.create_task(at.app.renew_keys())
+            await until(lambda: asked)
+            assert await at.reload(KEY_B) == ""  # the file's keys are those of now, too
+            go.set()
+            await late
+            assert names(at) == ["b"]
 
     asyncio.run(main())

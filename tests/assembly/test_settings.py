@@ -33,11 +33,6 @@ def test_the_schema_knows_them_too() -> None:
     assert "developer_role" in table["quirks"]["items"]["enum"]
 
 
-def test_what_is_not_there_yet_says_so() -> None:
-    with pytest.raises(BadConfig, match=r"\[server\] redis: .*not available in this version"):
-        parse("[server]\nredis = 'redis://x'\n")
-
-
 def test_workers_are_a_number_or_as_many_as_there_are_cores() -> None:
     assert parse("[server]\n").server.workers == 1
     assert parse("[server]\nworkers = 3\n").server.workers == 3

@@ -68,11 +68,25 @@ OF_CHAT = {
     **members(*_CALL, extra_content={"google": {"thought_signature": "c2ln"}}),
     **members(*_SAID, 0, prompt_cache_breakpoint={"mode": "explicit"}, cache_control=CACHE),
     "image": Change(_SAID, _IMAGE),
-    **members(*_SAID, 1, "image_url", of="image", detail="high"),
+    **members(*_SAID, 1, "image_url", of="image", detail="high", odd=1),
     "audio part": Change(
         _SAID, {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
     ),
+    **members(*_SAID, 1, "input_audio", of="audio part", odd=1),
     "file": Change(_SAID, {"type": "file", "file": {"file_id": "file-1"}}),
+    **members(*_SAID, 1, "file", of="file", odd=1),
+    "choice": Change((), {"tool_choice": {"type": "function", "function": {"name": "f"}}}),
+    **members("tool_choice", of="choice", odd=1),
+    **members("tool_choice", "function", of="choice", odd=1),
+    "form": Change((), {"response_format": {
+        "type": "json_schema", "json_schema": {"name": "n", "schema": S}}}),
+    **members("response_format", of="form", odd=1),
+    **members("response_format", "json_schema", of="form", odd=1),
+    "form of some servers": Change((), {"response_format": {"type": "json_object"}}),
+    **members("response_format", of="form of some servers", schema=S),
+    **members(stream_options={"include_obfuscation": False}),
+    "switch": Change((), {"thinking": {"type": "enabled"}}),
+    **members("thinking", of="switch", clear_thinking=True),
 }  # fmt: skip
 
 ANTHROPIC: Json = {
@@ -118,7 +132,13 @@ OF_ANTHROPIC = {
     "image of a result": Change((*_ASKS, 0, "content"), _SHOWN),
     "image": Change(_ASKS, _SHOWN),
     **members(*_ASKS, 2, of="image", transformations={"x": 1}, cache_control=CACHE),
+    **members(*_ASKS, 2, "source", of="image", odd=1),
+    "choice": Change((), {"tool_choice": {"type": "tool", "name": "f"}}),
+    **members("tool_choice", of="choice", odd=1),
+    "form": Change((), {"output_config": {"format": {"type": "json_schema", "schema": S}}}),
+    **members("output_config", "format", of="form", odd=1),
     "document": Change(_ASKS, {"type": "document", "source": _PDF}),
+    **members(*_ASKS, 2, "source", of="document", odd=1),
     **members(
         *_ASKS, 2, of="document", title="T.pdf", context="c", citations={"enabled": True},
     ),
@@ -187,7 +207,13 @@ OF_GEMINI = {
     "document": Change(
         _PARTS, {"inlineData": {"mimeType": "application/pdf", "data": "JVBERi0x"}}
     ),
-    **members(*_PARTS, 2, "inlineData", of="document", displayName="n.pdf"),
+    **members(*_PARTS, 2, "inlineData", of="document", displayName="n.pdf", odd=1),
+    **members(*_PARTS, 2, "inlineData", of="image", displayName="n.png"),
+    "stored": Change(_PARTS, {"fileData": {
+        "mimeType": "image/png", "fileUri": "https://x.test/a.png"}}),
+    **members(*_PARTS, 2, "fileData", of="stored", displayName="n.png", odd=1),
+    "thinking": Change(("generationConfig",), {"thinkingConfig": {"thinkingBudget": 2_000}}),
+    **members("generationConfig", "thinkingConfig", of="thinking", odd=1),
     "video": Change(_PARTS, {"inlineData": {"mimeType": "video/mp4", "data": PNG}}),
     "thought": Change(("contents", 1, "parts"), {"text": "hm", "thought": True}),
     "code": Change(("contents", 1, "parts"), {"executableCode": {"code": "1"}}),
@@ -221,6 +247,10 @@ OF_RESPONSES = {
     ),
     **members("reasoning", of="reasoning", summary="auto"),
     **members("text", of="text", verbosity="low"),
+    "choice": Change((), {"tool_choice": {"type": "function", "name": "f"}}),
+    **members("tool_choice", of="choice", odd=1),
+    "form": Change((), {"text": {"format": {"type": "json_schema", "name": "n", "schema": S}}}),
+    **members("text", "format", of="form", odd=1),
     "hosted choice": Change((), {"tool_choice": {"type": "web_search"}}),
     "web": Change(("tools",), {"type": "web_search"}),
     "custom": Change(("tools",), {"type": "custom", "name": "x"}),

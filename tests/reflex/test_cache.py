@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from octoplex.assembly.dialects import dialects
-from octoplex.ledger.stock import Room, Stock
+from octoplex.ledger.stock import Room
+from octoplex.ledger.stock_disk import DiskStock
 from octoplex.reflex.cache.fingerprint import Rule, fingerprint
 from octoplex.reflex.cache.layer import Cache, cached
 from octoplex.reflex.cache.replay import Piece, Replay
@@ -54,7 +55,7 @@ def keyed(data: bytes) -> bytes:
 
 
 def caching(folder: Path, now: Any = None) -> Cache:
-    stock = Stock(folder, Room(spare_bytes=0), *([now] if now else []))
+    stock = DiskStock(folder, Room(spare_bytes=0), *([now] if now else []))
     return Cache(stock, keyed, dialects())
 
 

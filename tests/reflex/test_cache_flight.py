@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from octoplex.ledger.stock import Room, Stock
+from octoplex.ledger.stock import Room
+from octoplex.ledger.stock_disk import DiskStock
 from octoplex.reflex.cache.fingerprint import Rule
 from octoplex.reflex.cache.layer import Cache, cached
 from octoplex.wire.answer import Answer, Answerer, Outcome
@@ -34,7 +35,7 @@ def keyed(data: bytes) -> bytes:
 
 
 def caching(folder: Path, **room: Any) -> Cache:
-    return Cache(Stock(folder, Room(spare_bytes=0, **room)), keyed, {})
+    return Cache(DiskStock(folder, Room(spare_bytes=0, **room)), keyed, {})
 
 
 def layer(inner: Answerer, cache: Cache, rule: Rule = RULE) -> Answerer:

@@ -12,7 +12,8 @@ import pytest
 
 from octoplex.ledger.migrate import migrate, steps
 from octoplex.ledger.rows import Kept
-from octoplex.ledger.stock import NAME, Room, Stock
+from octoplex.ledger.stock import Room
+from octoplex.ledger.stock_disk import NAME, DiskStock
 from octoplex.reflex.cache.facts import facts, words
 from octoplex.reflex.cache.layer import Cache
 from octoplex.reflex.cache.semantic import Neighbours, Spot
@@ -133,14 +134,14 @@ def test_vectors_lie_beside_their_replies(tmp_path: Path) -> None:
     spots = [Spot(b"g", vector(1, n)) for n in range(4)]
 
     async def main() -> None:
-        stock = Stock(tmp_path, Room(spare_bytes=0))
+        stock = DiskStock(tmp_path, Room(spare_bytes=0))
         for n, spot in enumerate(spots):
             stock.keep(row(b"%032d" % n, spot))
         stock.keep(Kept(b"%032d" % 9, "main", 0, 2**50, 1, b"{}"))
         await stock.routes()  # after all that waits was written
         stock.close()
 
-        stock = Stock(tmp_path, Room(spare_bytes=0))
+        stock = DiskStock(tmp_path, Room(spare_bytes=0))
         found = await stock.vectors(b"g", 3)
         assert found == [(b"%032d" % n, spots[n].vector) for n in (3, 2, 1)]
         assert await stock.vectors(b"other", 3) == []
@@ -164,7 +165,7 @@ def test_a_file_of_before_goes_on_and_leaves_no_copy(tmp_path: Path) -> None:
         db.execute("insert into kept values (1, ?, ?, ?, ?, ?, ?, ?)", row_of_then)
 
     async def main() -> None:
-        stock = Stock(tmp_path, Room(spare_bytes=0))
+        stock = DiskStock(tmp_path, Room(spare_bytes=0))
         found = await stock.find(b"k" * 32)
         assert found
         assert found.body == b"{}"
@@ -177,7 +178,7 @@ def test_a_file_of_before_goes_on_and_leaves_no_copy(tmp_path: Path) -> None:
 
 def test_a_purge_leaves_no_vector_in_memory(tmp_path: Path) -> None:
     async def main() -> None:
-        cache = Cache(Stock(tmp_path, Room(spare_bytes=0)), bytes, {})
+        cache = Cache(DiskStock(tmp_path, Room(spare_bytes=0)), bytes, {})
         cache.neighbours.add(b"k", Spot(b"g", vector(1, 2)))
         await cache.purge("main")
         assert cache.neighbours.entries == 0
@@ -188,7 +189,7 @@ def test_a_purge_leaves_no_vector_in_memory(tmp_path: Path) -> None:
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
     async def main() -> None:
-        stock = Stock(tmp_path, Room(spare_bytes=0))
+        stock = DiskStock(tmp_path, Room(spare_bytes=0))
         near = Neighbours(stock, most_bytes=4_000, most_of_group=3)
         for n in range(5):
             near.add(b"%d" % n, Spot(b"g", vector(1, n)))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from octoplex.reflex import (
     Entry,
@@ -126,6 +127,50 @@ def test_revoking_takes_effect_at_once_and_expiry_by_the_clock() -> None:
     ring.replace([])
     with pytest.raises(Unauthorized):
         ring.find(SECRET.encode())
+
+
+def test_a_key_opens_nothing_before_its_time() -> None:
+    now = [4.9]
+    begun = entry(expires_at_ms=9_000)
+    begun = replace(begun, key=replace(begun.key, begins_at=5.0))
+    ring = Keyring(HASHER, [begun], now=lambda: now[0])
+    with pytest.raises(Unauthorized):
+        ring.find(SECRET.encode())
+    for now[0] in (5.0, 8.9):
+        assert ring.find(SECRET.encode())
+    now[0] = 9.0
+    with pytest.raises(Unauthorized):
+        ring.find(SECRET.encode())
+    ring.replace([replace(begun, key=replace(begun.key, expires_at=None))])
+    assert ring.find(SECRET.encode())
+    now[0] = 4.0  # the clock was put back
+    with pytest.raises(Unauthorized):
+        ring.find(SECRET.encode())
+
+
+def test_what_is_looked_up_and_compared_is_a_keyed_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret meets the hash under the pepper and nothing else: what takes longer for a near miss
+    tells of hashes that nobody can choose. By the structure; no clock is asked."""
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return one == other
+
+    ring = Keyring(HASHER, [entry()])
+    monkeypatch.setattr("octoplex.reflex.keys.hmac.compare_digest", compare)
+    right = ring.proof(SECRET.encode())
+    assert (len(right), ring.opened_by(right).id) == (32, "app")
+    assert compared == [(right, right)]
+    assert SECRET.encode() not in right
+    for near in (SECRET[:-1], SECRET[:-1] + "!", SECRET + "!", SECRET.swapcase(), right.hex()):
+        proof = ring.proof(near.encode())
+        assert (len(proof), proof[:4] == right[:4]) == (32, False)
+        with pytest.raises(Unauthorized):
+            ring.opened_by(proof)
+    with pytest.raises(Unauthorized):
+        ring.opened_by(SECRET.encode())
+    assert len(compared) == 1, "what is not found by its whole hash is compared with nothing"
 
 
 def test_one_secret_for_two_keys_or_one_id_twice_changes_nothing() -> None:

@@ -106,8 +106,8 @@ def test_s09_a_key_reaches_only_its_models_by_every_door(tmp_path: Path, run: Ru
                        p.endswith("/") or t == p)}  # fmt: skip
             # These take no model, or take it line by line and refuse the line.
             assert untried == {
-                "/v1/batches", "/v1/batches/", "/v1/files", "/v1/guard", "/v1/messages/batches",
-                "/v1/messages/batches/", "/v1/models/",
+                "/v1/batches", "/v1/batches/", "/v1/feedback", "/v1/files", "/v1/guard",
+                "/v1/messages/batches", "/v1/messages/batches/", "/v1/models/",
             }  # fmt: skip
             params = {"max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
             lines = {"requests": [{"custom_id": "1", "params": {**params, "model": "a/m"}}]}
@@ -129,21 +129,89 @@ async def _errors(gate: Gate, id_: str) -> bool:
     return "permission_error" in json.dumps(json.loads(results.body)["result"])
 
 
+BODY = question("a/m")
+SIZE = b"%x" % len(BODY)
+FRAMED = {
+    "obs-fold": b"x-a: b\r\n c\r\ncontent-length: %d\r\n\r\n" % len(BODY) + BODY,
+    "bare LF after a header": b"x-a: b\ncontent-length: %d\r\n\r\n" % len(BODY) + BODY,
+    "bare LF at the end": b"content-length: %d\n\n" % len(BODY) + BODY,
+    "bare CR in a header": b"x-a: b\rc: d\r\ncontent-length: %d\r\n\r\n" % len(BODY) + BODY,
+    "two lengths": b"content-length: 2\r\ncontent-length: %d\r\n\r\n" % len(BODY) + BODY,
+    "one length twice": b"content-length: %d\r\n" % len(BODY) * 2 + b"\r\n" + BODY,
+    "a list of lengths": b"content-length: %d, %d\r\n\r\n" % (len(BODY), len(BODY)) + BODY,
+    "a length with a sign": b"content-length: +%d\r\n\r\n" % len(BODY) + BODY,
+    "a length in hex": b"content-length: 0x3c\r\n\r\n" + BODY,
+    "length and coding": b"content-length: %d\r\ntransfer-encoding: chunked\r\n\r\n" % len(BODY)
+    + b"0\r\n\r\n",
+    "another coding": b"transfer-encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "chunked and no more": b"transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "a blank before the colon": b"transfer-encoding : chunked\r\n\r\n0\r\n\r\n",
+    "chunks with bare LF": b"transfer-encoding: chunked\r\n\r\n%b\n%b\n0\n\n" % (SIZE, BODY),
+    "LF in an extension": b"transfer-encoding: chunked\r\n\r\n%b;a\nb\r\n%b\r\n0\r\n\r\n"
+    % (SIZE, BODY),
+    "a chunk that is longer": b"transfer-encoding: chunked\r\n\r\n%b\r\n%bXX0\r\n\r\n"
+    % (SIZE, BODY),
+    "a size above all": b"transfer-encoding: chunked\r\n\r\nfffffffffffffffff1\r\n",
+}  # fmt: skip
+
+
+def test_s28_doubtful_framing_is_a_400_and_the_end(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Gate(tmp_path, file(KEYED, a=up), key=APP_KEY) as gate,
+        ):
+            start = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\n"
+            start += "".join(f"{name}: {value}\r\n" for name, value in gate.headers())
+            for what, rest in FRAMED.items():
+                async with gate.line() as line:
+                    line.send(start.encode() + rest)
+                    reply = await line.reply()
+                    assert reply.status == 400, (what, reply.status)
+                    assert await line.ended() == b"", what
+            assert up.book == []
+            # An extension that is well-formed is to be ignored (RFC 9112, 7.1.1), and is no end.
+            async with gate.line() as line:
+                coded = b"transfer-encoding: chunked\r\n\r\n%b;a=b\r\n%b\r\n0\r\n\r\n" % (
+                    SIZE,
+                    BODY,
+                )
+                for _ in range(2):
+                    line.send(start.encode() + coded)
+                    assert (await line.reply()).status == 200
+            assert [json.loads(entry.body)["messages"] for entry in up.book] == [
+                json.loads(BODY)["messages"]
+            ] * 2
+
+    run(main())
+
+
 def test_s29_hosts_that_are_none_decide_nothing(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
         async with (
             Upstream(provider.whole("openai-chat")) as up,
-            Gate(tmp_path, file(KEYED, a=up)) as gate,
+            Gate(tmp_path, file(KEYED, a=up), key=APP_KEY) as gate,
         ):
             for host in (
                 "localhost/health/live", "localhost?/health/live", "localhost#/health/live",
-                "x@localhost", "localhost\\health", "", "[::1", "a b", "localhost:99999",
+                "x@localhost", "localhost\\health", "", "[::1", "a b", "localhost:99999", "a,b",
+                "localhost\x7f", "l\xf6calhost", "%6cocalhost",
             ):  # fmt: skip
-                for path in ("/v1/models", CHAT, "/v1/requests"):
-                    method = "POST" if path == CHAT else "GET"
-                    reply = await caller.ask(gate.port, method, path, None, [("host", host)])
-                    assert reply.status in (400, 401, 403), (host, path, reply.status)
+                for path in ("/v1/models", CHAT, "/v1/requests", "/health/live"):
+                    method, body = ("POST", question("a/m")) if path == CHAT else ("GET", None)
+                    lines = [("host", host), *gate.headers()]
+                    reply = await caller.ask(gate.port, method, path, body, lines)
+                    assert reply.status == 400, (host, path, reply.status)
+            for lines in ([], [("host", "localhost"), ("host", "localhost")]):
+                text = "".join(f"{name}: {value}\r\n" for name, value in [*lines, *gate.headers()])
+                async with gate.line() as line:
+                    line.send(f"GET /v1/models HTTP/1.1\r\n{text}\r\n".encode())
+                    assert (await line.reply()).status == 400
             assert up.book == []
+            for host in ("localhost", "127.0.0.1:8080", "[::1]:8080", "llm.acme.example", "a:"):
+                lines = [("host", host), *gate.headers()]
+                reply = await caller.ask(gate.port, "GET", "/v1/models", None, lines)
+                assert reply.status == 200, host
 
     run(main())
 

@@ -10,13 +10,13 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.generation import GenerationMode
 
-from octoplex.server.table import describe
+from octoplex.server.table import describe, routes
 from tests.server import provider
 from tests.server.gate import APP_KEY, Gate, file
 from tests.upstream_server import Upstream
 
 MORE = "[keys.app]\nsecret = 'env:APP_KEY'\n[models.main]\ntry = ['a/m']\n"
-DOORS = schemathesis.openapi.from_dict(describe())
+DOORS = schemathesis.openapi.from_dict(describe(routes()))
 DOORS.config.generation.update(modes=list(GenerationMode))
 
 

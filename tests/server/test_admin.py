@@ -429,6 +429,23 @@ def test_what_cannot_be_a_file_is_refused_in_a_sentence(tmp_path: Path, run: Run
                 reply = await ask(gate, "POST", "config/diff", {"text": text})
                 assert (reply.status, words in reply.json["error"]["message"]) == (status, True)
             said = (await ask(gate, "GET", "status")).json
-            assert said["targets_of"].startswith("process ")
+            (process,) = said["processes"]
+            assert process == {"process": f"process {gate.process.pid}", "answers": True}
+
+    run(main())
+
+
+def test_a_bare_name_says_whose_model_it_was(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Gate(tmp_path, file(KEYS, each="models = ['m']", a=up), env=ENV, key=APP_KEY) as gate,
+        ):
+            assert (await gate.chat("m")).status == 200
+            assert (await ask(gate, "POST", "providers/a/disable")).status == 200
+            refused = await gate.chat("m")
+            assert refused.status == 404
+            assert "The provider 'a' is out of use since 20" in refused.json["error"]["message"]
+            assert "no model" in (await gate.chat("n")).json["error"]["message"]
 
     run(main())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from octoplex.ledger.stock import NAME
+from octoplex.ledger.stock_disk import NAME
 from tests.server import provider
 from tests.server.cache_scene import (
     COST,

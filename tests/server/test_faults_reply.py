@@ -10,7 +10,7 @@ import pytest
 from tests.server import provider
 from tests.server.check import error_of, plain_text
 from tests.server.conftest import Run
-from tests.server.gate import QUERY_KEY, UP_KEY, Gate, file, route
+from tests.server.gate import UP_KEY, Gate, file, route
 from tests.server.scene import CROSSINGS, scene
 from tests.upstream_server import Play, Upstream, head, raw, says
 
@@ -249,7 +249,7 @@ def test_no_key_of_ours_in_what_a_provider_makes_us_say(tmp_path: Path, run: Run
     seen: list[int] = []
 
     async def main() -> None:
-        each = f"query = {{ key = '{QUERY_KEY}' }}"
+        each = "query = { key = 'env:QUERY_KEY' }"
         async with scene(tmp_path, lambda d: [echo], ONCE, each=each) as at:
             for number, (face, name) in enumerate(CROSSINGS * 3):
                 reply = await at.gate.chat(f"{name}/m{number}", face)

@@ -271,6 +271,7 @@ def test_of_the_clouds_own_headers_only_known_ones_pass(tmp_path: Path, run: Run
         "x-ms-authorization-auxiliary", "x-ms-token-aad-access-token", "x-ms-client-principal",
         "x-goog-iap-jwt-assertion", "x-goog-authenticated-user-email", "x-goog-user-project",
         "x-goog-iam-authority-selector", "x-goog-iam-authorization-token", "x-amzn-oidc-data",
+        "x-amzn-bedrock-service-tier", "x-amzn-bedrock-performanceconfig-latency",
     )  # fmt: skip
     passes = (
         "x-goog-api-client", "x-goog-upload-protocol", "x-ms-client-request-id",

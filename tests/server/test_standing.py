@@ -30,6 +30,18 @@ def test_success_is_of_what_was_decided() -> None:
     assert found["b"].success == 1.0
 
 
+def test_what_a_breaker_does_not_count_is_no_failure() -> None:
+    neutral = ("over_budget", "store_failed", "upstream_rejected", "upstream_busy", "left")
+    records = [_record(n, ("a/m", kind, 0.1, 0)) for n, kind in enumerate(neutral)]
+    refused = Attempt("a/m", outcome="upstream_failed", status=409)
+    records += [_record(9, ("a/m", "done", 0.1, 0)), Record("req_10", 1, attempts=[refused])]
+    found = standing(records)["a"]
+    assert (found.attempts, found.failed, found.success) == (7, 0, 1.0)
+    assert found.errors == {"upstream_rejected": 1, "upstream_busy": 1, "upstream_failed": 1}
+    cut = standing([_record(1, ("a/m", "cut", 0.1, 0)), _record(2, ("a/m", "done", 0.1, 0))])
+    assert (cut["a"].failed, cut["a"].success) == (1, 0.5)
+
+
 def test_answers_of_ours_are_not_the_providers_doing() -> None:
     """A reply given again was not asked of anybody."""
     assert standing([_record(n, ("a/m", kind, 0.0, 0)) for n, kind in enumerate(OURS)]) == {}

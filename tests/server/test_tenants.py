@@ -13,7 +13,7 @@ import pytest
 from tests.server import provider
 from tests.server.cache_scene import COST, OTHER_KEY, numbered
 from tests.server.conftest import Run
-from tests.server.gate import APP_KEY, Gate, file, route, until
+from tests.server.gate import APP_KEY, UP_KEY, Gate, file, route, until
 from tests.upstream_server import Upstream, says
 
 SEVERAL = provider.whole("openai-chat")
@@ -71,7 +71,7 @@ def test_rates_of_a_team_bind_its_keys_together(tmp_path: Path, run: Run) -> Non
         text += "[keys.one]\nsecret = 'env:UP_KEY'\ntenant = 'acme.web'\nlimits = '9 req/min'\n"
         async with Upstream(SEVERAL) as up, Gate(tmp_path, file(text, a=up), clean=False) as gate:
             statuses = []
-            made = "sk-canary-upstream-4f1a9c0d77"
+            made = UP_KEY
             for key in (APP_KEY, made, made, OTHER_KEY, OTHER_KEY, OTHER_KEY):
                 gate.key = key
                 reply = await gate.chat("a/m")

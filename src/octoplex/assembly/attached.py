@@ -25,7 +25,7 @@ from msgspec.structs import replace
 
 from octoplex.ledger.archive import Archive
 from octoplex.ledger.batch import File
-from octoplex.wire.answer import Answer, Answerer
+from octoplex.wire.answer import Answer, Answerer, bound
 from octoplex.wire.ask import Ask, Call
 from octoplex.wire.error import InvalidCall
 
@@ -42,6 +42,8 @@ def attached(inner: Answerer, archive: Archive, most_bytes: int) -> Answerer:
         InvalidCall: the caller has no such file, or they are too large together.
         StoreFailed: they cannot be read.
     """
+
+    inner = bound(inner)
 
     def attach(ask: Ask) -> Awaitable[Answer]:
         # The head was looked at already; to search 36 kB takes 20 us.

@@ -5,10 +5,12 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from octoplex.ledger.rows import KeyRow
 from octoplex.reflex.keys import Entry, Hasher, KeySpec, from_config, in_force, weak
 from octoplex.reflex.tenants import Tenants, above, all_placed
-from octoplex.settings import Settings, secret
+from octoplex.settings import Settings, secret, url
 from octoplex.transport.origin import place_of
 from octoplex.wire.error import BadConfig
 
@@ -37,8 +39,9 @@ def check_alerts(settings: Settings, env: Mapping[str, str]) -> None:
     """
     for name, table in settings.tenants.items():
         if table.alerts and table.alerts.webhook:
+            webhook = url(table.alerts.webhook, env, f"[tenants.{name}] alerts.webhook")
             try:
-                place_of(table.alerts.webhook)
+                place_of(webhook)
             except BadConfig as error:
                 raise BadConfig(f"[tenants.{name}] alerts: {error}.") from None
             secret(table.alerts.secret, env, f"[tenants.{name}] alerts.secret")
@@ -83,9 +86,11 @@ def file_keys(settings: Settings, env: Mapping[str, str], hasher: Hasher) -> lis
             role=table.role,
         )
         try:
-            entries.append(from_config(spec, value, hasher))
+            entry = from_config(spec, value, hasher)
         except ValueError as error:
             raise BadConfig(f"{where}: {error}.") from None
+        begins_at = (milliseconds(table.begins) or 0) / 1000
+        entries.append(replace(entry, key=replace(entry.key, begins_at=begins_at)))
     return entries
 
 

@@ -5,6 +5,10 @@ Only `new` and `rotated` ever have a secret in their hands; what they return is 
 
 import re
 import time
+from typing import Any
+
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from octoplex.assembly.callers import check_tenant
 from octoplex.assembly.region import check_demanded
@@ -19,6 +23,8 @@ LONGEST_OVERLAP_MS = 90 * 86_400_000
 LATEST_MS = 253_402_300_799_000
 """The end of the year 9999, beyond which nothing shows a time."""
 LONGEST_NAME = 128
+REVOKED = {"revoked": True}
+"""What the audit log says of a key that was revoked."""
 _ID = re.compile(r"key_[0-9a-f]{12}")
 
 
@@ -88,6 +94,20 @@ async def revoked(store: Store, name: str) -> KeyRow:
     if row is None:
         raise _absent(name)
     return row
+
+
+async def before(store: Store, name: str) -> dict[str, Any] | None:
+    """A key in use of this name or id, as the audit log may show it; None where there is none."""
+    rows = [row for row in await store.keys() if row.revoked_at_ms is None]
+    found = next((row for row in rows if row.id == name), None)
+    found = found or next((row for row in rows if row.name == name), None)
+    return None if found is None else shown(found)
+
+
+def shown(row: KeyRow) -> dict[str, Any]:
+    """What is kept of a key, without its hashes."""
+    found: dict[str, Any] = to_builtins(replace(row, hash=b"", former=None))
+    return {k: v for k, v in found.items() if k not in ("hash", "former")}
 
 
 def _check_name(name: str) -> None:

@@ -31,8 +31,8 @@ from octoplex.ledger.book import Book
 from octoplex.ledger.switches import Switches
 from octoplex.reflex.gate import Desk
 from octoplex.reflex.keys import Hasher
-from octoplex.routing import Candidate, Lane, Policy, Resolver, Route, Target, never
-from octoplex.routing.config import Model, hedge_of
+from octoplex.routing import DEFAULT, Candidate, Lane, Policy, Resolver, Route, Target, never
+from octoplex.routing.config import Model, breakers_of, check_retry, hedge_of
 from octoplex.routing.region import narrowed
 from octoplex.settings import Settings
 from octoplex.transport.http import Sender
@@ -50,9 +50,9 @@ from octoplex.upstreams.metered import Metered, Tariff, no_price
 from octoplex.upstreams.passing import NO_MODEL, PASS, PassUpstream
 from octoplex.upstreams.prediction import sender_for
 from octoplex.upstreams.single import SingleUpstream
-from octoplex.upstreams.source import Making, Source
-from octoplex.upstreams.upstream import Spec, Upstream
-from octoplex.wire.answer import Answerer
+from octoplex.upstreams.source import Making, Secret, Source
+from octoplex.upstreams.upstream import Upstream
+from octoplex.wire.answer import Answerer, bound
 from octoplex.wire.ask import Ask, Operation, Worst
 from octoplex.wire.error import BadConfig
 from octoplex.wire.event import Usage
@@ -110,6 +110,7 @@ class Plan:
         self.sources = sources(settings, works.env, self.switches, found)
         self.caches = Caches(settings, self.sources)
         self.guards = Guards(settings, works.env, works.hasher.hash, works.faces[JUDGED])
+        self._breakers = breakers_of(settings.models)
         self.routes = {name: self._route(name, model) for name, model in settings.models.items()}
         makers: dict[str, Callable[[str], Route | None]] = {
             source.id: partial(self._direct, source.id)
@@ -124,9 +125,12 @@ class Plan:
         }
         self.resolver = Resolver(self.routes, makers, self.offers, self.listed, self._out)
 
-    def _out(self, provider: str) -> str:
-        off = self.switches.off.get(provider)
-        return off.at if off else ""
+    def _out(self, name: str) -> tuple[str, str]:
+        off, provider = self.switches.off, name.partition("/")[0]
+        sources = [self.sources[id_] for id_ in off if id_ in self.sources]
+        offering = [source.id for source in sources if name in self.models_of(source)]
+        who = next((id_ for id_ in (provider, *offering) if id_ in off), "")
+        return who, off[who].at if who else ""
 
     def offers(self, model: str) -> Sequence[str]:
         """The usable providers that list this bare model id."""
@@ -208,8 +212,8 @@ class Plan:
             listed = price("")
             return None if listed is None else listed.scaled(percent)
 
-        making, client = self._making(PLAIN), self._works.client
-        ways = {k.label if k else "": source.passing(k, making) for k in source.keys or (None,)}
+        making = self._making(PLAIN)
+        ways = {k: source.passing(k, making) for k in source.keys or (None,)}
         return Posting(
             route=route,
             provider=provider,
@@ -218,7 +222,11 @@ class Plan:
             price=at_batch_price,
             output_cap=family(provider, model).output_cap,
             prefix=source.prefix_of(DIALECT[style]),
-            lanes={k: PassUpstream(way, client) for k, way in ways.items() if way is not None},
+            lanes={
+                k.label if k else "": PassUpstream(way, source.sender(k, self._works.client))
+                for k, way in ways.items()
+                if way is not None
+            },
         )
 
     def _passing(self, source: Source, model: str) -> Route | None:
@@ -236,7 +244,8 @@ class Plan:
         for key in source.keys or (None,):
             way = source.passing(key, making)
             if way is not None:
-                paid = self._paid(PassUpstream(way, self._works.client), tariff, PLAIN)
+                upstream = PassUpstream(way, source.sender(key, self._works.client))
+                paid = self._paid(upstream, tariff, PLAIN)
                 lanes.append(Lane(key.label if key else "", paid))
         name = f"{source.id}/{model}"
         target = Target(
@@ -267,20 +276,19 @@ class Plan:
         if min(weights) < 0 or not sum(weights):
             raise BadConfig(f"{where} weights: none may be negative, and not all may be 0.")
         check_defaults(model.defaults, where)
+        check_retry(model.retry, f"{where} retry")
+        for target, own in model.targets.items():
+            if target not in model.try_:
+                raise BadConfig(f'{where} targets: "{target}" is not in its try.')
+            check_retry(own, f'[models.{name}.targets."{target}"]')
         candidates = tuple(
             self._candidate(target, model, weight, where)
             for target, weight in zip(model.try_, weights, strict=True)
         )
-        retry = model.retry
-        if retry.attempts < 1:
-            raise BadConfig(f"{where} retry.attempts counts the first: at least 1.")
-        if retry.json_attempts < 1:
-            raise BadConfig(f"{where} retry.json_attempts counts the first: at least 1.")
         route = Route(
             name=name,
             candidates=candidates,
             pick=model.pick,
-            first_content_s=retry.first_content_s,
             rescue=model.rescue,
             hedge=hedge_of(model.hedge, where),
             deadline_s=model.deadline_s,
@@ -288,12 +296,7 @@ class Plan:
             ejecting=model.health,
             fall_over_on_refusal=model.fall_over_on_refusal,
             cheaper_on_budget=model.cheaper_when_over_budget,
-            policy=Policy(
-                retries_per_target=retry.attempts - 1,
-                wait_max_s=retry.wait_max_s,
-                backoff_s=retry.backoff_s,
-                hedge_share=retry.hedge_share,
-            ),
+            policy=model.retry.policy(DEFAULT.breaker),
         )
         return narrowed(route, model.region) if model.region else route
 
@@ -304,8 +307,14 @@ class Plan:
         provider, slash, model = name.partition("/")
         if not slash or not model:
             raise BadConfig(f'{where} try: "{name}" must be "provider/model".')
+        own, breaker = route.targets.get(name), self._breakers.get(name)
+        if own is not None:
+            route = msgspec.structs.replace(route, retry=own)
+        policy = None
+        if own is not None or breaker is not None:
+            policy = route.retry.policy(breaker or DEFAULT.breaker)
         if provider == LOCAL:
-            return self._local(model, route, weight)
+            return self._local(model, route, weight, policy)
         source = self.sources.get(provider)
         if source is None:
             near = get_close_matches(provider, [*self.sources, LOCAL], 1)
@@ -329,6 +338,7 @@ class Plan:
             reasons_silently=kind.reasons_silently,
             prefill=kind.prefill,
             slow_start=source.private,
+            policy=policy,
             cost=partial(_cost, tariff),
             reads=partial(_reads, tariff),
             outside=self._outside(source, model),
@@ -363,20 +373,21 @@ class Plan:
         enforcement: Enforcement | None = None
         twin = twin_of(tariff, partial(self._price_of, source))
         for key in source.keys or (None,):
-            spec = source.spec(tariff.model, key, making)
+            spec, sender = source.spec(tariff.model, key, making), self._sender(source, key)
             enforcement = enforcement_of(spec) if not lanes else enforcement  # alike for each key
-            paid = self._held(self._upstream(spec), tariff, route, enforcement)
+            paid = self._held(Upstream(spec, sender, self._fetch), tariff, route, enforcement)
             if twin is not None:
                 spec, name = source.spec(twin.model, key, making), f"{twin.provider}/{twin.model}"
-                other = self._held(self._upstream(spec), twin, route, enforcement)
+                upstream = Upstream(spec, sender, self._fetch)
+                other = self._held(upstream, twin, route, enforcement)
                 may = partial(may_switch, self._works.desk, self.settings.models, name)
                 paid = ByModel(paid, other, name, thinks=thinks(tariff.model), may=may)
-            lanes.append(Lane(key.label if key else "", self._defaulted(paid, route)))
+            lanes.append(Lane(key.label if key else "", bound(self._defaulted(paid, route))))
         return tuple(lanes), never if enforcement is None else enforcement.buffers
 
-    def _upstream(self, spec: Spec) -> Upstream:
-        sender = sender_for(spec, self._works.client, self._works.proxies)
-        return Upstream(spec, sender, self._fetch)
+    def _sender(self, source: Source, key: Secret | None) -> Sender:
+        client = source.sender(key, self._works.client)
+        return sender_for(source.paths, client, self._works.proxies)
 
     def _singles(
         self, source: Source, route: Model, making: Making, tariff: Tariff
@@ -387,7 +398,8 @@ class Plan:
             for key in source.keys or (None,):
                 spec = source.single(op, tariff.model, key, making)
                 if spec is not None:
-                    paid = self._paid(SingleUpstream(spec, self._works.client), tariff, route)
+                    upstream = SingleUpstream(spec, source.sender(key, self._works.client))
+                    paid = self._paid(upstream, tariff, route)
                     lanes.append(Lane(key.label if key else "", paid))
             if lanes:
                 found[op] = tuple(lanes)
@@ -398,8 +410,9 @@ class Plan:
         for key in source.keys or (None,):
             spec = source.counting(model, key, making)
             if spec is not None:
-                label = key.label if key else ""
-                lanes.append(Lane(label, CountUpstream(spec, self._works.client, self._fetch)))
+                sender = source.sender(key, self._works.client)
+                upstream = CountUpstream(spec, sender, self._fetch)
+                lanes.append(Lane(key.label if key else "", upstream))
         return tuple(lanes)
 
     def _price_of(self, source: Source, model: str) -> Callable[[str], Price | None]:
@@ -414,10 +427,12 @@ class Plan:
 
         return in_region
 
-    def _local(self, model: str, route: Model, weight: float) -> Candidate:
+    def _local(self, model: str, route: Model, weight: float, policy: Policy | None) -> Candidate:
         name = f"{LOCAL}/{model}"
         tariff = Tariff(provider=LOCAL, model=model, price=no_price, output_cap=None, free=True)
-        target = Target(name=name, provider=LOCAL, model=model, slow_start=True, outside=here)
+        target = Target(
+            name=name, provider=LOCAL, model=model, slow_start=True, outside=here, policy=policy
+        )
         engine, counter = self._works.fleet.answerers(model, self._making(route))
         lanes = (Lane("", self._paid(engine, tariff, route)),)
         return Candidate(target, lanes, weight, (Lane("", counter),))

@@ -5,6 +5,7 @@ breaker forgotten and no reservation lost.
 """
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,17 +15,23 @@ from typing import TypeVar
 from msgspec import Struct
 
 from octoplex.assembly.dialects import dialects, faces
+from octoplex.assembly.hosts import ALONE, Hosts, Sharing
+from octoplex.assembly.report import Report
 from octoplex.assembly.state import open_state
 from octoplex.ledger.allowance import Left
 from octoplex.ledger.book import Book
+from octoplex.ledger.common import Common
 from octoplex.ledger.postgres.database import Database
 from octoplex.ledger.rows import KeyRow
 from octoplex.ledger.stock import Stock
+from octoplex.ledger.stock_disk import DiskStock
 from octoplex.ledger.store import State
 from octoplex.reflex.cache.layer import Cache
 from octoplex.reflex.gate import Desk
-from octoplex.reflex.keys import Hasher, Keyring, pepper
+from octoplex.reflex.idempotency import Claims
+from octoplex.reflex.keys import Hasher, Keyring
 from octoplex.reflex.limit import Figure
+from octoplex.reflex.shared import SharedDesk
 from octoplex.routing.figures import gauges as routing
 from octoplex.routing.health import Health
 from octoplex.telemetry.metrics import Gauge, Labels, Metrics
@@ -41,7 +48,12 @@ B = TypeVar("B", bound=Book)
 
 def make_book(store: State, kind: type[B]) -> B:
     """A book that begins with what the ledger says was spent."""
-    return kind(store, store.balances_now(), store.minutes_now)
+    return kind(store, store.balances_now(), store.minutes_now, store.till)
+
+
+def make_desk(store: State, kind: type[Desk]) -> Desk:
+    """A desk of this kind; one that shares its rates where the store is shared by hosts."""
+    return SharedDesk(store.till) if store.till is not None else kind()
 
 
 class Standing(Struct, frozen=True):
@@ -57,9 +69,12 @@ class Shared(Struct, frozen=True):
 
     book: Book
     desk: Desk
-    stock: Stock
+    stock: Stock | None = None
+    """Of a worker; None where it lies on this process's own disk, or in Redis."""
     standing: Callable[[str], Awaitable[Standing]] | None = None
     """Asks whoever knows how a key stands."""
+    claims: Claims | None = None
+    """Of a worker."""
 
 
 class Works:
@@ -72,6 +87,7 @@ class Works:
         store: State,
         exposed: str = "",
         shared: Shared | None = None,
+        sharing: Sharing = ALONE,
     ) -> None:
         self.data, self.env, self.store = data, env, store
         self.exposed = exposed
@@ -85,20 +101,38 @@ class Works:
         self.health = Health()
         self.counting = Health()
         """The health of the providers' token counts, which is not that of their chats."""
-        self.hasher = Hasher(pepper(data))
+        self.hasher = Hasher(sharing.pepper_in(data))
+        self.hosts = Hosts(sharing.redis, self.hasher.hash) if sharing.redis else None
+        """What is shared with other hosts, in the process that owns the data folder."""
+        self.claims: Claims | None = shared.claims if shared else None
+        """Whose call an idempotency key is, where others may be given it, too."""
+        self.common: Common | None = None
+        """What hosts tell each other."""
+        if self.hosts is not None:
+            self.claims = self.claims or self.hosts.claims
+            self.common = self.hosts.common
         self.keyring = Keyring(self.hasher, unsure=lambda: store.condition().away)
-        self.desk = shared.desk if shared else Desk()
+        self.desk = shared.desk if shared else make_desk(store, Desk)
+        if store.till is not None:
+            store.till.agree(self.hasher.hash(b"pepper").hex())
         self.others: Callable[[], dict[str, int]] = dict
         """How many processes answer here, where there are several."""
+        self.reports: Callable[[], Awaitable[list[Report]]] = self._own_reports
+        """Of all processes that answer here."""
         self.on_keys: Callable[[list[KeyRow]], None] = lambda rows: None
+        self.on_gone: list[Callable[[set[str]], None]] = []
+        """Told the ids of keys that open nothing any more."""
         """Told of the keys made at run time when they change."""
         self.stopping = False
+        self.stalls = 0
+        """How often the event loop stood still."""
         self.reloads_failed = 0
         self.config_error = ""
         """Why the last reload was refused; "" when the file in force is the file on disk."""
         self.dialects = dialects()
-        self.cache = Cache(shared.stock if shared else Stock(data), self.hasher.hash, self.dialects)
-        self.metrics = Metrics([*self._gauges(), *self.cache.gauges(), *self._routing()])
+        self.cache = Cache(self._stock(), self.hasher.hash, self.dialects)
+        beside = self.hosts.gauges() if self.hosts else []
+        self.metrics = Metrics([*self._gauges(), *self.cache.gauges(), *self._routing(), *beside])
         self.fleet = Fleet(data, self.client, self.dialects)
         self.faces = faces()
         self.judge = Judge()
@@ -111,13 +145,30 @@ class Works:
         address: str = "",
         exposed: str = "",
         database: Database | None = None,
+        sharing: Sharing = ALONE,
     ) -> "Works":
         """Open the data folder (locked against a second server) and everything over it.
 
         Raises:
             StoreFailed: another server holds the folder or the database, or it cannot be written.
         """
-        return cls(data, env, open_state(data, database, address), exposed)
+        store = open_state(data, database, address)
+        try:
+            return cls(data, env, store, exposed, sharing=sharing)
+        except BaseException:
+            store.close()
+            raise
+
+    def begin(self) -> None:
+        """Find what is shared with other hosts; nothing waits for it."""
+        if self.hosts is not None:
+            self.hosts.begin()
+
+    def _stock(self) -> Stock:
+        """Where replies lie that are given again."""
+        if self._shared is not None and self._shared.stock is not None:
+            return self._shared.stock
+        return self.hosts.stock if self.hosts is not None else DiskStock(self.data)
 
     def keys_now(self) -> list[KeyRow]:
         """The keys made at run time, read at once (before anything is served)."""
@@ -127,6 +178,7 @@ class Works:
         """How a key stands now."""
         if self._shared is not None and self._shared.standing is not None:
             return await self._shared.standing(key_id)
+        await self.book.look(key_id, (), time.time_ns() // 1_000_000)
         return self.standing_now(key_id)
 
     def standing_now(self, key_id: str) -> Standing:
@@ -134,12 +186,32 @@ class Works:
         budgets = self.book.left(key_id, time.time_ns() // 1_000_000)
         return Standing(self.desk.figures(key_id), budgets, self.book.spent(key_id))
 
+    def stalled(self) -> None:
+        """Count one more stall, in whichever thread."""
+        self.stalls += 1
+
+    async def report(self, kind: str = "process") -> Report:
+        """What this process has seen."""
+        return Report(
+            process=f"{kind} {os.getpid()}",
+            targets=self.health.report(),
+            resting=self.health.resting(),
+            cache=await self.cache.stats(),
+        )
+
+    async def _own_reports(self) -> list[Report]:
+        return [await self.report()]
+
     async def close(self) -> None:
         """Close connections and engines, then write what is left to write."""
         await self.cache.close()
+        if self.hosts is not None:
+            await self.hosts.close()
         self.client.close()
         await self.fleet.close()
         await self.judge.close()
+        if isinstance(self.desk, SharedDesk):
+            await self.desk.close()
         try:
             await asyncio.to_thread(self.store.close)
         except RuntimeError:  # the interpreter is ending and gives no more work to threads
@@ -175,6 +247,7 @@ class Works:
         return [
             count("bills_exceeded", "Bills above their reservation.", lambda: book.exceeded),
             count("bills_missing", "Replies without a usable usage.", lambda: book.unbilled),
+            count("stalls", "Times nothing was answered for 2 s.", lambda: self.stalls),
             count("reloads_failed", "Reloads that were refused.", lambda: self.reloads_failed),
             Gauge("octoplex_breaker_state", "0 closed, 1 probing, 2 open.", ("target",), breakers),
             Gauge("octoplex_batches_open", "Batches with lines still to do.", (), batches),

@@ -21,13 +21,18 @@ MANUAL = "octoplex --help, README.md"
 def banner(gateway: Gateway, place: Place) -> None:
     """Say where it listens, what it found, and a request that works."""
     width = shutil.get_terminal_size((100, 24)).columns
-    lines = [_cut(line, width) for line in (_where(place), *_found(gateway), *_about(gateway))]
+    said = (_where(place), *_admin(place), *_found(gateway), *_about(gateway))
+    lines = [_cut(line, width) for line in said]
     click.echo("\n".join([*lines, *request(gateway, place)]))
 
 
 def _where(place: Place) -> str:
     taken = f" ({place.asked} is taken)" if place.asked else ""
     return f"Octoplex is listening on {place.url}{taken}"
+
+
+def _admin(place: Place) -> list[str]:
+    return [f"  admin      {place.admin.url}/admin/status"] if place.admin else []
 
 
 def _found(gateway: Gateway) -> list[str]:

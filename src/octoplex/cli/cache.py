@@ -5,20 +5,22 @@ the data folder for as long as it looks or deletes.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import click
 
+from octoplex.assembly.hosts import READY_S, Hosts, sharing_of
 from octoplex.cli.link import ask_server, operator
 from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import clean, print_json, print_table
 from octoplex.ledger import dollars
 from octoplex.ledger.audit import Audit
 from octoplex.ledger.folder import Folder
-from octoplex.ledger.stock import NAME, Stock
+from octoplex.ledger.stock_disk import NAME, DiskStock
 from octoplex.reflex.cache.layer import Cache
+from octoplex.reflex.keys import Hasher
 from octoplex.wire.error import NotFound
 
 T = TypeVar("T")
@@ -42,7 +44,7 @@ def stats(config: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"running": served, **found})
     else:
-        _print(found, served)
+        _print(found, served, "in Redis" if place.settings.server.redis else "in the file")
 
 
 @cache.command()
@@ -54,7 +56,7 @@ def purge(model: str | None, config: str | None, as_json: bool) -> None:
     place = place_of(config)
     count = ask_server(place.data, {"do": "cache.purge", "model": model})
     if count is None:
-        count = _offline(place, lambda cache: cache.purge(model), model or "")
+        count = _offline(place, partial(_purged, place, model))
     if not count and model is not None and model not in place.settings.models:
         raise NotFound(f'Nothing is kept for "{model}", and there is no route of this name.')
     if as_json:
@@ -63,31 +65,44 @@ def purge(model: str | None, config: str | None, as_json: bool) -> None:
         click.echo(f"Forgotten: {count:,} {'reply' if count == 1 else 'replies'}.")
 
 
-def _offline(place: Place, work: Callable[[Cache], Awaitable[T]], purged: str | None = None) -> T:
-    """Work on the file that no server holds; what it would say without one where there is none.
+async def _purged(place: Place, model: str | None, cache: Cache) -> int:
+    """Purge here, and note it where there is a cache."""
+    if not _is_there(place):
+        return await cache.purge(model)
+    before = await cache.kept(model)
+    with Audit(place.data).change(operator(), "cache.purge", model or "", before=before, after={}):
+        return await cache.purge(model)
 
-    `purged` is noted as the route that is emptied ("": all), where there is a file.
-    """
+
+def _offline(place: Place, work: Callable[[Cache], Awaitable[T]]) -> T:
+    """Work on the file that no server holds; what it would say without one where there is none."""
+    sharing = sharing_of(place.settings, place.env)
+    redis, peppered = sharing.redis, sharing.pepper or b""
     folder = Folder(place.data)
-    kept = (place.data / NAME).exists()
-    if kept:
+    if _is_there(place):
         folder.lock()
 
     async def run() -> T:
-        cache = Cache(Stock(place.data), bytes, {})
+        hosts = Hosts(redis, Hasher(peppered).hash) if redis is not None else None
+        cache = Cache(hosts.stock if hosts else DiskStock(place.data), bytes, {})
         try:
+            if hosts is not None:
+                hosts.begin()
+                await hosts.link.ready(READY_S)
             return await work(cache)
         finally:
             await cache.close()
+            if hosts is not None:
+                await hosts.close()
 
     try:
-        noted: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-        if kept and purged is not None:
-            noted = Audit(place.data).change(operator(), "cache.purge", purged)
-        with noted:
-            return asyncio.run(run())
+        return asyncio.run(run())
     finally:
         folder.unlock()
+
+
+def _is_there(place: Place) -> bool:
+    return bool(place.settings.server.redis) or (place.data / NAME).exists()
 
 
 def _rejected(found: dict[str, Any]) -> str:
@@ -96,9 +111,9 @@ def _rejected(found: dict[str, Any]) -> str:
     return f"{found['rejected']:,} semantic hits, scores up to {found['rejected_up_to']:.3f}"
 
 
-def _print(found: dict[str, Any], served: bool) -> None:
+def _print(found: dict[str, Any], served: bool, beside: str) -> None:
     disk, memory = found["disk"], found["memory"]
-    lines = [("in the file", f"{disk['entries']:,} replies, {disk['bytes']:,} bytes")]
+    lines = [(beside, f"{disk['entries']:,} replies, {disk['bytes']:,} bytes")]
     if served:
         alike = found.get("semantic", 0)
         hits = found["hits"] + alike
@@ -113,6 +128,8 @@ def _print(found: dict[str, Any], served: bool) -> None:
         ]
     if found["dropped"]:
         lines.append(("not written", f"{found['dropped']:,} replies; the server's log says why"))
+    if silent := found.get("silent"):
+        lines.append(("not counted", f"{', '.join(silent)}: no answer"))
     for name, value in lines:
         if value:
             click.echo(clean(f"{name:<13}{value}"))

@@ -10,6 +10,7 @@ import click
 from msgspec import Struct
 
 from octoplex.assembly.callers import check_exposed
+from octoplex.assembly.hosts import sharing_of
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.region import elsewhere, misread
 from octoplex.assembly.state import database_of
@@ -19,7 +20,7 @@ from octoplex.cli.place import Place, config_option, json_option, named, place_o
 from octoplex.cli.show import print_json
 from octoplex.reflex.keys import Key, weak
 from octoplex.routing import Route
-from octoplex.settings import DEFAULT_LISTEN, loopback, secret
+from octoplex.settings import DEFAULT_LISTEN, address, loopback, secret
 from octoplex.upstreams.local.fleet import LOCAL
 from octoplex.wire.error import BadConfig
 
@@ -76,10 +77,8 @@ def _keys(place: Place, keys: list[Key], findings: Findings) -> None:
 def _server(place: Place, findings: Findings) -> None:
     server = place.settings.server
     listen = server.listen or DEFAULT_LISTEN
-    host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65_535:
-        raise BadConfig(f'{place.origin}: [server] listen: "{listen}" must be "host:port".')
-    if not loopback(host.strip("[]")):
+    host, _ = address(listen)
+    if not loopback(host):
         try:
             check_exposed(place.settings, place.env, host, made=_has_keys(place))
         except BadConfig as error:
@@ -88,8 +87,15 @@ def _server(place: Place, findings: Findings) -> None:
         if not Path(name).is_file():
             raise BadConfig(f"{place.origin}: [server] tls: there is no file {name}.")
     database = database_of(place.settings, place.env)
-    where = f"{place.data} and {database.shown}" if database else str(place.data)
-    findings.fine.append(f"listens on {listen}, data in {where}")
+    redis = sharing_of(place.settings, place.env).redis
+    beside = [one.shown for one in (database, redis) if one is not None]
+    where = " and ".join([str(place.data), *beside])
+    door = f", /admin on {server.admin}" if server.admin else ""
+    findings.fine.append(f"listens on {listen}{door}, data in {where}")
+    if server.admin and not any(key.role for key in place.settings.keys.values()):
+        findings.warnings.append(
+            '[server] admin: no key may use it; give one a role, [keys.NAME] role = "admin"'
+        )
 
 
 def _has_keys(place: Place) -> bool:

@@ -7,6 +7,7 @@ warning. Nothing is changed, and nothing beyond this machine is asked.
 import asyncio
 import os
 import shutil
+import socket
 import sqlite3
 import ssl
 import sys
@@ -30,7 +31,7 @@ from octoplex.cli.show import print_json
 from octoplex.ledger.folder import Folder, Holder
 from octoplex.ledger.spool import NAME as SPOOL
 from octoplex.secrets.reference import EXPERIMENTAL
-from octoplex.settings import Tls, kept_elsewhere
+from octoplex.settings import HERE, Server, Tls, address, kept_elsewhere
 from octoplex.upstreams.detect import detect
 from octoplex.upstreams.local.models import available, has_engine
 from octoplex.upstreams.source import Source
@@ -179,13 +180,14 @@ def _holder(place: Place) -> Iterator[Finding]:
     yield Finding("server", "ok", f"process {holder.pid}{where}")
     if holder.address:
         yield from _ready(holder, place.settings.server.tls)
+        yield from _admin(place.settings.server)
 
 
 def _ready(holder: Holder, tls: Tls | None) -> Iterator[Finding]:
     """Ask the running server, on this machine, how it is."""
     # The certificate is the file's own, and need not name the loopback.
     trusting = ssl.create_default_context(cafile=tls.cert if tls else None)
-    trusting.check_hostname = False
+    trusting.check_hostname = False  # nosemgrep: trust-any-certificate
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusting)
     )
@@ -207,6 +209,19 @@ def _ready(holder: Holder, tls: Tls | None) -> Iterator[Finding]:
     yield Finding("health", "ok" if good else "broken", says)
     if said.get("config_error"):
         yield Finding("reload", "broken", f"the last one was refused: {said['config_error']}")
+
+
+def _admin(server: Server) -> Iterator[Finding]:
+    """Whether anybody listens at the address of `/admin`."""
+    if not server.admin:
+        return
+    host, port = address(server.admin)
+    try:
+        socket.create_connection((HERE.get(host, host), port), WAIT_S).close()
+    except OSError as error:
+        yield Finding("admin", "broken", f"{server.admin} does not answer: {error}")
+        return
+    yield Finding("admin", "ok", f"/admin is at {server.admin} alone")
 
 
 def _ledger(place: Place) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ is admitted and why. A key that may not ask for the name may ask no target of it
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -30,7 +31,7 @@ from octoplex.reflex.models import EVERY, Models
 from octoplex.reflex.tenants import compiled, placed
 from octoplex.routing import Route, Target
 from octoplex.routing.config import Model, Retry
-from octoplex.routing.policy import Ejecting
+from octoplex.routing.policy import Breaking, Ejecting
 from octoplex.routing.region import narrowed
 from octoplex.routing.route import Barred
 from octoplex.settings import Key as KeyTable
@@ -213,15 +214,13 @@ class Explainer:
     def _route(self, route: Route, model: ModelTable) -> Iterator[Value]:
         table = ("models", route.name)
         for name in Model.__struct_fields__:
-            if name not in ("try_", "retry", "timeouts", "health"):
+            if name not in ("try_", "retry", "targets", "timeouts", "health"):
                 value = getattr(model, name)
                 if value or self._origin(*table, name) != DEFAULT:
                     yield Value(name, value, self._origin(*table, name))
-        for name in Retry.__struct_fields__:
-            origin = self._origin(*table, "retry", name)
-            value = getattr(model.retry, name)
-            # Without one it follows from the target's own times as they are learned.
-            yield Value(f"retry.{name}", "computed" if value is None else value, origin)
+        yield from self._retry("retry", (*table, "retry"), model.retry)
+        for target, retry in model.targets.items():
+            yield from self._retry(f'targets."{target}"', (*table, "targets", target), retry)
         for name in Ejecting.__struct_fields__:
             yield Value(
                 f"health.{name}",
@@ -230,6 +229,17 @@ class Explainer:
             )
         if model.cache is not None:
             yield from self._cache((*table, "cache"), model.cache)
+
+    def _retry(self, said: str, table: tuple[str, ...], retry: Retry) -> Iterator[Value]:
+        for name in Retry.__struct_fields__:
+            value = getattr(retry, name)
+            if name != "breaker":
+                # Without one it follows from the target's own times as they are learned.
+                shown = "computed" if value is None else value
+                yield Value(f"{said}.{name}", shown, self._origin(*table, name))
+        for name in Breaking.__struct_fields__:
+            value = getattr(retry.breaker or Breaking(), name)
+            yield Value(f"{said}.breaker.{name}", value, self._origin(*table, "breaker", name))
 
     def _cache(self, table: tuple[str, ...], cache: Caching) -> Iterator[Value]:
         for name in Caching.__struct_fields__:
@@ -321,6 +331,8 @@ class Explainer:
         for name, figure in (("input $/M", "input_pico"), ("output $/M", "output_pico")):
             value = per_million(price, figure)
             yield Value(name, value, origin if value else "no price known")
+        if price is not None and price.search_nano:
+            yield Value("search $", format(Decimal(price.search_nano) / 10**9, "f"), origin)
 
     def _waits(self, source: Source, target: Target, route: Route) -> Iterator[Value]:
         model = self._plan.settings.models.get(route.name)

@@ -7,8 +7,8 @@ nowhere: only its hash is. Keys of the configuration file are listed, and change
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ import msgspec
 
 from octoplex.assembly import issuing
 from octoplex.assembly.callers import milliseconds
+from octoplex.assembly.hosts import sharing_of
 from octoplex.assembly.state import database_of, open_state
 from octoplex.cli.link import ask_server, operator
 from octoplex.cli.place import Place, config_option, json_option, place_of
@@ -25,7 +26,7 @@ from octoplex.ledger.audit import Audit
 from octoplex.ledger.period import levels
 from octoplex.ledger.store import State
 from octoplex.reflex.cache.config import duration_ms
-from octoplex.reflex.keys import Hasher, KeySpec, pepper
+from octoplex.reflex.keys import Hasher, KeySpec
 from octoplex.wire.error import BadConfig, InvalidCall, NotFound
 
 
@@ -156,12 +157,13 @@ def _check_name(place: Place, name: str) -> None:
         raise InvalidCall(f'There is a key "{name}" in {place.origin}; choose another name.')
 
 
-@contextmanager
-def _noted(place: Place, what: str, name: str, after: Any = None) -> Iterator[State]:
+@asynccontextmanager
+async def _noted(place: Place, what: str, name: str, after: Any) -> AsyncIterator[State]:
     """The ledger, for a change that is noted in the audit log as a server would."""
     store = open_state(place.data, database_of(place.settings, place.env))
     try:
-        with Audit(place.data).change(operator(), what, name, after=after):
+        before = await issuing.before(store, name)
+        with Audit(place.data).change(operator(), what, name, before=before, after=after):
             yield store
     finally:
         store.close()
@@ -194,23 +196,25 @@ def _moment(text: str) -> int:
 
 
 async def _new_offline(place: Place, spec: KeySpec) -> dict[str, str]:
-    with _noted(place, "keys.new", spec.name, msgspec.to_builtins(spec)) as store:
-        hasher = Hasher(pepper(place.data))
-        secret, row = await issuing.new(store, hasher, place.settings, spec)
+    async with _noted(place, "keys.new", spec.name, msgspec.to_builtins(spec)) as store:
+        secret, row = await issuing.new(store, _hasher(place), place.settings, spec)
         return {"id": row.id, "name": row.name, "secret": secret}
 
 
 async def _rotate_offline(place: Place, name: str, overlap_ms: int) -> dict[str, str]:
-    with _noted(place, "keys.rotate", name, {"overlap_ms": overlap_ms}) as store:
-        hasher = Hasher(pepper(place.data))
-        secret, row = await issuing.rotated(store, hasher, name, overlap_ms)
+    async with _noted(place, "keys.rotate", name, {"overlap_ms": overlap_ms}) as store:
+        secret, row = await issuing.rotated(store, _hasher(place), name, overlap_ms)
         return {"id": row.id, "name": row.name, "secret": secret}
 
 
 async def _revoke_offline(place: Place, name: str) -> dict[str, str]:
-    with _noted(place, "keys.revoke", name) as store:
+    async with _noted(place, "keys.revoke", name, issuing.REVOKED) as store:
         row = await issuing.revoked(store, name)
         return {"id": row.id, "name": row.name}
+
+
+def _hasher(place: Place) -> Hasher:
+    return Hasher(sharing_of(place.settings, place.env).pepper_in(place.data))
 
 
 def _rows(place: Place) -> list[dict[str, Any]]:

@@ -9,13 +9,16 @@ counts until the installation ships one that is newer. Deleting it there takes i
 import hashlib
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
-from octoplex.catalog.prices import FILE, Prices
-from octoplex.cli.link import ask_server
+from octoplex.assembly.pricing import fresh_prices, put_prices
+from octoplex.catalog.prices import Prices
+from octoplex.cli.link import ask_server, operator
 from octoplex.cli.place import config_option, place_of
+from octoplex.ledger.audit import Audit
+from octoplex.ledger.folder import Folder
 from octoplex.wire.error import InvalidCall, StoreFailed
 
 MOST_BYTES = 16 << 20
@@ -41,23 +44,37 @@ def update(file: BinaryIO, sha256: str, config: str | None) -> None:
     count = fresh.check()
     if fresh.date < now.date:
         raise InvalidCall(f"{file.name} is of {fresh.date}; the one in force is of {now.date}.")
-    _put(place.data, content)
-    told = ask_server(place.data, {"do": "reload"})
+    _lay_beside(place.data, content)
+    told = _taken_over(place.data, {
+        "before": {"date": str(now.date)},
+        "after": {"date": str(fresh.date), "source": fresh.source, "sha256": found},
+    })  # fmt: skip
     click.echo(f"{count} models, {fresh.source}")
     click.echo(f"sha256 {found}")
     click.echo("in force now" if told else "in force from the next start")
 
 
-def _put(data: Path, content: bytes) -> None:
-    """Write it whole or not at all."""
-    path = data / FILE.name
-    beside = path.with_suffix(".new")
+def _taken_over(data: Path, order: dict[str, Any]) -> bool:
+    """Have the server put it in force, else here for the next one; and whether it did."""
+    if ask_server(data, {"do": "prices.update", **order}):
+        return True
+    folder = Folder(data)
+    folder.lock()
+    try:
+        put_prices(data, Audit(data), order, operator())
+    finally:
+        folder.unlock()
+    return False
+
+
+def _lay_beside(data: Path, content: bytes) -> None:
+    """Write it whole beside the one in force."""
+    beside = fresh_prices(data)
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
-        beside.replace(path)
     except OSError as error:
-        raise StoreFailed(f"{path} cannot be written: {error.strerror}.") from error
+        raise StoreFailed(f"{beside} cannot be written: {error.strerror}.") from error

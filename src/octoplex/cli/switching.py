@@ -4,23 +4,28 @@ A running server is asked, which notes the change and puts it in force at once; 
 process takes the data folder for as long as that takes.
 """
 
+import asyncio
 import getpass
 import sys
 from typing import Any
 
 import click
 
+from octoplex.assembly.hosts import Hosts, sharing_of
 from octoplex.assembly.state import reader_of
 from octoplex.assembly.switching import Switchboard
 from octoplex.cli.link import ask_server, operator
 from octoplex.cli.look import prepared
-from octoplex.cli.place import config_option, json_option, place_of
+from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
 from octoplex.ledger import dollars
 from octoplex.ledger.audit import Audit
+from octoplex.ledger.common import Common
 from octoplex.ledger.folder import Folder
 from octoplex.ledger.rows import Page
+from octoplex.ledger.switches import Switches
 from octoplex.server.standing import Quantiles, Standing, standing
+from octoplex.wire.error import StoreFailed
 
 RECENT = 1_000
 
@@ -37,9 +42,32 @@ def _switch(config: str | None, order: dict[str, Any]) -> tuple[Any, bool]:
         place = prepared(place) if place.settings.server.seal else place
         board = Switchboard(place.data, Audit(place.data), place.settings, place.env)
         how = str(order["do"]).removeprefix("providers.")
-        return board.do(how, order, operator()), False
+        done = board.do(how, order, operator())
+        _tell_hosts(place, str(order.get("id", "")))
+        return done, False
     finally:
         folder.unlock()
+
+
+def _tell_hosts(place: Place, id_: str) -> None:
+    """Have the other hosts switch a provider, too; without an id all for which keys are stored."""
+    redis = sharing_of(place.settings, place.env).redis
+    if redis is None:
+        return
+    switches = Switches.read(place.data)
+
+    def put(common: Common) -> None:
+        for one in [id_] if id_ else switches.keys:
+            common.put(one, switches)
+
+    try:
+        asyncio.run(Hosts.tell(redis, put))
+    except StoreFailed as error:
+        click.echo(
+            f"{error} Other hosts are not told, and what they have is in force here, too, once "
+            "this host reaches it.",
+            err=True,
+        )
 
 
 def _told(sentence: str, served: bool) -> None:

@@ -8,7 +8,10 @@ where it changes the answer, else as `extra`. A member that is empty or false sa
 The kinds a reader knows are `Known` structs, which refuse other members: so an ordinary
 request is decoded once, and only one that holds more is looked at again.
 
-Not promised: members of what stands deeper, such as a source or an image's address.
+Of what stands deeper (a source, an image's address, a choice of tools) the members have its place
+before their names.
+
+Not promised: members of what stands in lists there.
 """
 
 from collections.abc import Callable, Iterable
@@ -109,6 +112,18 @@ def taken_from(beside: Beside | None, place: str) -> tuple[Beside, Beside]:
 def with_beside(written: Body, beside: Beside | None) -> Body:
     """What is written in the caller's own dialect, with what stood beside it."""
     return {**beside, **written} if beside else written
+
+
+def put_back(body: Body, name: str, value: Raw) -> bool:
+    """Put an opaque member where it stood: `tool_choice.odd`; whether its place is still there."""
+    *path, last = name.split(".")
+    for step in path:
+        inner = body.setdefault(step, {})
+        if not isinstance(inner, dict):
+            return False
+        body = inner
+    body.setdefault(last, value)
+    return True
 
 
 def as_it_came(part: Native) -> Body:

@@ -6,7 +6,7 @@ as absent, as it does at OpenAI. Complaints name the JSON path of what they are 
 Not promised: anything about members that no reader looks at.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ Found = dict[str, Any]
 Reader = Callable[[Raw, Found], None]
 
 _NULL = b"null"
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def read_members(fields: Mapping[str, Raw], readers: Mapping[str, Reader]) -> Found:
@@ -69,6 +70,13 @@ def kept_native(name: str) -> Reader:
         found.setdefault("native", {})[name] = raw
 
     return keep
+
+
+def keep_rest(path: str, raw: Raw, known: Iterable[str], found: Found) -> None:
+    """Keep members of an object that have no word here as `extra`, under their path."""
+    for name, value in _members(raw).items():
+        if name not in known and bytes(value) != _NULL:
+            found["extra"][f"{path}.{name}"] = value
 
 
 def in_head(raw: Raw, found: Found) -> None:

@@ -31,7 +31,7 @@ from octoplex.gateway import Gateway
 from octoplex.ledger.allowance import Left, dollars
 from octoplex.ledger.period import called
 from octoplex.reflex.tenants import Alerts, Tenant
-from octoplex.settings import secret
+from octoplex.settings import secret, url
 from octoplex.transport.http import Request
 from octoplex.transport.origin import header_block, place_of
 from octoplex.transport.response import Limits
@@ -117,9 +117,23 @@ class Watch:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self) -> None:
+        problem = ""
         while True:
-            self.look()
+            before, problem = problem, await self._looked()
+            if problem and problem != before:
+                log.error("budgets cannot be looked at now, alerts may come late: %s", problem)
             await asyncio.sleep(self._look_s)
+
+    async def _looked(self) -> str:
+        """ "" or why it could not look: the next look may fare better."""
+        try:
+            gateway = self._gateway()
+            watched = [t.name for t in gateway.tenants.values() if t.alerts is not None]
+            await gateway.works.book.look("", watched, time.time_ns() // 1_000_000)
+            self.look()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the watch goes on
+            return f"{type(error).__name__}: {error}"
+        return ""
 
     def look(self) -> None:
         """Tell what is over a threshold since the last look."""
@@ -166,8 +180,9 @@ class Watch:
         """ "" or why it was not taken."""
         works = self._gateway().works
         try:
-            key = secret(alerts.secret, works.env, f"[tenants.{alert.tenant}] alerts.secret")
-            origin, path = place_of(alerts.webhook)
+            where = f"[tenants.{alert.tenant}] alerts"
+            key = secret(alerts.secret, works.env, f"{where}.secret")
+            origin, path = place_of(url(alerts.webhook, works.env, f"{where}.webhook"))
             body = _json(alert)
             extra = header_block(signed(body, key, int(time.time())))
             request = Request(origin, origin.head("POST", path), body, extra)

@@ -108,7 +108,10 @@ class Forwarding:
             return
         if nano is None:
             return
-        aside = self._gateway().works.book.set_aside(batch.key_id, nano, batch.created_at * 1000)
+        book, at_ms = self._gateway().works.book, batch.created_at * 1000
+        with suppress(StoreFailed):
+            await book.make_room(batch.key_id, nano, at_ms)
+        aside = book.set_aside(batch.key_id, nano, at_ms)
         if aside is None:  # line by line more of them may fit
             return
         self._asides[batch.id] = aside

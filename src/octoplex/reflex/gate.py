@@ -20,7 +20,7 @@ from msgspec import Struct
 from octoplex.reflex.keys import Key
 from octoplex.reflex.limit import Buckets, Figure, Rate
 from octoplex.reflex.models import Models
-from octoplex.wire.answer import Answer, Answerer, Outcome, Whole
+from octoplex.wire.answer import Answer, Answerer, Outcome, Whole, bound
 from octoplex.wire.ask import Ask, Call, fallback_models
 from octoplex.wire.error import Forbidden
 from octoplex.wire.event import NO_USAGE, Usage
@@ -113,7 +113,7 @@ def admitted(inner: Answerer, desk: Desk, other_names: OtherNames | None = None)
         Forbidden: the key may not use this model.
         TooFast, TooLarge: its own rate limit.
     """
-    guest_of = desk.guest
+    guest_of, inner = desk.guest, bound(inner)
 
     async def admit(ask: Ask) -> Answer:
         guest = guest_of(ask.caller.id)

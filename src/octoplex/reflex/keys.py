@@ -20,6 +20,7 @@ Not promised: any protection of a secret that people can guess; `weak` refuses t
 import base64
 import hashlib
 import hmac
+import math
 import os
 import secrets
 import time
@@ -53,8 +54,9 @@ class Key(Struct, frozen=True, kw_only=True):
     models: Models = EVERY
     limits: Limits = NO_LIMITS
     origin: str = "config"
+    begins_at: float = 0.0
     expires_at: float | None = None
-    """Unix clock, seconds."""
+    """Unix clock, seconds: it opens nothing before the one and after the other."""
     above: tuple[tuple[str, tuple[Rate, ...]], ...] = ()
     """Its team, then its organisation, with their rates."""
 
@@ -162,7 +164,9 @@ class Keyring:
         entry = self._entries.get(proof)
         if entry is not None and hmac.compare_digest(entry.hash, proof):
             key = entry.key
-            if key.expires_at is None or self._now() < key.expires_at:
+            if key.expires_at is None and not key.begins_at:
+                return key
+            if key.begins_at <= self._now() < (key.expires_at or math.inf):
                 return key
         if not proof:
             raise Unauthorized(f"A key is needed here; {HOW}")

@@ -33,7 +33,7 @@ _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,62}")
 class Alerts(Struct, frozen=True, kw_only=True):
     """`alerts = { at = [0.5, 0.9], webhook = "https://...", secret = "env:HOOK" }`.
 
-    `at` are parts of a budget. Without `webhook` the log alone is told.
+    `at` are parts of a budget. Without `webhook` the log alone is told; it may be a reference, too.
     """
 
     at: tuple[float, ...]
@@ -124,7 +124,7 @@ def _check_alerts(alerts: Alerts, limits: Limits, where: str) -> None:
         raise BadConfig(f"{where} alerts: at is empty; write such as [0.5, 0.9].")
     if not limits.caps:
         raise BadConfig(f'{where} alerts: there is no budget to watch; add limits = "$500/month".')
-    if alerts.webhook and not alerts.webhook.startswith(("https://", "http://")):
+    if alerts.webhook and ":" not in alerts.webhook:
         raise BadConfig(f'{where} alerts: webhook "{alerts.webhook}" is no URL.')
     if bool(alerts.webhook) != bool(alerts.secret):
         raise BadConfig(f"{where} alerts: webhook and secret go together; its calls are signed.")

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
@@ -18,13 +17,12 @@ from octoplex.secrets.reference import Reference
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Proxies
 from octoplex.transport.tokens import Purse
+from octoplex.transport.veiled import proofs
 from octoplex.wire.error import BadConfig
 from octoplex.wire.redact import MASK, redact
 
 WAIT_S = 15.0
 """How long all requests for one reference may take together."""
-PROOFS = frozenset({"authorization", "x-vault-token", "x-amz-security-token"})
-PROOFS_IN_FORM = frozenset({"client_secret", "assertion", "WebIdentityToken"})
 SHORTEST_PROOF = 4
 """What is shorter would be masked in common words."""
 
@@ -38,13 +36,7 @@ class Asking:
 
     async def send(self, request: Request, limits: Limits) -> Response:
         """Send."""
-        for line in (request.head + request.extra).decode("latin-1").split("\r\n"):
-            name, _, value = line.partition(": ")
-            if name in PROOFS:
-                self._proofs |= {value, value.rpartition(" ")[2]}
-        if b"application/x-www-form-urlencoded" in request.head:
-            pairs = parse_qsl(request.body.decode("latin-1"))
-            self._proofs |= {value for name, value in pairs if name in PROOFS_IN_FORM}
+        self._proofs |= proofs(request)
         return await self._client.send(request, limits)
 
     def veiled(self, text: str) -> str:

@@ -7,16 +7,16 @@ process that owns the data folder, and noted in the audit log as `key:NAME`.
     GET    /admin/status                      the server, its configuration, what is wrong with it
     GET    /admin/providers                   every provider: in use or not, how it did of late
     POST   /admin/providers/{id}/disable      and /enable
+    POST   /admin/providers/reseal            stored keys with the newest secret
     PUT    /admin/providers/{id}/key          {"key": "..."}: stored sealed
     DELETE /admin/providers/{id}/key          the file's again
     GET    /admin/keys                        POST: make one; POST /admin/keys/{name}/rotate
     DELETE /admin/keys/{name}                 revoke it
-    GET    /admin/spend, /admin/requests, /admin/cache, /admin/audit
+    GET    /admin/spend, /admin/requests, /admin/cache, /admin/audit, /admin/tenants
     POST   /admin/cache/purge, /admin/reload, /admin/config/diff
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -25,12 +25,13 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Struct, to_builtins
 
-from octoplex.assembly.issuing import LONGEST_OVERLAP_MS
+from octoplex.assembly.issuing import LONGEST_OVERLAP_MS, shown
+from octoplex.assembly.report import Report
 from octoplex.gateway import Gateway
 from octoplex.ledger.audit import NAME, page
-from octoplex.ledger.rows import KeyRow, Page, SpendQuery
+from octoplex.ledger.rows import Page, SpendQuery
 from octoplex.server.control import command
-from octoplex.server.difference import difference
+from octoplex.server.difference import difference, settings_shown
 from octoplex.server.files import count_in
 from octoplex.server.inbound import JSON, Inbound, read_body
 from octoplex.server.standing import standing
@@ -123,8 +124,8 @@ async def _order(inbound: Inbound, gateway: Gateway) -> dict[str, Any]:
             return {"do": "keys.revoke", "name": name}
         case ("POST", "cache", "purge"):
             return {"do": "cache.purge", "model": (await _body(inbound, gateway, Which)).model}
-        case ("POST", "reload"):
-            return {"do": "reload"}
+        case ("POST", "reload") | ("POST", "providers", "reseal"):
+            return {"do": ".".join(rest)}
         case ("POST", "config", "diff"):
             return {"text": (await _body(inbound, gateway, Text)).text}
     raise NotFound(f"There is nothing to {method} at /admin/{inbound.rest[:200]}.")
@@ -148,6 +149,7 @@ async def _json(inbound: Inbound, value: Any) -> None:
 
 async def _status(inbound: Inbound, gateway: Gateway) -> dict[str, Any]:
     works, store = gateway.works, gateway.store.condition()
+    reports = await works.reports()
     return {
         "config": gateway.settings.origin or None,
         "config_error": works.config_error or None,
@@ -156,9 +158,27 @@ async def _status(inbound: Inbound, gateway: Gateway) -> dict[str, Any]:
         "ledger": {"refusal": store.refusal or None, "backlog": store.backlog},
         "spent_nano": works.book.settled_nano,
         "held_nano": works.book.open_nano,
-        "targets": to_builtins(works.health.report()),
-        "targets_of": f"process {os.getpid()}",
+        "processes": [{"process": one.process, "answers": one.answers} for one in reports],
+        "targets": _targets(reports),
     }
+
+
+def _targets(reports: list[Report]) -> list[dict[str, Any]]:
+    """What each process has seen of each target that it has asked."""
+    return [
+        {"process": report.process, **to_builtins(condition)}
+        for report in reports
+        for condition in report.targets
+    ]
+
+
+def _resting(reports: list[Report]) -> list[dict[str, Any]]:
+    """The keys that each process leaves alone: limited by their provider, or refused."""
+    return [
+        {"process": report.process, **to_builtins(one)}
+        for report in reports
+        for one in report.resting
+    ]
 
 
 async def _providers(inbound: Inbound, gateway: Gateway) -> list[dict[str, Any]]:
@@ -169,7 +189,8 @@ async def _providers(inbound: Inbound, gateway: Gateway) -> list[dict[str, Any]]
     for row in spend.rows:
         spent[row.provider] = spent.get(row.provider, 0) + row.nano
     switches = gateway.plan.switches
-    conditions = gateway.works.health.report()
+    reports = await gateway.works.reports()
+    targets, resting = _targets(reports), _resting(reports)
     return [
         {
             "id": source.id,
@@ -179,9 +200,8 @@ async def _providers(inbound: Inbound, gateway: Gateway) -> list[dict[str, Any]]
             "key": _key_of(source, switches),
             "recent": to_builtins(recent.get(source.id)),
             "spent_today_nano": spent.get(source.id, 0),
-            "targets": [
-                to_builtins(c) for c in conditions if c.target.partition("/")[0] == source.id
-            ],
+            "targets": [t for t in targets if t["target"].partition("/")[0] == source.id],
+            "limited": [r for r in resting if r["scope"].partition("/")[0] == source.id],
         }
         for source in gateway.plan.sources.values()
         if source.usable or source.id in switches.off or source.id in gateway.settings.providers
@@ -196,18 +216,12 @@ def _key_of(source: Any, switches: Any) -> dict[str, Any]:
 
 
 async def _keys(inbound: Inbound, gateway: Gateway) -> list[dict[str, Any]]:
-    made = [_shown(row) for row in await gateway.store.keys()]
+    made = [shown(row) | {"origin": "run-time"} for row in await gateway.store.keys()]
     file = [
         {"name": name, "origin": "file", "tenant": key.tenant, "limits": key.limits}
         for name, key in gateway.settings.keys.items()
     ]
     return file + made
-
-
-def _shown(row: KeyRow) -> dict[str, Any]:
-    """A key made at run time, without its hashes."""
-    shown: dict[str, Any] = to_builtins(msgspec.structs.replace(row, hash=b"", former=None))
-    return {k: v for k, v in shown.items() if k not in ("hash", "former")} | {"origin": "run-time"}
 
 
 async def _spend(inbound: Inbound, gateway: Gateway) -> Any:
@@ -227,6 +241,10 @@ async def _requests(inbound: Inbound, gateway: Gateway) -> Any:
     return {"data": [record.shown() for record in await gateway.store.requests(asked)]}
 
 
+async def _tenants(inbound: Inbound, gateway: Gateway) -> Any:
+    return await command(gateway.works.data, {"do": "tenants.list"})
+
+
 async def _cache(inbound: Inbound, gateway: Gateway) -> Any:
     return await command(gateway.works.data, {"do": "cache.stats"})
 
@@ -242,7 +260,7 @@ async def _audit(inbound: Inbound, gateway: Gateway) -> Any:
 
 
 async def _config(inbound: Inbound, gateway: Gateway) -> Any:
-    return to_builtins(gateway.settings, str_keys=True)
+    return settings_shown(gateway.settings)
 
 
 def _difference(gateway: Gateway, text: str) -> dict[str, Any]:
@@ -262,6 +280,7 @@ LOOKS: dict[str, Answer] = {
     "keys": _keys,
     "spend": _spend,
     "requests": _requests,
+    "tenants": _tenants,
     "cache": _cache,
     "audit": _audit,
     "config": _config,

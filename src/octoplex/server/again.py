@@ -1,7 +1,7 @@
 """A head that a connection has sent before, known by its bytes.
 
     made(head, length) -> Template | None      from a head that llhttp has parsed
-    body(template, data) -> (digits, body) | None
+    body(template, data) -> bytes | None
 
 SDKs send the same head with every request of a connection but for one figure, the length
 of the body. Bytes that are the same mean the same, so what llhttp made of the first one
@@ -22,6 +22,10 @@ class Template(Struct, frozen=True, gc=False):
 
     before: bytes
     after: bytes
+    start: int
+    """Where the digits begin."""
+    last: int
+    """Where they end at the latest."""
 
 
 def made(head: bytes, length: bytes) -> Template | None:
@@ -37,18 +41,17 @@ def made(head: bytes, length: bytes) -> Template | None:
     after = head[at + len(length) :]
     if at < 0 or between.strip(b" ") or not after.startswith(b"\r\n"):
         return None
-    return Template(head[:at], after)
+    return Template(head[:at], after, at, at + MOST_DIGITS + 1)
 
 
-def body(template: Template, data: bytes) -> tuple[bytes, bytes] | None:
-    """The length's digits and the body, where `data` is one whole request of this template."""
-    before, after = template.before, template.after
-    if not data.startswith(before):
+def body(template: Template, data: bytes) -> bytes | None:
+    """The body, where `data` is one whole request of this template."""
+    if not data.startswith(template.before):
         return None
-    start = len(before)
-    end = data.find(b"\r", start, start + MOST_DIGITS + 1)
+    after, start = template.after, template.start
+    end = data.find(b"\r", start, template.last)
     digits = data[start:end]
     if end < 0 or not digits.isdigit() or not data.startswith(after, end):
         return None
     rest = data[end + len(after) :]
-    return (digits, rest) if len(rest) == int(digits) else None
+    return rest if len(rest) == int(digits) else None

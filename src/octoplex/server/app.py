@@ -64,8 +64,11 @@ class App:
     def __init__(self, gateway: Gateway, routes: list[Route], faces: dict[str, Face]) -> None:
         self.gateway = gateway
         self.quiet = out.Quiet()
+        gateway.works.on_gone.append(self.quiet.end)
         self.room = Room(gateway.settings.server.max_bodies_bytes)
         self._faces = faces
+        self._beside: list[App] = []
+        self._renewing = asyncio.Lock()
         self._exact = {(r.method, r.path): r for r in routes if not r.path.endswith("/")}
         self.usual = {(m.encode(), p.encode()): (m, p, b"") for m, p in self._exact}
         """Method, path and query of the request lines that have neither query nor argument."""
@@ -88,6 +91,28 @@ class App:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
 
+    def put(self, gateway: Gateway) -> None:
+        """Put another configuration in force."""
+        for app in (self, *self._beside):
+            app.gateway = gateway
+            app.room.most = gateway.settings.server.max_bodies_bytes
+
+    async def renew_keys(self) -> None:
+        """Put the keys in force that the store has now.
+
+        One after the other: what is read first is not put in force last, else a key that was
+        revoked meanwhile would open again.
+        """
+        async with self._renewing:
+            rows = await self.gateway.works.store.keys()
+            self.gateway.put_keys(rows)
+
+    def beside(self, routes: list[Route]) -> "App":
+        """Another one, with rows of its own, which always has in force what this one has."""
+        other = App(self.gateway, routes, self._faces)
+        self._beside.append(other)
+        return other
+
     def door(self, method: str, path: str) -> Route:
         """The row of a path without an argument."""
         return self._exact[(method, path)]
@@ -99,8 +124,7 @@ class App:
     async def serve(self, line: Line) -> None:
         """Answer one request, whatever happens."""
         gateway = self.gateway
-        inbound = Inbound(self.new_id(), line, monotonic(), self._plain_face, self.quiet)
-        inbound.room = self.room
+        inbound = Inbound(self.new_id(), line, monotonic(), self._plain_face, self.quiet, self.room)
         known = False
         try:
             route = self._admitted(inbound, gateway)
@@ -118,7 +142,8 @@ class App:
         except Exception as error:  # noqa: BLE001 - the last line: no traceback reaches a caller
             await self._end(inbound, gateway, defect(inbound, error), known)
         finally:
-            inbound.let_go()
+            if inbound.held:
+                inbound.let_go()
 
     async def _end(
         self, inbound: Inbound, gateway: Gateway, error: GatewayError, known: bool
@@ -133,20 +158,21 @@ class App:
 
     def _admitted(self, inbound: Inbound, gateway: Gateway) -> Route:
         """The route of a request whose caller may ask it."""
-        headers = inbound.line.headers
-        given = headers.get(b"x-request-id")
-        if given is not None and REQUEST_ID.fullmatch(given):
-            inbound.echo = given.decode("ascii")
+        line = inbound.line
+        headers = line.headers
+        if b"x-request-id" in headers and REQUEST_ID.fullmatch(headers[b"x-request-id"]):
+            inbound.echo = headers[b"x-request-id"].decode("ascii")
         if b"origin" in headers:
             allowed = gateway.settings.server.cors
             inbound.cors = cors_lines(headers[b"origin"], allowed)
-            if inbound.line.method == "OPTIONS" and inbound.cors:
+            if line.method == "OPTIONS" and inbound.cors:
                 return PREFLIGHT
-        line = inbound.line
         route = self._exact.get((line.method, line.path)) or self._find(inbound)
         if route.face != "openai-chat":
             inbound.face = self._faces[self._face_of(route, headers)]
-        if route.who != "anyone":
+        if line.proof is not None and route.who == "key" and gateway.needs_key:
+            inbound.caller = gateway.works.keyring.opened_by(line.proof).caller
+        elif route.who != "anyone":
             self._admit(route, inbound, gateway)
         return route
 

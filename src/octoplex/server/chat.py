@@ -35,16 +35,14 @@ def chat(inbound: Inbound, gateway: Gateway) -> Awaitable[None]:
     body = ready_body(inbound, gateway.max_body)
     if body is None:
         return _chat_later(inbound, gateway)
-    return _chat(inbound, gateway, body)
+    call = call_of(inbound, gateway, body, "chat")
+    return (streamed if call.stream else _whole)(inbound, gateway, call)
 
 
 async def _chat_later(inbound: Inbound, gateway: Gateway) -> None:
-    await _chat(inbound, gateway, await read_body(inbound, gateway.max_body))
-
-
-def _chat(inbound: Inbound, gateway: Gateway, body: bytes) -> Awaitable[None]:
+    body = await read_body(inbound, gateway.max_body)
     call = call_of(inbound, gateway, body, "chat")
-    return (streamed if call.stream else _whole)(inbound, gateway, call)
+    await (streamed if call.stream else _whole)(inbound, gateway, call)
 
 
 async def count_tokens(inbound: Inbound, gateway: Gateway) -> None:
@@ -134,10 +132,11 @@ async def streamed(
     kind = JSON if array else out.SSE
     comments = ask.face not in NO_COMMENTS
     block = kind + inbound.id_lines().encode()
-    stream = out.Stream(inbound.line, block, array=array, comments=comments)
+    stream = out.Stream(inbound.line, block, ask, array=array, comments=comments)
     inbound.quiet.add(stream)
     try:
         answer = await gateway.answer(ask)
+        stream.answer = answer
         stream.block = kind + answer_headers(inbound, ask, answer.head, gateway)
         try:
             await (passing or pass_on)(inbound, ask, answer, stream)
@@ -147,8 +146,9 @@ async def streamed(
         finally:
             answer.close("cut")  # if it has not ended, what it said could not be read
     except GatewayError as error:
+        error = stream.cause(error)
         if not stream.started:
-            raise
+            raise error from None
         await _fail(inbound, ask, stream, error)
     except asyncio.CancelledError:
         if stream.started and gateway.works.stopping:

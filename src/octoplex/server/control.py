@@ -16,22 +16,31 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from octoplex.assembly.issuing import new, revoked, rotated
+from octoplex.assembly.issuing import REVOKED, before, new, revoked, rotated
+from octoplex.assembly.plan import Plan
+from octoplex.assembly.pricing import put_prices
+from octoplex.assembly.report import cache_of
 from octoplex.assembly.switching import Switchboard
 from octoplex.ledger.audit import Audit, outcome
 from octoplex.ledger.switches import Switches
 from octoplex.reflex.keys import KeySpec
+from octoplex.reflex.models import WILD
+from octoplex.server.abroad import Abroad
 from octoplex.server.app import App
+from octoplex.server.difference import difference, digest, settings_shown
+from octoplex.server.tenancy import tenants_shown
+from octoplex.settings import load
 from octoplex.wire.eager import in_task
 from octoplex.wire.error import GatewayError, InvalidCall, NotFound, StoreFailed, TooLarge
 
 NAME = "control.sock"
+SIGNAL = "signal:HUP"
 LONGEST = 64 * 1024
 WAIT_S = 20.0
 log = logging.getLogger("octoplex.server")
@@ -48,6 +57,7 @@ class Control:
         self._path, self._app, self._reload = data / NAME, app, reload
         self._audit = Audit(data)
         self._switching = asyncio.Lock()
+        self._abroad = Abroad(app, reload, self._switching, self._audit)
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> "Control":
@@ -94,22 +104,64 @@ class Control:
         about, _, how = what.partition(".")
         match about, how:
             case "keys", "new" | "rotate" | "revoke":
-                return await self._keys(how, order, who)
+                try:
+                    return await self._keys(how, order, who)
+                finally:
+                    self._abroad.keys_changed()
             case "providers", "disable" | "enable" | "store_key" | "forget_key" | "reseal":
                 async with self._switching:
                     return await self._providers(how, order, who)
             case "reload", "":
-                with self._audit.change(who, what, self._app.gateway.settings.origin):
-                    return await self._put_in_force(anew=True)
-            case "cache", "stats":
-                return await self._app.gateway.works.cache.stats()
+                return await self._renewed(who)
+            case "prices", "update":
+                put_prices(self._app.gateway.works.data, self._audit, order, who)
+                return await self._renewed(who)
             case "cache", "purge":
                 route = msgspec.convert(order.get("model"), str | None)
-                with self._audit.change(who, what, route or ""):
-                    return await self._app.gateway.works.cache.purge(route)
-            case "ping", "":
+                cache = self._app.gateway.works.cache
+                before = await cache.kept(route)
+                if route is not None and not before and route not in self._app.gateway.plan.routes:
+                    raise NotFound(f'Nothing is kept for "{route}", and there is no such route.')
+                with self._audit.change(who, what, route or "", before=before, after={}):
+                    return await cache.purge(route)
+        return await self._look(what, order)
+
+    async def _look(self, what: str, order: dict[str, Any]) -> Any:
+        """What changes nothing, and is not noted."""
+        gateway = self._app.gateway
+        match what:
+            case "cache.stats":
+                return cache_of(await gateway.works.reports())
+            case "tenants.list":
+                return await tenants_shown(gateway)
+            case "config.show":
+                return settings_shown(gateway.settings)
+            case "config.diff":
+                wanted = load(Path(msgspec.convert(order.get("path"), str)))
+                return difference(gateway.settings, wanted)
+            case "ping":
                 return os.getpid()
         raise InvalidCall(f'The server knows no command "{what}".')
+
+    async def hup(self) -> str:
+        """Read the file again for a signal, which does not say who sent it; "" or why not."""
+        try:
+            await self._renewed(SIGNAL)
+        except GatewayError as error:
+            if not isinstance(error, InvalidCall):  # that of the file was told where it was read
+                log.error("the old configuration stays in force: %s", error)
+            return str(error)
+        return ""
+
+    async def _renewed(self, who: str) -> str:
+        """The file in force as it is now. What it changed is known, and noted, after that."""
+        old = self._app.gateway.settings
+        with self._audit.change(who, "reload", old.origin, before={"digest": digest(old)}):
+            done = await self._put_in_force(anew=True)
+        new = self._app.gateway.settings
+        after = {"digest": digest(new), "changes": difference(old, new)}
+        self._audit.note(who, "reloaded", new.origin, after=after)
+        return done
 
     async def _put_in_force(self, *, anew: bool) -> str:
         """The file as it is on disk now, or as it was when it was last read."""
@@ -124,6 +176,7 @@ class Control:
         before = Switches.read(works.data)
         done = board.do(how, order, who)
         if how == "reseal":  # the same keys: nothing to put in force
+            self._abroad.switched(*before.keys)
             return done
         id_ = str(order["id"])
         try:
@@ -132,6 +185,7 @@ class Control:
             Switches.read(works.data).as_in(before, id_).write(works.data)
             self._audit.note(who, f"providers.{how}", id_, after=outcome(error))
             raise
+        self._abroad.switched(id_)
         return done
 
     async def _keys(self, how: str, order: dict[str, Any], who: str) -> dict[str, str]:
@@ -143,24 +197,26 @@ class Control:
             with self._audit.change(who, "keys.new", spec.name, after=after):
                 return await self._new_key(spec)
         name = str(order.get("name", ""))
+        old = await before(self._app.gateway.works.store, name)
         if how == "revoke":
-            with self._audit.change(who, "keys.revoke", name):
+            with self._audit.change(who, "keys.revoke", name, before=old, after=REVOKED):
                 return await self._revoke(name)
-        overlap_ms = msgspec.convert(order.get("overlap_ms"), int)
-        with self._audit.change(who, "keys.rotate", name, after={"overlap_ms": overlap_ms}):
+        after = {"overlap_ms": (overlap_ms := msgspec.convert(order.get("overlap_ms"), int))}
+        with self._audit.change(who, "keys.rotate", name, before=old, after=after):
             return await self._rotate(name, overlap_ms)
 
     async def _new_key(self, spec: KeySpec) -> dict[str, str]:
         gateway = self._app.gateway
         works = gateway.works
+        _check_models(gateway.plan, spec.models)
         given, row = await new(works.store, works.hasher, gateway.settings, spec)
-        gateway.put_keys(await works.store.keys())
+        await self._app.renew_keys()
         return {"id": row.id, "name": row.name, "secret": given}
 
     async def _rotate(self, name: str, overlap_ms: int) -> dict[str, str]:
         works = self._app.gateway.works
         given, row = await rotated(works.store, works.hasher, name, overlap_ms)
-        self._app.gateway.put_keys(await works.store.keys())
+        await self._app.renew_keys()
         return {"id": row.id, "name": row.name, "secret": given}
 
     async def _revoke(self, name: str) -> dict[str, str]:
@@ -168,8 +224,20 @@ class Control:
         try:
             row = await revoked(works.store, name)
         finally:  # one whose commit nobody saw may have been revoked before
-            self._app.gateway.put_keys(await works.store.keys())
+            await self._app.renew_keys()
         return {"id": row.id, "name": row.name}
+
+
+def _check_models(plan: Plan, names: Iterable[str]) -> None:
+    """Refuse a key for a model that nobody has; what is a glob, or a provider's, is theirs to say.
+
+    Raises:
+        NotFound: names the nearest.
+    """
+    for name in names:
+        if WILD.isdisjoint(name) and name.partition("/")[0] not in plan.sources:
+            with contextlib.suppress(InvalidCall):  # several have it
+                plan.resolver.resolve(name)
 
 
 def _user_of(writer: asyncio.StreamWriter) -> str:

@@ -13,26 +13,33 @@ from octoplex.wire.answer import Head
 from octoplex.wire.ask import Ask, Trail
 from octoplex.wire.error import GatewayError, UpstreamError
 
+GUESS = "x-octoplex-estimated: true\r\n"
 NO_COMMENTS = frozenset({"gemini"})
 """Faces whose SDKs take an SSE comment for an event."""
+WENT_ON = ("splice", "prefill")
+"""What a rescue is called in a trail where somebody went on with the stream."""
 
 
 def answer_headers(inbound: Inbound, call: Ask, head: Head, gateway: Gateway) -> bytes:
     """Header lines of an opened answer (about 2 us)."""
     trail = call.trail
     attempts = trail.attempts
-    count = len(attempts) or 1
-    answered = trail.answered()
+    count = len(attempts)
+    answered = attempts[0] if count == 1 else trail.answered()
     target = answered.target if answered is not None else head.model
     who = gateway.lines(trail.route, target, trail.cache)
     if call.face != "openai-chat":
-        lines = f"{inbound.id_lines()}{who}x-octoplex-attempts: {count}\r\n"
+        lines = f"{inbound.id_lines()}{who}x-octoplex-attempts: {count or 1}\r\n"
     else:
         spent_ms = int((monotonic() - call.started_at) * 1000)
         ids = inbound.id_lines() if inbound.echo else f"x-request-id: {inbound.id}\r\n"
-        lines = f"{ids}{who}x-octoplex-attempts: {count}\r\nopenai-processing-ms: {spent_ms}\r\n"
+        lines = (
+            f"{ids}{who}x-octoplex-attempts: {count or 1}\r\nopenai-processing-ms: {spent_ms}\r\n"
+        )
     if not call.stream:
-        lines += _cost(trail)
+        lines += f"x-octoplex-cost-nano: {trail.nano}\r\n"
+        if trail.estimated:
+            lines += GUESS
     if trail.dropped or trail.dropped_for:
         dropped = trail.all_dropped()
         if dropped:
@@ -41,13 +48,13 @@ def answer_headers(inbound: Inbound, call: Ask, head: Head, gateway: Gateway) ->
         lines += f"x-octoplex-added: {_names(trail.added)}\r\n"
     if trail.replayed:
         lines += "idempotent-replayed: true\r\n"
-    lines += gateway.limit_lines(call.caller, call.face)
-    return lines.encode("latin-1", "replace") + inbound.cors
+    lines += gateway.works.desk.lines(call.caller.id, call.face)
+    block = lines.encode("latin-1", "replace")
+    return block + inbound.cors if inbound.cors else block
 
 
 def _cost(trail: Trail) -> str:
-    guess = "x-octoplex-estimated: true\r\n" if trail.estimated else ""
-    return f"x-octoplex-cost-nano: {trail.nano}\r\n{guess}"
+    return f"x-octoplex-cost-nano: {trail.nano}\r\n{GUESS if trail.estimated else ''}"
 
 
 def _names(names: Iterable[str]) -> str:
@@ -62,6 +69,9 @@ def trailing(ask: Ask) -> bytes:
     trail = ask.trail
     estimated = " estimated" if trail.estimated else ""
     rescue = f": x-octoplex-rescue: {trail.rescue}\n" if trail.rescue else ""
+    ended_by = trail.answered() if trail.rescue in WENT_ON else None
+    if ended_by is not None:  # the header names who began it
+        rescue += f": x-octoplex-model: {header_safe(ended_by.target)}\n"
     return (
         f": x-octoplex-cost-nano: {trail.nano}{estimated}\n"
         f": x-octoplex-attempts: {len(trail.attempts) or 1}\n{rescue}\n"
@@ -90,5 +100,5 @@ def error_headers(error: GatewayError, inbound: Inbound, gateway: Gateway) -> by
     if inbound.trail is not None:
         count = len(inbound.trail.attempts)
         lines += f"x-octoplex-attempts: {count}\r\n{_cost(inbound.trail)}"
-    lines += gateway.limit_lines(inbound.caller, inbound.face.name)
+    lines += gateway.works.desk.lines(inbound.caller.id, inbound.face.name)
     return lines.encode("latin-1", "replace") + inbound.cors

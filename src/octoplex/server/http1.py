@@ -4,11 +4,13 @@ References: RFC 9112; RFC 9110, 7.8 (offers to switch protocols).
 """
 
 import http
+import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
 import httptools
 
+_HOST = re.compile(rb"(?:[0-9A-Za-z._~-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _OFFERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -42,6 +44,23 @@ def aim(verb: bytes, url: bytes) -> tuple[str, str, bytes]:
     raw, _, query = url.partition(b"?")
     path = raw.decode("latin-1")
     return verb.decode("ascii"), unquote(path) if "%" in path else path, query
+
+
+def check_host(headers: Mapping[bytes, bytes], old: bool) -> None:
+    """Refuse a request without one host and no more (RFC 9112, 3.2), unless it is of HTTP/1.0.
+
+    Nothing here is decided by it but whether a caller is of this machine; what is in front of
+    this server may decide more.
+
+    Raises:
+        ValueError: it names none, several, or what is no host.
+    """
+    host = headers.get(b"host")
+    if host is None and old:
+        return
+    found = _HOST.fullmatch(host or b"")
+    if found is None or int(found[1] or b"0") > 65_535:
+        raise ValueError("the Host of the request is none")
 
 
 def wants_websocket(method: str, version: str, headers: Mapping[bytes, bytes]) -> bool:

@@ -26,6 +26,7 @@ class Inbound(Struct, gc=False):
     started_at: float
     face: Face
     quiet: Quiet
+    room: Room | None = None
     caller: Caller = ANYONE
     echo: str = ""
     rest: str = ""
@@ -35,7 +36,6 @@ class Inbound(Struct, gc=False):
     verbatim: bool = False
     """The stream of its reply passes as it comes; every other is written by `encoder`."""
     encoder: Encoder | None = None
-    room: Room | None = None
     held: int = 0
     """Bytes of its body that are counted in `room`."""
 
@@ -86,7 +86,9 @@ class Inbound(Struct, gc=False):
 def ready_body(inbound: Inbound, cap: int) -> bytes | None:
     """The whole body if it is here, small, and may be taken as it is, else None."""
     line = inbound.line
-    return None if b"content-encoding" in line.headers else line.ready(min(cap, SMALL))
+    if b"content-encoding" in line.headers:
+        return None
+    return line.ready(cap if cap < SMALL else SMALL)
 
 
 async def read_body(inbound: Inbound, cap: int) -> bytes:

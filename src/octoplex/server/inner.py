@@ -57,7 +57,7 @@ class Inner:
         self.headers = {n.encode(): v.encode("latin-1") for n, v in headers.items()}
         self.repeated: Sequence[tuple[bytes, bytes]] = ()
         self.proof: bytes | None = None
-        self.gone = self.paused = False
+        self.gone, self.unread = False, 0
         self.client = ""
         self.status, self.reply = 0, b""
         self._body = body

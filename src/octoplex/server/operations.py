@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from octoplex.dialects.members import UNREADABLE, count_of, model_of, stream_of, wrong
 from octoplex.dialects.single.gemini_face import VERBS, read_embed, write_embed
+from octoplex.dialects.single.ranking import most_of
 from octoplex.dialects.verbatim import split
 from octoplex.gateway import Gateway
 from octoplex.server import out
@@ -112,6 +113,7 @@ def _asked(
         output, stream = count_of(fields, "max_tokens") or USUAL_COMPLETION, stream_of(fields)
         n = max(count_of(fields, "n") or 1, count_of(fields, "best_of") or 1) * _prompts(fields)
         patience_s = gateway.patience.stream_s if stream else patience_s
+    added, searches = most_of(fields) if op == "rerank" else (0, 0)
     ask = Single(
         inbound.id,
         inbound.face.name,
@@ -128,6 +130,8 @@ def _asked(
         fields,
         output,
         n,
+        added,
+        searches,
     )
     inbound.trail = ask.trail
     return ask

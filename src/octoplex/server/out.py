@@ -1,11 +1,15 @@
 """Streams to a caller: written event by event, kept alive while silent."""
 
 import asyncio
+from collections.abc import Collection
 from time import monotonic
 from typing import Protocol
 
 from octoplex.dialects.gemini import JsonArray
 from octoplex.server.line import Line
+from octoplex.wire.answer import Answer
+from octoplex.wire.ask import Ask
+from octoplex.wire.error import GatewayError, Unauthorized
 
 COMMENT = b": keep-alive\n\n"
 SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
@@ -26,28 +30,65 @@ class Stream:
     call; until then `block` may still be replaced. `written_at` is a monotonic time.
     """
 
-    __slots__ = ("_array", "_line", "block", "keep_alive", "over", "started", "written_at")
+    __slots__ = (
+        "_array", "_ask", "_line", "_moved_at", "_unread", "answer", "block", "keep_alive", "over",
+        "revoked", "started", "written_at",
+    )  # fmt: skip
 
     def __init__(
-        self, line: Line, block: bytes, *, array: bool = False, comments: bool = True
+        self, line: Line, block: bytes, ask: Ask, *, array: bool = False, comments: bool = True
     ) -> None:
         """`array`: the caller wants one JSON array instead of SSE.
 
         `comments`: its SDKs read over SSE comments; if not, blank lines keep it alive.
         """
-        self._line, self.block = line, block
+        self._line, self.block, self._ask = line, block, ask
+        self._unread, self._moved_at = 0, 0.0
         self._array = JsonArray() if array else None
         self.keep_alive = COMMENT if comments else b"\n"
-        self.started = self.over = False
+        self.started = self.over = self.revoked = False
+        self.answer: Answer | None = None
+        """What it hands on, once that has opened."""
         self.written_at = monotonic()
 
-    @property
-    def paused(self) -> bool:
-        """Whether the caller reads more slowly than we write."""
-        return self._line.paused
+    def blocked(self, now: float, most_s: float) -> bool:
+        """Whether the caller reads more slowly than we write; it is given up when it takes
+        nothing for so long, or at the request's deadline."""
+        unread, ask = self._line.unread, self._ask
+        if unread != self._unread:
+            self._unread, self._moved_at = unread, now
+        if not unread:
+            return False
+        moved_at = max(self._moved_at, self.written_at)
+        if now >= min(moved_at + most_s, ask.deadline_at, ask.trail.deadline_at):
+            self._line.cut()
+        return True
+
+    def cause(self, error: GatewayError | None) -> GatewayError:
+        """Why it ends: this error, unless its key was revoked. After that it can be written."""
+        if error is not None and not self.revoked:
+            return error
+        self.revoked = False
+        return Unauthorized("This key was revoked while it was answered.")
+
+    def end_if_of(self, keys: Collection[str]) -> None:
+        """End it where its key is one of these, which opens nothing any more.
+
+        Its answer stops now, and the next write says why.
+        """
+        if self._ask.caller.id in keys:
+            self.revoked = True
+            if self.answer is not None:
+                self.answer.close("stopped")
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
-        """Send bytes; waits while the caller reads more slowly than we write."""
+        """Send bytes; waits while the caller reads more slowly than we write.
+
+        Raises:
+            Unauthorized: its key was revoked; what is written after that goes out.
+        """
+        if self.revoked:
+            raise self.cause(None)
         if self.over:
             return
         if self._array is not None:
@@ -66,18 +107,28 @@ class Quiet:
     One task looks once a second over all open streams; a timer per stream would cost
     2 us per request. Before the first content it is what sends the status line, so that
     neither the caller nor a proxy on the way gives up on a model that thinks.
+
+    A caller that takes nothing for `unread_s` of what waits for it is given up: as long as it is
+    there its stream is not settled, and holds money.
     """
 
-    def __init__(self, after_s: float = 10.0, step_s: float = 1.0) -> None:
-        self.after_s, self.step_s = after_s, step_s
+    def __init__(self, after_s: float = 10.0, step_s: float = 1.0, unread_s: float = 30.0) -> None:
+        self.after_s, self.step_s, self.unread_s = after_s, step_s, unread_s
         self._streams: set[Stream] = set()
         self.add, self.discard = self._streams.add, self._streams.discard
+
+    def end(self, keys: Collection[str]) -> None:
+        """End every stream of these keys."""
+        for stream in list(self._streams):
+            stream.end_if_of(keys)
 
     async def watch(self) -> None:
         """Run until cancelled; owned by the server."""
         while True:
             await asyncio.sleep(self.step_s)
-            before = monotonic() - self.after_s
-            for stream in [s for s in self._streams if s.written_at <= before]:
-                if not stream.paused:
+            now = monotonic()
+            for stream in [s for s in self._streams if s.written_at <= now - self.step_s]:
+                blocked = stream.blocked(now, self.unread_s)
+                waits = not blocked and not stream.revoked
+                if waits and stream.keep_alive and stream.written_at <= now - self.after_s:
                     await stream.write(stream.keep_alive)

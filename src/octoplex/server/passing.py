@@ -29,12 +29,12 @@ GO_ON = frozenset(
         *(b"x-goog-upload-content-type", b"x-goog-upload-raw-size", b"x-goog-upload-file-name"),
         *(b"x-ms-client-request-id", b"x-ms-return-client-request-id", b"x-ms-useragent"),
         b"x-ms-oai-image-generation-deployment",
-        *(b"x-amzn-bedrock-accept", b"x-amzn-bedrock-trace", b"x-amzn-bedrock-service-tier"),
+        *(b"x-amzn-bedrock-accept", b"x-amzn-bedrock-trace"),
         *(b"x-amzn-bedrock-guardrailidentifier", b"x-amzn-bedrock-guardrailversion"),
-        b"x-amzn-bedrock-performanceconfig-latency",
     }
 )
-"""What a caller may tell a provider. All else may be a credential, or about the caller."""
+"""What a caller may tell a provider. All else may be a credential, or about the caller, or change
+the price to one that no list has (`x-amzn-bedrock-service-tier`, `-performanceconfig-latency`)."""
 FAMILIES = (b"anthropic-", b"x-stainless-")
 """Beginnings that stand before no credential. Those of clouds do: `x-goog-iap-jwt-assertion`."""
 
@@ -50,7 +50,7 @@ async def passed(inbound: Inbound, gateway: Gateway) -> None:
         inbound, ask, answer.head, gateway
     )
     if answer.body is None:
-        await _stream(inbound, gateway, answer, block)
+        await _stream(inbound, gateway, ask, answer, block)
     else:
         await inbound.line.whole(answer.head.status, block, answer.body)
 
@@ -101,9 +101,14 @@ def _travelling(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:
     )
 
 
-async def _stream(inbound: Inbound, gateway: Gateway, answer: Answer, block: bytes) -> None:
+async def _stream(
+    inbound: Inbound, gateway: Gateway, ask: Passed, answer: Answer, block: bytes
+) -> None:
     """Hand bytes on as they come. A stream that breaks off is cut off here too."""
-    stream = out.Stream(inbound.line, block)
+    stream = out.Stream(inbound.line, block, ask)
+    stream.keep_alive = b""  # what passes is nobody's to add to
+    stream.answer = answer
+    inbound.quiet.add(stream)
     try:
         async for frame in answer:
             await stream.write(frame.wire or b"")
@@ -116,4 +121,5 @@ async def _stream(inbound: Inbound, gateway: Gateway, answer: Answer, block: byt
             raise
         inbound.line.cut()
     finally:
+        inbound.quiet.discard(stream)
         answer.close("cut")

@@ -14,6 +14,7 @@ from octoplex.ledger.period import levels
 from octoplex.ledger.rows import Page, Record
 from octoplex.server.files import count_in
 from octoplex.server.inbound import JSON, Inbound
+from octoplex.wire.ask import Caller
 from octoplex.wire.error import NotFound, Stopping
 
 USUAL_RECORDS, MOST_RECORDS = 50, 1_000
@@ -77,11 +78,20 @@ async def requests(inbound: Inbound, gateway: Gateway) -> None:
 
 async def request(inbound: Inbound, gateway: Gateway) -> None:
     """One record; another caller's is as absent as none."""
-    record: Record | None = await gateway.store.request(inbound.rest)
-    caller = inbound.caller
-    if record is None or (caller.id and record.key_id != caller.id):
-        raise NotFound(f'There is no request "{inbound.rest[:128]}".')
+    record = await own_record(inbound.rest, inbound.caller, gateway)
     await _json(inbound, record.shown())
+
+
+async def own_record(id_: str, caller: Caller, gateway: Gateway) -> Record:
+    """A record of this caller.
+
+    Raises:
+        NotFound: there is none.
+    """
+    record: Record | None = await gateway.store.request(id_)
+    if record is None or (caller.id and record.key_id != caller.id):
+        raise NotFound(f'There is no request "{id_[:128]}".')
+    return record
 
 
 async def key(inbound: Inbound, gateway: Gateway) -> None:

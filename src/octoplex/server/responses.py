@@ -169,7 +169,7 @@ async def _prepare(turn: Turn, inbound: Inbound, gateway: Gateway) -> None:
     await gateway.prepare(msgspec.structs.replace(turn.call, op="prepare"))
     events = (Started("", turn.call.model), Finished(stop="end", usage=NO_USAGE))
     data = inbound.face.encoder(turn.told).feed(events)
-    tape = _Tape(out.Stream(inbound.line, b""), partial(_keep, turn, gateway, ""))
+    tape = _Tape(out.Stream(inbound.line, b"", turn.call), partial(_keep, turn, gateway, ""))
     await tape.write(data, last=True)
 
 

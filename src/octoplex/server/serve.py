@@ -14,13 +14,14 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import uvicorn
 from msgspec import Struct
+from msgspec.structs import replace
 
 from octoplex.gateway import Gateway, open_gateway
 from octoplex.jobs.alerts import Watch
@@ -30,9 +31,19 @@ from octoplex.server.app import App
 from octoplex.server.control import Control
 from octoplex.server.inner import Asker
 from octoplex.server.protocol import DoorProtocol
+from octoplex.server.pulse import Pulse
 from octoplex.server.table import routes
 from octoplex.server.websocket import WebSocket
-from octoplex.settings import DEFAULT_LISTEN, Settings, data_folder, load, loopback, with_secrets
+from octoplex.settings import (
+    DEFAULT_LISTEN,
+    HERE,
+    Settings,
+    address,
+    data_folder,
+    load,
+    loopback,
+    with_secrets,
+)
 from octoplex.upstreams.detect import detect
 from octoplex.wire.error import BadConfig, GatewayError
 from octoplex.wire.redact import redact
@@ -61,6 +72,14 @@ class Place(Struct, frozen=True):
     port: int
     scheme: str = "http"
     asked: str = ""
+    admin: "Place | None" = None
+    """Where `/admin` is, if it has an address of its own."""
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.socket.close()
+        if self.admin is not None:
+            self.admin.close()
 
     @property
     def exposed(self) -> str:
@@ -70,7 +89,7 @@ class Place(Struct, frozen=True):
     @property
     def url(self) -> str:
         """The base URL a client on this machine uses."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        host = HERE.get(self.host, self.host)
         return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
@@ -85,7 +104,7 @@ def serve(options: Options, ready: Ready) -> None:
     """
     settings = load(options.config)
     place = bind(settings, options)
-    with place.socket, asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with contextlib.closing(place), asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(settings, options, place, ready))
 
 
@@ -108,21 +127,25 @@ async def _serve(settings: Settings, options: Options, place: Place, ready: Read
         settings, env, data, address=place.url, exposed=place.exposed, found=found
     )
     works = gateway.works
+    pulse = Pulse(works.stalled)
     try:
-        app = App(gateway, routes(), works.faces)
+        app = App(gateway, routes("public" if place.admin else "all"), works.faces)
         server = DoorServer(uvicorn_config(app, settings), app)
-        server.on_reload = partial(reload, app, options, asyncio.Lock())
+        control = Control(data, app, partial(reload, app, options, asyncio.Lock()))
+        server.on_reload = control.hup
         asker = Asker(app)
         archive = works.store.archive
         forwarding = Forwarding(archive, lambda: app.gateway)
         server.runner = Runner(archive, asker.answer, asker.rules, forwarding)
         watch = Watch(lambda: app.gateway)
-        async with Control(data, app, server.on_reload), server.runner, watch:
+        async with control, server.runner, watch, admin_door(app, place):
             gc.collect()
             gc.freeze()  # what exists now lives as long as the process
+            pulse.begin()
             await server.run_until_signal(place, lambda: ready(gateway, place))
     finally:
         await works.close()
+        pulse.end()
 
 
 def uvicorn_config(app: App, settings: Settings) -> uvicorn.Config:
@@ -159,8 +182,7 @@ async def _reload(app: App, options: Options, anew: bool) -> str:
         settings = load(options.config) if anew else app.gateway.settings
         if anew:
             works.env = await with_secrets(settings, options.env)
-        app.gateway = Gateway(settings, works, works.keys_now(), app.gateway.found)
-        app.room.most = settings.server.max_bodies_bytes
+        app.put(Gateway(settings, works, works.keys_now(), app.gateway.found))
         problem = ""
         log.info("configuration reloaded")
     except GatewayError as error:
@@ -204,6 +226,13 @@ class DoorServer(uvicorn.Server):
         await super().startup(sockets)
         await self.on_tick(0)
         self._told()
+
+    def protocol(self) -> DoorProtocol:
+        """What speaks with one connection."""
+        loop = asyncio.get_running_loop()
+        return DoorProtocol(
+            config=self.config, server_state=self.server_state, app_state={}, _loop=loop
+        )
 
     async def on_tick(self, counter: int) -> bool:
         """Every 0.1 s: uvicorn's own, and every 5 s close connections that fell idle."""
@@ -267,6 +296,42 @@ class DoorServer(uvicorn.Server):
         return bool(state.tasks) or any(connection.busy for connection in ours)
 
 
+class SideServer(DoorServer):
+    """A door beside the one that callers use: open as long as the context, without signals."""
+
+    def __init__(self, app: App, listen: Callable[["SideServer"], Awaitable[Any]]) -> None:
+        """`listen` begins to take connections; it returns what can be closed."""
+        super().__init__(uvicorn_config(app, app.gateway.settings), app)
+        self._listen = listen
+
+    async def __aenter__(self) -> "SideServer":
+        self.config.load()
+        self.servers = [await self._listen(self)]
+        await self.on_tick(0)
+        self._ticking = asyncio.create_task(self.main_loop())
+        self._quiet = asyncio.create_task(self._app.quiet.watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.should_exit = True
+        await self._ticking
+        await self.shutdown()
+        self._quiet.cancel()
+
+
+def admin_door(app: App, place: Place) -> contextlib.AbstractAsyncContextManager[Any]:
+    """`/admin` at its own address, where it has one."""
+    admin = place.admin
+    if admin is None:
+        return contextlib.nullcontext()
+
+    async def listen(server: SideServer) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(server.protocol, sock=admin.socket, ssl=server.config.ssl)
+
+    return SideServer(app.beside(routes("admin")), listen)
+
+
 async def wait_until(true: Callable[[], bool], within_s: float) -> None:
     """Wait until it is, at most so long."""
     loop = asyncio.get_running_loop()
@@ -276,33 +341,44 @@ async def wait_until(true: Callable[[], bool], within_s: float) -> None:
 
 
 def bind(settings: Settings, options: Options) -> Place:
-    """A listening socket. An address that was asked for and is taken is an error.
+    """What to listen on. An address that was asked for and is taken is an error.
 
     Raises:
         BadConfig: the address cannot be had.
     """
-    listen = settings.server.listen or DEFAULT_LISTEN
-    host, colon, port_text = listen.rpartition(":")
-    if not colon or not port_text.isdigit() or int(port_text) > 65_535:
-        raise BadConfig(f'[server] listen: "{listen}" must be "host:port".')
-    host = (options.host or host).strip("[]")
-    wanted = int(port_text) if options.port is None else options.port
-    given = settings.server.listen is not None or options.port is not None
-    scheme = "https" if settings.server.tls else "http"
-    tries = range(wanted, wanted + 1 if given else wanted + PORTS_TRIED)
-    problem: OSError | None = None
-    for port in tries:
+    server = settings.server
+    host, port = address(server.listen or DEFAULT_LISTEN)
+    host = options.host.strip("[]") if options.host else host
+    port = port if options.port is None else options.port
+    given = server.listen is not None or options.port is not None
+    scheme = "https" if server.tls else "http"
+    ports = range(port, port + 1 if given else port + PORTS_TRIED)
+    place = _bound(host, ports, scheme, "--port N")
+    if not server.admin:
+        return place
+    host, port = address(server.admin)
+    try:
+        admin = _bound(host, range(port, port + 1), scheme, "[server] admin")
+    except BaseException:
+        place.close()
+        raise
+    return replace(place, admin=admin)
+
+
+def _bound(host: str, ports: range, scheme: str, key: str) -> Place:
+    """The first of these that is free; `key` says otherwise."""
+    wanted, problem = ports[0], ""
+    for port in ports:
         try:
             bound = _listen(host, port)
         except OSError as error:
-            problem = problem or error
+            problem = problem or error.strerror or str(error)
             continue
         real = bound.getsockname()[1]
         asked = "" if real == wanted or not wanted else f"{host}:{wanted}"
         return Place(bound, host, real, scheme, asked)
     raise BadConfig(
-        f"Cannot listen on {host}:{wanted}: {problem.strerror if problem else 'taken'}. "
-        "Stop what uses it, or choose another: --port N."
+        f"Cannot listen on {host}:{wanted}: {problem}. Stop what uses it, or choose another: {key}."
     )
 
 

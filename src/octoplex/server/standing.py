@@ -3,22 +3,25 @@
     standing(records, now_ms) -> {provider: Standing}
 
 Every attempt of the newest records counts for the provider it was made at, whichever process
-made it. A caller who left, a deadline of the caller's and what was cancelled beside a faster
-one say nothing about a provider and count as neither success nor failure.
+made it. What counts against it is what a breaker counts (`FAILURES` in `routing/plan.py`): that
+a caller left, that a budget was spent, that a request was refused (4xx) or came too fast says
+nothing of how well a provider does. Those of its answers that are no replies are in `errors`.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from octoplex.ledger.rows import Record
+from octoplex.routing.plan import FAILURES
 from octoplex.wire.ask import Attempt
+from octoplex.wire.error import UpstreamError
 
-NEUTRAL = frozenset(
-    {"left", "stopped", "late", "outrun", "open", "diverged", "deadline_passed", "unsupported"}
-)
-"""Outcomes that are not the provider's doing."""
+FAILED = frozenset({"cut", *(kind.code for kind in FAILURES)})
+"""Outcomes that count against a provider, unless it sent a 4xx."""
+ERRORS = FAILED | {kind.code for kind in UpstreamError.__subclasses__()}
+"""Outcomes that are a provider's doing."""
 OURS = frozenset({"cache", "replayed", "estimated"})
 """Answers that no provider was asked for."""
 
@@ -38,7 +41,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     failed: int
     success: float | None
     errors: dict[str, int]
-    """How often which outcome."""
+    """How often which outcome that is no reply, whether it counts or not."""
     first_s: Quantiles | None
     """To the first content of what was answered."""
     duration_s: Quantiles | None
@@ -64,16 +67,14 @@ def standing(records: Iterable[Record]) -> dict[str, Standing]:
 
 def _standing(attempts: Sequence[Attempt], since_ms: int) -> Standing:
     good = [a for a in attempts if a.outcome == "done"]
-    bad = [a for a in attempts if a.outcome != "done" and a.outcome not in NEUTRAL]
-    errors: dict[str, int] = defaultdict(int)
-    for attempt in bad:
-        errors[attempt.outcome] += 1
-    decided = len(good) + len(bad)
+    failed = sum(a.outcome in FAILED and not 400 <= a.status < 500 for a in attempts)
+    errors = Counter(a.outcome for a in attempts if a.outcome in ERRORS)
+    decided = len(good) + failed
     return Standing(
         attempts=len(attempts),
-        failed=len(bad),
+        failed=failed,
         success=len(good) / decided if decided else None,
-        errors=dict(sorted(errors.items(), key=lambda item: -item[1])),
+        errors=dict(errors.most_common()),
         first_s=_quantiles([a.first_s for a in good if a.first_s]),
         duration_s=_quantiles([a.duration_s for a in good]),
         nano=sum(a.nano for a in attempts),

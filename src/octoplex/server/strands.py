@@ -36,7 +36,7 @@ from octoplex.gateway import Gateway
 from octoplex.server.app import LAST_WORDS
 from octoplex.server.history import PREVIOUS
 from octoplex.server.inbound import JSON, Inbound
-from octoplex.server.line import Line, Pairs, header_pairs, too_large
+from octoplex.server.line import Line, Pairs, header_pairs, too_large, untaken
 from octoplex.server.memory import Memory, Shared
 from octoplex.server.protocol import Direct, DoorProtocol
 from octoplex.server.websocket import WebSocket
@@ -298,9 +298,10 @@ class Create(Struct, eq=False):
     _over: bool = False
 
     @property
-    def paused(self) -> bool:
-        """Whether the caller reads more slowly than we write."""
-        return self._strands.socket.flow.write_paused
+    def unread(self) -> int:
+        """Bytes that wait for a caller who reads more slowly than we write, else 0."""
+        socket = self._strands.socket
+        return untaken(socket.transport) if socket.flow.write_paused else 0
 
     def ready(self, cap: int) -> bytes | None:
         """The body if it is within the cap."""

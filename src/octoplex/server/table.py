@@ -1,6 +1,6 @@
 """The route table: every path there is, who may ask, and in which dialect it answers."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -10,6 +10,7 @@ from octoplex.server import (
     batches,
     chat,
     compaction,
+    feedback,
     files,
     guard,
     message_batches,
@@ -25,11 +26,8 @@ from octoplex.server.inbound import JSON, Inbound
 VERSION = "0.1.0"
 CHANGING = ("POST", "PUT", "DELETE")
 PASSED = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
-
-async def openapi(inbound: Inbound, gateway: Gateway) -> None:
-    """This table as OpenAPI 3.1."""
-    await inbound.line.whole(200, JSON + inbound.cors, msgspec.json.encode(describe()))
+Door = Literal["all", "public", "admin"]
+"""Which rows: where `/admin` has an address of its own, it is there and nowhere else."""
 
 
 def _row(
@@ -41,8 +39,25 @@ def _row(
     )
 
 
-def routes() -> list[Route]:
-    """Every row."""
+def routes(door: Door = "all") -> list[Route]:
+    """The rows of a door, all of which it describes at `/openapi.json`."""
+    rows = [row for row in _rows() if door == "all" or _is_at(door, row.path)]
+
+    async def openapi(inbound: Inbound, gateway: Gateway) -> None:
+        """This table as OpenAPI 3.1."""
+        await inbound.line.whole(200, JSON + inbound.cors, msgspec.json.encode(describe(rows)))
+
+    rows.append(_row("GET", "/openapi.json", "anyone", "openai-chat", openapi))
+    return rows
+
+
+def _is_at(door: Door, path: str) -> bool:
+    if path.startswith("/health/"):
+        return True
+    return path.startswith("/admin/") == (door == "admin")
+
+
+def _rows() -> list[Route]:
     return [
         _row("POST", "/v1/chat/completions", "key", "openai-chat", chat.chat),
         _row("POST", "/v1/messages", "key", "anthropic", chat.chat),
@@ -66,6 +81,7 @@ def routes() -> list[Route]:
         _row("GET", "/v1beta/models/", "key", "gemini", reads.model),
         *[_row(m, "/providers/", "key", "openai-chat", passing.passed) for m in PASSED],
         _row("POST", "/v1/guard", "key", "openai-chat", guard.guard),
+        _row("POST", "/v1/feedback", "key", "openai-chat", feedback.feedback),
         _row("POST", "/v1/files", "key", "openai-chat", files.upload),
         _row("GET", "/v1/files", "key", "openai-chat", files.files),
         _row("GET", "/v1/files/", "key", "openai-chat", files.read),
@@ -89,14 +105,13 @@ def routes() -> list[Route]:
         _row("GET", "/health/live", "anyone", "openai-chat", reads.live),
         _row("GET", "/health/ready", "anyone", "openai-chat", reads.ready),
         _row("GET", "/metrics", "loopback", "openai-chat", reads.metrics),
-        _row("GET", "/openapi.json", "anyone", "openai-chat", openapi),
     ]
 
 
-def describe() -> dict[str, Any]:
-    """OpenAPI of the route table. Bodies are the vendors' own; their references are linked."""
+def describe(rows: list[Route]) -> dict[str, Any]:
+    """OpenAPI of a route table. Bodies are the vendors' own; their references are linked."""
     paths: dict[str, Any] = {}
-    for route in routes():
+    for route in rows:
         path = route.path + "{id}" if route.path.endswith("/") else route.path
         operation: dict[str, Any] = {
             "summary": route.says,
@@ -189,6 +204,9 @@ OF_ONE_BODY = {
     "/v1/moderations": _single(["input"], OPENAI + "moderations"),
     "/v1/completions": _single(["model", "prompt"], OPENAI + "completions"),
     "/v1/guard": _object({"text": {"type": "string"}}),
+    "/v1/feedback": _object(
+        {"request_id": {"type": "string"}, "score": {"type": "number", "minimum": 0, "maximum": 1}}
+    ),
     "/v1/files": _object(
         {"file": {"type": "string", "format": "binary"}, "purpose": {"enum": files.PURPOSES}},
         OPENAI + "files",

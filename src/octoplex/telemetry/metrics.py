@@ -150,10 +150,11 @@ class Metrics:
 
     def _add_up(self) -> None:
         some, self._pending = self._pending, []
-        kinds: dict[Kind, list[Counted]] = {}
+        kinds: dict[tuple[str, str, int], list[Counted]] = {}
         for one in some:
-            kinds.setdefault(Kind(one.route, one.target, one.status), []).append(one)
-        for kind, alike in kinds.items():
+            kinds.setdefault((one.route, one.target, one.status), []).append(one)
+        for what, alike in kinds.items():
+            kind = Kind(*what)
             if kind not in self.cells:
                 kind = self._bounded(kind)
             self.cells.setdefault(kind, Cell()).add(alike)

@@ -69,6 +69,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_bodyless",
         "_caps",
+        "_digits",
         "_done",
         "_headers",
         "_home",
@@ -97,6 +98,8 @@ class Connection(asyncio.Protocol):
         self._home, self.host, self._loop = home, host, loop
         self._names, self._wheel, self._caps = home.names, home.wheel, home.caps
         self._most_bytes = home.caps.body_bytes
+        self._digits = len(str(home.caps.body_bytes))
+        """A length with fewer is below the cap."""
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._response: Response | None = None
@@ -119,14 +122,13 @@ class Connection(asyncio.Protocol):
         self._headers = response.headers
         self._bodyless = bodyless
         self._received = self._repeats = self._size = 0
-        self._done = self._interim = self._keep = self._until_close = False
+        self._done = False
         self.begun_at = now
         self.uses += 1
         self._wheel.add(response)
         transport.write(wire)
 
-    @property
-    def usable(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether a request may be sent on it."""
         return self._transport is not None and not self._transport.is_closing()
 
@@ -230,19 +232,21 @@ class Connection(asyncio.Protocol):
         if size > caps.head_bytes or len(headers) + self._repeats > caps.headers:
             self._check_head(headers)
         response.status = status
-        self._frame(status, headers)
+        length = headers.get("content-length", "")
+        if not 0 < len(length) < self._digits or "transfer-encoding" in headers:
+            self._frame(status, headers)
         self._headers = None
-        coding = headers.get("content-encoding")
-        if coding is not None and coding != "identity":
-            self._inflater = Inflater(coding)
-        kind = headers.get("content-type", "")
-        if kind != "application/json" and status < 300:
-            response.streaming = kind.partition(";")[0].strip().lower() in STREAMS
-        if response.in_pieces and status < 300:
-            response.streaming = True
+        if "content-encoding" in headers and headers["content-encoding"] != "identity":
+            self._inflater = Inflater(headers["content-encoding"])
+        if status < 300:
+            kind = headers.get("content-type", "")
+            if response.in_pieces:
+                response.streaming = True
+            elif kind != "application/json":
+                response.streaming = kind.partition(";")[0].strip().lower() in STREAMS
         response.phase = "first"
         if self._bodyless:
-            self._done = True
+            self._done, self._keep = True, False
 
     def on_body(self, data: bytes) -> None:
         """Take body bytes within the caps."""
@@ -333,12 +337,12 @@ class Connection(asyncio.Protocol):
     def _finish(self, response: Response) -> None:
         """The reply is whole: give the connection back, then wake its owner."""
         transport = self._transport
-        self._response = None
-        self._inflater = None
+        self._response = self._inflater = None
         self._wheel.discard(response)
         response.finish()
         if self._keep and transport is not None and not transport.get_write_buffer_size():
-            self.resume()
+            if self._paused:
+                self.resume()
             self._home.release(self)
         else:
             self.abort()
@@ -371,15 +375,16 @@ class Connection(asyncio.Protocol):
         inner = error.__context__
         cause = inner if isinstance(inner, GatewayError) else error
         text = str(cause) if isinstance(cause, GatewayError) else f"malformed HTTP ({cause})"
-        self.fail(Fault(UpstreamBroken, f"{self.host}: {text}"))
+        host = self.host if self._response is None else self._response.host
+        self.fail(Fault(UpstreamBroken, f"{host}: {text}"))
 
     def _loss(self, response: Response, exc: Exception | None) -> Fault:
         how = "reset" if exc is not None else "closed"
         if self._received:
-            return Fault(UpstreamBroken, f"{self.host} {how} the connection within a reply")
+            return Fault(UpstreamBroken, f"{response.host} {how} the connection within a reply")
         response.stale = self.uses > 1
         reached = not response.stale or self._delivered()
-        message = f"{self.host} {how} the connection before it replied"
+        message = f"{response.host} {how} the connection before it replied"
         return Fault(UpstreamUnreachable, message, reached)
 
     def _delivered(self) -> bool:

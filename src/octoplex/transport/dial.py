@@ -56,6 +56,9 @@ class Dialer:
             if len(addresses) == 1:
                 return await self._open(addresses[0], origin, make)
             return await self._race(addresses, origin, make)
+        except UpstreamUnreachable as error:
+            error.args = (str(error).replace(host, origin.called or host),)
+            raise
         except ssl.SSLCertVerificationError as error:
             raise _unreachable(origin, f"TLS: {error.verify_message}", "target") from None
         except ssl.SSLError as error:
@@ -114,7 +117,7 @@ class Dialer:
         try:
             transport.write(_connect_head(origin, origin.proxy))
             if problem := await asking.answered:
-                why = f"the proxy {origin.proxy.host}:{origin.proxy.port} {problem}"
+                why = f"the proxy {problem}"
                 raise _unreachable(origin, why, "target")
             connection = make()
             secured = await self._loop.start_tls(
@@ -175,7 +178,7 @@ async def _stop(tasks: set[asyncio.Task[Connection]]) -> None:
 
 
 def _unreachable(origin: Origin, why: str, then: Next | None = None) -> UpstreamUnreachable:
-    error = UpstreamUnreachable(f"Cannot reach {origin.authority}: {why}")
+    error = UpstreamUnreachable(f"Cannot reach {origin.name}: {why}")
     if then is not None:
         error.next = then
     return error

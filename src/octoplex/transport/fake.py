@@ -77,6 +77,7 @@ class Fake:
             _entry=entry,
             _todo=deque(script.chunks or ()),
         )
+        response.veil = request.veil
         entry.response = response
         if self._wheel is None:
             self._wheel = Wheel(loop)

@@ -28,6 +28,7 @@ from octoplex.transport.response import Fault, Limits, Response
 from octoplex.transport.wheel import Wheel
 from octoplex.wire.eager import in_task
 from octoplex.wire.error import DeadlinePassed, InvalidCall, Stopping, UpstreamUnreachable
+from octoplex.wire.redact import Veil
 
 __all__ = ["Bounds", "Caps", "Client", "Limits", "Request", "Response", "Sender"]
 
@@ -41,6 +42,7 @@ class Request(Struct):
     call); neither is ever put together by hand. `idempotent`: repeating it is harmless.
     `reached` is written by the sender: some of it may have been seen, and billed.
     `in_pieces`: a good reply is a stream whatever its type, and of any size.
+    `veil` takes what proves who asks out of the reply (`veiled.py`).
     """
 
     origin: Origin
@@ -50,6 +52,7 @@ class Request(Struct):
     idempotent: bool = False
     reached: bool = False
     in_pieces: bool = False
+    veil: Veil | None = None
 
     def wire(self) -> bytes:
         """All its bytes.
@@ -61,7 +64,8 @@ class Request(Struct):
         if extra and (extra[-2:] != b"\r\n" or b"\r\n\r\n" in extra or extra[:1] == b"\r"):
             raise InvalidCall("Extra headers must be made by header_block")
         if body or not self.head.startswith(_BODILESS):
-            return b"%b%bcontent-length: %d\r\n\r\n%b" % (self.head, extra, len(body), body)
+            length = b"content-length: %d\r\n\r\n" % len(body)
+            return b"".join((self.head, extra, length, body))  # formatting all copies it twice
         return b"%b%b\r\n" % (self.head, extra)
 
     @property
@@ -124,11 +128,14 @@ class Client:
             if connection is None:
                 connection = await self._open(pool, request.origin, limits)
                 now = self._loop.time()
-            host, first_at = connection.host, now + limits.first_s
-            response = Response(host, first_at, limits.deadline_at, limits.idle_s)
-            response.in_pieces = request.in_pieces
+            name, first_at = request.origin.name, now + limits.first_s
+            response = Response(name, first_at, limits.deadline_at, limits.idle_s)
+            if request.in_pieces:
+                response.in_pieces = True
+            if request.veil is not None:
+                response.veil = request.veil
             request.reached = True
-            connection.begin(response, wire, now, request.bodyless)
+            connection.begin(response, wire, now, not request.body and request.bodyless)
             try:
                 await response
             except BaseException:
@@ -179,12 +186,13 @@ class Client:
             full = pool.places >= self._shared.bounds.connections
             why = "all connections are in use" if full else "no connection"
             error = UpstreamUnreachable(
-                f"Cannot reach {origin.authority}: {why} within {limits.connect_s:g} s"
+                f"Cannot reach {origin.name}: {why} within {limits.connect_s:g} s"
             )
             error.next = "target"
             raise error from None
         except OSError as error:
-            raise UpstreamUnreachable(f"Cannot reach {origin.authority}: {error}") from None
+            why = error.strerror or str(error)
+            raise UpstreamUnreachable(f"Cannot reach {origin.name}: {why}") from None
 
 
 def default_context() -> ssl.SSLContext:

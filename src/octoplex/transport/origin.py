@@ -107,7 +107,8 @@ NO_PROXIES = Proxies()
 class Origin(Struct, frozen=True):
     """A server: scheme, host, port, the proxy on the way, and the path its API lives under.
 
-    `key` names the pool: two origins with the same key share connections.
+    `key` names the pool: two origins with the same key share connections. `called` is what
+    callers are told it is called, where they are not to know its address.
     """
 
     scheme: str
@@ -116,6 +117,7 @@ class Origin(Struct, frozen=True):
     path: str
     proxy: Proxy | None
     key: str
+    called: str = ""
 
     @classmethod
     def parse(cls, url: str, proxies: Proxies = NO_PROXIES, what: str = "base_url") -> "Origin":
@@ -138,6 +140,11 @@ class Origin(Struct, frozen=True):
         proxy = proxies.choose(parts.scheme, host, port)
         by = f" by {proxy.host}:{proxy.port} {proxy.auth.decode()}" if proxy else ""
         return cls(parts.scheme, host, port, path, proxy, f"{parts.scheme} {host}:{port}{by}")
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.called or self.authority
 
     @property
     def authority(self) -> str:

@@ -67,7 +67,7 @@ class Pool:
         idle = self.idle
         while idle:
             connection = idle.pop()
-            if connection.usable:
+            if connection.is_usable():
                 return connection
         return None
 
@@ -77,7 +77,7 @@ class Pool:
             given = await self._queue()
             if given is None:
                 break
-            if given.usable:
+            if given.is_usable():
                 return given
         else:
             self.places += 1
@@ -85,9 +85,9 @@ class Pool:
             if self.closed:
                 raise Stopping("The client was closed")
             connection = await dial()
-            if not connection.usable or self.closed:
+            if not connection.is_usable() or self.closed:
                 connection.abort()
-                raise ConnectionResetError(f"{connection.host} closed the new connection")
+                raise ConnectionResetError("it closed the new connection")
         except BaseException:
             self._vacate()
             raise

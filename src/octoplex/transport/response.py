@@ -24,6 +24,7 @@ from octoplex.wire.error import (
     UpstreamError,
     UpstreamSlow,
 )
+from octoplex.wire.redact import Veil
 
 Phase = Literal["head", "first", "body"]
 
@@ -77,7 +78,8 @@ class Response(Struct, Bell, eq=False, weakref=True):
 
     `stale`: it failed on a reused connection before a byte of a reply. `drained`: its reader
     has all it wants. `in_pieces`: a good reply is a stream whatever its type.
-    `unread`: bytes in `_chunks`.
+    `unread`: bytes in `_chunks`. `veil` takes secrets out of what is read; `_tail` could be the
+    beginning of one.
     """
 
     host: str
@@ -89,6 +91,7 @@ class Response(Struct, Bell, eq=False, weakref=True):
     body: bytes | None = None
     streaming: bool = False
     in_pieces: bool = False
+    veil: Veil | None = None
     complete: bool = False
     stale: bool = False
     drained: bool = False
@@ -97,6 +100,7 @@ class Response(Struct, Bell, eq=False, weakref=True):
     line: Line | None = None
     unread: int = 0
     _chunks: list[bytes] = []
+    _tail: bytes = b""
     _waking: bool = False
     told: Callable[[], object] | None = None
     _asyncio_future_blocking: bool = False
@@ -112,23 +116,37 @@ class Response(Struct, Bell, eq=False, weakref=True):
             UpstreamSlow: nothing came within the limit.
             DeadlinePassed: the request's own deadline ran out.
         """
-        while not self._chunks:
-            if self.fault is not None:
-                raise self.fault.error()
-            if self.complete:
-                return b""
-            try:
-                await self
-            except asyncio.CancelledError:
-                self.close()
-                raise
-        chunks = self._chunks
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self._chunks = []
-        self.unread = 0
-        if self.line is not None:
-            self.line.resume()
-        return data
+        while True:
+            while not self._chunks:
+                if self.fault is not None:
+                    raise self.fault.error()
+                if self.complete:
+                    tail, self._tail = self._tail, b""
+                    return tail
+                try:
+                    await self
+                except asyncio.CancelledError:
+                    self.close()
+                    raise
+            chunks = self._chunks
+            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            self._chunks = []
+            self.unread = 0
+            if self.line is not None:
+                self.line.resume()
+            if self.veil is not None:
+                data = self._veiled(data, self.veil)
+            if data:
+                return data
+
+    def _veiled(self, data: bytes, veil: Veil) -> bytes:
+        """A piece without secrets; what could begin one waits for the next."""
+        if self._tail:
+            data = self._tail + data
+        data = veil(data)
+        size = veil.cut(data)
+        self._tail = data[size:]
+        return data[:size] if self._tail else data
 
     def close(self) -> None:
         """Stop caring. Aborts the connection at once when the reply is incomplete."""
@@ -178,7 +196,8 @@ class Response(Struct, Bell, eq=False, weakref=True):
         self.line = None
         if not self.streaming:
             chunks = self._chunks
-            self.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            self.body = body if self.veil is None else self.veil(body)
             self._chunks = []
 
     def fail(self, fault: Fault) -> None:

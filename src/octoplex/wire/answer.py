@@ -14,6 +14,7 @@ makes a Frame without bytes, and the door writes it in the caller's dialect.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from types import MethodType
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -111,6 +112,12 @@ class Answerer(Protocol):
     """Anything that answers: a provider, a local engine, a cache, a chain, an agent."""
 
     def __call__(self, ask: Ask, /) -> Awaitable[Answer]: ...
+
+
+def bound(answerer: Answerer) -> Answerer:
+    """The method behind an answerer that is an object: to call that costs 0.1 us less."""
+    call = answerer.__call__
+    return call if isinstance(call, MethodType) else answerer
 
 
 class Whole(Struct, eq=False):

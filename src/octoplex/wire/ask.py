@@ -35,6 +35,7 @@ class Worst(Struct, frozen=True, gc=False):
     input_tokens: int
     output_tokens: int | None
     n: int = 1
+    searches: int = 0
 
 
 class Caller(Struct, frozen=True):
@@ -97,6 +98,8 @@ class Trail(Struct, kw_only=True):
     """Whether it is the answer to an earlier request with the same idempotency key."""
     fetched: dict[tuple[str, str], Media] | None = None
     """Media by kind and URL whose bytes were fetched for one attempt, for those after it."""
+    deadline_at: float = float("inf")
+    """That of its route, on the event loop's clock."""
 
     def drop(self, target: str, names: Iterable[str]) -> None:
         """Note that a target, `provider/model`, is not told of these members."""
@@ -151,16 +154,20 @@ class Ask(Struct):
 class Single(Ask):
     """An operation of one body in and one body out. `fields` are the members of its body.
 
-    `output_tokens` None: the caller set no limit.
+    `output_tokens` None: the caller set no limit. `added_tokens` are read beside the body as it
+    is, and `searches` may be billed: both of a ranking (`dialects/single/ranking.py`).
     """
 
     fields: dict[str, Raw] = {}
     output_tokens: int | None = 0
     n: int = 1
+    added_tokens: int = 0
+    searches: int = 0
 
     def worst_case(self) -> Worst:
         """Bytes of the body / 3 rounded up, and the output that was asked for."""
-        return Worst(_tokens(len(self.raw)), self.output_tokens, self.n)
+        tokens = _tokens(len(self.raw)) + self.added_tokens
+        return Worst(tokens, self.output_tokens, self.n, self.searches)
 
 
 class Passed(Ask):

@@ -20,6 +20,8 @@ from contextvars import Context
 from functools import partial
 from typing import Any
 
+from msgspec import Struct
+
 FIELDS_BELOW: tuple[str, ...] = ()
 
 
@@ -72,21 +74,14 @@ class Bell:
             raise asyncio.CancelledError(*words)
 
 
-class Eager:
-    """One coroutine, stepped by what it waits for. `tasks` holds it when it became a task."""
+class Eager(Struct, eq=False):
+    """One coroutine, stepped by what it waits for. `_tasks` holds it when it became a task."""
 
-    __slots__ = ("_bell", "_coro", "_loop", "_task", "_tasks")
-
-    def __init__(
-        self,
-        coro: Coroutine[Any, Any, None],
-        loop: asyncio.AbstractEventLoop,
-        tasks: set[asyncio.Task[Any]],
-    ) -> None:
-        self._coro: Coroutine[Any, Any, None] | None = coro
-        self._loop, self._tasks = loop, tasks
-        self._bell: Bell | None = None
-        self._task: asyncio.Task[Any] | None = None
+    _coro: Coroutine[Any, Any, None] | None
+    _loop: asyncio.AbstractEventLoop
+    _tasks: set[asyncio.Task[Any]]
+    _bell: Bell | None = None
+    _task: asyncio.Task[Any] | None = None
 
     def run(self, error: BaseException | None = None) -> None:
         """Go on until it ends or must wait."""

@@ -35,6 +35,8 @@ class Usage(Struct, frozen=True, gc=False):
     reasoning_tokens: int = 0
     estimated: bool = False
     tier: str = ""
+    searches: int = 0
+    """What a reranker is billed by where it is not tokens: Cohere's search units."""
 
 
 NO_USAGE = Usage()

@@ -237,3 +237,30 @@ def test_an_event_ends_where_its_line_does_whatever_json_says(end: bytes) -> Non
     assert b"data" not in passed
     assert scanner.skipped == 1
     assert not scanner.content
+
+
+ARGUMENTS = '{"code":"x = 1"}'
+WHOLE = [{"function": {"name": "run"}}, *({"function": {"arguments": c}} for c in ARGUMENTS)]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [{"tool_calls": [{"index": 0, "id": "call_1", **piece}]} for piece in WHOLE],
+        [{"function_call": piece["function"]} for piece in WHOLE],
+        [
+            {
+                "tool_calls": [
+                    {"index": 0, "type": "custom", "custom": {"name": "run", "input": ARGUMENTS}}
+                ]
+            }
+        ],
+    ],
+    ids=["tools", "function", "custom"],
+)
+def test_of_a_tool_call_only_what_it_says_counts(pieces: list[dict[str, Any]]) -> None:
+    """What is left of a stream that does not finish is charged by it."""
+    chunks = [wire({"id": "c", "choices": [{"index": 0, "delta": delta}]}) for delta in pieces]
+    scanner, _ = scanned(*chunks)
+    said = len("run" + ARGUMENTS)
+    assert said <= scanner.received <= said + ARGUMENTS.count('"')

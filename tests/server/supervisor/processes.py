@@ -1,10 +1,12 @@
 """The processes of one server, as a test sees them."""
 
+import contextlib
 import os
 import signal
 import time
 from pathlib import Path
 
+from tests.server.caller import Line
 from tests.server.gate import Gate
 
 
@@ -43,3 +45,17 @@ def owner(gate: Gate) -> int:
 
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
+
+
+def behind(gate: Gate, line: Line) -> int:
+    """The worker that has a connection."""
+    port = line.writer.get_extra_info("sockname")[1]
+    ends = [f":{gate.port:04X}", f":{port:04X}"]
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    (inode,) = [row[9] for row in rows if [row[1][8:], row[2][8:]] == ends]
+    for pid in workers(gate):
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.readlink(path) == f"socket:[{inode}]":
+                    return pid
+    raise AssertionError("nobody has accepted it")

@@ -281,3 +281,27 @@ def test_a_worker_that_is_being_started_keeps_its_slate(tmp_path: Path) -> None:
         Slate(slate_of(tmp_path, pid)).note(order)
     assert left_by_the_dead(tmp_path, []) == [order]
     assert list(tmp_path.glob("*.ring")) == [slate_of(tmp_path, os.getpid())]
+
+
+def test_it_says_where_it_listens_whichever_owner_comes_to_say_so(tmp_path: Path, run: Run) -> None:
+    class Hasty(Gate):
+        async def start(self) -> None:
+            """Kill the first owner before any worker serves."""
+            self.process, spawn = self.spawn(), self.spawn
+            await until(lambda: len(children(self)) > 1, 20)
+            kill(children(self)[0])
+            self.spawn = lambda *more: self.process  # type: ignore[method-assign]
+            await super().start()
+            self.spawn = spawn  # type: ignore[method-assign]
+
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Hasty(tmp_path, text(up), key=APP_KEY, clean=False) as gate,
+        ):
+            assert (await gate.chat("main")).status == 200
+            await another_owner(gate)
+            assert gate.out.read_text().count("listening on") == 1
+            assert gate.log.read_text().count("by signal 9") == 2
+
+    run(main())

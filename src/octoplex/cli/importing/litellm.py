@@ -279,4 +279,5 @@ class LiteLLM:
             return
         secret = self._draft.reference(master, where, "LITELLM_MASTER_KEY")
         self._draft.keys["master"] = Entry({"secret": secret}, [where])
-        self._draft.differs(where, "it is a caller's key; what it administrates is the shell's.")
+        says = 'it is a caller\'s key; role = "admin" in its table opens /admin to it.'
+        self._draft.differs(where, says)

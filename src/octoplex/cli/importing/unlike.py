@@ -14,10 +14,11 @@ KEYS_KEPT = "keys, teams and budgets of a database stay there: octoplex keys new
 STORE = "state is SQLite in the data folder, by itself; nothing is to be set up."
 BREAKER = "a target that fails is left alone by itself: docs/contracts.md, Attempts."
 LIMITS = "limits belong to keys: [keys.NAME] limits."
-ADMIN = "there is no web interface: the shell does it (octoplex --help)."
+ADMIN = "there is no web interface: the shell (octoplex --help) and /admin do it."
 LOGS = "what is written of each call is fixed: octoplex logs shows it, [server] log its form."
 MCP = "tools are the callers' own; no MCP server is asked."
 SPEND = "octoplex spend shows what was spent, from the ledger."
+WATCHED = "watch /metrics; of budgets the webhook of [tenants.NAME] alerts is told."
 POOL = "connections and queues look after themselves."
 
 LITELLM: Mapping[str, str] = MappingProxyType(
@@ -81,8 +82,8 @@ LITELLM: Mapping[str, str] = MappingProxyType(
         "router_settings.model_group_alias.hidden": "every route is listed under /v1/models.",
         "general_settings.database_url": KEYS_KEPT,
         "general_settings.store_model_in_db": "models of the database are not in this file.",
-        "general_settings.alerting": "watch /metrics; nothing here sends messages.",
-        "general_settings.alerting_threshold": "watch /metrics; nothing here sends messages.",
+        "general_settings.alerting": WATCHED,
+        "general_settings.alerting_threshold": WATCHED,
         "general_settings.max_request_size_mb": "write [server] max_body.",
         "general_settings.pass_through_endpoints": "/providers/NAME/... passes requests on.",
         "general_settings.custom_auth": "keys are the only way in.",
@@ -139,7 +140,7 @@ BIFROST: Mapping[str, str] = MappingProxyType(
         "mcp": MCP,
         "websocket": POOL,
         "guardrails_config": GUARD,
-        "alerting": "watch /metrics; nothing here sends messages.",
+        "alerting": WATCHED,
         "access_profiles": KEYS_KEPT,
         "cluster_config": "one host serves.",
         "auth_config": ADMIN,

@@ -25,6 +25,7 @@ from octoplex.dialects.anthropic.complaint import missing, read, wrong
 from octoplex.dialects.anthropic.history import read_messages, read_system
 from octoplex.dialects.anthropic.shapes import NOTHING, given
 from octoplex.dialects.native import Known, reader
+from octoplex.dialects.readers import keep_rest
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat, Effort, Format, ThinkingAsk, Tool, ToolChoice
 
@@ -150,6 +151,7 @@ def _read_tools(raw: Raw, found: Found) -> None:
 
 def _read_choice(raw: Raw, found: Found) -> None:
     choice = read(_choice, raw, "tool_choice")
+    keep_rest("tool_choice", raw, _Choice.__struct_fields__, found)
     match choice.type:
         case "auto" | "any" | "none":
             found["tool_choice"] = ToolChoice(mode=choice.type)
@@ -203,6 +205,7 @@ def _put_format(raw: Raw, path: str, found: Found) -> None:
     if not given(form.schema):
         raise missing(f"{path}.schema", "a JSON Schema")
     found["format"] = Format(schema=form.schema, strict=True)
+    keep_rest(path, raw, _Format.__struct_fields__, found)
 
 
 def _keep_rest(name: str, raw: Raw, understood: tuple[str, ...], found: Found) -> None:

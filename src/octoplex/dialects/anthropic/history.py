@@ -8,7 +8,7 @@ container, kinds not yet invented) changes the answer and is refused elsewhere, 
 
 Reference: https://platform.claude.com/docs/en/api/messages
 
-Not promised: members of a source, and of thinking.
+Not promised: members of thinking.
 """
 
 from base64 import b64encode
@@ -22,7 +22,7 @@ from octoplex.dialects.anthropic.complaint import missing, read, wrong
 from octoplex.dialects.anthropic.shapes import NOTHING, given
 from octoplex.dialects.anthropic.tool_ids import from_wire
 from octoplex.dialects.arguments import input_text
-from octoplex.dialects.native import Known, reader
+from octoplex.dialects.native import Known, named, reader
 from octoplex.dialects.signed_ids import unsign
 from octoplex.wire.chat import (
     Beside,
@@ -38,6 +38,8 @@ from octoplex.wire.chat import (
 from octoplex.wire.event import Thinking, ToolUse
 
 Means = tuple[TextPart | Media | Native, ...]
+IN_SOURCE = "source."
+"""Before the name of what stands in a source, not beside it."""
 
 
 class _Turn(Known):
@@ -55,7 +57,7 @@ class _Text(Known):
     cache_control: Raw = NOTHING
 
 
-class _Source(Struct):
+class _Source(Known):
     type: str
     media_type: str | None = None
     data: str | None = None
@@ -66,7 +68,7 @@ class _Source(Struct):
 
 class _Media(Known):
     type: str
-    source: _Source
+    source: Raw
     title: str | None = None
     cache_control: Raw = NOTHING
 
@@ -119,6 +121,7 @@ _turn = reader(_Turn)
 _kind = msgspec.json.Decoder(_Kind).decode
 _text = reader(_Text)
 _media = reader(_Media)
+_source = reader(_Source)
 _use = reader(_Use)
 _result = reader(_Result)
 _thinking = msgspec.json.Decoder(_Thinking).decode
@@ -183,14 +186,15 @@ def _text_part(raw: Raw, path: str) -> Part:
 
 def _media_part(raw: Raw, path: str) -> Part:
     block = read(_media, raw, path)
-    source = block.source
-    if source.type == "content" and (odd := _mixed(raw, block, path)) is not None:
+    source = read(_source, block.source, f"{path}.source")
+    if source.type == "content" and (odd := _mixed(raw, block, source, path)) is not None:
         return odd
+    beside = {**(_unless_off(block.beside) or {}), **named(IN_SOURCE, source.beside)}
     about: dict[str, Any] = {
         "kind": block.type,
         "title": block.title,
         "cache": _cache(block.cache_control),
-        "beside": _unless_off(block.beside),
+        "beside": beside or None,
     }
     path += ".source"
     match source.type:
@@ -209,9 +213,9 @@ def _media_part(raw: Raw, path: str) -> Part:
     return Media(**about)
 
 
-def _mixed(raw: Raw, block: _Media, path: str) -> Native | None:
+def _mixed(raw: Raw, block: _Media, source: _Source, path: str) -> Native | None:
     """A document made of more than plain texts: elsewhere its parts by themselves."""
-    content = block.source.content
+    content = source.content
     parts = _parts(content, f"{path}.source.content") if isinstance(content, list) else ()
     if all(isinstance(p, TextPart) and p.cache is None and p.beside is None for p in parts):
         return None

@@ -21,7 +21,7 @@ from octoplex.dialects.anthropic.thinking import Wanted, write_thinking
 from octoplex.dialects.anthropic.turns import write_turns
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.expression import SPOKEN, Omissions, express
-from octoplex.dialects.native import with_beside
+from octoplex.dialects.native import put_back, with_beside
 from octoplex.dialects.native_schema import CLAUDE, fitted
 from octoplex.dialects.tool_schema import object_schema
 from octoplex.wire.chat import Chat, Tool
@@ -219,10 +219,15 @@ def _put_output(
 
 
 def put_extra(body: Body, extra: dict[str, Raw]) -> None:
-    """Put opaque members back; the face splits `thinking` and `output_config` in two."""
+    """Put opaque members back; the face splits `thinking` and `output_config` in two.
+
+    A dotted name is a path.
+    """
     for name, value in extra.items():
         written = body.get(name)
-        if isinstance(written, dict):
+        if "." in name:
+            put_back(body, name, value)
+        elif isinstance(written, dict):
             body[name] = written | _members(value)
         elif written is None:
             body[name] = value

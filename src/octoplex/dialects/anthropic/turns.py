@@ -21,13 +21,14 @@ from collections.abc import Iterable
 
 from msgspec import Raw
 
+from octoplex.dialects.anthropic.history import IN_SOURCE
 from octoplex.dialects.anthropic.thinking import is_signed
 from octoplex.dialects.anthropic.tool_ids import to_wire
 from octoplex.dialects.arguments import input_object
 from octoplex.dialects.expression import Omissions, says
 from octoplex.dialects.media import source_of
 from octoplex.dialects.media_types import media_type_of
-from octoplex.dialects.native import as_it_came, with_beside
+from octoplex.dialects.native import as_it_came, taken_from, with_beside
 from octoplex.wire.chat import Media, Message, Native, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Refusal, Thinking
 
@@ -134,10 +135,11 @@ class _Parts:
         if source is None or (media.file_id is not None and not self._native):
             self._omissions.leave_out(field)
             return None
-        block: Body = {"type": media.kind, "source": source}
+        beside, within = taken_from(media.beside, IN_SOURCE)
+        block: Body = {"type": media.kind, "source": with_beside(source, within)}
         if media.title is not None and media.kind == "document":
             block["title"] = media.title
-        return _cached(with_beside(block, media.beside), media.cache)
+        return _cached(with_beside(block, beside), media.cache)
 
 
 def _text(text: str) -> Body | None:

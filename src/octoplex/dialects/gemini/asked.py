@@ -27,7 +27,7 @@ from octoplex.dialects.gemini.names import items, members, plainly, read
 from octoplex.dialects.gemini.schema import json_schema, ordered
 from octoplex.dialects.gemini.signatures import NAME
 from octoplex.dialects.members import UNREADABLE
-from octoplex.dialects.native import Known, reader
+from octoplex.dialects.native import Known, named, reader, unknown
 from octoplex.dialects.readers import Found, Reader, complaint, in_head
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat, Effort, Format, ThinkingAsk, Tool, ToolChoice
@@ -216,6 +216,8 @@ def _format(config: dict[str, Raw], found: Found) -> None:
 
 def _thinking_config(raw: Raw, found: Found) -> None:
     found["thinking"] = thinking_of(raw)
+    rest = unknown(members(raw, _THINKING), frozenset(_Thinking.__struct_fields__))
+    found["extra"] |= named(f"{_THINKING}.", rest)
 
 
 def thinking_of(raw: Raw) -> ThinkingAsk:

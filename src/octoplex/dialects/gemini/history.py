@@ -15,14 +15,14 @@ video here, because nothing else in the view could stand for it.
 
 Reference: https://ai.google.dev/api/caching#Content
 
-Not promised: members of data beyond its type, its bytes and a document's name.
+Not promised: members of what stands in lists of data.
 """
 
 import contextlib
 from typing import Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from octoplex.dialects.arguments import input_text
 from octoplex.dialects.gemini import signatures
@@ -56,16 +56,18 @@ _OF_PART = frozenset(
 )
 IN_PART = "part."
 """Before the name of what stands beside a call or a result, not in it."""
+IN_DATA, IN_FILE = "inlineData.", "fileData."
+"""Before the name of what stands in bytes or in the address of some, not beside it."""
 _FILES = "https://generativelanguage.googleapis.com/"
 
 
-class _Blob(Struct):
+class _Blob(Known):
     mimeType: str = ""  # noqa: N815 - the wire's name
     data: str = ""
     displayName: str | None = None  # noqa: N815
 
 
-class _File(Struct):
+class _File(Known):
     fileUri: str  # noqa: N815
     mimeType: str | None = None  # noqa: N815
     displayName: str | None = None  # noqa: N815
@@ -84,10 +86,11 @@ class _Response(Known):
     parts: Raw = Raw()
 
 
+_encode = msgspec.json.Encoder().encode
 _text = msgspec.json.Decoder(str).decode
 _flag = msgspec.json.Decoder(bool).decode
-_blob = msgspec.json.Decoder(_Blob).decode
-_file = msgspec.json.Decoder(_File).decode
+_blob = reader(_Blob)
+_file = reader(_File)
 _call = reader(_Call)
 _response = reader(_Response)
 Parts = dict[str, Raw]
@@ -246,26 +249,38 @@ def _add_text(part: Parts, path: str, found: list[Part]) -> None:
 
 
 def _media(part: Parts, path: str) -> Media | None:
-    beside = unknown(part, _OF_PART) or None
+    beside = unknown(part, _OF_PART)
     if "inlineData" in part:
         blob = read(_blob, part["inlineData"], f"{path}.inlineData")
         kind = _kind(blob.mimeType, path)
         media_type = blob.mimeType or None
-        title = blob.displayName
-        return Media(kind=kind, data=blob.data, media_type=media_type, title=title, beside=beside)
+        title, more = _title(kind, blob)
+        beside |= named(IN_DATA, more)
+        return Media(
+            kind=kind, data=blob.data, media_type=media_type, title=title, beside=beside or None
+        )
     if "fileData" in part:
         file = read(_file, part["fileData"], f"{path}.fileData")
         uri, kind = file.fileUri, _kind(file.mimeType or "", path)
+        title, more = _title(kind, file)
+        beside |= named(IN_FILE, more)
         elsewhere = uri.startswith(("https://", "http://", "data:")) and not uri.startswith(_FILES)
         return Media(
             kind=kind,
             url=uri if elsewhere else None,
             file_id=None if elsewhere else uri,
             media_type=file.mimeType,
-            title=file.displayName,
-            beside=beside,
+            title=title,
+            beside=beside or None,
         )
     return None
+
+
+def _title(kind: Kind, data: _Blob | _File) -> tuple[str | None, Beside]:
+    """The name of a document; that of anything else is one of the members that others lack."""
+    if kind == "document" or data.displayName is None:
+        return data.displayName, data.beside or {}
+    return None, {**(data.beside or {}), "displayName": Raw(_encode(data.displayName))}
 
 
 def _kind(media_type: str, path: str) -> Kind:

@@ -16,7 +16,6 @@ Not promised: that the model accepts each value, or a schema's every keyword.
 """
 
 import msgspec
-from msgspec import Raw
 
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.expression import SPOKEN, Omissions, express
@@ -25,7 +24,7 @@ from octoplex.dialects.gemini.shapes import Body
 from octoplex.dialects.gemini.signatures import NAME
 from octoplex.dialects.gemini.thinking import write_thinking
 from octoplex.dialects.gemini.turns import write_turns
-from octoplex.dialects.native import with_beside
+from octoplex.dialects.native import put_back, with_beside
 from octoplex.dialects.structured import alone, has_tools
 from octoplex.dialects.tool_schema import object_schema
 from octoplex.wire.chat import Chat, Format, Tool, ToolChoice
@@ -79,7 +78,7 @@ def _write(chat: Chat, traits: Traits) -> tuple[Body, Omissions]:
         body["generationConfig"] = config
     _put_tier(body, chat.service_tier, omissions)
     for name, value in (chat.extra | chat.native).items():
-        _put_back(body, name, value)
+        put_back(body, name, value)
     return body, omissions
 
 
@@ -152,14 +151,3 @@ def _put_tier(body: Body, tier: str | None, omissions: Omissions) -> None:
         body["serviceTier"] = _TIERS[tier]
     else:
         omissions.leave_out("service_tier")
-
-
-def _put_back(body: Body, name: str, value: Raw) -> None:
-    """Put an opaque member where it stood: `generationConfig.mediaResolution`."""
-    *path, last = name.split(".")
-    for step in path:
-        inner = body.setdefault(step, {})
-        if not isinstance(inner, dict):
-            return
-        body = inner
-    body.setdefault(last, value)

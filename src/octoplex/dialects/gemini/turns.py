@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from octoplex.dialects.arguments import input_object
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.gemini.families import Family
-from octoplex.dialects.gemini.history import IN_PART
+from octoplex.dialects.gemini.history import IN_DATA, IN_FILE, IN_PART
 from octoplex.dialects.gemini.shapes import Body
 from octoplex.dialects.gemini.signatures import SUBSTITUTE, own
 from octoplex.dialects.media import source_of
@@ -206,12 +206,14 @@ class _Writer:
             self._hint("document.title", media.title)
         source = source_of(media)
         if source == "data":
+            beside, within = taken_from(media.beside, IN_DATA)
             data = {"mimeType": media_type_of(media), "data": media.data or "", **named}
-            parts.append(with_beside({"inlineData": data}, media.beside))
+            parts.append(with_beside({"inlineData": with_beside(data, within)}, beside))
         elif source == "url" or self._native:
+            beside, within = taken_from(media.beside, IN_FILE)
             uri = media.url or media.file_id or ""
             file = {"mimeType": _type_at(uri, media), "fileUri": uri, **named}
-            parts.append(with_beside({"fileData": file}, media.beside))
+            parts.append(with_beside({"fileData": with_beside(file, within)}, beside))
         else:
             self._omissions.leave_out(f"{media.kind}.{source}")
 

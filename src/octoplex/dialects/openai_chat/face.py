@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from octoplex.dialects.dialect import Encoder, HeadFields
+from octoplex.dialects.dialect import Encoder
 from octoplex.dialects.openai_chat.answer import ChatEncoder, write_reply
 from octoplex.dialects.openai_chat.failure import status_of, write_error, write_fail_event
 from octoplex.dialects.openai_chat.head import read_head
@@ -55,8 +55,7 @@ class OpenAIChatFace:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
 
-    def read_head(self, fields: Mapping[str, Raw]) -> HeadFields:
-        return read_head(fields)
+    read_head = staticmethod(read_head)
 
     def decode_chat(self, call: Call) -> Chat:
         return read_chat(call)
@@ -78,7 +77,8 @@ class OpenAIChatFace:
         )
 
     def resume(self, call: Call, wire: bytes, told: Sequence[Event]) -> Encoder | None:
-        return resume(call, wire, told, include_usage=wants_usage(call.fields))
+        usage, now = wants_usage(call.fields), int(self._now())
+        return resume(call, wire, told, include_usage=usage, now=now)
 
     def encode_error(self, error: GatewayError, request_id: str) -> bytes:
         return write_error(error, request_id)

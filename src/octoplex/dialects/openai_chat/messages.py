@@ -26,7 +26,7 @@ from octoplex.dialects.media import FAILED, file_of, image_url, source_of
 from octoplex.dialects.native import taken_from, with_beside
 from octoplex.dialects.openai_chat.reasoning import write_details
 from octoplex.dialects.openai_chat.turns import IN_FUNCTION
-from octoplex.wire.chat import Media, Message, Part, TextPart, ToolCall, ToolResult
+from octoplex.wire.chat import Beside, Media, Message, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Refusal, Thinking
 
 _SHORT_ID = 9
@@ -188,7 +188,7 @@ class _Writer:
             written = self._media(part)
             if written is None:
                 return None
-            return self._cached(with_beside(written, part.beside), part.cache)
+            return self._cached(_with_deeper(written, part.beside), part.cache)
         if isinstance(part, Refusal):
             return {"type": "refusal", "refusal": part.text}
         return None  # thinking and tool parts have members of their own
@@ -221,3 +221,13 @@ class _Writer:
         if media.detail is not None:
             image["detail"] = media.detail
         return {"type": "image_url", "image_url": image}
+
+
+def _with_deeper(written: Body, beside: Beside | None) -> Body:
+    """A part with what stood beside it, and in what it holds."""
+    kind = str(written["type"])
+    here, deeper = taken_from(beside, f"{kind}.")
+    held = written[kind]
+    if deeper and isinstance(held, dict):
+        written[kind] = with_beside(held, deeper)
+    return with_beside(written, here)

@@ -17,7 +17,7 @@ import msgspec
 
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.expression import OPENAI_HINTS, SPOKEN, Omissions, express, says
-from octoplex.dialects.native import taken_from, with_beside
+from octoplex.dialects.native import put_back, taken_from, with_beside
 from octoplex.dialects.native_schema import OPENAI_STRICT, fitted, is_object
 from octoplex.dialects.openai_chat.messages import write_messages
 from octoplex.dialects.openai_chat.thinking import put_thinking
@@ -84,9 +84,16 @@ def write_body(chat: Chat, traits: Traits, omissions: Omissions) -> Body:
         body["stream"] = True
         if "no_stream_options" not in traits.quirks:
             body["stream_options"] = {"include_usage": True}
-    for name, value in (chat.extra | chat.native).items():
-        body.setdefault(name, value)
+    _put_own(body, chat, omissions)
     return body
+
+
+def _put_own(body: Body, chat: Chat, omissions: Omissions) -> None:
+    """Put what only this dialect knows where it came from, if its place is still there."""
+    for name, value in (chat.extra | chat.native).items():
+        gone = name.startswith("stream_options.") and "stream_options" not in body
+        if gone or not put_back(body, name, value):
+            omissions.leave_out("extra", name)
 
 
 def spoken_with(traits: Traits, dialect: str = NAME) -> frozenset[str]:

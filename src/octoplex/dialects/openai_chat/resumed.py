@@ -1,8 +1,10 @@
 """An encoder that goes on with a Chat stream which has passed verbatim until now.
 
-Every chunk goes on repeating the id, the time and the model of the first one.
+Every chunk goes on repeating the id, the time and the model of the first one; where that has no
+time, which some servers leave out, now.
 
-Not promised: `system_fingerprint` and other members of a chunk beside its choices.
+Not promised: `system_fingerprint` and other members of a chunk beside its choices; to go on from
+the first half of a surrogate pair, which no second telling repeats.
 """
 
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ _read = msgspec.json.Decoder(dict[str, object]).decode
 
 
 def resume(
-    call: Call, wire: bytes, told: Sequence[Event], *, include_usage: bool
+    call: Call, wire: bytes, told: Sequence[Event], *, include_usage: bool, now: int
 ) -> ChatEncoder | None:
     """The encoder; None where the chunks hold what it could not go on with."""
     created = None
@@ -39,8 +41,9 @@ def resume(
         if isinstance(choices, list) and not all(_is_plain(choice) for choice in choices):
             return None
     thinks = bool(told) and isinstance(told[-1], ThinkingDelta)
-    if not isinstance(created, int) or (thinks and b'"reasoning_content"' not in wire):
+    if thinks and b'"reasoning_content"' not in wire:
         return None
+    created = created if isinstance(created, int) else now
     encoder = ChatEncoder(
         created=created, request_id=call.id, model=call.model, include_usage=include_usage
     )

@@ -79,12 +79,25 @@ class _Odd(Struct):
     usage: object = None
 
 
+class _Said(Struct, gc=False):
+    name: str = ""
+    arguments: str = ""
+    input: str = ""
+    """The arguments of a custom tool."""
+
+
+class _ToolCall(Struct, gc=False):
+    function: _Said | None = None
+    custom: _Said | None = None
+
+
 class _Named(Struct):
     model: str | None = None
 
 
 _read = msgspec.json.Decoder(_Chunk).decode
 _read_name = msgspec.json.Decoder(_Named).decode
+_read_call = msgspec.json.Decoder(_ToolCall).decode
 
 
 class ChatScanner:
@@ -173,13 +186,14 @@ class ChatScanner:
                 self.received += len(delta.content)
                 self.content = True
             elif delta.tool_calls:
-                self.received += sum([len(bytes(call)) for call in delta.tool_calls])
+                self.received += sum([_letters(call) for call in delta.tool_calls])
                 self.content = True
             elif rest := delta.reasoning_content or delta.reasoning or delta.refusal:
                 self.received += len(rest)
                 self.content = True
             elif delta.audio or delta.function_call:
-                self.received += len(data) // 2
+                said = [len(bytes(value)) - 2 for value in (delta.function_call or {}).values()]
+                self.received += sum(said) or len(data) // 2
                 self.content = True
         elif choice.text:
             self.received += len(choice.text)
@@ -298,6 +312,16 @@ class ChatScanner:
             return self._look(_read(data), data)
         except UNREADABLE:
             return self._look_slowly(data)
+
+
+def _letters(call: Raw) -> int:
+    """How much a piece of a tool call says, without the JSON around it."""
+    try:
+        found = _read_call(call)
+    except UNREADABLE:
+        return len(bytes(call))
+    said = found.function or found.custom
+    return 0 if said is None else len(said.name) + len(said.arguments) + len(said.input)
 
 
 def _refuse(constant: str) -> object:

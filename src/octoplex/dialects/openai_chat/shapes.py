@@ -66,6 +66,8 @@ class Choice(Struct):
     delta: Said | None = None
     message: Said | None = None
     finish_reason: str | None = None
+    tool_calls: list[ToolPiece] | None = None
+    """Beside the message, where AssemblyAI has them."""
 
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -114,6 +116,8 @@ class Wire(Struct):
     error: WireError = None
     x_groq: Groq | None = None
     service_tier: str | None = None
+    request_id: str | None = None
+    """What AssemblyAI has in the place of `id`."""
 
 
 class Last(Wire):

@@ -17,7 +17,7 @@ Not promised: members of a part's address that are not named here.
 from collections.abc import Iterable
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from octoplex.dialects.media import read_file, read_image
 from octoplex.dialects.native import Known, gathered, named, names_of
@@ -34,17 +34,17 @@ IN_FUNCTION = "function."
 _AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 
-class _Image(Struct):
+class _Image(Known):
     url: str
     detail: str | None = None
 
 
-class _Audio(Struct):
+class _Audio(Known):
     data: str
     format: str
 
 
-class _File(Struct):
+class _File(Known):
     file_data: str | None = None
     file_id: str | None = None
     filename: str | None = None
@@ -90,6 +90,9 @@ _items = msgspec.json.Decoder(list[Raw]).decode
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 _OF_MESSAGE, _OF_PART = names_of(_Message), names_of(_Part)
 _OF_CALL, _OF_FUNCTION = names_of(_Call), names_of(_Function)
+_DEEPER = {kind: names_of(cls) for kind, cls in
+           (("image_url", _Image), ("input_audio", _Audio), ("file", _File))}  # fmt: skip
+"""What stands in a part of this kind -> the names of its members."""
 _encode = msgspec.json.Encoder().encode
 _SYSTEM: dict[str, Role] = {"system": "system", "developer": "developer"}
 
@@ -131,6 +134,9 @@ def _sorted(raw: Raw, known: frozenset[str]) -> object:
     if bytes(raw)[:1] != b"{":
         return raw
     members = gathered(_members(raw), known)
+    for name, inner in _DEEPER.items() if known is _OF_PART else ():
+        if name in members:
+            members[name] = Raw(_encode(_sorted(members[name], inner)))
     for name, inner in (("content", _OF_PART), ("tool_calls", _OF_CALL)):
         held = members.get(name)
         if held and bytes(held)[:1] == b"[":
@@ -211,7 +217,9 @@ def _part(part: _Part, path: str) -> Part:
         return Refusal(part.refusal)
     media = _media(part, path, cache)
     if media is not None:
-        return msgspec.structs.replace(media, beside=part.beside) if part.beside else media
+        within = getattr(getattr(part, part.type), "beside", None)
+        beside = {**(part.beside or {}), **named(f"{part.type}.", within)}
+        return msgspec.structs.replace(media, beside=beside) if beside else media
     if part.type in ("text", "refusal", "image_url", "input_audio", "file"):
         raise _wrong(f"{path}.{part.type}", f"a part of type {part.type!r} needs this member")
     raise _wrong(f"{path}.type", f"{part.type!r} is none of text, image_url, input_audio, file, "

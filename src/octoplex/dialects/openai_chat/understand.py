@@ -25,6 +25,7 @@ from octoplex.dialects.readers import (
     Reader,
     complaint,
     in_head,
+    keep_rest,
     kept,
     kept_native,
     kept_raw,
@@ -78,6 +79,8 @@ class Schema(Struct):
 class _Format(Struct):
     type: str
     json_schema: Schema | None = None
+    schema: dict[str, Raw] | None = None
+    """Beside `json_object`, where llama.cpp, Together and Fireworks take it."""
 
 
 class _StreamOptions(Struct):
@@ -176,7 +179,10 @@ def _tool_choice(raw: Raw, found: Found) -> None:
     choice = _read_choice(raw)
     if isinstance(choice, str):
         found["tool_choice"] = mode_of(choice)
-    elif choice.type == "function" and choice.function is not None:
+        return
+    keep_rest("tool_choice", raw, _Choice.__struct_fields__, found)
+    if choice.type == "function" and choice.function is not None:
+        keep_rest("tool_choice.function", _members(raw)["function"], ("name",), found)
         found["tool_choice"] = ToolChoice(mode="named", name=choice.function.name)
     elif choice.type == "allowed_tools" and choice.allowed_tools is not None:
         # To be allowed only some tools is the same as to be given only these.
@@ -208,8 +214,13 @@ _read_format = msgspec.json.Decoder(_Format).decode
 
 def _format(raw: Raw, found: Found) -> None:
     form = _read_format(raw)
+    members = _members(raw)
+    keep_rest("response_format", raw, _Format.__struct_fields__, found)
+    if form.json_schema is not None:
+        known = Schema.__struct_fields__
+        keep_rest("response_format.json_schema", members["json_schema"], known, found)
     if form.type == "json_object":
-        found["format"] = Format()
+        found["format"] = Format() if not form.schema else format_of(Schema(schema=form.schema))
     elif form.type == "json_schema" and form.json_schema and form.json_schema.schema is not None:
         found["format"] = format_of(form.json_schema)
     elif form.type == "json_schema":
@@ -255,6 +266,7 @@ _read_reasoning = msgspec.json.Decoder(_Reasoning).decode
 
 def _thinking(raw: Raw, found: Found) -> None:
     asked = _read_thinking(raw)
+    keep_rest("thinking", raw, _Thinking.__struct_fields__, found)
     on = asked.type != "disabled"
     found.setdefault("thinking", ThinkingAsk(enabled=on, budget_tokens=asked.budget_tokens))
 
@@ -294,6 +306,7 @@ def _modalities(raw: Raw, found: Found) -> None:
 
 def _stream_options(raw: Raw, found: Found) -> None:
     found["usage_in_stream"] = bool(_read_options(raw).include_usage)
+    keep_rest("stream_options", raw, _StreamOptions.__struct_fields__, found)
 
 
 def _retired(name: str, instead: str) -> Reader:

@@ -8,7 +8,7 @@ Not promised: anything about one provider; deviations are quirks (`catalog/quirk
 import time
 from collections.abc import Callable, Mapping
 
-from octoplex.dialects.dialect import Decoder, Encoded, Scanner, Seen, Traits
+from octoplex.dialects.dialect import Decoder, Encoded, Scanner, Traits
 from octoplex.dialects.openai_chat.request import NAME, write_request
 from octoplex.dialects.openai_chat.scan import ChatScanner
 from octoplex.dialects.openai_chat.stream import ChatDecoder
@@ -38,8 +38,7 @@ class OpenAIChat:
     def encode_chat(self, chat: Chat, traits: Traits) -> Encoded:
         return write_request(chat, traits)
 
-    def read_whole(self, body: bytes) -> Seen:
-        return read_whole(body)
+    read_whole = staticmethod(read_whole)
 
     def decode_reply(self, body: bytes) -> Reply:
         return decode_reply(body)

@@ -82,9 +82,14 @@ def read_whole(body: bytes) -> Seen:
     reason = light.choices[0].finish_reason if light.choices else None
     return Seen(  # by position: half of what keywords cost
         light.model or "",
-        tiered(usage_of(light.usage), light.service_tier) if light.usage else None,
-        _stop(reason, body),
+        _usage(light),
+        _stop(reason, body) if reason else None,
     )
+
+
+def _usage(light: _Light) -> Usage | None:
+    usage = usage_of(light.usage) if light.usage else None
+    return tiered(usage, light.service_tier) if light.service_tier else usage
 
 
 def decode_reply(body: bytes, decode: Callable[[bytes], Wire] = read_wire) -> Reply:
@@ -100,8 +105,10 @@ def decode_reply(body: bytes, decode: Callable[[bytes], Wire] = read_wire) -> Re
     if not wire.choices or wire.error:
         _refuse(body, wire.error)
     choice = _first(wire.choices or [Choice()])
-    id_ = wire.id or ""
-    blocks = _blocks(choice.message or Said(), id_)
+    id_ = wire.id or wire.request_id or ""
+    said = choice.message or Said()
+    said.tool_calls = said.tool_calls or choice.tool_calls
+    blocks = _blocks(said, id_)
     return Reply(
         id=id_,
         model=wire.model or "",

@@ -34,6 +34,7 @@ from octoplex.dialects.readers import (
     Reader,
     complaint,
     in_head,
+    keep_rest,
     kept,
     kept_native,
     kept_raw,
@@ -164,6 +165,9 @@ def _read_choice(raw: Raw, found: Found) -> None:
         found["allowed"] = choice.tools
     else:
         found.setdefault("native", {})["tool_choice"] = raw
+        return
+    if not isinstance(choice, str):
+        keep_rest("tool_choice", raw, _Choice.__struct_fields__, found)
 
 
 def _allow(allowed: list[_Typed], found: Found) -> None:
@@ -190,7 +194,7 @@ def _read_text(raw: Raw, found: Found) -> None:
     if given(text.format):
         _read_format(text.format, found)
     found["verbosity"] = text.verbosity
-    _keep_rest("text", raw, {"format", "verbosity"}, found)
+    keep_rest("text", raw, {"format", "verbosity"}, found)
 
 
 def _read_format(raw: Raw, found: Found) -> None:
@@ -207,6 +211,7 @@ def _read_format(raw: Raw, found: Found) -> None:
             path = "text.format.type"
             why = f"`{path}` is {kind!r}; send text, json_object or json_schema."
             raise InvalidCall(why, param=path)
+        keep_rest("text.format", raw, {"type", *Schema.__struct_fields__}, found)
     except UNREADABLE as error:
         raise complaint(error, "text.format") from None
 
@@ -215,13 +220,7 @@ def _read_reasoning(raw: Raw, found: Found) -> None:
     effort = _reasoning(raw).effort
     if effort is not None:
         found["thinking"] = effort_asked(effort, "reasoning.effort")
-    _keep_rest("reasoning", raw, {"effort"}, found)
-
-
-def _keep_rest(name: str, raw: Raw, understood: set[str], found: Found) -> None:
-    for member, value in _members(raw).items():
-        if member not in understood and given(value):
-            found["extra"][f"{name}.{member}"] = value
+    keep_rest("reasoning", raw, {"effort"}, found)
 
 
 def _read_include(raw: Raw, found: Found) -> None:

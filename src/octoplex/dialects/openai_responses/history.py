@@ -79,7 +79,7 @@ _EPHEMERAL = Raw(b'{"type":"ephemeral"}')
 """Our word for a cache breakpoint is Anthropic's."""
 
 
-class _Audio(Struct):
+class _Audio(Known):
     data: str
     format: str
 
@@ -96,7 +96,7 @@ class _Part(Known):
     file_url: str | None = None
     file_data: str | None = None
     filename: str | None = None
-    input_audio: _Audio | None = None
+    input_audio: Raw = NOTHING
     prompt_cache_breakpoint: dict[str, Raw] | None = None
 
 
@@ -137,6 +137,7 @@ class _Output(Known):
 _input = msgspec.json.Decoder(str | list[Raw]).decode
 _kind = msgspec.json.Decoder(_Kind).decode
 _part = reader(_Part)
+_read_audio = reader(_Audio)
 _message = reader(_Message)
 _call = reader(_Call)
 _output = reader(_Output)
@@ -292,7 +293,7 @@ def _read_part(raw: Raw, path: str) -> Part:
         told["detail"] = Raw(_json(part.detail))
     beside |= {name: raw for name, raw in told.items() if raw not in _NONE}
     if beside and isinstance(found, TextPart | Media):
-        return msgspec.structs.replace(found, beside=beside)
+        return msgspec.structs.replace(found, beside={**(found.beside or {}), **beside})
     return found
 
 
@@ -309,7 +310,7 @@ def _meaning(part: _Part, path: str) -> Part:
         case "input_file":
             found = _file(part, cache)
         case "input_audio":
-            found = _audio(part)
+            found = _audio(part, path)
         case other:
             raise _wrong(f"{path}.type", f"{other!r} is none of input_text, input_image, "
                          "input_file, input_audio, output_text, refusal")  # fmt: skip
@@ -341,11 +342,17 @@ def _file(part: _Part, cache: Raw | None) -> Media | None:
     )
 
 
-def _audio(part: _Part) -> Media | None:
-    audio = part.input_audio
-    if audio is None or audio.format not in _AUDIO:
+def _audio(part: _Part, path: str) -> Media | None:
+    if not given(part.input_audio):
         return None
-    return Media(kind="audio", data=audio.data, media_type=_AUDIO[audio.format])
+    try:
+        audio = _read_audio(part.input_audio)
+    except UNREADABLE as error:
+        raise complaint(error, f"{path}.input_audio") from None
+    if audio.format not in _AUDIO:
+        return None
+    beside = named("input_audio.", audio.beside) or None
+    return Media(kind="audio", data=audio.data, media_type=_AUDIO[audio.format], beside=beside)
 
 
 def _need(value: str | None, path: str) -> str:

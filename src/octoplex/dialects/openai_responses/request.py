@@ -18,7 +18,7 @@ from msgspec import Raw
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.effort import effort_word
 from octoplex.dialects.expression import SPOKEN, Omissions, express
-from octoplex.dialects.native import with_beside
+from octoplex.dialects.native import put_back, with_beside
 from octoplex.dialects.openai_chat.request import TIERS, held_to, shortened
 from octoplex.dialects.openai_responses.asked import ENCRYPTED
 from octoplex.dialects.openai_responses.input import write_input
@@ -193,13 +193,8 @@ def _put_members(body: Body, chat: Chat, omissions: Omissions) -> None:
         if name.startswith(("input[", "tools[")):  # its place there is not known any more
             omissions.leave_out("native" if name in chat.native else "extra", name)
             continue
-        outer, dot, inner = name.partition(".")
-        if not dot:
-            body.setdefault(name, value)
-            continue
-        members = body.setdefault(outer, {})
-        if isinstance(members, dict):
-            members[inner] = value
+        if not put_back(body, name, value):
+            omissions.leave_out("extra", name)
 
 
 def _put_include(body: Body, traits: Traits) -> None:

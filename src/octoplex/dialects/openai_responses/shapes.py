@@ -78,11 +78,18 @@ class EventWire(Struct):
     response: Raw = NOTHING
 
 
+class _Read(TokenDetails):
+    """Of what was read, the subsets: by OpenAI's names, or by Perplexity's."""
+
+    cache_read_input_tokens: Count = None
+    cache_creation_input_tokens: Count = None
+
+
 class _Usage(Struct, gc=False):
     input_tokens: Count = None
     output_tokens: Count = None
     total_tokens: Count = None
-    input_tokens_details: TokenDetails | None = None
+    input_tokens_details: _Read | None = None
     output_tokens_details: TokenDetails | None = None
 
 
@@ -111,12 +118,16 @@ def read_usage(raw: Raw) -> Usage | None:
         said = _read_usage(raw)
     except UNREADABLE:
         return None
+    read = said.input_tokens_details
+    if read is not None:
+        read.cached_tokens = read.cached_tokens or read.cache_read_input_tokens
+        read.cache_write_tokens = read.cache_write_tokens or read.cache_creation_input_tokens
     return usage_of(
         WireUsage(
             said.input_tokens,
             said.output_tokens,
             said.total_tokens,
-            said.input_tokens_details,
+            read,
             said.output_tokens_details,
         )
     )

@@ -1,7 +1,7 @@
 """An operation in the caller's own shape: the body passes but for `model`, the reply as it is.
 
 Usage is read where vendors put it: `usage` of OpenAI, Voyage and Jina, `meta.billed_units`
-of Cohere.
+of Cohere, `tokens` of SiliconFlow's rankings.
 
 References: https://developers.openai.com/api/reference/resources/embeddings,
 https://docs.cohere.com/reference/rerank, https://api.jina.ai/redoc
@@ -11,9 +11,11 @@ Not promised: anything about members that are not named here; they are the provi
 
 import time
 from collections.abc import Callable, Mapping
+from math import ceil
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from octoplex.dialects.broken import readable
 from octoplex.dialects.dialect import Encoded
@@ -53,6 +55,7 @@ class Meta(Struct):
 class _Reply(Struct):
     model: str | None = None
     usage: Bill | None = None
+    tokens: Bill | None = None
     meta: Meta | None = None
     data: list[Raw] | None = None
     embeddings: list[Raw] | None = None
@@ -62,6 +65,7 @@ class _Reply(Struct):
 
 class _Billed(Struct):
     usage: Bill | None = None
+    tokens: Bill | None = None
     meta: Meta | None = None
 
 
@@ -90,14 +94,14 @@ class Plain:
         reply = readable(_read, body)
         lists = (getattr(reply, name) for name in MEMBERS[self._op])
         check(self._op, next((made for made in lists if made is not None), None), fields)
-        return Told(body, billed(reply.usage, reply.meta), reply.model or "")
+        return Told(body, billed(reply.usage or reply.tokens, reply.meta), reply.model or "")
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return judge_status(status, headers, body, self._now())
 
 
 def billed(usage: Bill | None, meta: Meta | None) -> Usage | None:
-    """The tokens of a bill; a search that is billed as such has none."""
+    """The tokens of a bill, and the searches of a ranking that is sold by them."""
     if usage is not None:
         wrote, read = usage.completion_tokens, usage.prompt_tokens
         wrote = usage.output_tokens if wrote is None else wrote
@@ -108,13 +112,16 @@ def billed(usage: Bill | None, meta: Meta | None) -> Usage | None:
     units = meta.billed_units if meta is not None else None
     if units is None or (units.input_tokens is None and units.search_units is None):
         return None
-    return counted(units.input_tokens)
+    tokens, searches = counted(units.input_tokens), units.search_units or 0
+    if tokens is None or not is_possible(searches):
+        return None
+    return replace(tokens, searches=ceil(searches)) if searches else tokens
 
 
 def read_bill(body: bytes) -> Usage | None:
     """The bill of a JSON reply of whatever operation, where most vendors put it."""
     reply = _read_bill(body)
-    return billed(reply.usage, reply.meta)
+    return billed(reply.usage or reply.tokens, reply.meta)
 
 
 def counted(*read: float | None, output: float | None = None) -> Usage | None:

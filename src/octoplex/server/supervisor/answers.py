@@ -9,6 +9,7 @@ import msgspec
 from octoplex.assembly.works import Standing, Works
 from octoplex.ledger.allowance import Left
 from octoplex.ledger.rows import Kept, KeyRow, Stored, Turned
+from octoplex.server.supervisor.claims import Claimed
 from octoplex.server.supervisor.lending import Peer
 from octoplex.server.supervisor.merging import merged
 
@@ -20,14 +21,14 @@ class Tells(Protocol):
 
     async def tell_all(self, what: str, value: object) -> list[bytes]: ...
 
-    def keys_changed(self, rows: list[KeyRow]) -> None: ...
+    renew_keys: Callable[[], Awaitable[None]]
 
     def without_lent(self, key_id: str, budget: Left) -> Left: ...
 
 
-def answers(works: Works, owner: Tells) -> Answers:
+def answers(works: Works, owner: Tells, claimed: Claimed) -> Answers:
     """Every question. What a store raises is the worker's to raise again."""
-    own = _Answers(works, owner)
+    own = _Answers(works, owner, claimed)
     return {
         "drain": _typed(tuple[()], own.drain),
         "keys.add": _typed(tuple[KeyRow], own.add_key),
@@ -38,7 +39,10 @@ def answers(works: Works, owner: Tells) -> Answers:
         "shelf.holding": _typed(tuple[str, list[str]], own.holding),
         "shelf.known": _typed(tuple[list[str]], own.known),
         "shelf.forget": _typed(tuple[str, str], own.forget),
-        "stock.find": _typed(tuple[bytes], own.kept),
+        "claims.take": _typed(tuple[bytes, bytes], claimed.take),
+        "claims.give_back": _typed(tuple[bytes], own.give_back),
+        "claims.freed": _typed(tuple[bytes, float], own.freed),
+        "stock.find": _typed(tuple[bytes, bool], own.kept),
         "stock.vectors": _typed(tuple[bytes, int], own.vectors),
         "stock.keep": _typed(tuple[Kept], own.keep),
         "standing": _typed(tuple[str], own.standing),
@@ -47,8 +51,9 @@ def answers(works: Works, owner: Tells) -> Answers:
 
 
 class _Answers:
-    def __init__(self, works: Works, owner: Tells) -> None:
+    def __init__(self, works: Works, owner: Tells, claimed: Claimed) -> None:
         self._works, self._store, self._owner = works, works.store, owner
+        self._claimed = claimed
         self._stock, self._shelf = works.cache.stock, works.store.responses
 
     async def drain(self, peer: Peer) -> bool:
@@ -56,16 +61,16 @@ class _Answers:
 
     async def add_key(self, peer: Peer, row: KeyRow) -> None:
         await self._store.add_key(row)
-        self._owner.keys_changed(await self._store.keys())
+        await self._owner.renew_keys()
 
     async def revoke_key(self, peer: Peer, name: str, at_ms: int) -> KeyRow | None:
         row = await self._store.revoke_key(name, at_ms)
-        self._owner.keys_changed(await self._store.keys())
+        await self._owner.renew_keys()
         return row
 
     async def rotate_key(self, peer: Peer, turned: Turned) -> KeyRow | None:
         row = await self._store.rotate_key(turned)
-        self._owner.keys_changed(await self._store.keys())
+        await self._owner.renew_keys()
         return row
 
     async def shelve(self, peer: Peer, row: Stored) -> None:
@@ -83,8 +88,14 @@ class _Answers:
     async def forget(self, peer: Peer, key_id: str, id_: str) -> bool:
         return await self._shelf.forget(key_id, id_)
 
-    async def kept(self, peer: Peer, key: bytes) -> Kept | None:
-        return await self._stock.find(key)
+    async def give_back(self, peer: Peer, key: bytes) -> None:
+        self._claimed.give_back(peer, key)
+
+    async def freed(self, peer: Peer, key: bytes, within_s: float) -> None:
+        await self._claimed.freed(key, within_s)
+
+    async def kept(self, peer: Peer, key: bytes, patient: bool) -> Kept | None:
+        return await self._stock.find(key, patient)
 
     async def vectors(
         self, peer: Peer, group: bytes, most: int
@@ -95,7 +106,7 @@ class _Answers:
         self._stock.keep(row)
 
     async def standing(self, peer: Peer, key_id: str) -> Standing:
-        standing = self._works.standing_now(key_id)
+        standing = await self._works.standing(key_id)
         budgets = [self._owner.without_lent(key_id, budget) for budget in standing.budgets]
         return msgspec.structs.replace(standing, budgets=budgets)
 

@@ -1,4 +1,4 @@
-"""Requests that only the owner can answer, handed on whole: files, batches, figures.
+"""Requests that only the owner can answer, handed on whole: files, batches, `/admin`.
 
 A worker has seen to it that the caller may ask; the owner's inner door does so again, from
 the same headers. That door is a Unix socket in the data folder, mode 0600, and speaks HTTP.
@@ -7,9 +7,9 @@ request at the owner with it.
 """
 
 import asyncio
+import contextlib
 import os
-import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,17 +17,14 @@ from msgspec.structs import replace
 
 from octoplex.gateway import Gateway
 from octoplex.ledger.remote.store import RemoteStore
-from octoplex.server import admin, reads
-from octoplex.server.app import Route, Serve
+from octoplex.server import reads
+from octoplex.server.app import App, Route, Serve
 from octoplex.server.inbound import Inbound
-from octoplex.server.protocol import DoorProtocol
-from octoplex.server.serve import DoorServer
+from octoplex.server.serve import SideServer
 from octoplex.wire.error import StoreFailed
 
 NAME = "door.sock"
-OWNERS = ("/v1/files", "/v1/batches", "/v1/messages/batches")
-SUMMED = ("status", "cache")
-"""What is looked at below `/admin/` and would be a part of the truth at a worker."""
+OWNERS = ("/v1/files", "/v1/batches", "/v1/messages/batches", "/admin")
 LONGEST_HEAD = 64 * 1024
 BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"expect", b"date"}
@@ -49,11 +46,7 @@ def rows_of_worker(rows: list[Route], store: RemoteStore) -> list[Route]:
         """Prometheus, text format, over all processes."""
         await inbound.line.whole(200, reads.TEXT, await store.of(bytes, "metrics"))
 
-    async def look(inbound: Inbound, gateway: Gateway) -> None:
-        """What the owner alone can sum up is its to say."""
-        await (detour if inbound.rest in SUMMED else admin.look)(inbound, gateway)
-
-    serves: dict[Serve, Serve] = {reads.metrics: metrics, admin.look: look}
+    serves: dict[Serve, Serve] = {reads.metrics: metrics}
     return [
         replace(row, serve=detour if of_owner(row) else serves.get(row.serve, row.serve))
         for row in rows
@@ -145,37 +138,19 @@ async def _chunk(reader: asyncio.StreamReader) -> bytes:
     return data
 
 
-class InnerServer(DoorServer):
+@contextlib.asynccontextmanager
+async def inner_door(app: App, data: Path) -> AsyncIterator[None]:
     """The owner's inner door."""
+    path = data / NAME
 
-    async def serve_at(self, data: Path) -> None:
-        """Answer workers until `stop`."""
-        self._path = data / NAME
-        watch = asyncio.create_task(self._app.quiet.watch())
-        try:
-            await self._serve(None)
-        finally:
-            watch.cancel()
-            self._path.unlink(missing_ok=True)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen on the Unix socket."""
-        loop = asyncio.get_running_loop()
-        self._path.unlink(missing_ok=True)
-
-        def protocol() -> DoorProtocol:
-            return DoorProtocol(
-                config=self.config, server_state=self.server_state, app_state={}, _loop=loop
-            )
-
+    async def listen(server: SideServer) -> asyncio.Server:
+        path.unlink(missing_ok=True)
         mask = os.umask(0o177)
         try:
-            self.servers = [await loop.create_unix_server(protocol, str(self._path))]
+            return await asyncio.get_running_loop().create_unix_server(server.protocol, str(path))
         finally:
             os.umask(mask)
-        self.started = True
-        await self.on_tick(0)
 
-    def stop(self) -> None:
-        """Drain."""
-        self.should_exit = True
+    async with SideServer(app, listen):
+        yield
+    path.unlink(missing_ok=True)

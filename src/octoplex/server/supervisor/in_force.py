@@ -1,7 +1,8 @@
-"""The configuration in force, where it outlives every process but the supervisor."""
+"""What outlives every process but the supervisor: the configuration in force, what was said."""
 
 import hashlib
 import os
+from collections.abc import Callable
 
 
 class InForce:
@@ -21,3 +22,16 @@ class InForce:
         found = os.pread(self._file, os.fstat(self._file).st_size, 0)
         digest, data = found[:32], found[32:]
         return data.decode() if digest == hashlib.sha256(data).digest() else None
+
+
+class Once:
+    """Something that one of the children is to do, and no other after it."""
+
+    def __init__(self) -> None:
+        self._file = os.memfd_create("octoplex-once")
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Do it if nobody has; twice if the one who did was killed in the middle."""
+        if not os.fstat(self._file).st_size:
+            work()
+            os.write(self._file, b".")

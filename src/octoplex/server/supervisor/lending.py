@@ -17,6 +17,7 @@ from itertools import count
 
 from msgspec import Struct, field
 
+from octoplex.ledger.allowance import Allowance
 from octoplex.ledger.book import PATIENCE_S, Aside, Book, Hold
 from octoplex.ledger.period import MINUTE_MS
 from octoplex.ledger.remote.messages import (
@@ -48,9 +49,16 @@ class LendingBook(Book):
     waiting = 0
     """How many wait now."""
 
+    def recall_lent(self, account: Allowance) -> None:
+        """See `Book.recall_lent`."""
+        for key_id, one in self._accounts.items():
+            if account in one.binding:
+                self.recall(key_id)  # and so those of all keys that share a budget with it
+                return
+
     async def wait(self, order: Order, timeout_s: float = PATIENCE_S) -> Hold:
         """See `Book.wait`."""
-        hold = self.hold(order)
+        hold = self.hold(order) or await self.taken(order)
         if hold is not None:
             return hold
         self.waiting += 1
@@ -206,7 +214,7 @@ class Lender:
             return
         if self._book.waiting:
             return
-        nano = min(budget.left_nano for budget in budgets) // self._share
+        nano = self._book.room(key_id, order.at_ms) // self._share
         lease = peer.leases.get(key_id)
         if lease is not None and lease.minute == minute:
             nano -= lease.aside.nano

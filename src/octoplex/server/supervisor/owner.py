@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from octoplex.assembly.report import Report
 from octoplex.gateway import Gateway
 from octoplex.ledger.allowance import Left
 from octoplex.ledger.remote.messages import (
@@ -50,6 +51,7 @@ from octoplex.ledger.remote.wire import SOCKET, Wire
 from octoplex.ledger.rows import Heirs, KeyRow, Order, Record
 from octoplex.ledger.slate import Slate
 from octoplex.server.supervisor.answers import answers
+from octoplex.server.supervisor.claims import Claimed
 from octoplex.server.supervisor.lending import Lender, LendingBook, Peer, refusal
 from octoplex.server.supervisor.rates import Rates
 from octoplex.wire.error import GatewayError, StoreFailed
@@ -61,6 +63,8 @@ HEIRS_S = 5.0
 """How long an owner waits at its start for the workers there are."""
 ANSWER_S = 5.0
 """How long a worker has to do what it is told."""
+REPORT_S = 1.0
+"""How long it has to say what it has seen: an operator waits for it."""
 _decode = msgspec.msgpack.Decoder(list[ToOwner]).decode
 _record = msgspec.json.Decoder(Record).decode
 
@@ -96,10 +100,13 @@ class Owner:
         """The configuration in force, None before it is known or where there is no file."""
         self.config_error = ""
         """Why the last reload was refused; it ends when all workers have a better one."""
+        self.renew_keys: Callable[[], Awaitable[None]] = _nothing
+        """Puts the keys in force that the store has: `App.renew_keys`, once there is one."""
         self._keys: list[KeyRow] = []
         self._gateway: Gateway | None = None
         self._lender: Lender | None = None
         self._rates: Rates | None = None
+        self._claimed = Claimed(None)
         self._answers: dict[str, Callable[[Peer, bytes], Awaitable[object]]] = {}
         self._tells = count(1)
         self._told: dict[int, tuple[Peer, asyncio.Future[bytes | None]]] = {}
@@ -163,12 +170,15 @@ class Owner:
         self._gateway = gateway
         self._lender = Lender(book, self._workers, self._related, self.peers)
         self._rates = Rates(gateway.works.desk, self._workers, self._related, self.peers)
-        self._answers = answers(gateway.works, self)
+        self._claimed = Claimed(gateway.works.claims)
+        self._answers = answers(gateway.works, self, self._claimed)
         open_now = {id(order) for order in inherited}
-        for peer in self.peers:
-            if peer.hello is not None:
-                self._lender.take_up(peer, peer.hello, open_now)
-                self._welcome(peer)
+        greeted = [(peer, peer.hello) for peer in self.peers if peer.hello is not None]
+        for peer, hello in greeted:
+            self._claimed.take_up(peer, hello.claims)
+        for peer, hello in greeted:
+            self._lender.take_up(peer, hello, open_now)
+            self._welcome(peer)
         self.start(self._tell())
 
     def put(self, gateway: Gateway) -> None:
@@ -231,6 +241,7 @@ class Owner:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(hello.pid, signal.SIGKILL)
             return
+        self._claimed.take_up(peer, hello.claims)
         self._lender.take_up(peer, hello, set())
         self._welcome(peer)
 
@@ -280,6 +291,7 @@ class Owner:
                 log.warning("worker %d is gone; %d attempts of it are lost", peer.pid, lost)
             self._lender.lost(peer, left)
             self._rates.lost(peer)
+            self._claimed.lost(peer)
 
     # -- what workers are told and ask ------------------------------------------------------
 
@@ -311,14 +323,16 @@ class Owner:
             peer.wire.push(state)
         return state
 
-    async def tell(self, peer: Peer, what: str, value: object) -> bytes | None:
+    async def tell(
+        self, peer: Peer, what: str, value: object, within_s: float = ANSWER_S
+    ) -> bytes | None:
         """Have a worker do something; its answer as MessagePack, None when it gives none."""
         ask = next(self._tells)
         future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._told[ask] = peer, future
         peer.wire.send(Told(ask, what, msgspec.msgpack.encode(value)))
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(within_s):
                 return await future
         except TimeoutError:
             log.error("worker %d does not do what it is told (%s)", peer.pid, what)
@@ -331,6 +345,14 @@ class Owner:
         peers = [peer for peer in self.peers if peer.serving]
         found = await asyncio.gather(*[self.tell(peer, what, value) for peer in peers])
         return [answer for answer in found if answer is not None]
+
+    async def reports(self) -> list[Report]:
+        """What this process and each worker have seen; of one that does not say, its name."""
+        assert self._gateway is not None
+        peers = [peer for peer in self.peers if peer.serving]
+        said = await asyncio.gather(*[self.tell(p, "report", None, REPORT_S) for p in peers])
+        own = await self._gateway.works.report("owner")
+        return [own, *(_report(peer, text) for peer, text in zip(peers, said, strict=True))]
 
     def keys_changed(self, rows: list[KeyRow]) -> None:
         """Keys were made or revoked: all workers are told at once, those that begin, too."""
@@ -376,6 +398,16 @@ class Owner:
         else:
             if message.ask:
                 peer.wire.send(Said(message.ask, value))
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _report(peer: Peer, text: bytes | None) -> Report:
+    if text is None:
+        return Report(process=f"worker {peer.pid}", answers=False)
+    return msgspec.msgpack.decode(text, type=Report)
 
 
 def _is_of(tenant: str, name: str) -> bool:

@@ -21,15 +21,18 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from octoplex.gateway import Gateway
 from octoplex.ledger.folder import Folder
-from octoplex.server.serve import Options, Ready, bind, loop_factory
+from octoplex.server.serve import Options, Place, Ready, bind, loop_factory
 from octoplex.server.serve import serve as serve_alone
-from octoplex.server.supervisor.in_force import InForce
+from octoplex.server.supervisor.beats import LOOK_S, Beats, traced
+from octoplex.server.supervisor.in_force import InForce, Once
 from octoplex.server.supervisor.processes import Start, run_owner, run_worker
 from octoplex.settings import Settings, data_folder, load
 from octoplex.upstreams.detect import detect
@@ -75,6 +78,11 @@ class Process(Struct, eq=False):
     """Our end; closing it tells the child to stop."""
     began_at: float
 
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"worker {self.pid}" if self.number else f"the owner of the ledger ({self.pid})"
+
 
 class Supervisor:
     """Owns all processes of one server."""
@@ -90,6 +98,9 @@ class Supervisor:
         """When a process that has crashed is started again, by its number."""
         self._pause_s: dict[int, float] = {}
         self._in_force = InForce()
+        self._told = Once()
+        """Where it listens."""
+        self._beats, self._hang_s = Beats(workers), settings.server.hang_s
         self._stopping = 0
         self._kill_at: float | None = None
         self._hup_at: float | None = None
@@ -103,7 +114,7 @@ class Supervisor:
         Raises:
             BadConfig, StoreFailed: the owner cannot start.
         """
-        with self._place.socket:
+        with contextlib.closing(self._place):
             self._folder.lock(self._place.url)
             self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             try:
@@ -123,7 +134,7 @@ class Supervisor:
         """Wait for a signal or for what is due, and see to it."""
         now = time.monotonic()
         due = [*self._due.values(), *([] if self._kill_at is None else [self._kill_at])]
-        wait_s = max(0.0, min([at - now for at in due], default=1.0))
+        wait_s = max(0.0, min([LOOK_S, *[at - now for at in due]]))
         found = signal.sigtimedwait(SIGNALS, wait_s)
         if found is not None and found.si_signo in (signal.SIGTERM, signal.SIGINT):
             self._stop()
@@ -138,6 +149,7 @@ class Supervisor:
             elif not self._stopping:
                 self._begin_worker(number)
         self._pass_hup()
+        self._end_hung()
         workers = [process for process in self._children.values() if process.number]
         if self._stopping and not workers:
             self._hang_up(self._process(0))
@@ -152,6 +164,19 @@ class Supervisor:
         if self._hup_waits and owner is not None:
             self._hup_at, self._hup_waits = time.monotonic(), False
             os.kill(owner.pid, signal.SIGHUP)
+
+    def _end_hung(self) -> None:
+        """End those whose loops stand still: they are begun again, as any that died."""
+        for number in self._beats.still(self._hang_s) if self._hang_s else ():
+            process = self._process(number)
+            if process is None or traced(process.pid) or (self._stopping and not number):
+                continue
+            where = self._beats.stack(process.pid) or "it does not say where"
+            log.error(
+                "%s is ended: it did nothing for %.0f s\n%s", process.name, self._hang_s, where
+            )
+            os.kill(process.pid, signal.SIGKILL)
+            self._beats.begin(number)
 
     def _bury(self) -> None:
         """Take note of the processes that have ended."""
@@ -178,9 +203,8 @@ class Supervisor:
             pause_s = min(max(self._pause_s.get(number, 0.0) * 2, FIRST_S), LONGEST_S)
         self._pause_s[number] = pause_s
         self._due[number] = now + pause_s
-        what = f"worker {process.pid}" if number else f"the owner of the ledger ({process.pid})"
         how = f"by signal {-code}" if code < 0 else f"with code {code}"
-        log.error("%s has ended %s; the next one starts in %.1f s", what, how, pause_s)
+        log.error("%s has ended %s; the next one starts in %.1f s", process.name, how, pause_s)
 
     def _stop(self) -> None:
         self._stopping += 1
@@ -233,10 +257,9 @@ class Supervisor:
                     os.write(saying, b"null")
                 os.close(saying)
 
-            start = self._start(theirs)
-            ready = self._ready if first else _again
+            start = self._start(0, theirs)
             try:
-                _run(lambda: run_owner(start, self._folder, alive, ready, started))
+                _run(lambda: run_owner(start, self._folder, alive, self._tell, started))
             except (BadConfig, StoreFailed) as error:
                 if first:
                     os.write(saying, msgspec.json.encode([error.code, str(error)]))
@@ -271,9 +294,14 @@ class Supervisor:
 
     def _begin_worker(self, number: int) -> None:
         theirs, ours = os.pipe()
-        self._fork(number, lambda: _run(lambda: run_worker(self._start(theirs))), theirs, ours)
+        start = self._start(number, theirs)
+        self._fork(number, lambda: _run(lambda: run_worker(start)), theirs, ours)
 
-    def _start(self, pipe: int) -> Start:
+    def _tell(self, gateway: Gateway, place: Place) -> None:
+        """All of it answers: said once, whichever owner comes to say so."""
+        self._told.do(lambda: self._ready(gateway, place))
+
+    def _start(self, number: int, pipe: int) -> Start:
         return Start(
             options=self._options,
             data=self._data,
@@ -282,11 +310,13 @@ class Supervisor:
             workers=self._workers,
             pipe=pipe,
             in_force=self._in_force,
+            beat=partial(self._beats.beat, number),
         )
 
     def _fork(self, number: int, work: Callable[[], None], theirs: int, ours: int) -> Process:
         sys.stdout.flush()
         sys.stderr.flush()
+        self._beats.begin(number)
         pid = os.fork()
         if pid:
             os.close(theirs)
@@ -300,11 +330,14 @@ class Supervisor:
                 signal.SIG_SETMASK, self._mask if number else self._mask | {signal.SIGHUP}
             )
             os.close(ours)
+            self._beats.say_where()
             for other in self._children.values():  # else it would not end when we do
                 self._hang_up(other)
             if number == 0:
                 self._place.socket.close()
             else:
+                if self._place.admin is not None:
+                    self._place.admin.close()
                 self._folder.unlock()  # closes this copy: the lock is the owner's and ours
             work()
             code = 0
@@ -318,10 +351,6 @@ class Supervisor:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
-
-
-def _again(gateway: Any, place: Any) -> None:
-    """An owner that is not the first says nothing at its start."""
 
 
 def _run(main: Callable[[], Any]) -> None:

@@ -14,21 +14,24 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from octoplex.assembly.hosts import sharing_of
 from octoplex.assembly.state import database_of, open_held, reader_of
-from octoplex.assembly.works import Shared, Standing, Works, make_book
+from octoplex.assembly.works import Shared, Standing, Works, make_book, make_desk
 from octoplex.gateway import Gateway
 from octoplex.jobs.alerts import Watch
 from octoplex.jobs.forwarding import Forwarding
 from octoplex.jobs.runner import Runner
 from octoplex.ledger.folder import Folder
 from octoplex.ledger.remote.book import LentBook
+from octoplex.ledger.remote.claims import RemoteClaims
 from octoplex.ledger.remote.messages import (
     Keys,
     Lent,
@@ -37,27 +40,28 @@ from octoplex.ledger.remote.messages import (
     Recall,
     State,
     Told,
+    Welcome,
 )
 from octoplex.ledger.remote.seen import SeenStock
 from octoplex.ledger.remote.store import RemoteStore
 from octoplex.ledger.slate import Slate
-from octoplex.ledger.stock import Stock
 from octoplex.reflex.lending import LendingDesk
 from octoplex.reflex.lent import LentDesk
 from octoplex.server.app import App
 from octoplex.server.control import Control
 from octoplex.server.inner import Asker
-from octoplex.server.protocol import DoorProtocol
+from octoplex.server.pulse import Pulse
 from octoplex.server.serve import (
     LAST_WORDS_S,
     DoorServer,
     Options,
     Place,
+    admin_door,
     reload,
     uvicorn_config,
     wait_until,
 )
-from octoplex.server.supervisor.detour import InnerServer, rows_of_worker
+from octoplex.server.supervisor.detour import inner_door, rows_of_worker
 from octoplex.server.supervisor.in_force import InForce
 from octoplex.server.supervisor.lending import LendingBook
 from octoplex.server.supervisor.owner import Owner, slate_of
@@ -82,6 +86,7 @@ class Start(Struct, frozen=True, kw_only=True):
     workers: int
     pipe: int
     in_force: InForce
+    beat: Callable[[], None]
 
 
 Ready = Callable[[Gateway, Place], None]
@@ -110,44 +115,34 @@ async def run_owner(
         settings = settings_of(owner.text, options)
         env = await with_secrets(settings, options.env)
         store = open_held(folder, database_of(settings, env), heirs)
-        shared = Shared(make_book(store, LendingBook), LendingDesk(), _Stock(data, owner))
-        works = Works(data, env, store, start.place.exposed, shared)
+        shared = Shared(make_book(store, LendingBook), make_desk(store, LendingDesk))
+        works = Works(data, env, store, start.place.exposed, shared, sharing_of(settings, env))
+        pulse = Pulse(works.stalled, start.beat)
         try:
             keys = works.keys_now()
             gateway = Gateway(settings, works, keys, start.found)
-            app = App(gateway, routes(), works.faces)
-            works.on_keys = owner.keys_changed
+            app = App(gateway, routes("public" if start.place.admin else "all"), works.faces)
+            works.on_keys, works.reports = owner.keys_changed, owner.reports
+            owner.renew_keys = app.renew_keys
+            works.cache.on_purge = lambda route: owner.tell_all("purge", route)
+            works.begin()
             owner.take_up(gateway, store.inherited, keys)
             asker = Asker(app)
             forwarding = Forwarding(store.archive, lambda: app.gateway)
             runner = Runner(store.archive, asker.answer, asker.rules, forwarding)
-            door = InnerServer(uvicorn_config(app, settings), app)
-            served = asyncio.create_task(door.serve_at(data))
             reloading = _Reload(app, start, owner)
-            with _on_hup(reloading):
+            control = Control(data, app, reloading)
+            with _on_hup(control.hup):
                 watch = Watch(lambda: app.gateway)
-                async with Control(data, app, reloading), runner, watch:
+                doors = inner_door(app, data), admin_door(app, start.place)
+                async with doors[0], doors[1], control, runner, watch:
                     reloading.keep()
                     started()
+                    pulse.begin()
                     await _until_idle(end, app, owner, runner)
-            door.stop()
-            await served
         finally:
             await works.close()
-
-
-class _Stock(Stock):
-    """What is purged here is forgotten by the workers, too."""
-
-    def __init__(self, data: Path, owner: Owner) -> None:
-        super().__init__(data)
-        self._owner = owner
-
-    async def purge(self, route: str | None = None) -> int:
-        """See `Stock.purge`."""
-        count = await super().purge(route)
-        await self._owner.tell_all("purge", route)
-        return count
+            pulse.end()
 
 
 class _Reload:
@@ -191,7 +186,7 @@ class _Reload:
 
 
 @contextlib.contextmanager
-def _on_hup(work: _Reload) -> Iterator[None]:
+def _on_hup(work: Callable[[], Coroutine[None, None, str]]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[str]] = set()
 
@@ -258,21 +253,27 @@ async def run_worker(start: Start) -> None:
     settings = settings_of(store.text, options)
     env = await with_secrets(settings, options.env)
     store.reader = reader_of(settings, env, data)
-    works = Works(
-        data, env, store, start.place.exposed, Shared(book, desk, SeenStock(store), standing)
-    )
+    stock = SeenStock(store)
+    claims = RemoteClaims(store, stock)
+    shared = Shared(book, desk, stock, standing, claims)
+    sharing = replace(sharing_of(settings, env), redis=None)  # which is the owner's
+    works = Works(data, env, store, start.place.exposed, shared, sharing)
+    pulse = Pulse(works.stalled, start.beat)
     try:
         gateway = Gateway(settings, works, works.keys_now(), start.found)
-        app = App(gateway, rows_of_worker(routes(), store), works.faces)
-        Ear(app, options, store, book, desk)
+        rows = routes("public" if start.place.admin else "all")
+        app = App(gateway, rows_of_worker(rows, store), works.faces)
+        Ear(app, options, store, (book, desk, claims))
         server = WorkerServer(uvicorn_config(app, settings), app)
         gc.collect()
         gc.freeze()  # what exists now lives as long as the process
+        pulse.begin()
         ending = asyncio.create_task(server.stop_after(end.come))
         await server.run_until_signal(start.place, store.serves)
         ending.cancel()
     finally:
         await works.close()
+        pulse.end()
         with contextlib.suppress(OSError):
             slate_of(data, os.getpid()).unlink()
 
@@ -281,16 +282,22 @@ class Ear:
     """Where a worker hears what the owner says."""
 
     def __init__(
-        self, app: App, options: Options, store: RemoteStore, book: LentBook, desk: LentDesk
+        self,
+        app: App,
+        options: Options,
+        store: RemoteStore,
+        parts: tuple[LentBook, LentDesk, RemoteClaims],
     ) -> None:
         self._app, self._options, self._store = app, options, store
-        self._book, self._desk = book, desk
+        self._book, self._desk, self._claims = parts
         store.listen(self._hear, self._obey, self._miss)
         self._hear(store.state)
         app.gateway.works.others = lambda: {"workers": store.state.workers}
 
     def _hear(self, message: object) -> None:
         match message:
+            case Welcome():
+                self._claims.welcomed()
             case Lent():
                 self._book.lent(message)
             case Recall():
@@ -316,6 +323,8 @@ class Ear:
             case "purge":
                 route = msgspec.msgpack.decode(order.args, type=str | None)
                 await self._app.gateway.works.cache.purge(route)
+            case "report":
+                return await self._app.gateway.works.report("worker")
             case "metrics":
                 works = self._app.gateway.works
                 works.book.exceeded = works.book.unbilled = 0  # the owner counts them
@@ -330,7 +339,7 @@ class Ear:
             if anew:
                 works.env = await with_secrets(settings, options.env)
             found = self._app.gateway.found
-            self._app.gateway = Gateway(settings, works, works.keys_now(), found)
+            self._app.put(Gateway(settings, works, works.keys_now(), found))
             self._store.text = text
         except GatewayError as error:  # the owner took it a moment ago
             works.env = before
@@ -395,13 +404,6 @@ class WorkerServer(DoorServer):
         self.started = True
         await self.on_tick(0)
         self._told()
-
-    def protocol(self) -> DoorProtocol:
-        """What speaks with one connection."""
-        loop = asyncio.get_running_loop()
-        return DoorProtocol(
-            config=self.config, server_state=self.server_state, app_state={}, _loop=loop
-        )
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -9,7 +9,8 @@ of the same limits is called back.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from octoplex.ledger.remote.messages import (
     RateLent,
@@ -21,6 +22,7 @@ from octoplex.ledger.remote.messages import (
 )
 from octoplex.reflex.gate import Desk
 from octoplex.reflex.lending import LendingBuckets
+from octoplex.reflex.shared import SharedDesk
 from octoplex.server.supervisor.lending import SHARE, Peer, RateLease, refusal
 from octoplex.wire.error import GatewayError, TooFast
 
@@ -44,6 +46,8 @@ class Rates:
         self._back = asyncio.Event()
         self._waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        if isinstance(desk, SharedDesk):
+            desk.recall_lent = self.recall
 
     def hear(self, peer: Peer, message: RateWanted | Used | RateReturned) -> None:
         """See to what a worker says."""
@@ -59,19 +63,37 @@ class Rates:
         """Take for a call, or refuse it."""
         buckets = self._buckets(message.key_id)
         try:
-            if buckets is not None:
-                buckets.take(message.tokens)
-        except TooFast as error:
-            if not self._lent(message.key_id):
-                self._refuse(peer, message, error)
+            if buckets is not None and buckets.take(message.tokens):
+                self._start(self._ask(peer, message))
                 return
-            task = asyncio.get_running_loop().create_task(self._wait(peer, message))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        except TooFast as error:
+            self._lack(peer, message, error)
         except GatewayError as error:
             self._refuse(peer, message, error)
         else:
             self._grant(peer, message, buckets)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _lack(self, peer: Peer, message: RateWanted, error: TooFast) -> None:
+        if self._lent(message.key_id):
+            self._start(self._wait(peer, message))
+        else:
+            self._refuse(peer, message, error)
+
+    async def _ask(self, peer: Peer, message: RateWanted) -> None:
+        """Take of what other hosts have."""
+        try:
+            await self._desk.ask(message.key_id, message.tokens)
+        except TooFast as error:
+            self._lack(peer, message, error)
+        except GatewayError as error:
+            self._refuse(peer, message, error)
+        else:
+            self._grant(peer, message, self._buckets(message.key_id))
 
     async def _wait(self, peer: Peer, message: RateWanted) -> None:
         """Call back what others hold, and try again."""
@@ -89,8 +111,8 @@ class Rates:
                 except TimeoutError:
                     break
             buckets = self._buckets(key_id)
-            if buckets is not None:
-                buckets.take(message.tokens)
+            if buckets is not None and buckets.take(message.tokens):
+                await self._desk.ask(key_id, message.tokens)
         except GatewayError as error:
             self._refuse(peer, message, error)
         else:
