@@ -1279,6 +1279,11 @@ PASSPORT = {
     "br": one(("@@######",)),
     "in": one(("@#######",)),
     "mrz": mrz,
+    "mrz_names": lambda rng: (
+        f"P<{rng.choice(('UTO', 'GBR', 'FRA', 'POL'))}{rng.choice(PLAIN_LAST).upper()}<<{rng.choice(PLAIN_FIRST).upper()}".ljust(
+            44, "<"
+        )
+    ),
 }
 
 
@@ -1717,6 +1722,7 @@ VALUES: dict[str, dict[str, Draw]] = {
         "any": then(until(nhs), g(3, 3, 4), g(3, 3, 4), plain),
         "dash": then(until(nhs), g(3, 3, 4, by="-")),
     },
+    "nhs_number_run": {"any": until(nhs)},
     "vin": {"na": vin_na, "eu": vin_eu},
     "routing_number": {"any": routing},
     **SECRETS,
@@ -1814,6 +1820,7 @@ FILLERS: dict[str, Draw] = {
 SLOT = re.compile(r"<<([a-z0-9_]+)(?:\.([a-z0-9_]+))?>>|\[\[([a-z0-9_]+)\]\]")
 
 LABELS = {
+    "nhs_number_run": "nhs_number",
     "azure_client_secret": "azure_key",
     **dict.fromkeys(
         (
@@ -1831,7 +1838,7 @@ LABELS = {
         "api_key",
     ),
 }
-"""Vendors for whose keys the guard has no name of its own, looked up after the texts were written."""
+"""What the guard says instead: also for vendors for whose keys the guard has no name of its own, looked up after the texts were written."""
 
 
 # --- records of fields in many formats
@@ -2160,12 +2167,12 @@ Patient [[name]], DOB <<date_of_birth.en>>, presents with chest pain since the m
 Discharge summary\nName: [[name]]\nD.O.B.: <<date_of_birth.en>>\nNHS No: <<nhs_number>>\nDiagnosis: community acquired pneumonia
 GP referral for [[name]] (NHS number <<nhs_number.any>>), please see within two weeks.
 The ward list has the wrong NHS number for bed 4, it is <<nhs_number.dash>>.
-PID|1||<<nhs_number.any>>^^^NHS^NH||KELLER^MARTA|||F
+PID|1||<<nhs_number_run>>^^^NHS^NH||KELLER^MARTA|||F
 PID|1||<<ssn.run>>^^^USA^SS||OKAFOR^NOAH|||M
 PID|1||<<driver_license.tx>>^^^TX^DL||HUGHES^CLARA
 PID|1||<<passport.any>>^^^GBR^PPN||SHARMA^PRIYA
 My passport <<passport.any>> expires in March, can I still fly to Japan?
-P<UTOKELLER<<MARTA<<<<<<<<<<<<<<<<<<<<<<<<<<<\n<<passport.mrz>>
+<<passport.mrz_names>>\n<<passport.mrz>>
 Scan result of the MRZ:\n```\n<<passport.mrz>>\n```
 Lost driving licence <<driver_license.uk>>, reported to the DVLA on [[date]].
 Florida licence <<driver_license.fl>> was suspended after the accident.

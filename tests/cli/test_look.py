@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from click.testing import CliRunner
 from octoplex.catalog.provider import catalogue
 from octoplex.cli import main
 from octoplex.cli.main import COMMANDS
-from tests.shell import Home, command, run, serving, until
+from tests.shell import Home, run, serving, until
 
 SECRET = "sk-proj-never-to-be-printed"
 
@@ -28,17 +27,14 @@ def test_help_is_quick_and_tells_the_truth() -> None:
         inner = main.get_command(None, name)  # type: ignore[arg-type]
         assert inner is not None
         assert (inner.help or "").partition("\n")[0] == says
-    took = []
-    for _ in range(5):
-        began = time.perf_counter()
-        subprocess.run(command("--help"), capture_output=True, check=True, timeout=20)
-        took.append(time.perf_counter() - began)
-    assert min(took) < 0.4
     program = (
-        "import octoplex.cli, sys; print([m for m in ('rich', 'asyncio') if m in sys.modules])"
+        "import sys, octoplex.cli as cli\n"
+        "cli.main(['--help'], standalone_mode=False)\n"
+        "slow = ('rich', 'asyncio', 'msgspec.json', 'octoplex.settings', 'octoplex.gateway')\n"
+        "sys.exit(str([name for name in slow if name in sys.modules]))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    assert done.stdout == b"[]\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.stderr == b"[]\n"
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))

@@ -117,7 +117,8 @@ class Dialer:
         try:
             transport.write(_connect_head(origin, origin.proxy))
             if problem := await asking.answered:
-                why = f"the proxy {problem}"
+                which = "" if origin.called else f"{origin.proxy.host}:{origin.proxy.port} "
+                why = f"the proxy {which}{problem}"
                 raise _unreachable(origin, why, "target")
             connection = make()
             secured = await self._loop.start_tls(
