@@ -18,6 +18,16 @@ JWT = ".".join(
 PEM = f"-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA{R}\n{R}\n-----END RSA PRIVATE KEY-----"
 
 TRUE = [
+    ("supabase_key", f"sbp_{HEX[:40]}"),
+    ("supabase_key", f"sb_secret_{R[:31]}"),
+    ("rubygems_key", f"rubygems_{HEX}"),
+    ("mapbox_token", f"sk.eyJ1Ijoi{R[:40]}.{R[:22]}"),
+    ("airtable_token", f"pat{R[:14]}.{HEX}{HEX[:16]}"),
+    ("fly_token", f"fm2_{R[:60]}"),
+    ("pulumi_token", f"pul-{HEX[:40]}"),
+    ("dynatrace_token", f"dt0c01.{R[:24].upper()}.{R[:64].upper()}"),
+    ("planetscale_token", f"pscale_tkn_{R[:43]}"),
+    ("heroku_key", f"HRKU-AA{R[:58]}"),
     ("openai_key", f"sk-proj-{R[:48]}"),
     ("openai_key", f"sk-{R[:48]}"),
     ("anthropic_key", f"sk-ant-api03-{R[:60]}-AA"),
@@ -73,6 +83,19 @@ TRUE = [
     ("connection_string", "redis://:Tr0ub4dor@cache.acme.example:6379"),
 ]
 ASSIGNED = [
+    ("password", "The wifi password at the office is Winter*991, the other changes.", "Winter*991"),
+    ("password", "Das Passwort f\u00fcr den Testzugang lautet Gu21#gwzlfP.", "Gu21#gwzlfP"),
+    ("password", "Le mot de passe du compte est Guitar*331.", "Guitar*331"),
+    ("password", "La password del portale \u00e8 Gu17%475J2h.", "Gu17%475J2h"),
+    ("password", "A senha do sistema \u00e9 Tod0XGxXDt3A8N1Mv.", "Tod0XGxXDt3A8N1Mv"),
+    ("password", "L\u00f6senordet \u00e4r Gu1t@r_78!.", "Gu1t@r_78!"),
+    ("password", "Has\u0142o do panelu: Wi46%cgiFbm", "Wi46%cgiFbm"),
+    ("password", "net user Clara Guitar!370 /add", "Guitar!370"),
+    (
+        "telegram_token",
+        f"https://api.telegram.org/bot6048369967:AA{R[:33]}/getMe",
+        f"6048369967:AA{R[:33]}",
+    ),
     ("azure_key", f"AccountName=a;AccountKey={(R * 2)[:86]}==;End", f"{(R * 2)[:86]}=="),
     ("password", 'password = "Tr0ub4dor&3"', "Tr0ub4dor&3"),
     ("password", "DB_PASSWORD=hunter2xyz!", "hunter2xyz!"),
@@ -134,6 +157,10 @@ ASSIGNED = [
     ),
 ]
 FALSE = [
+    "assembly: nova, Culture=neutral, PublicKeyToken=7f1851cfae6d0cd4",
+    "the password for the account is required",
+    "The password in the config is base64-encoded and the password at the meeting is wrong",
+    "net user Clara /active:no",
     "the password hashPasswordV2 function and password Base64Encoder",
     "jdbc:mysql://db:3306/crm?user=rw&password=changeme",
     "host=db port=5432 password=${PG_PASSWORD}",

@@ -60,15 +60,17 @@ _CARDS = tuple(
 
 def card(number: str) -> bool:
     """A number in the range of an issuer, of its length, with its check digit."""
+    if not luhn(number) or repeats(number):  # which costs less than asking for the issuer
+        return False
     size = len(number)
-    known = any(size in sizes and prefix.match(number) for prefix, sizes in _CARDS)
-    return known and luhn(number) and not repeats(number)
+    return any(size in sizes and prefix.match(number) for prefix, sizes in _CARDS)
 
 
 _NO_CARD = re.compile(
     r"(?i)(?:(?:\b|_)(?:ids?|time(?:stamp)?|ts|nonce|order|invoice|tracking|trace|span|session|"
     r"request|req|seq(?:uence)?|offset|serial|imei|isbn|ean|upc|sku|hash|seed|count|bytes|size|uid|"
-    r"status|message|msg|epoch|version|build)(?:[ _-]?(?:id|no|number))?[\"']?\s{0,2}(?:[:=#/]|is)?"
+    r"status|message|msg|"
+    r"inode|epoch|version|build)(?:[ _-]?(?:id|no|number))?[\"']?\s{0,2}(?:[:=#/]|is)?"
     r"\s{0,2}[\"']?|(?<!card)(?<!cc)(?<!visa)(?<!pan)[A-Za-z][-_])$"
 )
 """Before digits in one run: they are the id of something else, such as `req-4111...`."""

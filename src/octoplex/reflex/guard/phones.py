@@ -87,6 +87,8 @@ def international(text: str, left: str) -> int:
 
 def _dialled(dialled: str) -> int:
     ends = [end for end in _ends(dialled) if 7 <= len(digits(dialled[:end])) <= 15]
+    if dialled.startswith("+1"):  # all of North America has ten
+        ends = [end for end in ends if len(digits(dialled[:end])) == 11]
     for end in ends:
         if _valid(dialled[:end], None):
             return end

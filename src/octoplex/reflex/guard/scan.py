@@ -29,6 +29,7 @@ from octoplex.reflex.guard import normal
 from octoplex.reflex.guard.finding import COMPANY, LEFT, LONGEST, Finding, Kind, Pattern
 from octoplex.reflex.guard.patterns import BUILT_IN, UNNAMED
 from octoplex.reflex.guard.prefix import prefixes
+from octoplex.reflex.guard.tables import Tables
 from octoplex.wire.error import BadConfig
 
 ALL: tuple[Kind, ...] = ("pii", "secret", "injection")
@@ -234,15 +235,17 @@ class Detector:
         self, view: normal.View, fired: list[int], views: Iterable[normal.View] | None = None
     ) -> Iterator[_Hit]:
         """All candidates, of what is encoded in the text, too."""
+        tables = Tables(view.data)
         for number in fired:
             if number < self._coded:
-                yield from _look(self._one(number), view)
+                yield from _look(self._one(number), view, tables)
         if max(fired, default=0) < self._coded:
             return
         for inner in self._views(view) if views is None else views:
+            tables = Tables(inner.data)
             for number in self._fired(inner.data):
                 if number < self._coded and inner.only in ("", self._patterns[number].kind):
-                    yield from _look(self._one(number), inner)
+                    yield from _look(self._one(number), inner, tables)
 
     def _views(self, view: normal.View) -> list[normal.View]:
         return [one for one in normal.decoded(view) if one.only in self._kinds]
@@ -284,13 +287,18 @@ def _chosen(hits: Iterable[_Hit]) -> list[_Hit]:
     return chosen
 
 
-def _look(compiled: _Compiled, view: normal.View) -> Iterator[_Hit]:
+def _look(compiled: _Compiled, view: normal.View, tables: Tables) -> Iterator[_Hit]:
     """Go through the matches of one pattern, and judge each.
 
     After one that is none the search goes on at its second byte, so that none is hidden.
     """
     data, pattern = view.data, compiled.pattern
-    words = [found.end() for found in compiled.near.finditer(data)] if compiled.near else None
+    words: list[int] | None = None
+    named = False
+    if compiled.near:
+        said = data.replace(b"_", b" ")
+        words = [found.end() for found in compiled.near.finditer(said)]
+        named = tables.say(compiled.near)
     at = 0
     while at <= len(data) and (span := _match(compiled, data, at)):
         first, end = span
@@ -298,16 +306,20 @@ def _look(compiled: _Compiled, view: normal.View) -> Iterator[_Hit]:
         if first and chr(data[first - 1]) in pattern.not_before:
             continue
         start = compiled.lead.match(data, first, end).end() if compiled.lead else first
-        far = 0
-        if words is not None:
+        far, heading = 0, b""
+        if named:
+            heading = tables.heading(start)
+            heading = heading if compiled.near.search(heading) else b""
+        if words is not None and not heading:
             number = bisect_right(words, start)
             if number == 0 or start - words[number - 1] > pattern.reach:
-                if number == len(words):
+                if number == len(words) and not named:
                     return
-                at = max(at, words[number] if start == first else 0)
-                continue  # nothing counts before the next word
+                if not named:  # nothing counts before the next word
+                    at = max(at, words[number] if start == first else 0)
+                continue
             far = start - words[number - 1]
-        hit = _judged(compiled, view, start, end)
+        hit = _judged(compiled, view, start, end, heading)
         if hit is not None:
             at = max(at, hit.end)
             yield _Hit(*view.span(start, hit.end), hit.score, pattern, far, hit.open)
@@ -327,11 +339,14 @@ def _match(compiled: _Compiled, data: bytes, at: int) -> tuple[int, int] | None:
     return None
 
 
-def _judged(compiled: _Compiled, view: normal.View, start: int, end: int) -> _Hit | None:
-    """The hit in bytes, None if it is none."""
+def _judged(
+    compiled: _Compiled, view: normal.View, start: int, end: int, heading: bytes = b""
+) -> _Hit | None:
+    """The hit in bytes, None if it is none. Under a heading it is read as `heading: value`."""
     data, pattern = view.data, compiled.pattern
     value = data[start:end].decode("utf-8", "replace")
-    left = data[max(0, start - LEFT) : start].decode("utf-8", "ignore")
+    before = heading + b": " if heading else data[max(0, start - LEFT) : start]
+    left = before.decode("utf-8", "ignore")
     if pattern.trim is not None:
         value = value[: pattern.trim(value, left)]
         end = start + len(value.encode())

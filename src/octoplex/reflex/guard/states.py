@@ -26,10 +26,14 @@ def brazil_cpf(n: str) -> bool:
 
 
 def brazil_cnpj(n: str) -> bool:
-    """CNPJ: fourteen digits, two of them checks."""
+    """CNPJ: twelve digits, since 2026 letters too (`A` counts 17), and two check digits."""
     weights = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
-    first, second = _mod11(weighted(n, weights[1:])), _mod11(weighted(n, weights))
-    return not repeats(n) and [first, second] == [int(n[12]), int(n[13])]
+    values = [ord(c) - 48 for c in n]
+    first, second = (
+        _mod11(sum(v * w for v, w in zip(values, some, strict=False)))
+        for some in (weights[1:], weights)
+    )
+    return not repeats(n) and n[12:] == f"{first}{second}"
 
 
 def germany_id(n: str) -> bool:
@@ -82,7 +86,8 @@ _ODD = dict(zip("0123456789", (1, 0, 5, 7, 9, 13, 15, 17, 19, 21), strict=True))
 
 
 def italy_code(n: str) -> bool:
-    """Codice fiscale: sixteen characters, the last one by a table."""
+    """Codice fiscale: sixteen characters, the last one by a table. Letters may stand for digits, so
+    that no two persons have the same (omocodia)."""
     even = sum(int(c) if c.isdigit() else ord(c) - 65 for c in n[1:15:2])
     return chr(65 + (even + sum(_ODD[c] for c in n[:15:2])) % 26) == n[15]
 
@@ -205,7 +210,7 @@ def singapore_nric(n: str) -> bool:
     """NRIC and FIN: a letter by weights."""
     total = weighted(n[1:8], (2, 7, 6, 5, 4, 3, 2)) + {"T": 4, "G": 4, "M": 3}.get(n[0], 0)
     letters = {"S": "JZIHGFEDCBA", "T": "JZIHGFEDCBA", "M": "XWUTRQPNJLK"}
-    found = letters.get(n[0], "XWUTRQPMLKN")[total % 11]
+    found = letters.get(n[0], "XWUTRQPNMLK")[total % 11]
     return n[0] == "M" or found == n[8]
 
 
@@ -432,6 +437,12 @@ def finland_vat(n: str) -> bool:
 def denmark_vat(n: str) -> bool:
     """Eight digits: mod 11."""
     return n[0] != "0" and weighted(n, (2, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0
+
+
+def greece_afm(n: str) -> bool:
+    """AFM: nine digits, powers of two, mod 11."""
+    total = sum(int(d) << (8 - i) for i, d in enumerate(n[:8]))
+    return not repeats(n) and total % 11 % 10 == int(n[8])
 
 
 def iban_like(n: str) -> bool:

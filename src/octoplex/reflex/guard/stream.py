@@ -25,6 +25,7 @@ from msgspec.structs import replace
 from octoplex.reflex.guard.finding import Finding
 from octoplex.reflex.guard.masks import token_begins
 from octoplex.reflex.guard.ruling import ALTERING, SURROGATE, Verdict
+from octoplex.reflex.guard.tables import context
 from octoplex.wire.event import (
     Event,
     Finished,
@@ -206,9 +207,13 @@ def _with(event: Delta, text: str) -> Event:
 
 
 def _context(settled: str) -> str:
-    """The end of what was given, from the beginning of a word on."""
+    """The end of what was given, from the beginning of a word on; in a table whole rows of it,
+    with its heading."""
     if len(settled) <= CONTEXT:
         return settled
+    rows = context(settled, CONTEXT)
+    if rows:
+        return rows
     end = settled[-CONTEXT:]
     space = _SPACE.search(end)
     return end[space.end() :] if space else ""

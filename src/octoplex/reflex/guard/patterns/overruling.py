@@ -261,6 +261,7 @@ OVERRULING = (
         r"content polic\w{1,3}|safety|"
         r"filters|confines|openai)\b",
         0.8,
+        after=r" (?:on|for) (?:baggage|luggage|travel|imports?|exports?|parking|movement)\b",
     ),
     sign(
         "jailbreak",

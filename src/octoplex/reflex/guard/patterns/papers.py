@@ -38,16 +38,18 @@ _DAY = (
 )
 _BIRTH_WORD = (
     r"(?:\b|_)dob(?:\b|_)|\bd\.? ?o\.? ?b\b|birth|\bb-?day|\bborn\b|bdate|geb\.|geboren|geburt|"
-    r"naissance|\bnee? (?:le|en|a)\b|\bne\(e\)|nacid[oa]|nacimiento|fecha_?nac|nat[oa] (?:il|a|"
+    r"naissance|\bnee? (?:le|en|a)\b|\bne\(e\)|nacid[oa]|nacimiento|fecha.?nac|nat[oa] (?:il|a|"
     r"nel)|"
     r"nascita|nascimento|nascid[oa]|urodz|fodt|fodd|fodels|syntyn|syntyma|geboorte|narozen|"
     r"narodenia|szulet|dogum|nascut|nasteri|rodjen|roden|dzimis|gimim|syndinud|"
     r"生年月日|出生|生日|생년월일|생일|рожд|родил|народж|γεννηση|γεννηθ|ميلاد|לידה|जन्म|"
     r"cumple|anniversaire|compleanno|aniversario|verjaardag|誕生日|\bb\. ?|"
-    r"turn(?:s|ed|ing) \d{1,3} on|gebdat|\bnac\.|\bnasc\.|ngay sinh|tanggal lahir|วันเกิด"
+    r"turn(?:s|ed|ing) \d{1,3} on|"
+    r"\bnaci\b|nasceu|\bnasci\b|\bur\.|gebdat|\bnac\.|\bnasc\.|ngay sinh|tanggal lahir|วันเกิด"
 )
 _ANOTHER_DAY = re.compile(
-    r"(?i)(?:creat|updat|expir|issu|valid|modif|sign|due|migrat)\w{0,8}[^\n]{0,8}$"
+    r"(?i)(?:creat|updat|expir|issu|valid|modif|sign|due|migrat|effect|sent|report|"
+    r"hired|join|receiv|admi)\w{0,8}[^\n]{0,8}$"
 )
 
 
@@ -117,7 +119,10 @@ _LICENCE_WORD = (
     r"driv\w{2,4}['`]?s?['`]?[ _-]?li[cz]\w{0,7}|(?:\b|_)dl(?:[ _]?(?:number|no\b|num|#|:|n\b)|\b "
     r"?[:=#])"
     r"|\blic(?:en[cs]e)?[ _.]?(?:number|no\b|num|nr|#|id)|permit (?:no|number)|\bdvla\b|\bdmv\b|"
-    r"fuhrerschein|fahrerlaubnis|permis de conduire|n. (?:du )?permis|(?:licencia|carnet|carne|"
+    r"fue?hrerschein|fahrerlaubnis|permis de conduire|"
+    r"\bpermis(?:[\"\']?\s{0,2}[:=>|]|$)|\bpatente(?:[\"\']?\s{0,2}[:=>|]|$)|"
+    r"[a-z]{4,13} dl\b|\blicen[cs]e$|"
+    r"n. (?:du )?permis|(?:licencia|carnet|carne|"
     r"permiso) de (?:conduc|manejo)|patente (?:di guida|n|b)|rijbewijs|prawo jazdy|prawa jazdy|"
     r"\bdriver (?:id|no|number|#)|\bd/l\b|conduc(?:ir|tor|cao)|conduire|fahrer(?:karte|nummer)|"
     r"면허|"
@@ -129,7 +134,7 @@ _LICENCE_WORD = (
     r"驾驶证|驾照|駕照|免許|운전면허|\bsim [abc]\b"
 )
 _PASSPORT_WORD = (
-    r"passports?|pasport|reisepass|\bpass-?(?:nr|nummer|no\b)|passnummer|passeport|pasaporte|"
+    r"passports?|pasport|reisepass|\bpass[ .-]?(?:nr|nummer|no\b)|passnummer|passeport|pasaporte|"
     r"passaporto|paspoort|paszport|pasaport|passaporte|pasaportul|utlevel|cestovni pas|passi\b|"
     r"travel doc|reisedokument|护照|護照|パスポート|旅券|여권|паспорт|διαβατηριο|جواز|דרכון|"
     r"पासपोर्ट|"
@@ -146,6 +151,7 @@ _VIN_WORD = (
     r"车架|車台|車架|차대|шасси|кузов"
 )
 
+_DATE = re.compile(r"(?:19|20)\d\d-\d\d(?:-\d\d)?|(?:\d\d?-)?\d\d?-(?:19|20)\d\d")
 _CLOSE = r")[^\n]{0,16}$"
 _LICENCE_LABEL = re.compile("(?i:" + anycase(_LICENCE_WORD) + r"|licen[cs]e" + _CLOSE)
 _PASSPORT_LABEL = re.compile("(?i:" + anycase(_PASSPORT_WORD) + _CLOSE)
@@ -154,8 +160,8 @@ _PASSPORT_LABEL = re.compile("(?i:" + anycase(_PASSPORT_WORD) + _CLOSE)
 
 def _licence(value: str, left: str) -> float:
     """Three digits at least: no word of a sentence in capitals."""
-    plain = compact(value)
-    if len(digits(value)) < 3 or len(plain) < 6 or checks.repeats(plain):
+    plain, left = compact(value), left.replace("_", " ")
+    if _DATE.fullmatch(value) or len(digits(value)) < 3 or len(plain) < 6 or checks.repeats(plain):
         return 0
     return 0.88 if _LICENCE_LABEL.search(left) else 0.72
 
@@ -163,7 +169,7 @@ def _licence(value: str, left: str) -> float:
 def _passport(value: str, left: str) -> float:
     if len(digits(value)) < 2:
         return 0
-    return 0.95 if _PASSPORT_LABEL.search(left) else 0.8
+    return 0.95 if _PASSPORT_LABEL.search(left.replace("_", " ")) else 0.8
 
 
 def _coded(name: str, codes: str, check: Check) -> Pattern:

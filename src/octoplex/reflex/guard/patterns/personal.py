@@ -90,7 +90,7 @@ def _email(value: str, left: str) -> float:
     if wrong or ".-" in host or top in _FILES or local == "git" or _USERINFO.search(left):
         return 0
     begun = _LOCAL.search(left)
-    return 0 if _NOBODY.fullmatch((begun[0] if begun else "") + value) else 0.95
+    return 0 if _NOBODY.fullmatch((begun[0].lstrip("'") if begun else "") + value) else 0.95
 
 
 _VERSION = re.compile(
@@ -158,7 +158,7 @@ _IP6 = r"(?:\b[0-9A-Fa-f]{1,4}|:)(?::[0-9A-Fa-f]{0,4}){2,7}"
 PERSONAL = (
     personal(
         "email",
-        r"[A-Za-z0-9_%+'.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,150}[A-Za-z0-9])?\.[A-Za-z]{2,24}",
+        r"[A-Za-z0-9_%+.-][A-Za-z0-9_%+'.-]{0,63}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,150}[A-Za-z0-9])?\.[A-Za-z]{2,24}",
         not_before="@",
         after=r"[A-Za-z0-9_@]|-\w|\.[A-Za-z0-9]|:[A-Za-z~/]",
         check=_email,
@@ -183,7 +183,7 @@ PERSONAL = (
     ),
     personal(
         "phone",
-        r"(?:\(0\d{1,5}\)|\b0\d{1,5})(?:[ .\-/]{1,2}\d{2,8}){1,5}",
+        r"(?:\(0\d{1,5}\)|\b0\d{1,5})(?:[ .\-/]{1,3}\d{2,8}){1,5}",
         not_before="+.-_/:0123456789",
         after=r"\d|[.:-]\d|[A-Za-z_]",
         trim=phones.trunk,

@@ -142,6 +142,7 @@ _ASKS = frozenset(
         "should",
     )
 )
+_MENTIONED = re.compile(r"(?i)\b(?:phrase|expression|term|saying|slogan|wording)s? ['\"`]$")
 _SENTENCE = re.compile(r"[.!?:;,\n>\])]")
 
 
@@ -150,12 +151,13 @@ def ordered(score: float) -> Check:
 
     def check(value: str, left: str) -> float:
         if left[-1:] in ("'", '"', "`"):
-            return score
+            return 0 if _MENTIONED.search(left) else score
         said = _SENTENCE.split(left.lower())[-1].split()
         near = set(said[-5:])
+        asks = said[0].strip("\"'`*") in _ASKS if said else False
         if "your" in value.lower():
             return 0 if near & _DENIED and not near & _YOU else score
-        theirs = near & _OTHERS or (said and said[0] in _ASKS)
+        theirs = near & _OTHERS or asks
         return 0 if theirs and not near & _YOU else score
 
     return check

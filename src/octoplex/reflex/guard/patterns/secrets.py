@@ -64,7 +64,7 @@ _OTHER = re.compile(
     r"endpoint|regex|pattern|"
     r"format|hash|class|prefix|suffix|version|scope|algorithm|alg|max|(?<!ad)min|expir\w*|ttl|at|"
     r"index|"
-    r"kind|label)"
+    r"kind|label|public_?key_?token)"
     r"[\"'`]?\s*(?:=>|:=|==?|:|is|is set to)\s*[\"'`]?$"
 )
 """What belongs to a secret and is none: `token_type = `."""
@@ -96,7 +96,7 @@ def _password(value: str, left: str) -> float:
         or _HASH.fullmatch(value)
     ):
         return 0
-    if value.startswith("="):
+    if value.startswith(("=", ":func:", ":class:", ":meth:")):
         return 0
     if re.fullmatch(r"[A-Za-z]+(?:-[A-Za-z]+){2,}", value) and left.endswith(("'", '"')):
         return 0.7  # words in a row, as advised
@@ -219,7 +219,7 @@ _WORD = "A-Za-z0-9"
 _URL = "A-Za-z0-9_-"
 _SEP = (
     r"""["'`]?\s{0,3}(?:=>|->|:=|=|:|>|は|"""
-    r"""\b(?:is|was|ist|lautet|est|es|era|e|to)\b(?: now| set to)?)"""
+    r"""\b(?:is|was|ist|lautet|est|es|era|e|ar|er|to)\b(?: now| set to)?)"""
     r"\s{0,3}"
 )
 _PASS = (
@@ -241,6 +241,12 @@ _BARE = r"[!#%*+./0-9:=?@A-Z\\^_a-z~-]{6,128}"
 _CHOSEN = r"[!#$%&*+,./0-9:;=?@A-Z\\^_a-z|~-]{6,128}"
 """What people choose for a password."""
 _ABOUT = r"(?: (?:for|of|to|on)(?: [\w.'-]{1,16}){1,5})(?: is|\s?:)\s"
+_OF = (
+    r"(?: (?:at|in|for|of|to|on|fur|zum|zur|des|der|vom|im|du|de|pour|del|della|dello|do|da|dos|"
+    r"para|per|voor|van|til|till|av|dla|od)(?: [\w.'-]{1,16}){1,5}"
+    r"(?: (?:is|ist|lautet|est|es|e|ar|er|to)|\s?:)\s[\"']?)"
+)
+"""What the password is of, in other words than `_ABOUT`: less is taken for one behind it."""
 _QUOTED = r"[!#-&(-_a-~]{6,128}"
 _BEGIN = r"-----BEGIN (?:[A-Z0-9]{1,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 
@@ -333,6 +339,21 @@ SECRETS = (
         64,
     ),
     _prefixed("telegram_token", r"\d{8,10}:AA", _URL, 32, 34),
+    _secret("telegram_token", r"\d{8,10}:AA[A-Za-z0-9_-]{32,34}", lead="/bot"),
+    _prefixed("supabase_key", "sbp_(?:oauth_)?", "0-9a-f", 40, 40),
+    _prefixed("supabase_key", "sb_secret_", _URL, 22, 64),
+    _prefixed("rubygems_key", "rubygems_", "0-9a-f", 48, 48),
+    _prefixed("mapbox_token", r"[st]k\.eyJ[A-Za-z0-9_-]{16,180}\.", _URL, 16, 64),
+    _prefixed("airtable_token", r"pat[A-Za-z0-9]{14}\.", "0-9a-f", 64, 64),
+    _prefixed("fly_token", "f(?:m[12][ar]?|o1)_", "A-Za-z0-9+/=_-", 40),
+    _prefixed("pulumi_token", "pul-", "0-9a-f", 40, 40),
+    _secret(
+        "dynatrace_token",
+        r"\bdt0[a-z]\d{2}\.[A-Z0-9]{24}\.[A-Z0-9]{64}\b",
+        lambda value, left: 0.98,
+    ),
+    _prefixed("planetscale_token", "pscale_(?:tkn|pw|oauth)_", "A-Za-z0-9_.=-", 32, 64),
+    _prefixed("heroku_key", "HRKU-", _URL, 36, 66),
     _prefixed("discord_token", r"[MNO][A-Za-z0-9_-]{23,26}\.[A-Za-z0-9_-]{6}\.", _URL, 27, 40),
     _secret(
         "discord_webhook",
@@ -401,10 +422,18 @@ SECRETS = (
     ),
     _secret(
         "password",
+        _CHOSEN,
+        _strong,
+        lead=rf"{_PASS}[A-Za-z0-9_]{{0,16}}{_OF}",
+        trim=_whole,
+        after=r"[\[({]",
+    ),
+    _secret(
+        "password",
         r"[!#$%&*+,./0-9:;?@A-Z\\^_a-z|~-]{6,64}",
         _password,
         lead=r"(?:--pass(?:word|wd|phrase)?[ =]|\bsshpass -p ?|\bredis-cli [ -~]{0,48}-a |"
-        r"requirepass |"
+        r"requirepass |\bnet user [\w.-]{1,48} |"
         r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[ -~]{0,64} -p|"
         r"(?:(?:^|[\s\"'])-u|--user)[ =]?[\"']?[A-Za-z0-9_.@-]{1,48}:)[\"']?",
         trim=_whole,

@@ -22,6 +22,8 @@ _ID = (
 _TAX = r"\btax|\bvat\b|\btin\b|fiscal|steuer|\bust|impot|\biva\b|\bbtw\b"
 
 
+_OMO = r"[\dLMNP-V]"
+"""A digit, or the letter that stands for it in an Italian code."""
 SURE, NAMED, VAGUE = 0.96, 0.92, 0.8
 """Near a word that names just this number; by its form and check digit; near a word for many."""
 
@@ -35,7 +37,7 @@ def _checked(test: Callable[[str], bool], near: str) -> Check:
     def check(value: str, left: str) -> float:
         if not test(compact(value)):
             return 0
-        return SURE if word.search(left) else VAGUE
+        return SURE if word.search(left.replace("_", " ")) else VAGUE
 
     return check
 
@@ -68,6 +70,7 @@ def _runs(regex: str, *ways: tuple[str, Callable[[str], bool]]) -> Pattern:
     def check(value: str, left: str) -> float:
         number = compact(value)
         passed = [word for word, test in words if test(number)]
+        left = left.replace("_", " ")
         if any(word.search(left) for word in passed):
             return SURE
         return VAGUE if passed and anyone.search(left) else 0
@@ -100,25 +103,32 @@ def _loosely(regex: str, near: str) -> Pattern:
 
 STATES = (
     # Letters, or separators that nothing else has
-    _national(r"(?i:\d{8}[- ]?[A-Z]|[XYZ][- ]?\d{7}[- ]?[A-Z])", s.spain_dni),
+    _national(
+        r"(?i:(?:\d{8}|\d{1,2}\.\d{3}\.\d{3})[- ]?[A-Z]|[XYZ][- ]?\d{7}[- ]?[A-Z])", s.spain_dni
+    ),
     _national(
         r"[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}",
         s.france_nir,
     ),
     _national(
-        r"(?i:[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z])",
+        r"(?i:[A-Z]{6}" + _OMO + r"{2}[A-EHLMPRST]" + _OMO + r"{2}[A-Z]" + _OMO + r"{3}[A-Z])",
         s.italy_code,
         r"carta d.identita|documento",
     ),
-    _tax(r"(?i:[A-Z]{6} ?\d{2}[A-EHLMPRST]\d{2} ?[A-Z]\d{3}[A-Z])", s.italy_code),
+    _tax(
+        r"(?i:[A-Z]{6} ?" + _OMO + r"{2}[A-EHLMPRST]" + _OMO + r"{2} ?[A-Z]" + _OMO + r"{3}[A-Z])",
+        lambda code: len(checks.digits(code)) > 1 and s.italy_code(code),
+    ),
     _national(r"\d{3}\.\d{3}\.\d{3}-\d{2}", s.brazil_cpf),
-    _tax(r"\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}", s.brazil_cnpj),
+    _tax(r"[\dA-Z]{2}\.[\dA-Z]{3}\.[\dA-Z]{3}/[\dA-Z]{4}-\d{2}", s.brazil_cnpj),
     _national(r"\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}", s.belgium_nrn),
     _national(r"756\.\d{4}\.\d{4}\.\d{2}", s.swiss_ahv),
     _national(r"(?i:[STFGM]\d{7}[A-Z])", s.singapore_nric),
     _national(r"[A-Z][12]\d{8}", s.taiwan_id),
-    _national(r"[A-Z]{1,2}\d{6}\([0-9A]\)", s.hong_kong_id),
-    _national(r"\d{6}[-+A-F]\d{3}[0-9A-Y]", s.finland_hetu),
+    replace(
+        _national("", s.hong_kong_id), regex=r"\b[A-Z]{1,2}\d{6}\([0-9A]\)"
+    ),  # no border of a word behind it
+    _national(r"\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]", s.finland_hetu),
     _national(r"\d{2}[0-1]\d[0-3]\d-\d{7}", s.korea_rrn),
     _national(r"[1-9]\d{5}(?:19|20)\d{9}[\dX]", s.china_id),
     _national(r"\d{1,2}\.\d{3}\.\d{3}-[\dkK]", s.chile_rut),
@@ -149,7 +159,7 @@ STATES = (
         r"\bnino?\b|national insurance",
         also=r"\bni (?:no|number)",
     ),
-    _national(r"[1-8]-\d{4}-\d{5}-\d{2}-\d", s.thailand_id),
+    _national(r"[1-8]-\d{4}-\d{5}-\d{2}-\d|[1-8] \d{4} \d{5} \d{2} \d", s.thailand_id),
     _national(r"784-\d{4}-\d{7}-\d", s.emirates_id),
     _national(r"[1-7]\d{4}-\d{7}-\d|GHA-\d{9}-\d", _shape),
     _national(r"\d{3}-\d{3}-\d{3}[ -]\d{2}", s.russia_snils),
@@ -186,7 +196,9 @@ STATES = (
     _national(r"\d{3}\.?\d{3}\.?\d{3}-?\d{2}", s.brazil_cpf, r"\bcpf\b"),
     _national(r"\d{4}[ -]?\d{4}[ -]?\d{4}", s.aadhaar, r"aadhaa?r|uidai|आधार"),
     _national(
-        r"\d{4}[ .-]?\d{2}[ .-]?\d{3}|\d{9}", s.netherlands_bsn, r"\bbsn\b|burgerservice|sofi"
+        r"\d{4}[ .-]?\d{2}[ .-]?\d{3}|\d{9}|\d{3}[ .-]\d{3}[ .-]\d{3}",
+        s.netherlands_bsn,
+        r"\bbsn\b|burgerservice|sofi",
     ),
     _runs(
         r"\d{9}",
@@ -217,9 +229,9 @@ STATES = (
         (r"\bcccd\b|can cuoc|\bcmnd\b|vietnam", lambda n: n[:3] < "097" and _shape(n)),
     ),
     _runs(
-        r"\d{13}",
+        r"\d{13}|\d{6} \d{4} \d{3}",
         (r"\bsa id\b|south african", s.south_africa_id),
-        (r"\bcnp\b", s.romania_cnp),
+        (r"\bcnp\b|cod numeric", s.romania_cnp),
         (r"\bjmbg\b|\bemso\b|матичн|maticn", s.balkan_id),
         (r"thai|ประชาชน", s.thailand_id),
         (r"matricule|luxemb", _shape),
@@ -234,7 +246,7 @@ STATES = (
     _national(r"756\d{10}", s.swiss_ahv, r"\bahv|\bavs\b"),
     _national(r"\d{4} ?\d{4} ?\d{4}", s.japan_number, r"my ?number|マイナンバー|個人番号"),
     _national(r"(?:19|20)?\d{6}[-+ ]?\d{4}", s.sweden_pin, r"personnummer|\bpnr\b"),
-    _national(r"\d{6} ?\d{5}", s.norway_pin, r"fodselsnummer|personnummer|\bfnr\b"),
+    _national(r"\d{6} ?\d{5}", s.norway_pin, r"fodselsn|personnummer|\bfnr\b"),
     _national(r"\d{6}[- ]?\d{4}", s.denmark_cpr, r"\bcpr\b"),
     _national(r"\d{7,8}-?[\dkK]", s.chile_rut, r"\brut\b|\brun\b"),
     _national(r"\d{6}/?\d{4}", s.czech_rc, r"rodne cislo|\brc\b"),
@@ -245,7 +257,8 @@ STATES = (
     _tax(r"\d{3} ?\d{3} ?\d{3}(?: ?\d{5})?", checks.luhn, r"siren|siret"),
     _tax(r"\d{3}-?\d{3}-?\d{2}-?\d{2}", s.poland_nip, r"\bnip\b"),
     _tax(r"\d{3} ?\d{3} ?\d{3}", s.portugal_nif, r"\bnif\b|contribuinte"),
-    _tax(r"\d{14}", s.brazil_cnpj, r"\bcnpj\b"),
+    _tax(r"[\dA-Z]{12}\d{2}", s.brazil_cnpj, r"\bcnpj\b"),
+    _tax(r"\d{9}", s.greece_afm, r"\bafm\b|αφμ|α.φ.μ"),  # noqa: RUF001
     _tax(r"\d{3}[ -]?\d{3}[ -]?\d{3}", s.australia_tfn, r"\btfn\b|tax file"),
     _tax(r"\d{2} ?\d{3} ?\d{3} ?\d{3}", s.australia_abn, r"\babn\b|business number"),
     _tax(r"\d{11}", s.argentina_cuit, r"\bcui[tl]\b"),
