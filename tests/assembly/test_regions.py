@@ -13,7 +13,7 @@ from octoplex.assembly.sketch import Sketch
 from octoplex.settings import parse
 from octoplex.transport.fake import Script
 from octoplex.wire.answer import Answer
-from octoplex.wire.error import BadConfig, OutOfRegion, UpstreamError
+from octoplex.wire.error import BadConfig, Forbidden, OutOfRegion, UpstreamError
 from tests.assembly.scene import CHAT, Scene, opened
 
 ENV = {
@@ -128,6 +128,73 @@ def test_what_the_catalogue_knows_holds_for_its_own_url_only() -> None:
     text = '[providers.openai]\nregion = "eu"\n'
     assert why("openai/m", "eu", text, env) == ""
     assert plan(text, env).sources["openai"].base_url == "https://eu.api.openai.com/v1"
+
+
+AWAY = '[providers.vllm]\nbase_url = "https://gpu.us-east.test/v1"\n'
+KEY = '[keys.any]\nsecret = "env:ANY"\n'
+
+
+@pytest.mark.parametrize(
+    ("url", "region", "words"),
+    [
+        ("http://127.0.0.1:8000/v1", "", ""),
+        ("http://[::1]:8000/v1", "", ""),
+        ("http://localhost:8000/v1", "", ""),
+        ("http://10.2.3.4:8000/v1", "", ""),
+        ("http://[fd00::1]:8000/v1", "", ""),
+        ("http://127.0.0.1:8000/v1", "us", "it is asked in us"),
+        ("https://gpu.us-east.test/v1", "", "nobody says where it answers; set [providers.vllm]"),
+        ("http://8.8.8.8:8000/v1", "", "nobody says where it answers"),
+        ("http://[::ffff:808:808]:8000/v1", "", "nobody says where it answers"),
+        ("https://127.0.0.1.test/v1", "", "nobody says where it answers"),
+        ("https://gpu.us-east.test/v1", "us", "it is asked in us"),
+        ("https://gpu.eu.test/v1", "eu", ""),
+        ("https://gpu.eu.test/v1", "de", ""),
+    ],
+)
+def test_a_local_server_is_where_its_address_or_the_file_says(
+    url: str, region: str, words: str
+) -> None:
+    text = f'[providers.vllm]\nbase_url = "{url}"\n'
+    text += f'region = "{region}"\n' if region else ""
+    said = [why(name, "eu", text, {}) for name in ("vllm/m", "pass:vllm/m")]
+    if not region:
+        said.append(why("vllm/m", "eu", "", {"VLLM_API_BASE": url}))
+    assert all(one.startswith(words) and bool(one) is bool(words) for one in said), said
+
+
+def test_a_local_server_elsewhere_is_not_asked(tmp_path: Path) -> None:
+    text = AWAY + KEY + '[models.main]\ntry = ["vllm/m"]\nregion = "eu"\n'
+
+    async def main() -> None:
+        async with opened(tmp_path, text, ENV, Script(body=CHAT)) as at:
+            with pytest.raises(OutOfRegion, match="nobody says where it answers"):
+                await ask(at, "ANY", "main")
+            assert not at.fake.sent
+
+    asyncio.run(main())
+
+
+def test_a_local_server_elsewhere_costs_what_the_file_says() -> None:
+    def cost(text: str) -> int | None:
+        price = plan(text, {}).prices.price("vllm", "m")
+        return None if price is None else price.input_pico
+
+    assert cost('[providers.vllm]\nbase_url = "http://10.0.0.1/v1"\n') == 0
+    assert cost(AWAY) is None
+    assert cost(AWAY + '[prices]\n"vllm/m" = { input = 0, output = 0 }\n') == 0
+
+
+def test_a_budget_is_not_met_with_nothing_elsewhere(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(
+            tmp_path, AWAY + KEY + 'limits = "$1/day"\n', ENV, Script(body=CHAT)
+        ) as at:
+            with pytest.raises(Forbidden):
+                await ask(at, "ANY", "vllm/m")
+            assert not at.fake.sent
+
+    asyncio.run(main())
 
 
 def test_a_cloud_is_where_its_region_is() -> None:

@@ -32,13 +32,23 @@ def example() -> tuple[str, str]:
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Mapping[str, provider.Provider]:
-    """A catalogue with the shipped rows and the page's."""
+    """A catalogue with the shipped rows and the page's, which may be shipped one day."""
+    return added(provider.FOLDER, tmp_path)
+
+
+def added(shipped: Path, folder: Path) -> Mapping[str, provider.Provider]:
     name, text = example()
-    for shipped in provider.FOLDER.glob("*.toml"):
-        (tmp_path / shipped.name).write_text(shipped.read_text())
-    assert not (tmp_path / name).exists()
-    (tmp_path / name).write_text(text)
-    return provider.rows_in(tmp_path)
+    for path in shipped.glob("*.toml"):
+        (folder / path.name).write_text(path.read_text())
+    (folder / name).write_text(text)
+    return provider.rows_in(folder)
+
+
+def test_the_page_may_be_followed_to_the_letter(tmp_path: Path) -> None:
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    once.mkdir()
+    twice.mkdir()
+    assert added(provider.FOLDER, once) == added(once, twice)
 
 
 def test_it_is_one_file_of_six_to_ten_lines() -> None:
@@ -51,13 +61,14 @@ def test_its_golden_is_in_the_same_file(rows: Mapping[str, provider.Provider]) -
     assert {n: row.url(n) for n in row.dialects} == {
         n: request["url"] for n, request in said["requests"].items()
     }
+    assert said["others"] == {"embed": row.base_url + str(row.path_of("embed"))}
     assert said["key"] == row.key_env[0]
     assert said["header"] == ["authorization", "Bearer KEY"]
 
 
 def test_the_row_asks(rows: Mapping[str, provider.Provider]) -> None:
     row = rows["acme"]
-    assert len(rows) == len(provider.catalogue()) + 1
+    assert set(rows) == {*provider.catalogue(), "acme"}
     assert row.obstacle == ""
     assert from_row(row, {}).missing == "set ACME_API_KEY"
     source = from_row(row, {"ACME_API_KEY": "KEY"})

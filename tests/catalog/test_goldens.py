@@ -4,10 +4,10 @@ A row that asks plainly, with one key and nothing to fill in, has its golden in 
 its head, which no code but this reads: `# POST URL` of each dialect, and of what is no chat, and
 `# HEADER: VALUE` as the page's curl has it. Any other, and one with a transcript, has
 `goldens/ID.json`: `key` is the first variable that holds the key and `env` what fills the URL;
-`header` is how the key travels, or `auth` what takes more than a header; `requests` the URL,
-query and body of one plain chat in every dialect of the row, of `model` where "m" would not do;
-`others` URLs of what is no chat, `regions` base URLs. Neither is ever written from the rest of
-the row.
+`header` is how the key travels, or `auth` what takes more than a header, and `scope` for what AWS
+signs; `requests` the URL, query and body of one plain chat in every dialect of the row, of
+`model` where "m" would not do; `others` URLs of what is no chat, `regions` base URLs. Neither is
+ever written from the rest of the row.
 """
 
 import re
@@ -20,10 +20,17 @@ import msgspec
 import pytest
 
 from octoplex.assembly.dialects import dialects
-from octoplex.catalog.provider import FOLDER, IMPLEMENTED, OPERATIONS, Provider, catalogue
+from octoplex.catalog.provider import (
+    FOLDER,
+    IMPLEMENTED,
+    OPERATIONS,
+    Operation,
+    Provider,
+    catalogue,
+)
 from octoplex.transport.origin import NO_PROXIES
 from octoplex.upstreams.configured import from_row
-from octoplex.upstreams.source import Making, Source
+from octoplex.upstreams.source import Making, Secret, Source
 from octoplex.upstreams.upstream import Spec, Wire
 from octoplex.wire.chat import Chat, Message, TextPart
 
@@ -41,6 +48,41 @@ TWINS = {
 }
 """Requests that two rows may share, and why."""
 
+UNTYPED = frozenset(
+    {
+        "aihubmix",
+        "azure-foundry",
+        "azure-openai",
+        "baseten",
+        "byteplus",
+        "chutes",
+        "clarifai",
+        "cloudflare",
+        "cloudflare-ai-gateway",
+        "databricks",
+        "edenai",
+        "fastchat",
+        "featherless",
+        "friendli",
+        "inference-net",
+        "io-net",
+        "ionos",
+        "lighton",
+        "localai",
+        "morph",
+        "nebius",
+        "novita",
+        "ovhcloud",
+        "requesty",
+        "runpod",
+        "snowflake",
+        "stackit",
+        "xinference",
+        "yandex",
+    }
+)
+"""Rows that are asked for more than chat where an OpenAI-compatible server has it, without a page
+of their vendor that was typed for it. May only become shorter."""
 SAID: list[Mapping[str, str]] = [{"role": "user", "content": "Say hi."}]
 PLAIN: Mapping[str, Mapping[str, Any]] = {
     "openai-chat": {"model": "m", "messages": SAID, "max_tokens": 16},
@@ -53,6 +95,8 @@ PLAIN: Mapping[str, Mapping[str, Any]] = {
     "anthropic": {"model": "m", "max_tokens": 16, "messages": SAID},
 }
 """What `HELLO` is in the dialects that a golden in comments can have."""
+OTHER: tuple[Operation, ...] = ("embed", "rerank", "moderation")
+OPENAIS = {"embed": "/embeddings", "rerank": "/rerank", "moderation": "/moderations"}
 ENDINGS = {
     "/chat/completions": "openai-chat",
     "/responses": "openai-responses",
@@ -124,6 +168,15 @@ def test_a_row_asks_at_the_urls_of_its_golden_file(row: Provider) -> None:
     assert set(row.regions) <= set(said.get("regions", ()))
 
 
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: r.id)
+def test_a_golden_has_the_url_of_each_operation_that_is_no_chat(row: Provider) -> None:
+    asked = {op for op in OTHER if op in row.modalities and row.path_of(op) and not row.obstacle}
+    missing = asked - set(golden(row).get("others", ()))
+    assert bool(missing) is (row.id in UNTYPED), missing
+    for op in missing:
+        assert row.path_of(op) == row.dialects["openai-chat"] + OPENAIS[op]
+
+
 def _model(said: Any) -> str:
     return str(said.get("model", "m"))
 
@@ -154,6 +207,28 @@ def test_a_row_is_authorised_as_its_golden_file_says(row: Provider) -> None:
         assert url == asked["url"].split("://")[1] + asked.get("query", "")
         keyed = {n: v for n, v in headers.items() if "KEY" in v}
         assert keyed == (dict([said["header"]]) if said["header"] else {})
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if "auth" in golden(r)], ids=lambda r: r.id)
+def test_a_key_that_is_no_header_is_in_none(row: Provider) -> None:
+    said = golden(row)
+    key = None if row.auth == "oci" else Secret("k", "KEY")  # its key is a file; it signs
+    spec = source_of(row, said).spec(_model(said), key, MAKING)
+    if not row.obstacle:
+        assert not any(
+            "KEY" in v for w in spec.wires.values() for v in requested(w.head)[1].values()
+        )
+    assert ("scope" in said) is (row.auth == "sigv4")
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if "scope" in golden(r)], ids=lambda r: r.id)
+def test_a_request_to_aws_is_signed_for_the_scope_of_its_golden_file(row: Provider) -> None:
+    said = golden(row)
+    source = from_row(row, said["env"] | {said["key"]: "KEY", "AWS_SECRET_ACCESS_KEY": "SECRET"})
+    spec = source.spec(_model(said), None, MAKING)
+    assert spec.sign is not None
+    signed = {n.lower(): v for n, v in spec.sign("/model/m/converse", b"{}")}["authorization"]
+    assert re.match(rf"AWS4-HMAC-SHA256 Credential=KEY/\d{{8}}/{said['scope']},", signed)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: r.id)

@@ -64,7 +64,7 @@ def row(**more: Any) -> Provider:
         ("alibaba", None, "sg", False),
         ("requesty", "eu", "eu", False),  # the host is there, who answers is not known
         ("stepfun", "intl", "cn", False),
-        ("ollama", None, "eu", True),
+        ("ollama", None, "eu", False),  # its URL decides, not its row
         ("litellm-proxy", None, "eu", False),
     ],
 )

@@ -1,7 +1,8 @@
 """Where the targets of a configuration answer, and which areas its file may demand.
 
-What the catalogue knows holds for the URL of the catalogue only. Of any other URL, and of a
-provider that no row describes, the file's own `region` is all that is known.
+What the catalogue knows holds for the URL of the catalogue only. Of any other URL, of a
+provider that no row describes, and of a local server that is not on a loopback or private
+address, the file's own `region` is all that is known.
 
 Not promised: that an operator's word is true.
 """
@@ -29,9 +30,11 @@ def here(area: str) -> str:
 
 def outside(source: Source, row: Row | None, model: str, area: str) -> str:
     """Why a provider's model cannot be counted on to answer in an area; "" when it can."""
-    if row is None:
+    if source.here and not source.region:
+        return ""
+    if row is None or row.local:
         return _outside_by_word(source, area)
-    if source.moved and not source.region and row.residency and not row.local:
+    if source.moved and not source.region and row.residency:
         return "its base_url is not the catalogue's, so nobody says where it answers"
     if answers_in(row, source.region, area):
         return _outside_by_profile(row, model, area)
@@ -57,7 +60,7 @@ def _outside_by_profile(row: Row, model: str, area: str) -> str:
 
 
 def _outside_by_word(source: Source, area: str) -> str:
-    """The same of a provider that only the file describes: its `region` is all there is."""
+    """The same of one that the catalogue cannot place: the file's `region` is all there is."""
     region = source.region
     if not region:
         return f"nobody says where it answers; set [providers.{source.id}] region"
@@ -71,7 +74,7 @@ def _outside_by_word(source: Source, area: str) -> str:
 
 def inside(source: Source | None, row: Row | None) -> str:
     """By what a provider that is admitted answers where it does."""
-    if source is None or (row is not None and row.local):
+    if source is None or (source.here and not source.region):
         return "it runs where this gateway's owner runs it"
     if source.region:
         return f"it is asked in {source.region}"

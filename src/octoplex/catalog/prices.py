@@ -22,7 +22,7 @@ Not promised: discounts of an account, taxes, credits, public holidays in peak h
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from time import time
@@ -215,6 +215,11 @@ class Prices:
         version = f"{base}+own.{hashlib.sha256(canon).hexdigest()[:8]}"
         named = {n: replace(p, version=version) for n, p in prices.items()}
         return Prices(self._file, named, self._now)
+
+    def not_free(self, provider_ids: Iterable[str]) -> "Prices":
+        """Return a snapshot in which only `[prices]` may say that these cost nothing."""
+        file = replace(self._file, free=self._file.free.difference(provider_ids))
+        return Prices(file, self._own, self._now)
 
     def price(self, provider_id: str, model_id: str, service_tier: str = "") -> Price | None:
         """Return what a model costs at a provider now; None when nobody has said.

@@ -1,9 +1,9 @@
 """Who can be asked: one small TOML file per provider, read into frozen rows.
 
 `providers/NAME.toml` is the row of provider NAME. A provider that speaks a known
-dialect is a file and no code. `evidence` is "verified" where the tests hold a transcript
-that was typed from the vendor's own pages, a request and a reply, and "listed" where they hold
-a request only; nothing here was tried against a live endpoint.
+dialect is a file and no code. `evidence` is "verified" where the tests hold a request and a
+whole reply with the values that the vendor's own page shows, and "listed" where they hold less;
+nothing here was tried against a live endpoint.
 
     request URL = base_url + dialects[dialect] + operation
 
@@ -175,7 +175,8 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     The first of `key_env` that is set wins; where a key consists of two values the second is
     in the variable of `secret_env` at the same place, and a colon joins them. A token in one
     of `bearer_env` takes its place and goes as a bearer, whatever `auth` says. A `local`
-    server needs no key, costs nothing, and sends one only if it is there.
+    server needs no key and is sent one only if it is there; on a loopback or private address
+    it costs nothing.
 
     `regions` are those with a URL of their own; a `cloud` row has its cloud's as well
     (`regions.toml`), in the place of `{region}` or, without one, because the account is

@@ -8,7 +8,7 @@ asked in (`regions.toml`), or, where none is named, the row's `residency`. So an
 region, a global host and a vendor that keeps silent are all a no.
 
 - A provider that hands requests on (`forwards`) answers nowhere in particular.
-- A local server answers where its owner runs it, and counts as every area.
+- Of a local server no row knows where its owner runs it (`assembly/region.py`).
 - An inference profile of Bedrock (`eu.`, `global.` before a model's id) spreads calls over more
   than the region that is asked, so both must be in the area (`spread`).
   https://docs.aws.amazon.com/bedrock/latest/userguide/geographic-cross-region-inference.html
@@ -40,8 +40,6 @@ def answers_in(row: Provider, region: str | None, wanted: str) -> bool:
     """Whether a target of this row, asked in this region if any, surely answers in an area."""
     if row.forwards:
         return False
-    if row.local:
-        return True
     if not region:
         return wanted in row.residency
     if region not in region_names(row):

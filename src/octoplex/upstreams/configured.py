@@ -215,7 +215,7 @@ def from_file(
         BadConfig: neither the file nor the catalogue says where it is or what it speaks.
     """
     where = f"[providers.{name}]"
-    if table.region and row and table.region not in region_names(row):
+    if table.region and row and not row.local and table.region not in region_names(row):
         known = ", ".join(region_names(row)) or "none"
         raise BadConfig(f'{where} region: "{table.region}" is not one of: {known}.')
     source = from_row(row, env, table.region or "") if row else UNKNOWN

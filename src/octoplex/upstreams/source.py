@@ -99,6 +99,7 @@ class Source(Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     region: str = ""
     local: bool = False
+    """Its row is a server's that people run themselves, wherever that is (`here`)."""
     modalities: tuple[str, ...] = ("chat",)
     regions: tuple[str, ...] = ()
     percent: int = 100
@@ -127,7 +128,13 @@ class Source(Struct, frozen=True, kw_only=True):
             address = ipaddress.ip_address(name)
         except ValueError:
             return name == "localhost" or name.endswith(".localhost")
+        address = getattr(address, "ipv4_mapped", None) or address
         return address.is_loopback or address.is_private
+
+    @property
+    def here(self) -> bool:
+        """A local server where its owner is, so far as an address can tell; it bills nobody."""
+        return self.local and self.private
 
     def sender(self, key: Secret | None, client: Sender) -> Sender:
         """The client for what is asked with this key: no reply shows what was sent as proof."""
