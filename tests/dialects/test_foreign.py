@@ -49,6 +49,16 @@ def test_anthropic() -> None:
     assert left("anthropic", [{"role": "assistant", "content": [UNSIGNED]}, USER]) == [USER]
 
 
+@pytest.mark.parametrize("quirk", ["echo_reasoning", "echo_tool_reasoning"])
+def test_anthropic_keeps_bare_thinking_where_it_is_wanted_back(quirk: str) -> None:
+    bare = {"type": "thinking", "thinking": "Hm."}
+    own = {"role": "assistant", "content": [UNSIGNED, bare, TEXT]}
+    assert left("anthropic", [USER, own, USER], frozenset({quirk})) is None
+    pinned = {**SIGNED, "signature": "octoplex:gemini:c2ln"}
+    mixed = {"role": "assistant", "content": [UNSIGNED, pinned, bare, TEXT]}
+    assert left("anthropic", [mixed], frozenset({quirk})) == [own]
+
+
 @pytest.mark.parametrize("face", ["openai-chat", "anthropic"])
 def test_what_is_malformed_is_the_providers_to_judge(face: str) -> None:
     for odd in ([1, "reasoning_details"], [{"content": [3, UNSIGNED]}], ["x", UNSIGNED, THOUGHT]):

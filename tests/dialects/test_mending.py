@@ -16,6 +16,7 @@ from octoplex.dialects.dialect import Face, Traits
 from octoplex.dialects.gemini.face import GeminiFace
 from octoplex.dialects.mending import menders_of
 from octoplex.dialects.openai_chat.face import OpenAIChatFace
+from octoplex.dialects.openai_chat.messages import short_id
 from octoplex.dialects.openai_responses.face import OpenAIResponsesFace
 from octoplex.dialects.verbatim import join, split
 from octoplex.wire.ask import Call
@@ -253,7 +254,7 @@ def test_roles_and_ids_in_the_turns() -> None:
     first, user, called, result = body["messages"]
     assert (first, user, dropped) == ({**LOOP[0], "role": "system"}, USER, [])
     (call,) = called["tool_calls"]
-    assert call.pop("id") == result["tool_call_id"] == "defghij1".rjust(9, "c")
+    assert call.pop("id") == result["tool_call_id"] == short_id("call_abcdefghij_1")
     assert call == {k: v for k, v in LOOP[2]["tool_calls"][0].items() if k != "id"}
     assert sent("openai/gpt-5", {"messages": LOOP}) == ({"messages": LOOP}, [])
     assert sent("backup/m", {"messages": LOOP}) == ({"messages": LOOP}, [])

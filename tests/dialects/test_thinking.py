@@ -333,3 +333,19 @@ def test_minimax_gets_its_details_back() -> None:
     said = [m for m in body["messages"] if m["role"] == "assistant"]
     assert [m["reasoning_details"][0]["text"] for m in said] == ["Paris.", "Done."]
     assert body["reasoning_split"] is True
+
+
+def test_the_anthropic_side_of_deepseek_gets_it_back_too() -> None:
+    """Unsigned, as it signs nothing; where a turn lacks it, it is not to think."""
+    traits, _ = traits_of("deepseek/deepseek-v4-pro")
+    for said, thoughts, wish in (
+        (turns("Paris.", "Done.", tools=True), ["Paris.", "Done."], None),
+        (turns("", "Done.", tools=True), ["Done."], {"type": "disabled"}),
+    ):
+        chat = Chat(model="m", messages=said)
+        written = SPOKEN["anthropic"].encode_chat(chat, traits)
+        body = msgspec.json.decode(written.body)
+        blocks = [b for m in body["messages"] for b in m["content"] if isinstance(b, dict)]
+        assert [b["thinking"] for b in blocks if b["type"] == "thinking"] == thoughts
+        assert body.get("thinking") == wish
+        assert written.dropped == (("thinking",) if wish else ())

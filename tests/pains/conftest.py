@@ -1,7 +1,7 @@
 """The SDKs and vendors of `tests/sdk` around a gateway with a few more providers and routes.
 
 `cached` takes cache marks although it speaks Chat, `tagged` tells thinking in tags; `alias` and
-`crossing` lead to a target that fails and one that answers, of one dialect or of two.
+`crossing-TARGET` lead to a target that fails and one that answers, of one dialect or of two.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +14,7 @@ from tests.sdk.house import Vendor, configured, running
 
 __all__ = ["all_vendors", "behind", "call", "clients", "folder", "sdks", "tee"]
 
+CROSSED = ("claude", "gem", "resp", "rock", "coh", "oll")
 QUICK = "retry = { attempts = 1 }"
 
 
@@ -25,7 +26,10 @@ def more(vendors: Mapping[str, Vendor]) -> str:
         f'[providers.tagged]\ndialect = "openai-chat"\nquirks = ["think_tags"]\n{oai}'
         f'[providers.down]\ndialect = "openai-chat"\nbase_url = "http://127.0.0.1:9"\n'
         f'[models.alias]\ntry = ["down/m", "oai/served"]\n{QUICK}\n'
-        f'[models.crossing]\ntry = ["down/m", "claude/served"]\n{QUICK}\ndrop_unsupported = true\n'
+    ) + "".join(
+        f'[models.crossing-{target}]\ntry = ["down/m", "{target}/served"]\n{QUICK}\n'
+        "drop_unsupported = true\n"
+        for target in CROSSED
     )
 
 

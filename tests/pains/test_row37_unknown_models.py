@@ -90,19 +90,32 @@ TAGGED = "<think>\nParis is mild.\n</think>\n\nMild."
 
 
 TAGGERS = ("oai/acme/QwQ-32B-dolphin-awq", "tagged/dolphin-7b")
-"""A name that says whose child it is, and a provider whose table says so."""
+"""A name that says whose child it is, and a provider whose table says so. Of a name that says
+nothing at a provider that says nothing, tags are text: a model may well be asked to write some."""
 
 
 @pytest.mark.parametrize("model", TAGGERS)
-@pytest.mark.parametrize("face", ["openai-responses", "anthropic", "gemini"])
+@every_face
 @streamed_or_not
 def test_row37_thinking_tags_are_no_text(
     call: Mapping[str, Caller], behind: Mapping[str, Vendor], face: str, model: str, stream: bool
 ) -> None:
-    """A server without a reasoning parser; within Chat they pass as they came."""
+    """A server without a reasoning parser."""
     pieces = [TAGGED[at : at + 5] for at in range(0, len(TAGGED), 5)]
     whole = v.chat({"content": TAGGED})
     behind["oai"].plays(v.chat_stream([{"content": p} for p in pieces]) if stream else whole)
     said = call[face](model=model, stream=stream).turn("Weather in Paris?")
     assert said.text.strip() == "Mild."
     assert said.thoughts.strip() == "Paris is mild."
+
+
+@every_face
+@streamed_or_not
+def test_row37_tags_of_whom_nobody_knows_are_text(
+    call: Mapping[str, Caller], behind: Mapping[str, Vendor], face: str, stream: bool
+) -> None:
+    pieces = [TAGGED[at : at + 5] for at in range(0, len(TAGGED), 5)]
+    whole = v.chat({"content": TAGGED})
+    behind["oai"].plays(v.chat_stream([{"content": p} for p in pieces]) if stream else whole)
+    said = call[face](model=MODELS["oai"], stream=stream).turn("Weather in Paris?")
+    assert (said.text, said.thoughts) == (TAGGED, "")

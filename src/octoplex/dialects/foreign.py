@@ -9,7 +9,8 @@ says at the end whose it is.
 A conversation may change its target while it stays in its dialect. What Octoplex wrote
 into the earlier replies for the old target is then not the new one's: signed thinking in
 a Chat message (`reasoning_details`, which OpenAI does not know), thinking without a
-signature in an Anthropic one (of a provider that signs nothing), or any that is pinned to
+signature in an Anthropic one (of a provider that signs nothing; it stays where the provider
+wants it back and signs nothing either: the quirks `ECHOES`), or any that is pinned to
 another dialect; in a Gemini one, a proof that Octoplex marked. The provider would answer
 400, so these members are taken out and named, and so are Gemini's signatures in the ids of
 tool calls (`signed_ids.py`); every other value keeps its bytes.
@@ -41,7 +42,8 @@ _turns = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 _blocks = msgspec.json.Decoder(list[Raw]).decode
 _json = msgspec.json.Encoder().encode
 _OURS = ("reasoning_details", "reasoning_content")
-_ECHOES = frozenset({"echo_reasoning", "echo_tool_reasoning"})
+ECHOES = frozenset({"echo_reasoning", "echo_tool_reasoning"})
+"""Quirks of providers that take thinking back as bare text."""
 HISTORY = {
     "openai-chat": "messages",
     "anthropic": "messages",
@@ -111,7 +113,7 @@ def _without_thinking(face: str, messages: Raw, quirks: frozenset[str]) -> Raw |
             echoes = "echo_reasoning_details" in quirks
             return _echoed(messages) if echoes else _chat(messages, quirks)
         if face == "anthropic" and any(mark in text for mark in ANTHROPIC_MARKS):
-            return _anthropic(messages)
+            return _anthropic(messages, bare=bool(quirks & ECHOES))
         if face == "openai-responses" and PIN_MARK in text:
             return _items(messages)
         if face == "gemini" and GEMINI_MARK in text:
@@ -127,7 +129,7 @@ def _chat(messages: Raw, quirks: frozenset[str]) -> Raw | None:
     for turn in turns:
         if "reasoning_details" in turn:
             found = True
-            for name in _OURS[: 1 if quirks & _ECHOES else 2]:
+            for name in _OURS[: 1 if quirks & ECHOES else 2]:
                 turn.pop(name, None)
     return Raw(_json(turns)) if found else None
 
@@ -181,7 +183,7 @@ def _is_pinned(raw: Raw) -> bool:
     return item.type == "reasoning" and (item.encrypted_content or "").startswith(_PIN)
 
 
-def _anthropic(messages: Raw) -> Raw | None:
+def _anthropic(messages: Raw, *, bare: bool) -> Raw | None:
     kept: list[dict[str, Raw]] = []
     found = False
     for turn in _turns(messages):
@@ -190,7 +192,7 @@ def _anthropic(messages: Raw) -> Raw | None:
             kept.append(turn)
             continue
         blocks = _blocks(content)
-        signed = [raw for raw in blocks if not _is_foreign(raw)]
+        signed = [raw for raw in blocks if not _is_foreign(raw, bare=bare)]
         if len(signed) == len(blocks):
             kept.append(turn)
             continue
@@ -200,8 +202,10 @@ def _anthropic(messages: Raw) -> Raw | None:
     return Raw(_json(kept)) if found else None
 
 
-def _is_foreign(raw: Raw) -> bool:
+def _is_foreign(raw: Raw, *, bare: bool) -> bool:
     block = _block(raw)
     if block.type == "redacted_thinking":
         return (block.data or "").startswith(_PIN)
-    return block.type == "thinking" and (not block.signature or block.signature.startswith(_PIN))
+    if block.type != "thinking":
+        return False
+    return block.signature.startswith(_PIN) if block.signature else not bare

@@ -9,9 +9,13 @@ that instead, beside nothing that would refuse it. The generations refuse each o
 keeps its bytes; a sampling field that it refuses is left out where it says what is so anyhow, or
 where the route drops such fields, else it goes out and is the provider's to judge.
 
+Of other vendors behind this dialect one thing is mended (`Loops`): where they would refuse to
+think, since they want the thinking back that came before a tool call and another provider did
+it or the caller lost it, they are asked not to. Claude Code always asks for thinking.
+
 Cost where nothing is to be done: 0.2 us; 1 us with `thinking`.
 
-Not promised: anything for models of other vendors behind this dialect.
+Not promised: anything else for models of other vendors.
 """
 
 import contextlib
@@ -23,7 +27,7 @@ from msgspec import Raw, Struct
 
 from octoplex.dialects.anthropic.families import family_of
 from octoplex.dialects.anthropic.request import NAME, SAMPLING
-from octoplex.dialects.anthropic.thinking import write_thinking
+from octoplex.dialects.anthropic.thinking import lacks_echo, wants_echo, write_thinking
 from octoplex.dialects.dialect import Traits
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.members import UNREADABLE
@@ -39,6 +43,7 @@ _OWN_WORDS: dict[Effort, str] = {
 }  # fmt: skip
 """Opus 4.5 alone takes an effort as well as a budget.
 https://platform.claude.com/docs/en/build-with-claude/effort"""
+TOOL_USE = b'"tool_use"'
 SAME_ANYHOW = frozenset({b"1", b"1.0", b"null"})
 
 
@@ -145,6 +150,33 @@ class Mending:
             fields["output_config"] = Raw(_json(output))
 
 
-def mending_of(traits: Traits) -> Mending | None:
-    """How requests to a target are mended; None: it is no Claude."""
-    return Mending(traits) if "claude" in traits.model.lower() else None
+class Loops:
+    """A vendor that thinks on after a tool call only where all of its thinking comes back."""
+
+    __slots__ = ("_traits",)
+
+    def __init__(self, traits: Traits) -> None:
+        self._traits = traits
+
+    def mend(self, call: Call, fields: Fields) -> Sequence[str]:
+        """Ask for no thinking where thinking is missing; return what was left out."""
+        if TOOL_USE not in call.raw:
+            return ()
+        try:
+            chat = call.chat()
+            asked = _thinking(fields.get("thinking", b"null"))
+        except (InvalidCall, *UNREADABLE):  # the provider's to judge
+            return ()
+        if (asked is not None and asked.type == "disabled") or not lacks_echo(
+            chat.messages, self._traits
+        ):
+            return ()
+        fields["thinking"] = Raw(b'{"type":"disabled"}')
+        return ("thinking",)
+
+
+def mending_of(traits: Traits) -> Mending | Loops | None:
+    """How requests to a target are mended; None: nothing is known that would have to be."""
+    if "claude" in traits.model.lower():
+        return Mending(traits)
+    return Loops(traits) if wants_echo(traits) else None

@@ -17,10 +17,12 @@ import msgspec
 from msgspec import Raw
 
 from octoplex.dialects.anthropic.families import Family, family_of
-from octoplex.dialects.anthropic.thinking import Wanted, write_thinking
+from octoplex.dialects.anthropic.thinking import Wanted, lacks_echo, write_thinking
 from octoplex.dialects.anthropic.turns import write_turns
 from octoplex.dialects.dialect import Encoded, Traits
+from octoplex.dialects.effort import is_off
 from octoplex.dialects.expression import SPOKEN, Omissions, express
+from octoplex.dialects.foreign import ECHOES
 from octoplex.dialects.native import put_back, with_beside
 from octoplex.dialects.native_schema import CLAUDE, fitted
 from octoplex.dialects.tool_schema import object_schema
@@ -67,9 +69,14 @@ def _write(chat: Chat, traits: Traits, name: str, *, counting: bool) -> Encoded:
     if not counting:
         body["max_tokens"] = max_tokens
         _put_plain(body, chat, omissions)
-    _put_content(body, chat, omissions)
+    _put_content(body, chat, traits, omissions)
     _put_tools(body, chat, family, omissions)
-    wanted = write_thinking(chat, family, max_tokens, omissions)
+    if lacks_echo(chat.messages, traits):
+        if chat.thinking is None or not is_off(chat.thinking):
+            omissions.leave_out("thinking")
+        wanted = Wanted({"type": "disabled"})
+    else:
+        wanted = write_thinking(chat, family, max_tokens, omissions)
     _put_output(body, chat, wanted, omissions, schemas=family.schemas)
     put_extra(body, chat.extra | chat.native)
     if chat.stream and not counting:
@@ -114,9 +121,10 @@ def _put_plain(body: Body, chat: Chat, omissions: Omissions) -> None:
             body[name] = value
 
 
-def _put_content(body: Body, chat: Chat, omissions: Omissions) -> None:
+def _put_content(body: Body, chat: Chat, traits: Traits, omissions: Omissions) -> None:
+    echoes = not traits.quirks.isdisjoint(ECHOES)
     native = chat.dialect == NAME
-    system, turns = write_turns(chat.messages, omissions, native=native)
+    system, turns = write_turns(chat.messages, omissions, native=native, echoes=echoes)
     if system:
         body["system"] = system
     if not turns and omissions.names():

@@ -4,7 +4,8 @@ A caller of this dialect is taken at its word. For everybody else an effort or a
 becomes what the model's family knows (`families.py`): adaptive thinking with an effort,
 or a budget. Thinking is a hint: where the API would refuse it beside something that
 changes the answer (a forced tool, a temperature, a tool loop whose thinking another
-provider did), it is thinking that is dropped, and named.
+provider did), it is thinking that is dropped, and named. Another vendor behind this dialect
+may want every turn's thinking back once tools were called, unsigned: `lacks_echo`.
 
 A budget counts towards `max_tokens`. One that we derive from an effort takes at most
 half of it, so that an answer is left room; one that the caller named is kept, within
@@ -15,10 +16,13 @@ Reference: https://platform.claude.com/docs/en/build-with-claude/extended-thinki
 Not promised: that the model thinks as much as it may.
 """
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from octoplex.dialects.anthropic.families import Family
-from octoplex.dialects.effort import effort_of, is_off
+from octoplex.dialects.dialect import Traits
+from octoplex.dialects.effort import can_stop, effort_of, is_off
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.foreign import made_by
 from octoplex.wire.chat import Chat, Effort, Message, ThinkingAsk, ToolCall, ToolResult
@@ -116,6 +120,26 @@ def _loop_lacks_thinking(messages: tuple[Message, ...]) -> bool:
             thought = any(isinstance(p, Thinking) and is_signed(p) for p in message.parts)
             return any(isinstance(p, ToolCall) for p in message.parts) and not thought
     return False
+
+
+def lacks_echo(messages: Iterable[Message], traits: Traits) -> bool:
+    """Whether thinking is refused, since tools were called and not all of it comes back."""
+    if not wants_echo(traits):
+        return False
+    said = [m.parts for m in messages if m.role == "assistant"]
+    thought = [any(isinstance(p, Thinking) and is_echo(p) for p in parts) for parts in said]
+    return any(isinstance(p, ToolCall) for parts in said for p in parts) and not all(thought)
+
+
+def wants_echo(traits: Traits) -> bool:
+    """Whether the vendor demands thinking back in a tool loop, and the model can do without."""
+    strict = "echo_tool_reasoning" in traits.quirks and traits.thinking != "none"
+    return strict and can_stop(traits)
+
+
+def is_echo(thinking: Thinking) -> bool:
+    """Whether a vendor that wants thinking back takes this: it has a text, and is not pinned."""
+    return bool(thinking.text) and made_by(thinking) in ("", "anthropic")
 
 
 def is_signed(thinking: Thinking) -> bool:

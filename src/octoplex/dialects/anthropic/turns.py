@@ -6,7 +6,7 @@
 - Turns of one role that follow each other become one, which the API would do itself;
   tool results come first in it, because they must directly follow their tool calls.
 - Thinking is echoed byte for byte when it is signed. Without a signature Anthropic did
-  not make it, and it is dropped and named.
+  not make it, and it is dropped and named, unless the vendor takes bare text back.
 - Empty and blank texts are left out; the API refuses them.
 - A chat of system turns alone becomes one user turn, since there must be one.
 
@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from msgspec import Raw
 
 from octoplex.dialects.anthropic.history import IN_SOURCE
-from octoplex.dialects.anthropic.thinking import is_signed
+from octoplex.dialects.anthropic.thinking import is_echo, is_signed
 from octoplex.dialects.anthropic.tool_ids import to_wire
 from octoplex.dialects.arguments import input_object
 from octoplex.dialects.expression import Omissions, says
@@ -37,17 +37,18 @@ Turns = list[tuple[str, list[Body]]]
 
 
 def write_turns(
-    messages: Iterable[Message], omissions: Omissions, *, native: bool
+    messages: Iterable[Message], omissions: Omissions, *, native: bool, echoes: bool = False
 ) -> tuple[list[Body], list[Body]]:
     """Write the system blocks and the turns.
 
     `native` says that the caller speaks this dialect: its file ids mean something here,
-    and its system turns stay where they stand once the conversation has begun.
+    and its system turns stay where they stand once the conversation has begun. `echoes`: the
+    vendor wants thinking back, and signs nothing.
 
     Raises:
         Unsupported: a part cannot be expressed, or nothing is said at all.
     """
-    writer = _Parts(omissions, native)
+    writer = _Parts(omissions, native, echoes)
     system: list[Body] = []
     turns: Turns = []
     for message in messages:
@@ -87,8 +88,8 @@ def _shortest(blocks: list[Body]) -> object:
 class _Parts:
     """Writes parts as content blocks, and remembers what it had to leave out."""
 
-    def __init__(self, omissions: Omissions, native: bool) -> None:
-        self._omissions, self._native = omissions, native
+    def __init__(self, omissions: Omissions, native: bool, echoes: bool) -> None:
+        self._omissions, self._native, self._echoes = omissions, native, echoes
 
     def write(self, part: Part) -> Body | None:
         match part:
@@ -111,6 +112,8 @@ class _Parts:
                 return as_it_came(part)
 
     def _thinking(self, part: Thinking) -> Body | None:
+        if self._echoes and is_echo(part):
+            return {"type": "thinking", "thinking": part.text, "signature": part.signature}
         if not is_signed(part):
             self._omissions.leave_out("thinking_history", "thinking")
             return None

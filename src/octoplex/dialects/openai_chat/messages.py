@@ -16,7 +16,9 @@ has one `content` and one `tool_calls`).
 """
 
 import re
+from base64 import b32encode
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 
 from msgspec import Raw
 
@@ -29,8 +31,7 @@ from octoplex.dialects.openai_chat.turns import IN_FUNCTION
 from octoplex.wire.chat import Beside, Media, Message, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Refusal, Thinking
 
-_SHORT_ID = 9
-_NOT_IN_ID = re.compile(r"[^A-Za-z0-9]")
+_SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 _AUDIO = {
     "audio/wav": "wav",
     "audio/x-wav": "wav",
@@ -64,8 +65,14 @@ def write_messages(
 
 
 def short_id(id_: str) -> str:
-    """The id in nine letters and digits: the same one for the same id."""
-    return _NOT_IN_ID.sub("", id_)[-_SHORT_ID:].rjust(_SHORT_ID, "0")
+    """The id in nine letters and digits: the same one for the same id, for others another.
+
+    One that is so already stays; of any other it is 45 bits of a hash.
+    """
+    if _SHORT_ID.fullmatch(id_):
+        return id_
+    digest = blake2b(id_.encode("utf-8", "surrogatepass"), digest_size=6).digest()
+    return b32encode(digest)[:9].decode()
 
 
 def _calls(message: Message) -> list[ToolCall]:

@@ -117,7 +117,7 @@ class TagScanner(ChatScanner):
         if not any(changed):
             return event
         kept = [choice for choice in choices if _says(choice)]
-        if not kept and "usage" not in chunk:
+        if not kept and bytes(chunk.get("usage", b"null")) == b"null":
             return b""
         return b"data: " + _json({**chunk, "choices": kept}) + b"\n\n"
 
