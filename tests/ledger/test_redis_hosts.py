@@ -1,7 +1,6 @@
 """Hosts over one Redis: whose call it is, and what they tell each other."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -11,13 +10,11 @@ from octoplex.ledger.redis.claims import HELD_S, RedisClaims
 from octoplex.ledger.redis.common import RedisCommon
 from octoplex.ledger.redis.link import Link
 from octoplex.ledger.redis.stock import RedisStock
-from octoplex.ledger.switches import Off, StoredKey, Switches
-from octoplex.wire.error import StoreFailed
+from octoplex.ledger.switches import Off, Switches
 from tests.ledger.redis import Server, until
 from tests.ledger.test_stock import key, row
 
 OFF = Off("key:ops", "2026-01-01T00:00:00Z")
-STORED = StoredKey(sealed="s", last4="last", who="key:ops", at="2026-01-01T00:00:00Z")
 
 
 class Host:
@@ -196,79 +193,7 @@ def test_holding_is_a_matter_of_seconds() -> None:
     assert HELD_S <= 10
 
 
-# -- news and switches ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("lost", [False, True], ids=["heard", "lost"])
-def test_news_reach_the_others(redis: Server, lost: bool) -> None:
-    async def main() -> None:
-        async with hosts(redis, 3) as all_:
-            for host in all_:
-                host.common.listen("keys", host.hear_keys)
-            await until(lambda: all(host.heard for host in all_))
-            for host in all_:
-                host.heard.clear()
-            if lost:  # no word is ever heard: the counter is
-                redis.do("ACL", "SETUSER", "default", "-publish", "resetchannels")
-                redis.do("CLIENT", "KILL", "TYPE", "pubsub")
-                redis.do("HINCRBY", all_[0].link.key("news"), "keys", "1")
-            else:
-                all_[0].common.say("keys")
-            await until(lambda: all_[1].heard and all_[2].heard)
-            if not lost:
-                assert not all_[0].heard, "nobody is told what it said itself"
-
-    play(main)
-
-
-def test_what_could_not_be_said_is_said_when_redis_is_back(redis: Server) -> None:
-    async def main() -> None:
-        async with hosts(redis, 2) as (one, two):
-            two.common.listen("switches", two.hear_switches)
-            await until(lambda: two.common)
-            redis.kill()
-            one.common.put("openai", Switches(off={"openai": OFF}))
-            await asyncio.sleep(0.05)
-            redis.start()
-            await until(lambda: two.own.off == {"openai": OFF})
-
-    play(main)
-
-
-def test_one_that_fails_to_take_news_tries_again(redis_server: Server) -> None:
-    async def main() -> None:
-        async with hosts(redis_server, 1) as (one,):
-            tries: list[int] = []
-
-            async def fails() -> None:
-                tries.append(1)
-                if len(tries) < 3:
-                    raise StoreFailed("the database is away")
-
-            one.common.listen("keys", fails)
-            await until(lambda: len(tries) == 3)
-
-    play(main)
-
-
-def test_switches_are_the_last_written_on_all_hosts(redis_server: Server) -> None:
-    async def main() -> None:
-        async with hosts(redis_server, 3) as all_:
-            for host in all_:
-                host.common.listen("switches", host.hear_switches)
-            dice = random.Random(1)
-            for _ in range(30):
-                host, name = dice.choice(all_), dice.choice("abc")
-                async with host.lock:
-                    wanted = host.own.with_provider(name, dice.choice([OFF, None]))
-                    wanted = wanted.with_key(name, dice.choice([STORED, None]))
-                    if wanted == host.own:
-                        continue  # nobody would see when it has arrived
-                    host.own = wanted
-                    host.common.put(name, wanted)
-                await until(lambda: all(h.own == wanted for h in all_))  # noqa: B023
-
-    play(main)
+# -- news and switches: what a Redis does beside `test_common.py` ----------------------------
 
 
 def test_a_redis_that_forgot_is_filled_again_and_a_new_host_learns(redis: Server) -> None:

@@ -1,6 +1,5 @@
 """Who may ask what: generated from the route table, so that no row can be forgotten."""
 
-import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -139,30 +138,6 @@ def test_a_revoked_key_opens_nothing_within_a_second(tmp_path: Path, run: Run) -
     run(main())
 
 
-def test_a_stream_in_flight_survives_its_keys_revocation(tmp_path: Path, run: Run) -> None:
-    """Revocation is for new calls; what was admitted is paid for and ends."""
-
-    async def main() -> None:
-        seen = asyncio.Event()
-        play = provider.broken_after("openai-chat", 3, "done", seen, b"".join(
-            provider.chat_events()[3:]))  # fmt: skip
-        async with Upstream(play) as up, Gate(tmp_path, file(a=up)) as gate:
-            secret = (await gate.control({"do": "keys.new", "name": "x"}))["ok"]["secret"]
-            gate.key = secret
-            async with gate.line() as line:
-                line.send(gate.question("a/m", stream=True))
-                await line.head()
-                await line.until(b"Hello")
-                await gate.control({"do": "keys.revoke", "name": "x"})
-                seen.set()
-                await line.until(b"[DONE]")
-            gate.key = (await gate.control({"do": "keys.new", "name": "y"}))["ok"]["secret"]
-            (row,) = await gate.rows()
-            assert row["outcome"] == "done"
-
-    run(main())
-
-
 def test_without_keys_only_this_machine_is_served(tmp_path: Path, run: Run) -> None:
     good: list[Pairs] = [
         [("host", "localhost")],
@@ -177,7 +152,6 @@ def test_without_keys_only_this_machine_is_served(tmp_path: Path, run: Run) -> N
         [("host", "localhost.evil.example")],
         [("host", "127.0.0.1.evil.example:80")],
         [("host", "evil.example"), ("x-forwarded-host", "localhost")],
-        [("host", "")],
         [("origin", "https://evil.example")],
         [("origin", "https://localhost.evil.example")],
         [("origin", "null")],

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.ledger.postgres import PASSWORD, Server
-from tests.server import provider
+from tests.server import cache_scene, provider
 from tests.server.caller import Reply
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, Gate, file, question, route
+from tests.server.test_shared_redis import soon
 from tests.upstream_server import Exchange, Upstream
 
 WORST_NANO = -(-len(question("main")) // 3) * 1_000 + 50 * 10_000
@@ -31,11 +33,21 @@ def server() -> Iterator[Server]:
 class Hosts:
     """So many gateways on one database, each with a data folder of its own."""
 
-    def __init__(self, folder: Path, server: Server, up: Upstream, limits: str, more: str = ""):
+    def __init__(
+        self,
+        folder: Path,
+        server: Server,
+        up: Upstream,
+        limits: str,
+        more: str = "",
+        *,
+        cached: bool = False,
+    ):
         self.server, self.url = server, ""
         self.gates: list[Gate] = []
         self._folder, self._stack = folder, AsyncExitStack()
         self._up, self._more = up, more
+        self._route = cache_scene.cached() if cached else route("main", "a/m")
         self._key = f"[keys.app]\nsecret = 'env:APP_KEY'\nlimits = '{limits}'\n"
 
     async def __aenter__(self) -> "Hosts":
@@ -48,7 +60,7 @@ class Hosts:
     async def start(self, count: int = 1) -> None:
         place = f"database = '{self.url}'\ndatabase_password = 'env:DATABASE_PASSWORD'\n"
         place += "pepper = 'env:PEPPER'\n"
-        text = file(route("main", "a/m") + self._key, place + self._more, a=self._up)
+        text = file(self._route + self._key, place + self._more, a=self._up)
         for _ in range(count):
             folder = self._folder / f"host-{len(self.gates)}"
             folder.mkdir()
@@ -230,5 +242,75 @@ def test_the_database_killed_and_begun_anew_loses_no_cent(
             spent = sum(await hosts.rows(passed))
             assert spent <= 2 * CENT < spent + WORST_NANO
             await hosts.agrees()
+
+    run(main())
+
+
+@pytest.mark.parametrize("more", ["", "workers = 2\n"])
+def test_what_an_operator_switches_at_one_host_is_so_at_the_other(
+    tmp_path: Path, run: Run, server: Server, more: str
+) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Hosts(tmp_path, server, up, "$1/day", more) as hosts,
+        ):
+            await hosts.start(2)
+            one, two = hosts.gates
+
+            async def answers(gate: Gate, status: int) -> None:
+                async def look() -> bool:
+                    return (await gate.chat("a/m")).status == status
+
+                await soon(look)
+
+            for here, there in ((one, two), (two, one)):
+                assert "ok" in await here.control({"do": "providers.disable", "id": "a"})
+                await answers(there, 404)
+                assert "ok" in await there.control({"do": "providers.enable", "id": "a"})
+                await answers(here, 200)
+            lines = [json.loads(line) for line in (two.data / "audit.jsonl").open()]
+            assert ("another host", "providers.switch") in [(r["who"], r["what"]) for r in lines]
+
+    run(main())
+
+
+def test_a_purge_at_one_host_empties_the_other_once(
+    tmp_path: Path, run: Run, server: Server
+) -> None:
+    """Also one that did not run then; and what is kept afterwards outlives a restart."""
+
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Hosts(tmp_path, server, up, "$1/day", cached=True) as hosts,
+        ):
+            await hosts.start(2)
+            one, two = hosts.gates
+
+            async def held() -> int:
+                entries: int = (await two.control({"do": "cache.stats"}))["ok"]["disk"]["entries"]
+                return entries
+
+            async def holds(wanted: int) -> None:
+                async def look() -> bool:
+                    return await held() == wanted
+
+                await soon(look)
+
+            purge = {"do": "cache.purge", "model": None}
+            await two.chat("main")
+            await holds(1)
+            assert "ok" in await one.control(purge)
+            await holds(0)
+            await two.chat("main")
+            await holds(1)
+            await two.stop()
+            await two.start()
+            assert await held() == 1
+            await two.stop()
+            assert "ok" in await one.control(purge)
+            await two.start()
+            await holds(0)
 
     run(main())

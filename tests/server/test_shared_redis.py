@@ -18,6 +18,7 @@ from tests.server.cache_scene import COST, cached, gated, numbered, told
 from tests.server.caller import Reply
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, Gate, file, until
+from tests.server.supervisor.processes import kill, owner
 from tests.server.test_idempotency import REPLAYED, send
 from tests.upstream_server import Play, Upstream
 
@@ -128,10 +129,12 @@ def test_equal_idempotency_keys_at_two_hosts_are_one_call(
             Upstream(*[gated(opened, play) for play in numbered()]) as upstream,
             gates(tmp_path, redis, text(upstream), workers=workers) as both,
         ):
-            asked = [asyncio.ensure_future(send(gate, "one")) for gate in both * 8]
+            asked = [asyncio.ensure_future(send(both[0], "one"))]
             await until(lambda: upstream.book, 15)
             other = await send(both[1], "one", temperature=0.5)
             assert other.status == 422
+            asked += [asyncio.ensure_future(send(gate, "one")) for gate in both * 8]
+            await asyncio.sleep(0.2)
             opened.set()
             replies = await asyncio.gather(*asked)
             assert {(r.status, r.body) for r in replies} == {(200, replies[0].body)}
@@ -140,6 +143,36 @@ def test_equal_idempotency_keys_at_two_hosts_are_one_call(
             again = [await send(gate, "one") for gate in both]
             assert {r.headers.get(REPLAYED) for r in again} == {"true"}
             assert len(upstream.book) == 1
+            at_once = await asyncio.gather(*[send(gate, "two") for gate in both * 8])
+            assert len({(r.status, r.body) for r in at_once}) == 1
+            assert len(upstream.book) == 2
+
+    run(main())
+
+
+def test_a_claim_outlives_the_owner_at_its_host(tmp_path: Path, run: Run, redis: Server) -> None:
+    async def main() -> None:
+        opened = asyncio.Event()
+        async with (
+            Upstream(*[gated(opened, play) for play in numbered()]) as upstream,
+            gates(tmp_path, redis, text(upstream), workers=(2, 1)) as both,
+        ):
+            one, two = both
+            asked = [asyncio.ensure_future(send(one, "one"))]
+            await until(lambda: upstream.book, 15)
+            (name,) = redis.do("KEYS", "*:claim:*")  # type: ignore[misc]
+            kill(owner(one))
+            asked += [asyncio.ensure_future(send(two, "one"))]
+            left: list[Any] = [redis.do("PTTL", name)]
+            while left[-1] <= left[0]:  # until it is renewed: nobody did but the next owner
+                assert left[-1] > 0, "it has ended"
+                await asyncio.sleep(0.02)
+                left.append(redis.do("PTTL", name))
+            opened.set()
+            replies = await asyncio.gather(*asked)
+            assert {(r.status, r.body) for r in replies} == {(200, replies[0].body)}
+            assert len(upstream.book) == 1
+            await until(lambda: not redis.do("KEYS", "*:claim:*"))
 
     run(main())
 

@@ -121,7 +121,7 @@ def test_a_proxy_that_refuses(run: Run, answer: bytes) -> None:
     async def main() -> None:
         async with Upstream(raw(answer, "close")) as proxy, client() as asks:
             request = ask("https://api.example.com", proxies=by(proxy.port))
-            with pytest.raises(UpstreamUnreachable, match="the proxy 127") as caught:
+            with pytest.raises(UpstreamUnreachable, match="the proxy ") as caught:
                 await asks.send(request, limits())
             assert not caught.value.reached
             await until(lambda: proxy.open_connections == 0)

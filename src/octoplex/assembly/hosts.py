@@ -10,12 +10,15 @@ Only the process that owns the data folder has them; its workers ask it.
 import base64
 import binascii
 import os
+import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
 from octoplex.ledger.common import Common
+from octoplex.ledger.postgres.database import Database
 from octoplex.ledger.redis.address import Address, read
 from octoplex.ledger.redis.claims import RedisClaims
 from octoplex.ledger.redis.common import RedisCommon
@@ -38,6 +41,8 @@ class Sharing(Struct, frozen=True):
 
     redis: Address | None = None
     pepper: bytes | None = None
+    token: bytes = b""
+    """What claims of this host are known by, where several processes own it one after the other."""
 
     def pepper_in(self, data: Path) -> bytes:
         """The pepper under which secrets and requests are hashed here.
@@ -102,10 +107,55 @@ def _pepper_of(settings: Settings, env: Mapping[str, str]) -> bytes | None:
     return found
 
 
+async def greeted(address: Address) -> tuple[str, float]:
+    """The version of a Redis, and how many seconds it takes to say so.
+
+    Raises:
+        BadConfig: the extra is not installed.
+        StoreFailed: it does not answer; why.
+    """
+    link = Link(address, f"octoplex-pid-{os.getpid()}")
+    try:
+        await link.once("PING", within_s=READY_S)
+        began_at = time.monotonic()
+        said = await link.once("INFO", "server", within_s=READY_S)
+        took_s = time.monotonic() - began_at
+    finally:
+        await link.close()
+    found = re.search(rb"^redis_version:(\S+)", said, re.MULTILINE)
+    return (found[1].decode(errors="replace") if found else "of an unknown version"), took_s
+
+
+async def tell_hosts(
+    address: Address | None, database: Database | None, said: Callable[[Common], None]
+) -> None:
+    """Tell the other hosts something while no server runs here: in the Redis, else the database.
+
+    Raises:
+        StoreFailed: they cannot be told.
+    """
+    if address is not None:
+        hosts = Hosts(address, bytes)
+        hosts.link.begin()
+        try:
+            await hosts.link.ready(READY_S)
+            said(hosts.common)
+            await hosts.common.flush()
+        finally:
+            await hosts.link.close()
+    elif database is not None:
+        from octoplex.ledger.postgres.store import open_common  # asyncpg is an extra
+
+        async with open_common(database) as common:
+            if common is not None:
+                said(common)
+                await common.flush()
+
+
 class Hosts:
     """Owned by the event loop."""
 
-    def __init__(self, address: Address, keyed: Keyed) -> None:
+    def __init__(self, address: Address, keyed: Keyed, token: bytes = b"") -> None:
         """Connects to nothing yet.
 
         Raises:
@@ -114,28 +164,12 @@ class Hosts:
         self.link = Link(address, f"octoplex-pid-{os.getpid()}")
         self.common = RedisCommon(self.link)
         self.stock = RedisStock(self.link, keyed, self.common)
-        self.claims = RedisClaims(self.link, self.stock)
+        self.claims = RedisClaims(self.link, self.stock, token)
 
     def begin(self) -> None:
         """Connect, and stay so."""
         self.link.begin()
         self.common.begin()
-
-    @classmethod
-    async def tell(cls, address: Address, said: Callable[[Common], None]) -> None:
-        """Tell the other hosts something while no server runs here.
-
-        Raises:
-            StoreFailed: they cannot be told.
-        """
-        hosts = cls(address, bytes)
-        hosts.link.begin()
-        try:
-            await hosts.link.ready(READY_S)
-            said(hosts.common)
-            await hosts.common.flush()
-        finally:
-            await hosts.link.close()
 
     async def close(self) -> None:
         """Say what is to be said, then let go."""

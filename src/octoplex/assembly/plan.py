@@ -104,10 +104,11 @@ class Plan:
         # The server's own total bounds the whole request, not one attempt.
         self._usual = msgspec.structs.replace(settings.server.timeouts, total_s=None)
         self._fetch = Fetcher(rules_of(settings.server.media), works.trust) if works.trust else None
-        self.prices = Prices.newest(works.data).with_own(settings.prices)
         check_areas(settings)
         self.switches = Switches.read(works.data)
         self.sources = sources(settings, works.env, self.switches, found)
+        away = [source.id for source in self.sources.values() if source.local and not source.here]
+        self.prices = Prices.newest(works.data).with_own(settings.prices).not_free(away)
         self.caches = Caches(settings, self.sources)
         self.guards = Guards(settings, works.env, works.hasher.hash, works.faces[JUDGED])
         self._breakers = breakers_of(settings.models)
@@ -237,7 +238,7 @@ class Plan:
             model=model,
             price=self._price_of(source, model),
             output_cap=family(source.id, model).output_cap,
-            free=source.local or model == NO_MODEL,
+            free=source.here or model == NO_MODEL,
             price_of=partial(self._price_of, source),
         )
         lanes = []
@@ -326,7 +327,7 @@ class Plan:
             model=model,
             price=self._price_of(source, model),
             output_cap=kind.output_cap,
-            free=source.local,
+            free=source.here,
             allow_unpriced=route.allow_unpriced,
         )
         target = Target(

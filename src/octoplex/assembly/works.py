@@ -102,11 +102,13 @@ class Works:
         self.counting = Health()
         """The health of the providers' token counts, which is not that of their chats."""
         self.hasher = Hasher(sharing.pepper_in(data))
-        self.hosts = Hosts(sharing.redis, self.hasher.hash) if sharing.redis else None
+        self.hosts: Hosts | None = None
         """What is shared with other hosts, in the process that owns the data folder."""
+        if sharing.redis is not None:
+            self.hosts = Hosts(sharing.redis, self.hasher.hash, sharing.token)
         self.claims: Claims | None = shared.claims if shared else None
         """Whose call an idempotency key is, where others may be given it, too."""
-        self.common: Common | None = None
+        self.common: Common | None = store.common
         """What hosts tell each other."""
         if self.hosts is not None:
             self.claims = self.claims or self.hosts.claims
@@ -163,6 +165,8 @@ class Works:
         """Find what is shared with other hosts; nothing waits for it."""
         if self.hosts is not None:
             self.hosts.begin()
+        elif self.common is not None:
+            self.common.begin()
 
     def _stock(self) -> Stock:
         """Where replies lie that are given again."""
@@ -207,6 +211,8 @@ class Works:
         await self.cache.close()
         if self.hosts is not None:
             await self.hosts.close()
+        elif self.common is not None:
+            await self.common.close()
         self.client.close()
         await self.fleet.close()
         await self.judge.close()

@@ -15,6 +15,7 @@ from octoplex.assembly.hosts import READY_S, Hosts, sharing_of
 from octoplex.cli.link import ask_server, operator
 from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import clean, print_json, print_table
+from octoplex.cli.switching import tell_others
 from octoplex.ledger import dollars
 from octoplex.ledger.audit import Audit
 from octoplex.ledger.folder import Folder
@@ -55,10 +56,13 @@ def purge(model: str | None, config: str | None, as_json: bool) -> None:
     """Forget what is kept, at once."""
     place = place_of(config)
     count = ask_server(place.data, {"do": "cache.purge", "model": model})
+    served = count is not None
     if count is None:
         count = _offline(place, partial(_purged, place, model))
     if not count and model is not None and model not in place.settings.models:
         raise NotFound(f'Nothing is kept for "{model}", and there is no route of this name.')
+    if not (served or place.settings.server.redis):  # which would know
+        tell_others(place, lambda common: common.say("cache"))
     if as_json:
         print_json({"purged": count})
     else:
@@ -76,6 +80,7 @@ async def _purged(place: Place, model: str | None, cache: Cache) -> int:
 
 def _offline(place: Place, work: Callable[[Cache], Awaitable[T]]) -> T:
     """Work on the file that no server holds; what it would say without one where there is none."""
+    place = place.opened()
     sharing = sharing_of(place.settings, place.env)
     redis, peppered = sharing.redis, sharing.pepper or b""
     folder = Folder(place.data)

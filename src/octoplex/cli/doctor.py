@@ -24,6 +24,7 @@ import click
 import msgspec
 from msgspec import Struct
 
+from octoplex.assembly.hosts import greeted, sharing_of
 from octoplex.catalog.provider import catalogue
 from octoplex.cli.look import look
 from octoplex.cli.place import Place, config_option, json_option, place_of
@@ -85,7 +86,7 @@ def _with_file(config: str | None) -> Iterator[Finding]:
     except GatewayError as error:
         yield Finding("config", "broken", str(error))
         return
-    checks: tuple[Check, ...] = (_config, _folder, _space, _holder, _ledger, _local)
+    checks: tuple[Check, ...] = (_config, _folder, _space, _holder, _ledger, _redis, _local)
     for check in checks:
         yield from check(place)
 
@@ -240,6 +241,22 @@ def _ledger(place: Place) -> Iterator[Finding]:
     count = sum(row.revoked_at_ms is None for row in rows) + len(place.settings.keys)
     none = "readable; no keys, so anyone on this machine may ask"
     yield Finding("ledger", "ok", f"readable; keys in force: {count}" if count else none)
+
+
+def _redis(place: Place) -> Iterator[Finding]:
+    """Whether the Redis of several hosts answers, and how soon."""
+    if not place.settings.server.redis:
+        return
+    try:
+        place = place.opened()
+        address = sharing_of(place.settings, place.env).redis
+        assert address is not None
+        version, took_s = asyncio.run(greeted(address))
+    except GatewayError as error:
+        yield Finding("redis", "broken", str(error))
+        return
+    says = f"{version} at {address.shown} answers in {took_s * 1000:.1f} ms"
+    yield Finding("redis", "ok", says)
 
 
 def _local(place: Place) -> Iterator[Finding]:

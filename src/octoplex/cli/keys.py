@@ -55,7 +55,7 @@ def new(
     _check_name(place, spec.name)
     made = ask_server(place.data, {"do": "keys.new", **_members(spec)})
     if made is None:
-        made = asyncio.run(_new_offline(place, spec))
+        made = asyncio.run(_new_offline(place.opened(), spec))
     _show_secret(made, as_json)
 
 
@@ -72,7 +72,7 @@ def rotate(name: str, overlap: str, config: str | None, as_json: bool) -> None:
     order = {"do": "keys.rotate", "name": name, "overlap_ms": overlap_ms}
     made = ask_server(place.data, order)
     if made is None:
-        made = asyncio.run(_rotate_offline(place, name, overlap_ms))
+        made = asyncio.run(_rotate_offline(place.opened(), name, overlap_ms))
     _show_secret(made, as_json)
 
 
@@ -144,7 +144,7 @@ def revoke(name: str, config: str | None) -> None:
     _check_made(place, name, "remove it")
     gone = ask_server(place.data, {"do": "keys.revoke", "name": name})
     if gone is None:
-        gone = asyncio.run(_revoke_offline(place, name))
+        gone = asyncio.run(_revoke_offline(place.opened(), name))
     click.echo(f"Revoked {gone['name']} ({gone['id']}).")
 
 

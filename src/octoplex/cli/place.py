@@ -1,5 +1,6 @@
 """Which configuration and data folder a command is about, and `--config` itself."""
 
+import asyncio
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,10 +8,21 @@ from typing import Any
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from octoplex.assembly.state import reader_of
 from octoplex.ledger.store import Reads
-from octoplex.settings import Server, Settings, data_folder, environment, find, load, source
+from octoplex.settings import (
+    Server,
+    Settings,
+    data_folder,
+    environment,
+    find,
+    kept_elsewhere,
+    load,
+    source,
+    with_secrets,
+)
 from octoplex.wire.error import BadConfig
 
 
@@ -27,9 +39,20 @@ class Place(Struct, frozen=True, kw_only=True):
         """The file's name for people."""
         return self.settings.origin or "no configuration file"
 
+    def opened(self) -> "Place":
+        """The same, with the secrets fetched that `[server]` names, such as the database's.
+
+        Raises:
+            BadConfig: one cannot be had.
+        """
+        needed = Settings(server=self.settings.server)
+        if not kept_elsewhere(needed):
+            return self
+        return replace(self, env=asyncio.run(with_secrets(needed, self.env)))
+
     def reader(self) -> Reads:
         """What is kept, to be read beside a running server. Close it."""
-        return reader_of(self.settings, self.env, self.data)
+        return reader_of(self.settings, self.opened().env, self.data)
 
 
 def place_of(config: str | None) -> Place:

@@ -7,12 +7,13 @@ process takes the data folder for as long as that takes.
 import asyncio
 import getpass
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from octoplex.assembly.hosts import Hosts, sharing_of
-from octoplex.assembly.state import reader_of
+from octoplex.assembly.hosts import sharing_of, tell_hosts
+from octoplex.assembly.state import database_of
 from octoplex.assembly.switching import Switchboard
 from octoplex.cli.link import ask_server, operator
 from octoplex.cli.look import prepared
@@ -39,7 +40,7 @@ def _switch(config: str | None, order: dict[str, Any]) -> tuple[Any, bool]:
     folder = Folder(place.data)
     folder.lock()
     try:
-        place = prepared(place) if place.settings.server.seal else place
+        place = prepared(place) if place.settings.server.seal else place.opened()
         board = Switchboard(place.data, Audit(place.data), place.settings, place.env)
         how = str(order["do"]).removeprefix("providers.")
         done = board.do(how, order, operator())
@@ -51,23 +52,24 @@ def _switch(config: str | None, order: dict[str, Any]) -> tuple[Any, bool]:
 
 def _tell_hosts(place: Place, id_: str) -> None:
     """Have the other hosts switch a provider, too; without an id all for which keys are stored."""
-    redis = sharing_of(place.settings, place.env).redis
-    if redis is None:
-        return
     switches = Switches.read(place.data)
 
     def put(common: Common) -> None:
         for one in [id_] if id_ else switches.keys:
             common.put(one, switches)
 
+    else_ = ", and what they have is in force here, too, once this host reaches it"
+    tell_others(place, put, else_)
+
+
+def tell_others(place: Place, said: Callable[[Common], None], else_: str = "") -> None:
+    """Tell the other hosts something, if there may be any; or people that they were not told."""
+    place = place.opened()
+    redis = sharing_of(place.settings, place.env).redis
     try:
-        asyncio.run(Hosts.tell(redis, put))
+        asyncio.run(tell_hosts(redis, database_of(place.settings, place.env), said))
     except StoreFailed as error:
-        click.echo(
-            f"{error} Other hosts are not told, and what they have is in force here, too, once "
-            "this host reaches it.",
-            err=True,
-        )
+        click.echo(f"{error} Other hosts are not told{else_}.", err=True)
 
 
 def _told(sentence: str, served: bool) -> None:
@@ -129,7 +131,7 @@ def reseal(config: str | None) -> None:
 def status(config: str | None, as_json: bool) -> None:
     """Show how providers did in the last thousand requests."""
     place = place_of(config)
-    reader = reader_of(place.settings, place.env, place.data)
+    reader = place.reader()
     try:
         found = standing(reader.requests(Page(limit=RECENT)))
     finally:

@@ -267,6 +267,7 @@ class SqliteStore:
 
     till = None
     """The budgets are this host's own."""
+    common = None
 
     def hear_keys(self, heard: Callable[[list[KeyRow]], None]) -> None:
         """Nobody else changes them."""

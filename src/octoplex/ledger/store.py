@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from octoplex.ledger.archive import Archive
 from octoplex.ledger.batch import Batch
+from octoplex.ledger.common import Common
 from octoplex.ledger.rows import (
     Balance,
     Condition,
@@ -209,6 +210,11 @@ class State(Store, Protocol):
     @property
     def till(self) -> Till | None:
         """What hosts share of their budgets; None where there is one host."""
+        ...
+
+    @property
+    def common(self) -> Common | None:
+        """What hosts on the same database tell each other; None where there is one host."""
         ...
 
     def hear_keys(self, heard: Callable[[list[KeyRow]], None]) -> None:

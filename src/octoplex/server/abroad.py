@@ -12,15 +12,19 @@ from another host is noted in the audit log like what was done here. Without oth
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from msgspec import to_builtins
 
 from octoplex.ledger.audit import Audit
 from octoplex.ledger.switches import Switches
 from octoplex.server.app import App
+from octoplex.wire.error import StoreFailed
 
 log = logging.getLogger("octoplex.server")
 ELSEWHERE = "another host"
+PURGES = "purges"
+"""The file with the number of the last purge that is in force here."""
 
 
 class Abroad:
@@ -39,7 +43,7 @@ class Abroad:
         if common is not None:
             common.listen("keys", app.renew_keys)
             common.listen("switches", self._hear_switches)
-            common.listen("cache", app.gateway.works.cache.purged_elsewhere)
+            common.listen("cache", self._hear_purge)
 
     def keys_changed(self) -> None:
         """A key was made, turned or revoked here."""
@@ -52,6 +56,35 @@ class Abroad:
             switches = Switches.read(self._app.gateway.works.data)
             for id_ in ids:
                 self._common.put(id_, switches)
+
+    async def purged(self) -> None:
+        """What was kept of replies is forgotten here."""
+        if self._common is None:
+            return
+        if self._app.gateway.works.hosts is None:  # else the stock has said so
+            self._common.say("cache")
+        with suppress(StoreFailed):  # then it is said later
+            await self._common.flush()
+            self._note_purges()
+
+    async def _hear_purge(self) -> None:
+        """Forget, too, but for a purge that is in force: workers and a file outlive the owner."""
+        assert self._common is not None
+        works, known = self._app.gateway.works, None
+        with suppress(OSError):
+            known = (works.data / PURGES).read_bytes()
+        if known not in (None, self._common.number("cache")):
+            if works.hosts is not None:
+                await works.cache.purged_elsewhere()
+            else:
+                self._audit.note(ELSEWHERE, "cache.purge", "")
+                await works.cache.purge()
+        self._note_purges()
+
+    def _note_purges(self) -> None:
+        assert self._common is not None
+        with suppress(OSError):  # then the next start forgets once more
+            (self._app.gateway.works.data / PURGES).write_bytes(self._common.number("cache"))
 
     async def _hear_switches(self) -> None:
         assert self._common is not None

@@ -123,7 +123,10 @@ class Control:
                 if route is not None and not before and route not in self._app.gateway.plan.routes:
                     raise NotFound(f'Nothing is kept for "{route}", and there is no such route.')
                 with self._audit.change(who, what, route or "", before=before, after={}):
-                    return await cache.purge(route)
+                    try:
+                        return await cache.purge(route)
+                    finally:
+                        await self._abroad.purged()
         return await self._look(what, order)
 
     async def _look(self, what: str, order: dict[str, Any]) -> Any:

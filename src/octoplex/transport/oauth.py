@@ -36,7 +36,7 @@ SBER_SCOPE = "GIGACHAT_API_PERS"
 """What a person's key is good for; companies' are for GIGACHAT_API_B2B or GIGACHAT_API_CORP."""
 IN_QUERY = "access_token"
 
-_SECRET = frozenset({"apikey", "client_secret", "basic"})
+_SECRET = frozenset({"apikey", "client_secret"})
 _LIFETIME_S = 1_800.0
 """For a reply that does not say how long its token lasts."""
 _MILLISECONDS = 1e11
@@ -100,12 +100,17 @@ class Exchange(Struct, frozen=True):
             return Token(value, _end(told, now), self.in_query)
         said = told.error_description or told.error or told.error_message or told.message
         if said:
-            for name, value in (*self.query, *self.form, ("basic", self.basic)):
-                if name in _SECRET and value:
-                    said = said.replace(value, MASK)
+            for value in self._secrets():
+                said = said.replace(value, MASK)
             shown = redact(said)[:200]
             raise UpstreamDenied(f"{self.vendor} gives our account no token: {shown}")
         raise UpstreamBroken(f"{self.vendor}'s reply to a request for a token holds none")
+
+    def _secrets(self) -> list[str]:
+        """What is posted as proof, and what a pair in Base64 is made of."""
+        found = [v for name, v in (*self.query, *self.form) if name in _SECRET]
+        pair = b64decode(self.basic).decode("utf-8", "replace") if self.basic else ""
+        return [v for v in (*found, self.basic, pair, pair.partition(":")[2]) if v]
 
 
 def _end(told: _Granted, now: float) -> float:

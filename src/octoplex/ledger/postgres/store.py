@@ -20,10 +20,10 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -33,6 +33,7 @@ from octoplex.ledger.archive import Archive
 from octoplex.ledger.folder import Folder
 from octoplex.ledger.period import DAY_MS, HOUR, MINUTE_MS
 from octoplex.ledger.postgres import queries
+from octoplex.ledger.postgres.common import PostgresCommon
 from octoplex.ledger.postgres.database import Database
 from octoplex.ledger.postgres.link import Connection, Link, Work
 from octoplex.ledger.postgres.queries import PostgresReader
@@ -88,6 +89,7 @@ class PostgresStore:
         self._writing = Writing(link, Spool(folder.path / NAME), slate, heirs, link.host)
         link.begin(self._begin, self._writing.again)
         self.till = PostgresTill(link, link.host, link.name, how.beats)
+        self.common = PostgresCommon(self.till.ask)
         self._keys_heard: Callable[[list[KeyRow]], None] = lambda rows: None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.responses = SqliteShelf(folder)
@@ -148,6 +150,9 @@ class PostgresStore:
     def _hear(self, topic: str) -> None:
         if topic == KEYS and not self._closed:
             self._writer.call(self._read_keys)
+        elif self._loop is not None:
+            with suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self.common.wake)
 
     def _read_keys(self) -> None:
         rows = self._writing.read_keys()
@@ -258,6 +263,25 @@ def open_locked(
         link.close()
         folder.unlock()
         raise
+
+
+@asynccontextmanager
+async def open_common(database: Database) -> AsyncIterator[PostgresCommon | None]:
+    """What hosts have in common, for one that does not run; None where none has ever run.
+
+    Raises:
+        StoreFailed: the database cannot be asked.
+    """
+    link = Link(database, f"octoplex command, process {os.getpid()}")
+
+    async def ask(text: str, *values: object) -> list[Any]:
+        return await asyncio.wrap_future(link.ask(lambda found: found.fetch(text, *values)))
+
+    try:
+        is_there = (await ask("select to_regclass('octoplex.switches') is not null"))[0][0]
+        yield PostgresCommon(ask) if is_there else None
+    finally:
+        link.close()
 
 
 def open_reader(path: Path, database: Database) -> PostgresReader:

@@ -190,6 +190,14 @@ class PostgresTill:
                 "[server] for all, or copy the file `pepper` of its data folder to this one's"
             )
 
+    async def ask(self, text: str, *values: object) -> list[Any]:
+        """Have something else done on its connection, such as for `PostgresCommon`.
+
+        Raises:
+            StoreFailed: it cannot be done now.
+        """
+        return await asyncio.wrap_future(self._link.start(self._asked(text, *values)))
+
     async def flushed(self) -> None:
         """Wait until all that was given before has gone back, or cannot now."""
         await asyncio.wrap_future(self._link.start(self._flushed()))
@@ -215,6 +223,11 @@ class PostgresTill:
         with suppress(StoreFailed):
             async with self._turn:
                 await self._flush()
+
+    async def _asked(self, text: str, *values: object) -> list[Any]:
+        await self._ready()
+        async with self._turn:
+            return await self._ask(text, *values)
 
     async def _take(self, wants: Sequence[Want], share: int) -> list[Stand]:
         await self._ready()

@@ -20,7 +20,7 @@ HELD_S = 5.0
 LOOK_S = 0.5
 PATIENT_S = 1.0
 TOKEN_BYTES = 16
-"""Of a process; behind it the number of a claim, and what is asked."""
+"""Of a host; behind it the number of a claim, and what is asked."""
 NUMBER_BYTES = 8
 TAKE = Script("""
     local holder = redis.call('GET', KEYS[1])
@@ -37,9 +37,10 @@ GIVE_BACK = Script("""
 class RedisClaims:
     """Owned by the event loop. Implements `Claims` (`reflex/idempotency.py`)."""
 
-    def __init__(self, link: Link, stock: RedisStock) -> None:
+    def __init__(self, link: Link, stock: RedisStock, token: bytes = b"") -> None:
+        """`token`: whose claims are one's own, too: of an owner that died before this one."""
         self._link, self._stock = link, stock
-        self._token = os.urandom(TOKEN_BYTES)
+        self._token = token or os.urandom(TOKEN_BYTES)
         self._numbers = count()
         self._mine: dict[bytes, bytes] = {}
         """The values of the claims that are held or being taken, by key."""

@@ -137,6 +137,19 @@ class Link:
         """
         return await self._within(self._run(script, (len(keys), *keys, *args)), within_s)
 
+    async def once(self, *words: Word, within_s: float) -> Any:
+        """Do one command on a link that was not begun.
+
+        Raises:
+            StoreFailed: it was not done; why.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._ask(*words)
+        except (self._errors, OSError, TimeoutError) as error:
+            where = f"Redis at {self.address.shown}"
+            raise StoreFailed(f"{where} cannot be used: {said(error)}.") from error
+
     def hear(self, channel: str, told: Told) -> None:
         """Have every word of a channel told, and `MISSED` after each time it was not heard."""
         self._ears.setdefault(channel, []).append(told)

@@ -2,17 +2,20 @@
 
 What a worker holds that dies is free at once. An owner that is started anew is told of what is
 held before it answers anybody (`Hello.claims`). Where hosts share a Redis the owner claims
-there, too, in the name of its workers.
+there, too, in the name of its workers; the next owner under the same token, and at once, so that
+no claim ends with an owner.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from msgspec import Struct, field
 
 from octoplex.reflex.idempotency import Claims
 from octoplex.server.supervisor.lending import Peer
 
+Work = Coroutine[Any, Any, None]
 LOOK_S = 2.0
 """A worker that waits for longer asks again, so that nothing here outlives it."""
 
@@ -28,15 +31,25 @@ class Claim(Struct, eq=False):
 class Claimed:
     """All of them. Owned by the event loop."""
 
-    def __init__(self, hosts: Claims | None) -> None:
-        """`hosts`: where other hosts are asked, too."""
-        self._hosts = hosts
+    def __init__(self, hosts: Claims | None, start: Callable[[Work], None]) -> None:
+        """`hosts`: where other hosts are asked, too. `start` lets something run."""
+        self._hosts, self._start = hosts, start
         self._claims: dict[bytes, Claim] = {}
 
     def take_up(self, peer: Peer, held: Iterable[tuple[bytes, bytes]]) -> None:
         """What a worker held when the last owner died."""
         for key, asked in held:
-            self._claims.setdefault(key, Claim(peer, asked))
+            claim = Claim(peer, asked)
+            if self._claims.setdefault(key, claim) is claim and self._hosts is not None:
+                self._start(self._among_hosts(self._hosts, key, claim))
+
+    async def _among_hosts(self, hosts: Claims, key: bytes, claim: Claim) -> None:
+        """Renew what the last owner claimed. If another host has it meanwhile, both ask."""
+        if claim.over.is_set():
+            return
+        other = await hosts.take(key, claim.asked)
+        if other is None and claim.over.is_set():  # nobody wants it any more
+            hosts.give_back(key)
 
     async def take(self, peer: Peer, key: bytes, asked: bytes) -> bytes | None:
         """See `Claims`, for a worker."""

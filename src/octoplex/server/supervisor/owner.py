@@ -106,7 +106,7 @@ class Owner:
         self._gateway: Gateway | None = None
         self._lender: Lender | None = None
         self._rates: Rates | None = None
-        self._claimed = Claimed(None)
+        self._claimed = Claimed(None, self.start)
         self._answers: dict[str, Callable[[Peer, bytes], Awaitable[object]]] = {}
         self._tells = count(1)
         self._told: dict[int, tuple[Peer, asyncio.Future[bytes | None]]] = {}
@@ -170,7 +170,7 @@ class Owner:
         self._gateway = gateway
         self._lender = Lender(book, self._workers, self._related, self.peers)
         self._rates = Rates(gateway.works.desk, self._workers, self._related, self.peers)
-        self._claimed = Claimed(gateway.works.claims)
+        self._claimed = Claimed(gateway.works.claims, self.start)
         self._answers = answers(gateway.works, self, self._claimed)
         open_now = {id(order) for order in inherited}
         greeted = [(peer, peer.hello) for peer in self.peers if peer.hello is not None]

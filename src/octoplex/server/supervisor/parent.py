@@ -29,6 +29,7 @@ from msgspec import Struct
 
 from octoplex.gateway import Gateway
 from octoplex.ledger.folder import Folder
+from octoplex.ledger.redis.claims import TOKEN_BYTES
 from octoplex.server.serve import Options, Place, Ready, bind, loop_factory
 from octoplex.server.serve import serve as serve_alone
 from octoplex.server.supervisor.beats import LOOK_S, Beats, traced
@@ -98,6 +99,7 @@ class Supervisor:
         """When a process that has crashed is started again, by its number."""
         self._pause_s: dict[int, float] = {}
         self._in_force = InForce()
+        self._token = os.urandom(TOKEN_BYTES)
         self._told = Once()
         """Where it listens."""
         self._beats, self._hang_s = Beats(workers), settings.server.hang_s
@@ -311,6 +313,7 @@ class Supervisor:
             pipe=pipe,
             in_force=self._in_force,
             beat=partial(self._beats.beat, number),
+            token=self._token,
         )
 
     def _fork(self, number: int, work: Callable[[], None], theirs: int, ours: int) -> Process:

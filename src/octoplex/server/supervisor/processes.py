@@ -87,6 +87,8 @@ class Start(Struct, frozen=True, kw_only=True):
     pipe: int
     in_force: InForce
     beat: Callable[[], None]
+    token: bytes
+    """What the owners' claims among hosts are known by, of one as of the next."""
 
 
 Ready = Callable[[Gateway, Place], None]
@@ -116,7 +118,8 @@ async def run_owner(
         env = await with_secrets(settings, options.env)
         store = open_held(folder, database_of(settings, env), heirs)
         shared = Shared(make_book(store, LendingBook), make_desk(store, LendingDesk))
-        works = Works(data, env, store, start.place.exposed, shared, sharing_of(settings, env))
+        sharing = replace(sharing_of(settings, env), token=start.token)
+        works = Works(data, env, store, start.place.exposed, shared, sharing)
         pulse = Pulse(works.stalled, start.beat)
         try:
             keys = works.keys_now()
