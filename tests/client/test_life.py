@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,18 +50,26 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def clients() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("octoplex")]
+Clients = Callable[[], list[str]]
 
 
-def test_nothing_is_opened_before_the_first_use(home: Home) -> None:
+@pytest.fixture
+def clients() -> Clients:
+    """The threads that clients of this test have."""
+    others = set(threading.enumerate())
+    return lambda: [
+        t.name for t in threading.enumerate() if t.name.startswith("octoplex") and t not in others
+    ]
+
+
+def test_nothing_is_opened_before_the_first_use(home: Home, clients: Clients) -> None:
     client = inside(home)
     assert not home.data.exists()
     assert not clients()
     client.close()
 
 
-def test_a_closed_client_leaves_nothing_behind(home: Home, mock: Mocked) -> None:
+def test_a_closed_client_leaves_nothing_behind(home: Home, mock: Mocked, clients: Clients) -> None:
     def once() -> None:
         with inside(home) as client:
             assert client.chat("mock/m", "Hello").text == "You said: Hello"
@@ -74,7 +82,7 @@ def test_a_closed_client_leaves_nothing_behind(home: Home, mock: Mocked) -> None
     until(lambda: descriptors() <= before, "the end of sockets and files")
 
 
-def test_a_forgotten_client_closes_itself(home: Home) -> None:
+def test_a_forgotten_client_closes_itself(home: Home, clients: Clients) -> None:
     assert inside(home).chat("mock/m", "Hello").text == "You said: Hello"
     gc.collect()
     until(lambda: not clients(), "the end of the thread")
@@ -132,7 +140,7 @@ def test_a_cancelled_call_closes_the_upstream(home: Home, mock: Mocked) -> None:
     asyncio.run(run())
 
 
-def test_a_closed_client_says_so(home: Home) -> None:
+def test_a_closed_client_says_so(home: Home, clients: Clients) -> None:
     client = inside(home)
     client.models()
     client.close()

@@ -128,12 +128,13 @@ def test_what_may_not_be_kept_is_said_before_its_end(tmp_path: Path) -> None:
 
 def test_a_leader_who_reads_slowly_holds_nobody_up(tmp_path: Path) -> None:
     async def main() -> None:
-        inner = Scripted(LONG)
-        answerer = layer(inner, caching(tmp_path))
+        cache, inner = caching(tmp_path), Scripted(LONG)
+        answerer = layer(inner, cache)
         leader = await answerer(asking(stream=True))
         assert (await _text(answerer, asking(stream=True))).startswith("0 1 2")
         assert len(inner.asks) == 1
         assert (await listen(leader)).startswith("0 1 2")
+        await cache.close()
 
     run(main())
 
@@ -141,12 +142,13 @@ def test_a_leader_who_reads_slowly_holds_nobody_up(tmp_path: Path) -> None:
 def test_nothing_is_read_far_ahead_of_a_leader_who_is_alone(tmp_path: Path) -> None:
     async def main() -> None:
         many = (LONG[0], *[TextDelta("x" * 10)] * 20_000, LONG[-1])
-        inner = Scripted(many)
-        answerer = layer(inner, caching(tmp_path))
+        cache, inner = caching(tmp_path), Scripted(many)
+        answerer = layer(inner, cache)
         leader = await answerer(asking(stream=True))
         await asyncio.sleep(0.05)
         assert inner.opened[0].outcome is None, "most of it is still to come"  # type: ignore[union-attr]
         assert len(await listen(leader)) == 200_000
+        await cache.close()
 
     run(main())
 
