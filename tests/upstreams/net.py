@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from octoplex.dialects.dialect import Traits
 from octoplex.transport.resolve import Address
 from octoplex.upstreams.fetch import Fetcher
 from octoplex.upstreams.site import Rules
@@ -59,7 +60,7 @@ class Net:
         return Fetcher(Rules(**usual | self.rules), self.trust, self.look_up)
 
     async def fill(self, *media: Media, dialect: str = "bedrock-converse", **call: Any) -> Chat:
-        filled = await self.fetcher().fill(asking(*media, **call), dialect, "m")
+        filled = await self.fetcher().fill(asking(*media, **call), dialect, Traits(model="m"))
         return filled.chat()
 
     async def refused(self, url: str, **call: Any) -> CallerError:

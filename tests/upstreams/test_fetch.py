@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from octoplex.dialects.dialect import Traits
 from octoplex.transport.resolve import Address
 from octoplex.upstreams.fetch import Fetcher
 from octoplex.upstreams.site import Rules
@@ -19,6 +20,8 @@ from octoplex.wire.error import InvalidCall, Unsupported
 from tests.transport.conftest import Run
 from tests.upstream_server import Upstream, says
 from tests.upstreams.net import PNG, Net, asking, image, moved, shows
+
+TRAITS = Traits(model="m")
 
 
 def test_an_image_comes_as_bytes_and_nothing_of_the_caller_goes_out(run: Run) -> None:
@@ -41,9 +44,9 @@ def test_what_the_dialect_can_say_is_not_fetched(run: Run) -> None:
     async def main() -> None:
         async with Net(shows()) as net:
             call = asking(image(net.url()))
-            assert await net.fetcher().fill(call, "anthropic", "m") is call
+            assert await net.fetcher().fill(call, "anthropic", TRAITS) is call
             s3 = asking(image("s3://bucket/cat.png"))
-            assert await net.fetcher().fill(s3, "bedrock-converse", "m") is s3
+            assert await net.fetcher().fill(s3, "bedrock-converse", TRAITS) is s3
             assert not net.up.book
             assert not net.asked
 
@@ -65,7 +68,7 @@ def test_several_at_once_one_of_them_twice_and_one_in_a_tool_result(run: Run) ->
             chat = Chat(model="m", messages=(Message("user", (*media, native, result)),))
             call = asking()
             call.understand = lambda _: chat
-            filled = (await net.fetcher().fill(call, "bedrock-converse", "m")).chat()
+            filled = (await net.fetcher().fill(call, "bedrock-converse", TRAITS)).chat()
             *parts, odd, last = filled.messages[0].parts
             assert isinstance(odd, Native)
             assert b64decode(getattr(odd.means[0], "data", ""))[-2:] == b"/4"
@@ -82,8 +85,8 @@ def test_the_next_attempt_of_a_call_finds_what_the_one_before_fetched(run: Run) 
     async def main() -> None:
         async with Net(shows()) as net:
             call, fetcher = asking(image(net.url())), net.fetcher()
-            first = await fetcher.fill(call, "bedrock-converse", "m")
-            second = await fetcher.fill(call, "ollama", "m")
+            first = await fetcher.fill(call, "bedrock-converse", TRAITS)
+            second = await fetcher.fill(call, "ollama", TRAITS)
             assert first.chat() == second.chat()
             assert len(net.up.book) == 1
 
@@ -145,7 +148,7 @@ def test_s40_urls_that_are_not_asked(run: Run, url: str) -> None:
             scheme = url.partition(":")[0]
             if scheme in ("ftp", "gopher"):  # not ours to fetch: the dialect's table decides
                 call = asking(image(url))
-                assert await net.fetcher().fill(call, "bedrock-converse", "m") is call
+                assert await net.fetcher().fill(call, "bedrock-converse", TRAITS) is call
             else:
                 assert isinstance(await net.refused(url), InvalidCall)
             assert not net.asked
@@ -258,7 +261,7 @@ def test_s41_no_server_learns_anything_of_the_caller_or_of_another_server(run: R
             call = asking(image(net.url()))
             call.headers["authorization"] = "Bearer never"
             call.headers["traceparent"] = "00-never"
-            await net.fetcher().fill(call, "bedrock-converse", "m")
+            await net.fetcher().fill(call, "bedrock-converse", TRAITS)
             assert len(net.up.book) == 2
             for entry in net.up.book:
                 assert b"never" not in entry.data

@@ -23,6 +23,7 @@ Quirk = Literal[
     "developer_role",  # knows the `developer` role; elsewhere such turns go as `system`
     "flat_content",  # a message's content must be one string where it holds only text
     "cache_control",  # takes Anthropic's `cache_control` on parts
+    "no_media_urls",  # media must come as bytes: nothing is fetched there, on any of its dialects
     # streams
     "no_stream_options",  # `stream_options` is refused; usage comes unasked or never
     # thinking: how it is asked for, and what is wanted back

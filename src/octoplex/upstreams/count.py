@@ -213,7 +213,7 @@ class CountUpstream:
             raise InvalidCall(f"The provider {self._spec.provider} does not take {ask.op}.")
         spec = self._spec
         if self._fetch is not None and ask.may_hold_media and ask.face != spec.words:
-            ask = await self._fetch.fill(ask, spec.dialect.name, spec.traits.model)
+            ask = await self._fetch.fill(ask, spec.dialect.name, spec.traits)
         request = await proven(self._request(ask), spec.tokens)
         limits = Limits(
             connect_s=spec.connect_s,

@@ -1,6 +1,6 @@
 """Fetch what a caller names by URL, where the target's dialect needs the bytes.
 
-    await fetcher.fill(call, dialect, model) -> the call, bytes in place of those addresses
+    await fetcher.fill(call, dialect, traits) -> the call, bytes in place of those addresses
 
 A caller decides where this goes, so it is held down on every side (security S40-S42):
 
@@ -36,7 +36,8 @@ from urllib.parse import unquote_to_bytes, urljoin
 import msgspec
 from msgspec import Struct
 
-from octoplex.dialects.addresses import needs_bytes
+from octoplex.dialects.addresses import NO_MEDIA_URLS, needs_bytes
+from octoplex.dialects.dialect import Traits
 from octoplex.transport.connection import Caps
 from octoplex.transport.http import Bounds, Client, Limits, Request, Response, default_context
 from octoplex.transport.public import PublicResolver
@@ -88,8 +89,8 @@ class Fetcher:
         self._slots = asyncio.Semaphore(IN_ALL)
         self._threads = ThreadPoolExecutor(LOOK_UPS, "look-up")
 
-    async def fill(self, call: Call, dialect: str, model: str) -> Call:
-        """The call as the dialect can say it. Nothing is fetched for what it can say as it is.
+    async def fill(self, call: Call, dialect: str, traits: Traits) -> Call:
+        """The call as the target can take it. Nothing is fetched for what it takes as it is.
 
         Raises:
             InvalidCall: a part cannot be had; names it and says what to send.
@@ -97,7 +98,10 @@ class Fetcher:
             DeadlinePassed: the caller's deadline ran out meanwhile.
         """
         chat = call.chat()
-        needs = [n for n in _parts(chat) if needs_bytes(dialect, model, n.media)]
+        fetches = NO_MEDIA_URLS not in traits.quirks
+        needs = [
+            n for n in _parts(chat) if needs_bytes(dialect, traits.model, n.media, fetches=fetches)
+        ]
         if not needs:
             return call
         had = call.trail.fetched

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.accepted import accepted, is_looked_into, look_into
+from octoplex.dialects.addresses import NO_MEDIA_URLS
 from octoplex.dialects.dialect import Dialect, Encoded, Scanner, Traits
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.foreign import HISTORY, without_foreign
@@ -57,6 +58,7 @@ TRACE = ("traceparent", "tracestate")
 BETAS = ("anthropic-beta",)
 URL_SOURCE = re.compile(rb'"type"\s*:\s*"url"')
 """What a body of Anthropic's holds that names media by URL."""
+ADDRESS = re.compile(rb'"https?:', re.IGNORECASE)
 
 
 class Wait(Struct, frozen=True, kw_only=True):
@@ -134,6 +136,7 @@ class Upstream:
         self._menders = menders_of(spec.wires, spec.traits)
         self._looks = is_looked_into(spec.traits)
         self._tags = TAGS in spec.traits.quirks
+        self._bytes_only = NO_MEDIA_URLS in spec.traits.quirks
         self._now = asyncio.get_running_loop().time
 
     async def __call__(self, ask: Ask, /) -> Answer:
@@ -177,9 +180,15 @@ class Upstream:
     async def _filled(self, call: Call, fetch: Fetcher) -> Call:
         """The call with the bytes in it that this target wants in place of addresses."""
         wire = self._spec.wires.get(call.face, self._preferred)
-        if wire.words == call.face and (wire.seal is None or not URL_SOURCE.search(call.raw)):
+        if wire.words == call.face and not self._must_fill(wire, call):
             return call
-        return await fetch.fill(call, wire.dialect.name, self._spec.traits.model)
+        return await fetch.fill(call, wire.dialect.name, self._spec.traits)
+
+    def _must_fill(self, wire: Wire, call: Call) -> bool:
+        """Whether a call of this target's own words may name what it does not fetch."""
+        if self._bytes_only:
+            return ADDRESS.search(call.raw) is not None
+        return wire.seal is not None and URL_SOURCE.search(call.raw) is not None
 
     def _sending(self, call: Call, *, anew: bool = False) -> "Sending":
         """What goes out: verbatim where the provider speaks the caller's dialect.
@@ -189,7 +198,7 @@ class Upstream:
         spec = self._spec
         own = spec.compacting if call.op == "compact" else spec.wires.get(call.face)
         wire = own
-        if wire is not None and not call.prefix and not (anew and wire.seal):
+        if wire is not None and not call.prefix and not anew:
             if self._looks and call.op == "chat":
                 look_into(call, wire.dialect.name, spec.traits)
             fields, hidden = self._verbatim(call, wire.dialect)
