@@ -8,12 +8,15 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from octoplex.ledger import Book, Order, Reader, Record, SpendQuery, SqliteStore, open_store
 from octoplex.ledger.folder import Folder
+from octoplex.ledger.writer import Tempo
 from octoplex.wire.error import BadConfig, StoreFailed
 from octoplex.wire.event import Usage
 from tests.ledger.conftest import fill_up
@@ -31,13 +34,13 @@ def pay(book: Book, number: int, nano: int) -> None:
     hold.settle(nano, Usage(1, 1), "done")
 
 
-def pay_until_refused(book: Book) -> int:
-    """How many calls were taken before the ledger said that the disk is full."""
+def pay_until_refused(book: Book, why: str = "full") -> int:
+    """How many calls were taken before the ledger refused one."""
     for taken in range(1, 200_000):
         try:
             pay(book, taken, 7)
         except StoreFailed as refused:
-            assert "full" in str(refused)  # noqa: PT017
+            assert why in str(refused)  # noqa: PT017
             return taken - 1
         time.sleep(0.0001)
     raise AssertionError("never refused")
@@ -91,6 +94,47 @@ def test_what_was_open_cannot_be_settled_on_a_full_disk(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
     store = open_store(killed)
     assert spent(store) == 300
+    store.close()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another process's backup or shell is in the middle of writing."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        yield
+        other.execute("rollback")
+
+
+def test_f53_a_locked_ledger_refuses_nothing_and_has_all_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_store(tmp_path / "data")
+    book = Book(store)
+    with locked(tmp_path / "data" / "ledger.db"):
+        for number in range(60):  # three times as long as SQLite waits by itself
+            pay(book, number, 7)
+            time.sleep(0.05)
+        assert "the ledger cannot be written: database is locked" in caplog.text
+        assert store.condition().refusal == ""
+    assert spent(store) == 60 * 7
+    assert caplog.text.count("cannot be written") == 1
+    assert "the ledger can be written again" in caplog.text
+    store.close()
+
+
+def test_f53_more_than_the_slate_holds_is_refused_until_the_lock_is_gone(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "data", tempo=Tempo(locked_rows=20))
+    book = Book(store)
+    with locked(tmp_path / "data" / "ledger.db"):
+        taken = pay_until_refused(book, "locked")
+        assert taken >= 10
+    end_at = time.monotonic() + 10
+    while store.condition().refusal:
+        assert time.monotonic() < end_at
+        time.sleep(0.01)
+    pay(book, 0, 7)
+    assert spent(store) == (taken + 1) * 7
     store.close()
 
 

@@ -11,7 +11,8 @@ the fsync, so that gathering longer is what makes a request cheap: 1.3 us at 10,
 
 Money is never dropped. While it cannot be written (`refusal`), `reserve` refuses paid
 calls, what is already owed waits in memory, and the thread tries again five times a
-second: when the disk has room again, calls go through again (F52). A failed fsync is
+second: when the disk has room again, calls go through again (F52). While another process
+has the file locked nothing is refused that the slate can hold (F53). A failed fsync is
 final (F55): the kernel may have thrown the pages away, and a second fsync that
 succeeds would prove nothing. Records may be dropped above their bound, counted.
 
@@ -23,6 +24,7 @@ Not promised: that a row is on disk when `reserve` or `settle` returns (`drain` 
 a kill loses no order is the matter of `slate.py`.
 """
 
+import logging
 import threading
 import time
 from collections import deque
@@ -39,6 +41,7 @@ from octoplex.wire.error import StoreFailed
 
 T = TypeVar("T")
 Money = Order | Settlement
+log = logging.getLogger("octoplex.ledger")
 
 
 class Sink(Protocol):
@@ -76,6 +79,8 @@ class Tempo(Struct, frozen=True, kw_only=True):
     """Records in one row of the file: readers decode whole rows, at 1 us a record."""
     money_bound: int = 200_000
     records_bound: int = 50_000
+    locked_rows: int = 6_000
+    """What may wait for a file that another process has locked: the slate holds as many orders."""
 
 
 class Writer:
@@ -98,7 +103,7 @@ class Writer:
         self._unkept: list[Record] = []
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._idle = False
-        self._final = False
+        self._final = self._failing = False
         self._stopping = False
         self._wrote_s = 0.0
         self._records_at = 0.0
@@ -244,12 +249,17 @@ class Writer:
         while wanted > 0 and (self._owed or self._money):
             rows = self._owed or _take(self._money, self._tempo.batch_rows)
             self._owed = rows
-            if self._final or (error := self._attempt(lambda: self._sink.money(self._owed))):
-                self.refusal = self.refusal if self._final else self._explain(error)
+            if self._final:
+                return False
+            if error := self._attempt(lambda: self._sink.money(self._owed)):
+                self._failed(error)
                 return False
             wanted -= len(rows)
             self._owed = []
             self.refusal = ""
+            if self._failing:
+                self._failing = False
+                log.warning("the ledger can be written again")
         self._wrote_s = time.monotonic() - started_at
         return not self._owed
 
@@ -279,12 +289,25 @@ class Writer:
             return error
         return None
 
-    def _explain(self, error: Exception | None) -> str:
+    def _failed(self, error: Exception) -> None:
+        """Say why, once; and refuse paid calls, unless somebody is only in front of us."""
         name = getattr(error, "sqlite_errorname", None) or ""
         if name.endswith("FSYNC") or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             self._final = True
-            return f"the disk failed ({name or error}); check it, then restart"
-        return f"{error} (trying again; free space or fix the disk)"
+            self.refusal = f"the disk failed ({name or error}); check it, then restart"
+        elif self._can_wait(name):
+            self.refusal = ""
+        else:
+            self.refusal = f"{error} (trying again; free space or fix the disk)"
+        if not self._failing:
+            self._failing = True
+            log.error("the ledger cannot be written: %s", self.refusal or f"{error}; trying again")
+
+    def _can_wait(self, name: str) -> bool:
+        """Whether another process has the file locked, and the slate holds what waits for it."""
+        waiting = len(self._money) + len(self._owed)
+        locked = name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+        return locked and self._note is not None and waiting < self._tempo.locked_rows
 
 
 def _take(queue: list[T], most: int) -> list[T]:
