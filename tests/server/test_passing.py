@@ -70,6 +70,7 @@ def test_what_names_a_model_is_metered_like_a_call(tmp_path: Path, run: Run) -> 
                     403,
                     "forbidden",
                 )
+                assert "the model 'a/dearer'; it" in refused.json["error"]["message"]
                 for _ in range(2):
                     assert (await gate.get("/providers/a/models")).status in (200, 429)
                 assert (await gate.get("/providers/a/models")).status == 429
@@ -141,6 +142,8 @@ def test_a_stream_is_billed_what_it_reports(
             assert (await gate.post("/providers/a/" + path, body)).body == b"".join(events)[:-1]
             (row,) = await gate.rows(1)
             assert (row["nano"], row["estimated"]) == (provider.nano(provider.BILL), False)
+            (record,) = await gate.records(1)
+            assert record["stream"] is True
 
     run(main())
 

@@ -168,6 +168,7 @@ def _check_models(models: Models, ask: Ask, other_names: OtherNames | None) -> N
             continue
         names = other_names(model) if other_names is not None else ()
         if not models.allows(model, *names):
+            asked = model.removeprefix("pass:")  # our own mark of what passes to a provider
             raise Forbidden(
-                f"This key may not use the model {model!r}; it may use {models}", param="model"
+                f"This key may not use the model {asked!r}; it may use {models}", param="model"
             )

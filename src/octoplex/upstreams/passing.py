@@ -81,6 +81,7 @@ class PassUpstream:
         head = Head(provider, ask.model, status=status, content_type=kind)
         dialect = dialect_of(ask.path, self._way.endings)
         if response.body is None:
+            ask.stream = True  # nobody knew before
             return PassedStream(head, response, ask, Tally(dialect))
         head.told, usage = billed(ask, status, response.body, dialect)
         return Whole(head, "", response.body, usage)
