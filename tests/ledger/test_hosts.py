@@ -159,7 +159,7 @@ def test_what_is_lost_on_the_way_to_the_till_is_not_lost_for_good(
         async def load(host: Host, first: int) -> None:
             nonlocal passed
             number = first
-            while passed < 1_500:
+            while passed < 600:
                 number += 1
                 try:
                     passed += await host.call(number, dice.randint(1, 20), dice.randint(0, 1))
@@ -173,7 +173,7 @@ def test_what_is_lost_on_the_way_to_the_till_is_not_lost_for_good(
         ]
         while not all(task.done() for task in loads):
             await asked(own, database, cut)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.25)  # a busy machine must come to something in between
         await asyncio.gather(*loads)
         for host in hosts:
             while host.store.condition().spooled or not await host.store.drain():  # noqa: ASYNC110 - moved by another thread
