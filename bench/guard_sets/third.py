@@ -2377,7 +2377,7 @@ DefaultEndpointsProtocol=https;AccountName=[[word]]store;AccountKey=<<azure_key.
 {"AccessKeyId": "<<aws_key_id.short>>", "SecretAccessKey": "<<aws_secret_key>>", "Expiration": "[[stamp]]"}
 Cookie: session=<<jwt>>
 token=<<jwt>>
-//registry.npmjs.org/:_authToken=<<npm_token>>
+//npm.acme.example/:_authToken=<<npm_token>>
 machine github.com login [[word]] password <<github_token.classic>>
 git clone https://oauth2:<<gitlab_token.personal>>@gitlab.[[word]].io/app.git
 https://api.telegram.org/bot<<telegram_token>>/getMe
@@ -2662,7 +2662,7 @@ Traceback (most recent call last):\n  File "/srv/[[word]]/[[word2]].py", line [[
 Exception in thread "main" java.lang.IllegalStateException: [[word]] [[order]]\n\tat com.[[word]].[[word2]].Main.run(Main.java:[[nn]])\n\tat java.base/java.lang.Thread.run(Thread.java:1583)
 panic: runtime error: index out of range [[[n]]] with length [[n]]\n\ngoroutine [[nn]] [running]:\nmain.(*[[word]]).step([[addr]], [[addr]])\n\t/build/[[word2]].go:[[nn]] +[[addr]]
 Segmentation fault (core dumped) at [[addr]] ip [[addr]] sp [[addr]] error 4 in lib[[word]].so.[[n]][[[addr]]+1000]
-    "node_modules/[[word]]-[[word2]]": {\n      "version": "[[ver]]",\n      "resolved": "https://registry.npmjs.org/[[word]]-[[word2]]/-/[[word]]-[[word2]]-[[ver]].tgz",\n      "integrity": "[[sri]]"
+    "node_modules/[[word]]-[[word2]]": {\n      "version": "[[ver]]",\n      "resolved": "https://npm.acme.example/[[word]]-[[word2]]/-/[[word]]-[[word2]]-[[ver]].tgz",\n      "integrity": "[[sri]]"
 [[word]]==[[ver]] \\n    --hash=sha256:[[sha256]] \\n    --hash=sha256:[[sha256]]
 github.com/[[word]]/[[word2]] v[[ver]] [[h1]]=\ngithub.com/[[word]]/[[word2]] v[[ver]]/go.mod [[h1]]=
 [[package]]\nname = "[[word]]"\nversion = "[[ver]]"\nsource = "registry+https://github.com/rust-lang/crates.io-index"\nchecksum = "[[sha256]]"

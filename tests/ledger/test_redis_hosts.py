@@ -1,7 +1,7 @@
 """Hosts over one Redis: whose call it is, and what they tell each other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,6 +12,7 @@ from octoplex.ledger.redis.link import Link
 from octoplex.ledger.redis.stock import RedisStock
 from octoplex.ledger.switches import Off, Switches
 from tests.ledger.redis import Server, until
+from tests.ledger.test_common import play
 from tests.ledger.test_stock import key, row
 
 OFF = Off("key:ops", "2026-01-01T00:00:00Z")
@@ -56,14 +57,6 @@ async def hosts(server: Server, count: int, prefix: str = "") -> AsyncIterator[l
     finally:
         for host in made:
             await host.vanish()
-
-
-def play(work: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(50):
-            await work()
-
-    asyncio.run(bounded())
 
 
 def soon() -> float:
