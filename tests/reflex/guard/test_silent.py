@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from octoplex.reflex.guard.body import glance, is_plain
+from octoplex.reflex.guard.body import glance, is_plain, timeless
 from octoplex.reflex.guard.config import Guard
 from octoplex.reflex.guard.ruling import Ruling, compile_ruling
 from tests.reflex.guard import test_injection, test_personal, test_secrets
@@ -57,6 +57,23 @@ def test_prose_is_silent_and_what_cannot_be_told_is_not() -> None:
     assert not is_plain(b'[{"text":"4111 1111"},{"text":" 1111 1111"}]')
     assert not is_plain(b'[{"text" :"4111 1111"},{"text"  :" 1111 1111"}]')
     assert is_plain(b'[{"type":"text","text":"Hello"}]')
+
+
+@pytest.mark.parametrize(
+    "usual",
+    [
+        {"id": "chatcmpl-B9MH", "created": 1741570283, "choices": [{"message": {"content": "Hi"}}]},
+        {"id": "resp_67cc", "created_at": 1741570283, "completed_at": 1741570290, "output": []},
+        {"id": "batch_1", "created_at": 1711471533, "expires_at": 1711557933, "status": "done"},
+    ],
+)
+def test_usual_replies_are_silent_but_for_their_clocks(usual: dict[str, object]) -> None:
+    body = msgspec.json.encode(usual)
+    assert not detector().is_silent(body)
+    assert detector().is_silent(timeless(body))
+    told = msgspec.json.encode({**usual, "content": '"created": 4111111111111111'})
+    assert in_texts(told)
+    assert not detector().is_silent(timeless(told))
 
 
 def test_private_addresses_are_looked_for_where_they_are_named() -> None:

@@ -42,6 +42,7 @@ _ID = re.compile(
 """Members that hold ids, and the ids of vendors, which must stay what they are."""
 CLOCKS = frozenset({b"created", b"created_at", b"completed_at", b"expires_at", b"seed"})
 """Members whose number is no text."""
+_CLOCK = re.compile(rb'"(?:%b)"\s*:\s*[0-9]+' % b"|".join(sorted(CLOCKS, reverse=True)))
 MUTE = frozenset(
     {b"", b"text", b"content", b"input", b"output", b"prompt", b"instructions", b"thinking"}
 )
@@ -63,7 +64,7 @@ def glance(raw: bytes, name: bytes = b"") -> bytes:
 
     One call of the expression for all strings: a third of what `rewritten` costs.
     """
-    found: list[bytes] = _NUMBER.findall(raw)
+    found: list[bytes] = _NUMBER.findall(timeless(raw))
     run: list[bytes] = []
     for literal, colon in _STRING.findall(raw):
         if colon:
@@ -79,6 +80,11 @@ def glance(raw: bytes, name: bytes = b"") -> bytes:
         name = b""
     _close(run, found)
     return SEPARATOR.join(found)
+
+
+def timeless(raw: bytes) -> bytes:
+    """A body without the numbers of its clocks, which look like telephone numbers."""
+    return _CLOCK.sub(b'""', raw)
 
 
 def is_plain(raw: bytes) -> bool:

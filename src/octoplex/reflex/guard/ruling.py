@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from octoplex.reflex.guard.body import MUTE, glance, is_plain, rejoined, rewritten
+from octoplex.reflex.guard.body import MUTE, glance, is_plain, rejoined, rewritten, timeless
 from octoplex.reflex.guard.config import Action, Actions, Guard
 from octoplex.reflex.guard.finding import Finding, Pattern
 from octoplex.reflex.guard.leash import Leash
@@ -177,7 +177,9 @@ class Verdict:
 
     def _seen(self, body: bytes, name: str, detector: Detector | None, *, injection: bool) -> bytes:
         member = name.encode()
-        if detector is None or (not member and is_plain(body) and detector.is_silent(body)):
+        if detector is None or (
+            not member and is_plain(body) and detector.is_silent(timeless(body))
+        ):
             return body
         if not find(detector, glance(body, member).decode("utf-8", "replace")):
             return body
