@@ -291,4 +291,4 @@ class Gate:
 def _everything() -> Any:
     from octoplex.ledger import Page
 
-    return Page(limit=100_000)
+    return Page(limit=5_000_000)  # a soak of half an hour has 600,000
