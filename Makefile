@@ -51,8 +51,11 @@ schema: ## write docs/octoplex.schema.json from the settings
 	@tools/setup dev
 	@$(VENV)/python -m octoplex.settings > docs/octoplex.schema.json
 
+sbom: ## what the core installs, as a CycloneDX bill of materials
+	@tools/sbom
+
 lock: ## resolve dependencies again into requirements/*.txt
 	@tools/setup dev
 	@tools/lock
 
-.PHONY: help setup serve test test-clients fuzz check bench soak bench-guard prices schema lock
+.PHONY: help setup serve test test-clients fuzz check bench soak bench-guard prices schema sbom lock

@@ -82,6 +82,7 @@ class Server(Struct, frozen=True, kw_only=True):
     cors: tuple[str, ...] = ()
     timeouts: Timeouts = Timeouts()
     media: Media = Media()
+    keep_alive_s: Annotated[float, msgspec.Meta(gt=0)] = 75.0
     drain_s: float = 30.0
     hang_s: Annotated[float, msgspec.Meta(ge=0)] = 20.0
     seal: str | tuple[str, ...] = ""

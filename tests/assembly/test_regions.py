@@ -147,6 +147,17 @@ KEY = '[keys.any]\nsecret = "env:ANY"\n'
         ("http://8.8.8.8:8000/v1", "", "nobody says where it answers"),
         ("http://[::ffff:808:808]:8000/v1", "", "nobody says where it answers"),
         ("https://127.0.0.1.test/v1", "", "nobody says where it answers"),
+        ("http://ollama:11434/v1", "", ""),
+        ("http://vllm/v1", "", ""),
+        ("http://host.docker.internal:8000/v1", "", ""),
+        ("http://[::1]/v1", "", ""),
+        ("http://[::ffff:7f00:1]:8000/v1", "", ""),
+        ("http://2130706433:8000/v1", "", ""),
+        ("http://vllm:8000/v1", "us", "it is asked in us"),
+        ("http://vllm:8000/v1", "eu", ""),
+        ("http://ollama.:11434/v1", "", "nobody says where it answers"),
+        ("http://localhost.evil.com:8000/v1", "", "nobody says where it answers"),
+        ("http://134744072:8000/v1", "", "nobody says where it answers"),
         ("https://gpu.us-east.test/v1", "us", "it is asked in us"),
         ("https://gpu.eu.test/v1", "eu", ""),
         ("https://gpu.eu.test/v1", "de", ""),
@@ -181,6 +192,7 @@ def test_a_local_server_elsewhere_costs_what_the_file_says() -> None:
         return None if price is None else price.input_pico
 
     assert cost('[providers.vllm]\nbase_url = "http://10.0.0.1/v1"\n') == 0
+    assert cost('[providers.vllm]\nbase_url = "http://vllm:8000/v1"\n') == 0
     assert cost(AWAY) is None
     assert cost(AWAY + '[prices]\n"vllm/m" = { input = 0, output = 0 }\n') == 0
 

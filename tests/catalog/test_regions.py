@@ -57,11 +57,17 @@ def row(**more: Any) -> Provider:
         ("watsonx", "eu-gb", "eu", False),
         ("watsonx", "eu-de", "eu", True),
         ("watsonx", "ap-south-1", "in", True),
-        ("xai", "eu-west-1", "eu", True),
+        ("xai", "us", "us", True),
+        ("xai", "eu-west-1", "eu", False),  # the newest page names no such host
+        ("openai", "us", "us", True),
+        ("together", "us", "us", True),
+        ("together", "ca", "ca", True),
+        ("together", None, "us", False),
         ("assemblyai", None, "us", True),
         ("assemblyai", "eu", "eu", True),
         ("alibaba", "cn", "cn", True),
         ("alibaba", None, "sg", False),
+        ("alibaba", "virginia", "us", False),  # the data rest there, models run anywhere
         ("requesty", "eu", "eu", False),  # the host is there, who answers is not known
         ("stepfun", "intl", "cn", False),
         ("ollama", None, "eu", False),  # its URL decides, not its row
@@ -70,6 +76,57 @@ def row(**more: Any) -> Provider:
 )
 def test_answers_in(id_: str, region: str | None, wanted: str, yes: bool) -> None:
     assert answers_in(catalogue()[id_], region, wanted) is yes
+
+
+DEPLOYED = "one's own deployment answers where its owner put it, which its URL does not say"
+WEIGHTS = "open weights: the server is the operator's, and so is `region`"
+NOTHING = "no page of the vendor's that was found says where it answers"
+SILENT = {
+    "beam": DEPLOYED,
+    "byteplus": "the host names ap-southeast, and no page a country",
+    "cerebrium": DEPLOYED,
+    "compactifai": "hosts for the EU and the US are told of, on no page of the vendor's own",
+    "crusoe": NOTHING,
+    "digitalocean": "its table of regions has its other products, not the shared models",
+    "edenai": "it hands requests on",
+    "inception": NOTHING,
+    "kakao": WEIGHTS,
+    "latamgpt": WEIGHTS,
+    "lemonfox": NOTHING,
+    "lg-exaone": "Friendli serves it, who does not say where",
+    "llama-api": "nobody can use it",
+    "meta-ai": NOTHING,
+    "mixedbread": NOTHING,
+    "modal": DEPLOYED,
+    "morph": NOTHING,
+    "nebius": "its hosts are those of one's own endpoints; of the shared models nothing is said",
+    "nlp-cloud": "nobody can use it",
+    "nomic": NOTHING,
+    "nova-api": NOTHING,
+    "nscale": "others call it European; no page of its own that was found does",
+    "plamo": NOTHING,
+    "sakana": NOTHING,
+    "sap-ai-core": "nobody can use it",
+    "sea-lion": NOTHING,
+    "silo-ai": WEIGHTS,
+    "swiss-ai": "Public AI serves it, who does not say where",
+    "tilde": WEIGHTS,
+    "twelve-labs": "nobody can use it",
+    "upstage": "the terms name Korean law, not where models run",
+    "wandb": NOTHING,
+    "xiaomi-mimo": "hosts by region are those of another plan",
+}
+"""Rows of vendors whose home is known, which is not where they answer."""
+
+
+@pytest.mark.parametrize("id_", SILENT)
+def test_the_home_of_a_vendor_is_not_where_it_answers(id_: str) -> None:
+    known = catalogue()[id_]
+    assert not known.residency
+    assert not known.regions
+    assert (SILENT[id_] == "nobody can use it") == bool(known.unusable)
+    assert (SILENT[id_] == "it hands requests on") == known.forwards
+    assert SILENT[id_] != WEIGHTS or known.base_url == "{server}"
 
 
 def test_a_region_that_is_not_the_rows_says_nothing() -> None:

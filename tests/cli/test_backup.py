@@ -3,15 +3,18 @@
 import csv
 import io
 import json
+import shutil
 import sqlite3
 import stat
 import subprocess
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from octoplex.server.mock import Script, Turn
 from tests.cli.test_state import ask
-from tests.shell import Home, Mocked, run, serving, until
+from tests.shell import Home, Mocked, command, run, serving, until
 
 TURN = Script((Turn(text="Hi.", input_tokens=100, output_tokens=50),))
 
@@ -48,6 +51,43 @@ def test_a_backup_beside_a_server_is_a_whole_data_folder(
     with serving(other) as (_, url):
         assert (ask(url, secret), ask(url, "oct-of-nobody")) == (200, 401)
         until(lambda: settled(other) == 400_000, "the settlement")
+
+
+def test_s58_a_backup_goes_encrypted_to_the_disk(home: Home, mock: Mocked, tmp_path: Path) -> None:
+    """Through a program of the system that encrypts, and back; nothing of it lies open."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    mock.app.play(TURN)
+    with serving(home) as (_, url):
+        secret = run(home, "keys", "new", "canary-name", status=0).out.strip()
+        assert ask(url, secret) == 200
+        until(lambda: settled(home) == 200_000, "the settlement")
+    cipher = ["openssl", "enc", "-aes-256-ctr", "-pbkdf2", "-pass", "pass:canary-pass"]
+    file = tmp_path / "copy.tar.enc"
+    with file.open("wb") as out:
+        closing_it = subprocess.Popen(cipher, stdin=subprocess.PIPE, stdout=out)
+        done = subprocess.run(
+            command("backup", "-"), env=home.env, cwd=home.path, stdout=closing_it.stdin,
+            stderr=subprocess.PIPE, text=True, check=True, timeout=60,
+        )  # fmt: skip
+        assert closing_it.stdin is not None
+        closing_it.stdin.close()
+        assert closing_it.wait(60) == 0
+    assert "Restore it" in done.stderr
+    sealed = file.read_bytes()
+    for said in (b"SQLite format 3", b"canary-name", b"pepper", b"ledger.db"):
+        assert said not in sealed
+        assert said in _opened(cipher, sealed)
+    other = Home(tmp_path / "other")
+    other.data.mkdir(parents=True)
+    subprocess.run(["tar", "-xf", "-", "-C", other.data], input=_opened(cipher, sealed), check=True)
+    other.config((home.path / "octoplex.toml").read_text())
+    assert settled(other) == 200_000
+
+
+def _opened(cipher: list[str], sealed: bytes) -> bytes:
+    done = subprocess.run([*cipher, "-d"], input=sealed, capture_output=True, check=True)
+    return done.stdout
 
 
 def test_nothing_to_back_up_leaves_no_file(home: Home, tmp_path: Path) -> None:

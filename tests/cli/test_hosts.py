@@ -77,6 +77,16 @@ def test_doctor_looks_at_the_redis(home: Home, redis: Redis) -> None:
     version = redis.do("INFO", "server")["redis_version"]  # type: ignore[index]
     assert line.startswith(f"ok      redis        {version} at 127.0.0.1:{redis.port} answers in ")
     assert line.endswith(" ms")
+    redis.do("CONFIG", "SET", "maxmemory", "100mb")
+    for policy, lost in (
+        ("volatile-lru", None),
+        ("noeviction", None),
+        ("volatile-ttl", "Idempotency-Key"),
+        ("allkeys-lru", "switched"),
+    ):
+        redis.do("CONFIG", "SET", "maxmemory-policy", policy)
+        _, *more = found(home, 0)
+        assert lost in more[0] if lost else not more, more
     home.more["REDIS"] = redis.url().replace(redis.password, "canary-wrong-password")
     (line,) = found(home, 1)
     assert line.startswith("broken  redis")

@@ -73,7 +73,10 @@ OF_CHAT = {
         _SAID, {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
     ),
     **members(*_SAID, 1, "input_audio", of="audio part", odd=1),
+    "image by URL": Change(_SAID, {"type": "image_url", "image_url": {"url": "https://x.test/a"}}),
     "file": Change(_SAID, {"type": "file", "file": {"file_id": "file-1"}}),
+    "bytes of a file": Change(_SAID, {"type": "file", "file": {
+        "file_data": "data:application/pdf;base64,JVBERi0x", "filename": "x.pdf"}}),
     **members(*_SAID, 1, "file", of="file", odd=1),
     "choice": Change((), {"tool_choice": {"type": "function", "function": {"name": "f"}}}),
     **members("tool_choice", of="choice", odd=1),
@@ -133,6 +136,11 @@ OF_ANTHROPIC = {
     "image": Change(_ASKS, _SHOWN),
     **members(*_ASKS, 2, of="image", transformations={"x": 1}, cache_control=CACHE),
     **members(*_ASKS, 2, "source", of="image", odd=1),
+    **{f"{kind} by {source['type']}": Change(_ASKS, {"type": kind, "source": source})
+       for kind in ("image", "document")
+       for source in ({"type": "url", "url": "https://a.test"}, {"type": "file", "file_id": "f"})},
+    "least": Change((), {"max_tokens": 1}),
+    "one call": Change((), {"tool_choice": {"type": "any", "disable_parallel_tool_use": True}}),
     "choice": Change((), {"tool_choice": {"type": "tool", "name": "f"}}),
     **members("tool_choice", of="choice", odd=1),
     "form": Change((), {"output_config": {"format": {"type": "json_schema", "schema": S}}}),
@@ -212,6 +220,11 @@ OF_GEMINI = {
     "stored": Change(_PARTS, {"fileData": {
         "mimeType": "image/png", "fileUri": "https://x.test/a.png"}}),
     **members(*_PARTS, 2, "fileData", of="stored", displayName="n.png", odd=1),
+    **{f"{kind} at {uri}": Change(_PARTS, {"fileData": {"mimeType": kind, "fileUri": uri}})
+       for kind in ("image/png", "application/pdf", "audio/wav")
+       for uri in ("https://x.test/b", "https://generativelanguage.googleapis.com/v1beta/files/f")},
+    "audio": Change(_PARTS, {"inlineData": {"mimeType": "audio/wav", "data": "UklGRg=="}}),
+    "least": Change((), {"generationConfig": {"maxOutputTokens": 1}}),
     "thinking": Change(("generationConfig",), {"thinkingConfig": {"thinkingBudget": 2_000}}),
     **members("generationConfig", "thinkingConfig", of="thinking", odd=1),
     "video": Change(_PARTS, {"inlineData": {"mimeType": "video/mp4", "data": PNG}}),
@@ -268,6 +281,12 @@ OF_RESPONSES = {
         "type": "input_file", "filename": "x.pdf",
         "file_data": "data:application/pdf;base64,JVBERi0x"}),
     **{f"file {k}": v for k, v in members(*_INPUT, 1, of="file", detail="low").items()},
+    **{f"{kind} of {member}": Change(_INPUT, {"type": kind, member: value})
+       for kind, member, value in (
+           ("input_image", "image_url", "https://x.test/a"), ("input_image", "file_id", "f"),
+           ("input_file", "file_url", "https://x.test/a"), ("input_file", "file_id", "f"),
+           ("input_audio", "input_audio", {"data": "UklGRg==", "format": "wav"}))},
+    "least": Change((), {"max_output_tokens": 1}),
     "approval": Change(("input",), {"type": "mcp_approval_response", "approve": True}),
     "searched": Change(("input",), {"type": "web_search_call", "id": "ws"}),
     "cipher": Change(

@@ -21,7 +21,7 @@ HI = TextPart("Hi")
 def told(target: str, *, drop: bool = True, **members: Any) -> tuple[dict[str, Any], list[str]]:
     """The members that are left, and what was left out."""
     chat = Chat(model="m", **({"messages": (Message("user", (HI,)),)} | members))
-    omissions = Omissions("openai-chat", drop_unsupported=drop)
+    omissions = Omissions("openai-chat", {}, drop_unsupported=drop)
     left = accepted(chat, traits_of(target), omissions)
     found = {name: getattr(left, name) for name in members if name != "thinking"}
     return {n: v for n, v in found.items() if v != getattr(NOTHING, n)}, list(omissions.names())
@@ -91,7 +91,7 @@ def test_a_model_without_eyes_is_shown_no_image() -> None:
 
 def test_a_request_without_such_fields_is_the_same() -> None:
     chat = Chat(model="m", messages=(Message("user", (HI,)),))
-    omissions = Omissions("openai-chat", drop_unsupported=False)
+    omissions = Omissions("openai-chat", {}, drop_unsupported=False)
     for target in ("openai/gpt-5", "openai/o1-mini", "mistral/x", "backup/own"):
         assert accepted(chat, traits_of(target), omissions) is chat
 
@@ -130,8 +130,8 @@ def test_a_turn_to_go_on_from_is_left_to_another_target(
             with pytest.raises(Unsupported, match="go on from"):
                 look_into(call, "anthropic", traits)
             with pytest.raises(Unsupported, match="go on from"):
-                accepted(call.chat(), traits, Omissions("anthropic", drop_unsupported=True))
+                accepted(call.chat(), traits, Omissions("anthropic", {}, drop_unsupported=True))
         else:
             if not alone:
                 look_into(call, "anthropic", traits)
-            accepted(call.chat(), traits, Omissions("anthropic", drop_unsupported=True))
+            accepted(call.chat(), traits, Omissions("anthropic", {}, drop_unsupported=True))

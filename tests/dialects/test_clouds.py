@@ -86,7 +86,7 @@ def test_what_only_anthropic_can_fetch_is_refused_by_name(cloud: Cloud, model: s
     chat = build(Chat, {"model": "m", "messages": [{"role": "user", "parts": [part]}]})
     with pytest.raises(Unsupported, match=cloud.name) as refused:
         cloud.encode_chat(chat, Traits(model=model))
-    assert refused.value.facts["param"] == "document.url"
+    assert refused.value.facts["param"] == "file"
 
 
 ODD: dict[str, Raw] = {

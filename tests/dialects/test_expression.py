@@ -14,8 +14,8 @@ from octoplex.dialects.openai_responses import OpenAIResponses
 from octoplex.wire.chat import Chat, Message, TextPart, Tool, ToolChoice
 from octoplex.wire.error import Unsupported
 
-EVERYWHERE = {"model", "messages", "stream", "usage_in_stream", "max_tokens", "dialect"}
-"""What every dialect has, and `dialect`, which says whose words `extra` is in."""
+EVERYWHERE = {"model", "messages", "stream", "usage_in_stream", "max_tokens", "called", "dialect"}
+"""What every dialect has, and what says whose words `extra` is in, and what fields are called."""
 
 TRAITS = Traits(model="m")
 CHAT = Chat(model="m", messages=(Message("user", (TextPart("x"),)),))
@@ -35,7 +35,7 @@ HINTS = {"user": "u", "metadata": msgspec.Raw(b"{}"), "service_tier": "flex", "s
 
 
 def test_hints_are_dropped_and_named() -> None:
-    omissions = Omissions("nobody", drop_unsupported=False)
+    omissions = Omissions("nobody", {}, drop_unsupported=False)
     chat = msgspec.structs.replace(CHAT, **HINTS, extra={"a": msgspec.Raw(b"1")}, dialect="other")
     assert express(chat, frozenset(), omissions) == msgspec.structs.replace(CHAT, dialect="other")
     assert set(omissions.names()) == {*HINTS, "a"}
@@ -48,17 +48,17 @@ def test_hints_are_dropped_and_named() -> None:
 def test_what_changes_the_answer_is_refused_or_dropped(member: str, value: object) -> None:
     chat = msgspec.structs.replace(CHAT, **{member: value})
     with pytest.raises(Unsupported) as caught:
-        express(chat, frozenset(), Omissions("nobody", drop_unsupported=False))
+        express(chat, frozenset(), Omissions("nobody", {}, drop_unsupported=False))
     assert caught.value.facts["param"] == member
     assert "drop_unsupported" in str(caught.value)
-    omissions = Omissions("nobody", drop_unsupported=True)
+    omissions = Omissions("nobody", {}, drop_unsupported=True)
     assert express(chat, frozenset(), omissions) == CHAT
     assert omissions.names() == (member,)
 
 
 def test_a_default_spelt_out_is_no_field() -> None:
     chat = msgspec.structs.replace(CHAT, n=1, presence_penalty=0.0, frequency_penalty=0, stop=())
-    omissions = Omissions("nobody", drop_unsupported=False)
+    omissions = Omissions("nobody", {}, drop_unsupported=False)
     express(chat, frozenset(), omissions)
     assert omissions.names() == ()
 
@@ -74,7 +74,7 @@ def test_words_of_ones_own_dialect_pass() -> None:
 def test_tools_that_are_not_there_are_not_refused_for_how_they_are_called() -> None:
     """Some SDKs always send how tools may be called."""
     chat = msgspec.structs.replace(CHAT, parallel_tools=False, tool_choice=ToolChoice(mode="auto"))
-    omissions = Omissions("nobody", drop_unsupported=False)
+    omissions = Omissions("nobody", {}, drop_unsupported=False)
     express(chat, frozenset(), omissions)
     assert omissions.names() == ()
     for dialect in (BedrockConverse(), CohereV2(), Gemini(), Ollama()):
@@ -91,10 +91,10 @@ def test_tools_that_are_not_there_are_not_refused_for_how_they_are_called() -> N
 def test_what_no_other_reply_holds_is_its_own_dialects_alone(member: dict[str, object]) -> None:
     spoken = frozenset({"logprobs", "n", "modalities"})
     own = msgspec.structs.replace(CHAT, dialect="nobody", **member)
-    assert express(own, spoken, Omissions("nobody", drop_unsupported=False)) == own
+    assert express(own, spoken, Omissions("nobody", {}, drop_unsupported=False)) == own
     others = msgspec.structs.replace(own, dialect="another")
     with pytest.raises(Unsupported):
-        express(others, spoken, Omissions("nobody", drop_unsupported=False))
+        express(others, spoken, Omissions("nobody", {}, drop_unsupported=False))
 
 
 HINTS_OF_OPENAI = {
@@ -122,6 +122,6 @@ def test_hints_of_openais_cross_between_its_dialects() -> None:
     sent = OpenAIChat().encode_chat(back, traits)
     assert HINTS_OF_OPENAI.items() <= msgspec.json.decode(sent.body).items()
     unknown = OpenAIChat().encode_chat(back, Traits(model="m"))
-    assert set(unknown.dropped) == set(HINTS_OF_OPENAI)
+    assert set(unknown.dropped) == {*HINTS_OF_OPENAI, "text.verbosity"} - {"verbosity"}
     own = OpenAIChat().encode_chat(chat, Traits(model="m"))
     assert HINTS_OF_OPENAI.items() <= msgspec.json.decode(own.body).items()

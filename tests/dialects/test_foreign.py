@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from octoplex.dialects.foreign import without_foreign
+from octoplex.dialects.foreign import without_ciphers, without_foreign
 
 NONE = frozenset[str]()
 DETAILS = [{"type": "reasoning.text", "text": "Hm.", "signature": "c2ln", "index": 0}]
@@ -76,3 +76,20 @@ def test_what_is_malformed_is_the_providers_to_judge(face: str) -> None:
 )
 def test_what_is_not_utf8_is_the_providers_to_judge(face: str, messages: bytes) -> None:
     assert without_foreign(face, Raw(messages), NONE) is None
+
+
+def test_ciphers_that_another_account_made() -> None:
+    cipher = b'{"type":"reasoning","id":"rs_1","summary":[ ],"encrypted_content":"gAAA"}'
+    told = b'{"type":"reasoning","id":"rs_2","summary":[]}'
+    call = b'{"type":"function_call","arguments":"{\\"encrypted_content\\":1}", "n":1e1}'
+    kept = b'{"type":"compaction","encrypted_content":"gBBB"}'
+    items = b"[%b]" % b",".join([told, call, kept])
+    body = b'{"model":"m","input":[%b],"store":false}' % b",".join([told, cipher, call, kept])
+    assert without_ciphers(body) == b'{"model":"m","input":%b,"store":false}' % items
+    for nothing in (
+        b'{"input":%b}' % items,
+        b'{"input":"encrypted_content"}',
+        b'{"messages":[]}',
+        b'{"input":[7,"\\"encrypted_content\\""]}',
+    ):
+        assert without_ciphers(nothing) is None

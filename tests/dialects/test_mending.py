@@ -11,8 +11,10 @@ import pytest
 
 from octoplex.catalog.families import family, quirks_for
 from octoplex.catalog.provider import catalogue
+from octoplex.dialects.accepted import accepted
 from octoplex.dialects.anthropic.face import AnthropicFace
 from octoplex.dialects.dialect import Face, Traits
+from octoplex.dialects.expression import Omissions
 from octoplex.dialects.gemini.face import GeminiFace
 from octoplex.dialects.mending import menders_of
 from octoplex.dialects.openai_chat.face import OpenAIChatFace
@@ -142,7 +144,7 @@ def test_a_member_goes_out_as_the_target_takes_it(target: str, came: Json, goes:
     ],
 )
 def test_a_wish_that_cannot_be_met_is_named(target: str, came: Json, left: Json) -> None:
-    assert sent(target, came) == (left, ["thinking"])
+    assert sent(target, came) == (left, ["reasoning_effort"])
 
 
 CHATS = [row[0] for row in TABLE if "openai-chat" in catalogue()[row[0].partition("/")[0]].dialects]
@@ -154,7 +156,8 @@ def test_a_verbatim_wish_is_what_a_crossing_writes(target: str) -> None:
     for word in WORDS:
         ask = ASKS[word] if word == "none" else ThinkingAsk(effort=word)  # type: ignore[arg-type]
         chat = Chat(model="m", messages=(Message("user", (TextPart("Hi"),)),), thinking=ask)
-        crossed = SPOKEN["openai-chat"].encode_chat(chat, traits)
+        omissions = Omissions("openai-chat", {}, drop_unsupported=False)
+        crossed = SPOKEN["openai-chat"].encode_chat(accepted(chat, traits, omissions), traits)
         want = json.loads(crossed.body)
         for name in ("messages", "reasoning_split"):
             want.pop(name, None)
@@ -278,7 +281,7 @@ def test_a_tool_loop_of_another_is_not_to_be_thought_about() -> None:
     loop = LOOP[1:]
     assert sent("deepseek/deepseek-v4-pro", {"messages": loop}) == (
         {"messages": loop, **OFF},
-        ["thinking"],
+        ["reasoning_effort"],
     )
     own = [USER, {**LOOP[2], "reasoning_content": "Hm."}, LOOP[3]]
     assert sent("deepseek/deepseek-v4-pro", {"messages": own}) == ({"messages": own}, [])
@@ -361,15 +364,15 @@ def effort(word: Any, **more: Any) -> Json:
     [
         # https://developers.openai.com/api/docs/guides/reasoning
         ("openai/gpt-5", effort("none", summary="auto"), effort("minimal", summary="auto"),
-         ["thinking"]),
-        ("azure-openai/gpt-5-mini", effort("none"), effort("minimal"), ["thinking"]),
+         ["reasoning.effort"]),
+        ("azure-openai/gpt-5-mini", effort("none"), effort("minimal"), ["reasoning.effort"]),
         ("openai/gpt-5", effort("xhigh"), effort("high"), []),
         ("openai/gpt-5", effort("minimal"), effort("minimal"), []),
         ("openai/gpt-5.1", effort("minimal"), effort("low"), []),
         ("openai/gpt-5.1", effort("none"), effort("none"), []),
         ("openai/gpt-5-pro", effort("low"), effort("high"), []),
         ("openai/o3", effort("max"), effort("high"), []),
-        ("openai/gpt-4.1", effort("high", summary="auto"), {}, ["thinking"]),
+        ("openai/gpt-4.1", effort("high", summary="auto"), {}, ["reasoning.effort"]),
         # What cannot be read is the provider's to judge, alone.
         ("openai/gpt-5", effort("some"), effort("some"), []),
         ("openai/gpt-5", effort(3), effort(3), []),
@@ -416,7 +419,7 @@ SNAKE: Json = {"generation_config": {"top_p": 1, "thinking_config": {"thinking_b
         ("gemini-3-pro-preview", thinking(thinkingBudget=500, includeThoughts=False),
          thinking(thinkingLevel="low", includeThoughts=False), []),
         ("gemini-3-pro-preview", thinking(thinkingBudget=0), thinking(thinkingLevel="low"),
-         ["thinking"]),
+         ["generationConfig.thinkingConfig"]),
         ("gemini-3-pro-preview", thinking(thinkingBudget=-1), thinking(thinkingBudget=-1), []),
         ("gemini-3-pro-preview", thinking(thinkingLevel="LATER"), thinking(thinkingLevel="LATER"),
          []),

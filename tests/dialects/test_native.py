@@ -409,7 +409,7 @@ def test_what_a_document_of_blocks_loses_is_named() -> None:
 
 def test_a_blind_model_is_not_shown_the_images_of_a_document() -> None:
     chat = chat_of("anthropic", made_of({"type": "image", "source": IMAGE}))
-    blind, omissions = Traits(model="m", vision=False), Omissions("m", drop_unsupported=True)
+    blind, omissions = Traits(model="m", vision=False), Omissions("m", {}, drop_unsupported=True)
     seen = accepted(chat, blind, omissions)
     assert omissions.names() == ("image.data",)
     assert b"iVBORw0K" not in OTHERS["openai-chat"].encode_chat(seen, blind).body
@@ -420,7 +420,7 @@ def test_a_file_that_lies_elsewhere_is_not_asked_for_by_its_id(other: str) -> No
     file = {"type": "document", "source": {"type": "file", "file_id": "file_011"}}
     with pytest.raises(Unsupported) as caught:
         OTHERS[other].encode_chat(chat_of("anthropic", of_anthropic(file)), Traits(model="m"))
-    assert caught.value.facts["param"] == "document.file_id"
+    assert caught.value.facts["param"] == "document.source.file_id"
 
 
 def test_an_answer_that_may_be_made_anywhere_is_asked_for_everywhere() -> None:

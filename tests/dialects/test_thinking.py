@@ -12,8 +12,11 @@ import pytest
 from octoplex.assembly.dialects import dialects
 from octoplex.catalog.families import family, quirks_for
 from octoplex.catalog.provider import catalogue
+from octoplex.dialects.accepted import accepted
 from octoplex.dialects.dialect import Traits
 from octoplex.dialects.effort import LADDER, nearest
+from octoplex.dialects.expression import Omissions
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat, Effort, Message, TextPart, ThinkingAsk, ToolCall, ToolResult
 from octoplex.wire.event import Thinking, ToolUse
 
@@ -53,8 +56,9 @@ def asked(
     """The body for an ask, and what was dropped."""
     traits, dialect = traits_of(target)
     chat = Chat(model="m", messages=messages, thinking=ask, max_tokens=60_000)
-    sent = SPOKEN[dialect].encode_chat(chat, traits)
-    return msgspec.json.decode(sent.body), list(sent.dropped)
+    omissions = Omissions(dialect, words_of(chat), drop_unsupported=False)
+    sent = SPOKEN[dialect].encode_chat(accepted(chat, traits, omissions), traits)
+    return msgspec.json.decode(sent.body), [*omissions.names(), *sent.dropped]
 
 
 def members(target: str, ask: ThinkingAsk) -> Any:
@@ -62,7 +66,7 @@ def members(target: str, ask: ThinkingAsk) -> Any:
     plain, _ = asked(target, None)
     body, dropped = asked(target, ask)
     said = _difference(body, plain)
-    assert dropped in ([], ["thinking"])
+    assert dropped in ([], ["reasoning_effort"])
     return (said, "dropped") if dropped else said
 
 
@@ -118,7 +122,14 @@ NOTHING: dict[str, Any] = {}
 ALWAYS = [gone(NOTHING)] * 7
 """It always thinks, as much as it likes."""
 OFF_ADAPTIVE = {"thinking": {"type": "disabled"}}
-CANNOT = ALWAYS
+CANNOT = [NOTHING, *[gone(NOTHING)] * 6]
+"""It never thinks: who wants none has it."""
+
+
+def switched(off: dict[str, Any], on: dict[str, Any]) -> list[Any]:
+    """It can be turned on and off, and how much is lost and named."""
+    return [off, *[gone(on)] * 6]
+
 
 OPENAI = "https://developers.openai.com/api/docs/guides/reasoning"
 CLAUDE = "https://platform.claude.com/docs/en/build-with-claude/extended-thinking"
@@ -158,7 +169,7 @@ TABLE: list[tuple[str, str, list[Any]]] = [
       *map(budget, [512, 1_024, 8_192, 24_576, 24_576, BUDGET])]),
     ("gemini/gemini-2.5-pro", GOOGLE,
      [gone({"thinkingConfig": {"thinkingBudget": 128}}),
-      *map(budget, [128, 1_024, 8_192, 24_576, 32_768, BUDGET])]),
+      *map(budget, [128, 1_024, 8_192, 24_576, 30_000, BUDGET])]),
     ("gemini/gemini-3-pro-preview", GOOGLE,
      [gone({"thinkingConfig": {"thinkingLevel": L}}), *map(level, [L, L, H, H, H, H])]),
     ("gemini/gemini-3-flash-preview", GOOGLE,
@@ -168,16 +179,16 @@ TABLE: list[tuple[str, str, list[Any]]] = [
      [thought(on=False), *(thought(on=True, word=w) for w in [L, L, H, H, X, H])]),
     # Who wishes otherwise is led to the other name: tests/server/test_by_model.py.
     ("deepseek/deepseek-chat", DEEPSEEK, [NOTHING, *[gone(NOTHING)] * 6]),
-    ("deepseek/deepseek-reasoner", DEEPSEEK, [gone(NOTHING), *[NOTHING] * 6]),
+    ("deepseek/deepseek-reasoner", DEEPSEEK, ALWAYS),
     ("xai/grok-4", XAI, ALWAYS),
     ("xai/grok-4.3", XAI, [*map(effort, ["none", L, L, M, H, H, M])]),
     ("xai/grok-4.5", XAI, [gone(effort(L)), *map(effort, [L, L, M, H, H, M])]),
     ("xai/grok-3-mini", XAI, [gone(effort(L)), *map(effort, [L, L, H, H, H, H])]),
     ("xai/grok-3", XAI, CANNOT),
     ("moonshot/kimi-k3", KIMI, [gone(effort(L)), *map(effort, [L, L, H, H, X, H])]),
-    ("moonshot/kimi-k2.6", KIMI, [thought(on=False), *[thought(on=True)] * 6]),
+    ("moonshot/kimi-k2.6", KIMI, switched(thought(on=False), thought(on=True))),
     ("moonshot/kimi-k2-thinking", KIMI, ALWAYS),
-    ("zai/glm-4.7", ZAI, [thought(on=False), *[thought(on=True)] * 6]),
+    ("zai/glm-4.7", ZAI, switched(thought(on=False), thought(on=True))),
     ("zai/glm-5.2", ZAI,
      [thought(on=False), *(thought(on=True, word=w) for w in ["minimal", L, M, H, X, M])]),
     ("zai/glm-5.3", ZAI, [gone(effort(L)), *map(effort, [L, L, H, H, X, H])]),
@@ -196,9 +207,9 @@ TABLE: list[tuple[str, str, list[Any]]] = [
     ("groq/openai/gpt-oss-120b", "https://console.groq.com/docs/reasoning",
      [gone(effort(L)), *map(effort, [L, L, M, H, H, M])]),
     ("groq/qwen/qwen3-32b", "https://console.groq.com/docs/reasoning",
-     [effort("none"), *[NOTHING] * 6]),
+     switched(effort("none"), NOTHING)),
     ("together/zai-org/GLM-5", TOGETHER,
-     [{"reasoning": {"enabled": False}}, *[{"reasoning": {"enabled": True}}] * 6]),
+     switched({"reasoning": {"enabled": False}}, {"reasoning": {"enabled": True}})),
     ("together/openai/gpt-oss-20b", TOGETHER,
      [gone(effort(L)), *map(effort, [L, L, M, H, H, M])]),
     ("fireworks/accounts/fireworks/models/deepseek-v4-pro",
@@ -209,12 +220,12 @@ TABLE: list[tuple[str, str, list[Any]]] = [
      [{"reasoning": {"enabled": False}},
       *({"reasoning": {"effort": w}} for w in ["minimal", L, M, H, X]),
       {"reasoning": {"max_tokens": BUDGET}}]),
-    ("vllm/Qwen/Qwen3-8B", VLLM, [template(False), *[template(True)] * 6]),
+    ("vllm/Qwen/Qwen3-8B", VLLM, switched(template(False), template(True))),
     ("vllm/openai/gpt-oss-20b", VLLM, [gone(effort(L)), *map(effort, [L, L, M, H, H, M])]),
     ("ollama/qwen3:8b", "https://docs.ollama.com/capabilities/thinking",
-     [{"think": False}, *[{"think": True}] * 6]),
+     switched({"think": False}, {"think": True})),
     ("ollama/gpt-oss:20b", "https://docs.ollama.com/capabilities/thinking",
-     [{"think": False}, *({"think": w} for w in [L, L, M, H, H, M])]),
+     [gone({"think": L}), *({"think": w} for w in [L, L, M, H, H, M])]),
 ]  # fmt: skip
 
 
@@ -261,6 +272,25 @@ def test_thinking_is_turned_on_without_saying_how_much(target: str, sent: dict[s
     assert members(target, ThinkingAsk(enabled=True)) == sent
 
 
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        ("anthropic/claude-sonnet-4-5", claude(2_000)),
+        ("gemini/gemini-2.5-flash", budget(2_000)),
+        ("gemini/gemini-2.5-pro", budget(2_000)),
+        ("cohere/command-a-reasoning-08-2025", cohere(2_000)),
+    ],
+)
+def test_what_an_effort_stands_for_leaves_an_answer_room(target: str, sent: dict[str, Any]) -> None:
+    """Thinking counts towards the output limit; a budget that was named is the caller's own."""
+    traits, dialect = traits_of(target)
+    for ask, same in ((ThinkingAsk(effort="high"), True), (ASKS["budget"], False)):
+        chat = Chat(model="m", messages=HI, thinking=ask, max_tokens=4_000)
+        body = msgspec.json.decode(SPOKEN[dialect].encode_chat(chat, traits).body)
+        said = body.get("generationConfig", body)
+        assert (sent.items() <= said.items()) == same
+
+
 def test_responses_are_asked_with_the_same_words() -> None:
     dialect = SPOKEN["openai-responses"]
     for target, wish, sent in (
@@ -303,7 +333,7 @@ def test_deepseek_gets_its_thinking_back_once_tools_were_called() -> None:
     body, dropped = asked(target, None, turns("Paris.", "Done.", tools=True))
     assert (echoed(body), dropped) == (["Paris.", "Done."], [])
     body, dropped = asked(target, None, turns("Paris.", "Done.", tools=False))
-    assert (echoed(body), dropped) == ([None, None], ["thinking"])
+    assert (echoed(body), dropped) == ([None, None], ["reasoning_content"])
 
 
 def test_deepseek_is_not_to_think_where_another_provider_thought_before() -> None:
@@ -313,7 +343,7 @@ def test_deepseek_is_not_to_think_where_another_provider_thought_before() -> Non
         body, dropped = asked("deepseek/deepseek-v4-pro", ask, foreign)
         assert body["thinking"] == {"type": "disabled"}
         assert "reasoning_effort" not in body
-        assert dropped == ["thinking"]
+        assert dropped == ["reasoning_effort"]
     off = ThinkingAsk(enabled=False)
     assert asked("deepseek/deepseek-v4-pro", off, foreign)[1] == []
     body, dropped = asked("moonshot/kimi-k3", None, foreign)
@@ -348,4 +378,4 @@ def test_the_anthropic_side_of_deepseek_gets_it_back_too() -> None:
         blocks = [b for m in body["messages"] for b in m["content"] if isinstance(b, dict)]
         assert [b["thinking"] for b in blocks if b["type"] == "thinking"] == thoughts
         assert body.get("thinking") == wish
-        assert written.dropped == (("thinking",) if wish else ())
+        assert written.dropped == (("reasoning_effort",) if wish else ())

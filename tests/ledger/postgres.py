@@ -89,6 +89,19 @@ class Server:
         """As a machine dies: every process of it at once."""
         self._end(signal.SIGKILL)
 
+    def hang(self) -> None:
+        """Connections stay, and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """After `hang`."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        for pid in (self._process.pid, *_children(self._process.pid)):
+            os.kill(pid, number)
+
     def database(self) -> str:
         """The URL of a new database, without the password."""
         name = f"octo_{next(self._numbers)}"

@@ -1,6 +1,7 @@
 """Several hosts on one PostgreSQL: budgets and rates under kills, cuts and any order of things."""
 
 import asyncio
+import gc
 import random
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from octoplex.ledger.postgres.database import Database
 from octoplex.ledger.postgres.store import How, PostgresStore, open_postgres
 from octoplex.ledger.postgres.till import Tempo
 from octoplex.ledger.rows import KeyRow
+from octoplex.ledger.shared.till import RateWant
 from octoplex.reflex.limit import parse
 from octoplex.reflex.shared import SharedBuckets, SharedDesk
 from octoplex.wire.error import BadConfig, OverBudget, StoreFailed, TooFast
@@ -423,3 +425,33 @@ def test_a_host_that_went_without_a_word_leaves_its_part_empty(
     second.close()
     open_postgres(tmp_path / "b", database).close()
     until(lambda: sql(postgres, database, "table octoplex.rates") == [])
+
+
+def test_what_is_asked_while_and_after_it_closes_is_refused_and_never_left_lying(
+    tmp_path: Path, postgres: Server, recwarn: pytest.WarningsRecorder
+) -> None:
+    """A host that ends with questions to its till on the way."""
+
+    databases = [Database(postgres.database(), lambda: PASSWORD) for _ in range(5)]
+
+    async def main() -> None:
+        for number, database in enumerate(databases):
+            host = Host(tmp_path / str(number), database, [Cap("day", 1_000)])
+            desk = SharedDesk(host.store.till)
+            wants = [RateWant("key k", "req", 60, 100, 0, 1)]
+            asking = [asyncio.create_task(host.store.till.widen(wants)) for _ in range(50)]
+            await asyncio.sleep(0.001 * number)
+            closing = asyncio.create_task(asyncio.to_thread(host.store.close))
+            while not closing.done():
+                asking.append(asyncio.create_task(host.store.till.widen(wants)))
+                await asyncio.sleep(0.001)
+            with pytest.raises(StoreFailed):
+                await host.store.till.widen(wants)
+            await desk.close()
+            ends = await asyncio.gather(*asking, return_exceptions=True)
+            kinds = {type(end) for end in ends}
+            assert kinds <= {list, StoreFailed, asyncio.CancelledError}
+
+    run(main())
+    gc.collect()
+    assert not [w for w in recwarn if "never awaited" in str(w.message)]

@@ -1,6 +1,7 @@
 """Hosts over one Redis: whose call it is, and what they tell each other."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -104,6 +105,25 @@ def test_of_many_at_once_each_key_is_held_by_one(redis_server: Server) -> None:
             names = [key(number) for number in range(5)]
             await asyncio.gather(*[one(host, name) for name in names for host in all_ * 6])
             assert most > 1, "different keys do not wait for each other"
+
+    play(main)
+
+
+def test_of_two_asks_at_two_hosts_at_once_one_is_told_that_it_is_free(
+    redis_server: Server,
+) -> None:
+    """Each at each: what a host is still asking for refuses nobody."""
+
+    async def main() -> None:
+        async with hosts(redis_server, 2) as both:
+            for number in range(40):
+                name, order = key(number), random.Random(number)
+                asks = [(host, asked) for host in both for asked in (b"a", b"b")] * 3
+                order.shuffle(asks)
+                told = await asyncio.gather(*[h.claims.take(name, asked) for h, asked in asks])
+                (won,) = [asked for (_, asked), holder in zip(asks, told, strict=True)
+                          if holder is None]  # fmt: skip
+                assert {holder for holder in told if holder is not None} == {won}
 
     play(main)
 

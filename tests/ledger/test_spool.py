@@ -79,6 +79,36 @@ def test_a_damaged_end_is_kept_aside(tmp_path: Path) -> None:
     again.close()
 
 
+@pytest.mark.parametrize("spoiled", range(5))
+@pytest.mark.parametrize("where", [1, 5, 40, -1], ids=["length", "sum", "data", "end"])
+def test_what_a_disk_has_damaged_costs_itself_alone(
+    tmp_path: Path, spoiled: int, where: int
+) -> None:
+    """Also while it is in use: it is emptied once all of it was read."""
+    path = tmp_path / "spool.log"
+    spool = Spool(path)
+    ends = [0]
+    for number in range(5):
+        spool.append(batch(number))
+        ends.append(path.stat().st_size)
+    at = (ends[spoiled] if where > 0 else ends[spoiled + 1]) + where
+    whole = bytearray(path.read_bytes())
+    whole[at] ^= 1
+    path.write_bytes(whole)
+    rest = told(*[batch(number) for number in range(5) if number != spoiled])
+    assert told(*spool.waiting()) == told(*spool.waiting()) == rest
+    aside = whole[ends[spoiled] : ends[spoiled + 1]]
+    assert (tmp_path / "spool.log.cut").read_bytes() == aside
+    spool.append(batch(9))
+    spool.close()
+    (tmp_path / "spool.log.cut").unlink()
+    again = Spool(path)
+    assert told(*again.waiting()) == rest[:-1] + b"," + told(batch(9))[1:]
+    assert (tmp_path / "spool.log.cut").read_bytes() == aside
+    again.clear()
+    again.close()
+
+
 def test_what_another_version_wrote_is_not_thrown_away(tmp_path: Path) -> None:
     path = tmp_path / "spool.log"
     spool = Spool(path)

@@ -194,6 +194,7 @@ def test_keys_are_kept_and_revoked_by_name_or_id(store: Store) -> None:
             limits="$5/day",
             region="eu",
             created_at_ms=DAY1,
+            begins_at_ms=DAY2,
         )
 
     async def play() -> list[KeyRow]:
@@ -209,9 +210,10 @@ def test_keys_are_kept_and_revoked_by_name_or_id(store: Store) -> None:
         assert await store.revoke_key("x'; drop table keys; --", DAY2) is None
         return await store.keys()
 
-    assert [(k.id, k.revoked_at_ms, k.models, k.region) for k in asyncio.run(play())] == [
-        ("key_1", DAY2, ("main", "openai/*"), "eu"),
-        ("key_3", DAY2, ("main", "openai/*"), "eu"),
+    keys = asyncio.run(play())
+    assert [(k.id, k.revoked_at_ms, k.models, k.region, k.begins_at_ms) for k in keys] == [
+        ("key_1", DAY2, ("main", "openai/*"), "eu", DAY2),
+        ("key_3", DAY2, ("main", "openai/*"), "eu", DAY2),
     ]
 
 

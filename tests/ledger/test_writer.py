@@ -131,6 +131,8 @@ def test_a_failed_fsync_is_final(desk: Desk, writer: Writer) -> None:
     with pytest.raises(StoreFailed, match="restart"):
         writer.reserve(order())
     assert desk.batches == []
+    assert writer.close() is False
+    assert not desk.closed, "to close a file is to write to it"
 
 
 def test_a_backlog_that_is_full_refuses_and_owes_what_it_took(desk: Desk, writer: Writer) -> None:

@@ -116,7 +116,7 @@ def test_row17_a_case_of_the_compliance_suite(
     up = behind[target].plays(answer(target, block, stop=stop, stream=stream))
     reply = http.post("/responses", json={"model": PRICED[target], **asked, "stream": stream})
     if case == "image-input" and target in BLIND:
-        assert (reply.status_code, reply.json()["error"]["param"]) == (400, "image.data")
+        assert (reply.status_code, reply.json()["error"]["param"]) == (400, "input_image.image_url")
         return
     assert reply.status_code == 200, reply.text
     told = [json.loads(data) for _, data in events(reply.content)] if stream else []

@@ -134,8 +134,6 @@ SAID: dict[str, dict[str, tuple[str, Any]]] = {  # Chat's name -> the value that
         "tools": ("tools.0.function.parameters", TOOL),
     },
 }
-NAMED = {"reasoning_effort": "thinking"}
-"""How it is named where it is left out, if not by its own name."""
 SAYS_NOTHING = {"n", "tool_choice"}
 """At the value that every provider has anyhow."""
 
@@ -211,14 +209,14 @@ def test_row31_on_a_fallback_to_another_dialect_each_is_said_or_named(
     dropped = {n.strip() for n in reply.headers.get("x-octoplex-dropped", "").split(",")} - {""}
     (body,) = up.asked
     for name in parameters:
-        if NAMED.get(name, name) in dropped:
+        if name in dropped:
             continue
         assert name in SAID[target] or name in SAYS_NOTHING, f"{name} is lost: {body}"
         if name in SAID[target]:
             path, value = SAID[target][name]
             in_words = name == "response_format" and IN_WORDS in str(body)
             assert in_words or at(body, path) == value, f"{name} is lost: {body}"
-    assert dropped <= {NAMED.get(name, name) for name in parameters}
+    assert dropped <= parameters.keys()
     for name in SAID[target].keys() - parameters.keys() - SAYS_NOTHING:  # nor is one made up
         path, value = SAID[target][name]
         assert at(body, path) != value, f"{name} is made up: {body}"

@@ -90,8 +90,7 @@ TAGGED = "<think>\nParis is mild.\n</think>\n\nMild."
 
 
 TAGGERS = ("oai/acme/QwQ-32B-dolphin-awq", "tagged/dolphin-7b")
-"""A name that says whose child it is, and a provider whose table says so. Of a name that says
-nothing at a provider that says nothing, tags are text: a model may well be asked to write some."""
+"""A name that says whose child it is, and a provider whose table says so."""
 
 
 @pytest.mark.parametrize("model", TAGGERS)
@@ -111,11 +110,15 @@ def test_row37_thinking_tags_are_no_text(
 
 @every_face
 @streamed_or_not
-def test_row37_tags_of_whom_nobody_knows_are_text(
+def test_row37_tags_of_whom_nobody_knows_are_thinking_where_the_reply_is_written_anew(
     call: Mapping[str, Caller], behind: Mapping[str, Vendor], face: str, stream: bool
 ) -> None:
+    """Within its own dialect nothing that it says is touched."""
     pieces = [TAGGED[at : at + 5] for at in range(0, len(TAGGED), 5)]
     whole = v.chat({"content": TAGGED})
     behind["oai"].plays(v.chat_stream([{"content": p} for p in pieces]) if stream else whole)
     said = call[face](model=MODELS["oai"], stream=stream).turn("Weather in Paris?")
-    assert (said.text, said.thoughts) == (TAGGED, "")
+    if face == "openai-chat":
+        assert (said.text, said.thoughts) == (TAGGED, "")
+    else:
+        assert (said.text.strip(), said.thoughts.strip()) == ("Mild.", "Paris is mild.")

@@ -2,7 +2,11 @@
 
 import random
 import string
+import sys
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -171,6 +175,37 @@ def test_what_is_looked_up_and_compared_is_a_keyed_hash(monkeypatch: pytest.Monk
     with pytest.raises(Unauthorized):
         ring.opened_by(SECRET.encode())
     assert len(compared) == 1, "what is not found by its whole hash is compared with nothing"
+
+
+def test_s05_a_secret_that_nearly_opens_runs_the_same_steps_as_any_other() -> None:
+    """Every instruction of the look-up, one by one, in place of its time."""
+    ring = Keyring(HASHER, [entry(), entry("web", "oct-of-somebody-else-4c1a")])
+    size = len(SECRET)
+    near = [SECRET[:most] + "!" * (size - most) for most in (1, size // 2, size - 1)]
+    steps = [_steps(ring, guess) for guess in (*near, SECRET.swapcase(), "x" * size, "y" * size)]
+    assert len(steps[0]) > 20
+    assert all(one == steps[0] for one in steps)
+    assert _steps(ring, SECRET) != steps[0], "what is compared is seen here"
+
+
+def _steps(ring: Keyring, guess: str) -> list[tuple[str, int]]:
+    """The instructions that looking for a key executes."""
+    seen: list[tuple[str, int]] = []
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            seen.append((frame.f_code.co_qualname, frame.f_lasti))
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with suppress(Unauthorized):
+            ring.find(guess.encode())
+    finally:
+        sys.settrace(before)
+    return seen
 
 
 def test_one_secret_for_two_keys_or_one_id_twice_changes_nothing() -> None:

@@ -15,10 +15,10 @@ from pydantic import BaseModel, Field
 from tests.sdk import vendors as v
 from tests.sdk.conftest import Tee
 from tests.sdk.faces import Sdks
-from tests.sdk.house import Vendor
+from tests.sdk.house import PRICED, Vendor
 from tests.sdk.sides import answer, every_face, streamed_or_not
 from tests.sdk.test_lattice_errors import shown
-from tests.sdk.test_lattice_form import ASKED, MAYA, Person, parsed
+from tests.sdk.test_lattice_form import ASKED, MAYA, Person, parsed, told
 from tests.upstream_server import says
 
 TARGETS = {
@@ -184,6 +184,20 @@ def test_each_attempt_has_a_row(clients: Sdks, behind: Mapping[str, Vendor], tee
     name = "words/some-model"
     assert rows == [(name, "invalid_output", COST), (name, "done", COST)]
     assert told["nano"] == 2 * COST
+    assert (told["input_tokens"], told["output_tokens"]) == (2 * 19, 2 * 10)
+    assert got.parse().usage.prompt_tokens == 19, "that of the last"
+
+
+def test_what_stays_invalid_has_its_tokens_in_the_record(
+    clients: Sdks, behind: Mapping[str, Vendor]
+) -> None:
+    behind["oai"].plays(answer("oai", v.text("no")))
+    with pytest.raises(openai.InternalServerError) as caught:
+        asks(clients, "words/some-model", SCHEMA)
+    id_ = caught.value.response.headers["x-request-id"]
+    told: Any = clients.gpt.get(f"/requests/{id_}", cast_to=object)
+    assert (told["input_tokens"], told["output_tokens"]) == (3 * 19, 3 * 10)
+    assert told["nano"] == 3 * COST
 
 
 @pytest.mark.parametrize("more", [{"n": 2}, {"logprobs": True}])
@@ -260,6 +274,35 @@ def test_a_bound_that_the_model_is_not_held_to_is_checked(
         assert schema["properties"]["age"] == {"title": "Age", "type": "integer"}
         assert schema["additionalProperties"] is False
     assert len(up.asked) == 2
+
+
+class Coded(BaseModel):
+    name: str
+    code: str = Field(pattern="^[A-Z]{2}$")
+
+
+@pytest.mark.parametrize("target", ["gem", "vert", "coh", "oll"])
+@streamed_or_not
+def test_a_keyword_that_the_vendor_reads_over_is_checked(
+    clients: Sdks, behind: Mapping[str, Vendor], target: str, stream: bool
+) -> None:
+    """The pages of `dialects/schema_limits.py`."""
+    bad, good = '{"name":"Maya","code":"nl"}', '{"name":"Maya","code":"NL"}'
+    up = behind[target].plays(answer(target, v.text(bad)), answer(target, v.text(good)))
+    asked: Any = {
+        "model": PRICED[target],
+        "messages": [{"role": "user", "content": ASKED}],
+        "response_format": Coded,
+    }
+    if stream:
+        with clients.gpt.chat.completions.stream(**asked) as events:
+            made = events.get_final_completion().choices[0].message.parsed
+    else:
+        made = clients.gpt.chat.completions.parse(**asked).choices[0].message.parsed
+    assert made == Coded(name="Maya", code="NL")
+    assert [told(target, body)["properties"]["code"]["pattern"] for body in up.asked] == [
+        "^[A-Z]{2}$"
+    ] * 2
 
 
 def test_what_openai_cannot_be_strict_about_is_checked(

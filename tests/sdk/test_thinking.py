@@ -94,7 +94,7 @@ def test_openai_sdk_three_turns(
     # The same conversation moves to a provider that does not know what we wrote into it.
     oai.plays(v.chat({"content": "ok"}))
     raw = gpt.chat.completions.with_raw_response.create(model=MODELS["oai"], messages=messages)
-    assert raw.headers["x-octoplex-dropped"] == "thinking"
+    assert raw.headers["x-octoplex-dropped"] == "reasoning_details"
     ours = ("reasoning_content", "reasoning_details")
     plain = [{k: x for k, x in m.items() if k not in ours} for m in messages]
     assert plain != messages

@@ -196,3 +196,54 @@ def test_a_failed_tool_is_told_to_either_vendor(
     assert [m["role"] for m in told] == ["user", "assistant", "tool", "user"]
     assert "no such city" in told[2]["content"]
     assert "failed" in told[2]["content"]
+
+
+@streamed_or_not
+def test_a_name_that_openai_does_not_take_comes_back_as_it_was(
+    sonnet: anthropic.Anthropic, oai: Vendor, stream: bool
+) -> None:
+    """OpenAI takes 64 letters, Anthropic 128: servers of MCP make long ones."""
+    name = "mcp__warehouse__" + "list_directory_with_sizes_" * 3
+    tool: Any = {**CLAUDE_TOOLS[0], "name": name}
+    asked: dict[str, Any] = {"model": MODELS["oai"], "tools": [tool]}
+    asked["tool_choice"] = {"type": "tool", "name": name}
+    messages: list[Any] = [{"role": "user", "content": "Weather in Paris?"}]
+    sent: set[str] = set()
+    for _ in range(2):
+        # The vendor calls the tool by the name that it was told.
+        oai.plays(v.chat({"content": "?"}))
+        claude_says(sonnet, False, messages=messages, **asked)
+        (short,) = {t["function"]["name"] for t in oai.asked[0]["tools"]}
+        assert oai.asked[0]["tool_choice"]["function"]["name"] == short
+        calls = [c for m in oai.asked[0]["messages"] for c in m.get("tool_calls") or ()]
+        assert {c["function"]["name"] for c in calls} <= {short}
+        sent.add(short)
+        use = v.use("call_1", short, city="Paris")
+        oai.plays(answer("oai", use, stop="tool_use", stream=stream))
+        said = claude_says(sonnet, stream, messages=messages, **asked)
+        (block,) = said.content
+        assert (block.name, block.input) == (name, {"city": "Paris"})
+        messages.append({"role": "assistant", "content": said.content})
+        result = {"type": "tool_result", "tool_use_id": block.id, "content": "18"}
+        messages.append({"role": "user", "content": [result]})
+    (short,) = sent
+    assert len(short) <= 64
+
+
+def test_calls_without_ids_or_arguments_can_be_gone_on_from(
+    gpt: openai.OpenAI, oai: Vendor
+) -> None:
+    """As open servers send them, within the vendor's own dialect."""
+    calls = [{"function": {"name": "time", "arguments": None}}] * 2
+    oai.plays(v.chat({"content": None, "tool_calls": calls}), v.chat({"content": "ok"}))
+    messages: list[Any] = [{"role": "user", "content": "Time?"}]
+    said = gpt.chat.completions.create(model=MODELS["oai"], messages=messages, tools=GPT_TOOLS)
+    (choice,) = said.choices
+    made: Any = choice.message.tool_calls
+    assert choice.finish_reason == "tool_calls"
+    assert [(c.type, c.function.arguments) for c in made] == [("function", "{}")] * 2
+    assert len({c.id for c in made}) == 2
+    messages.append(choice.message.model_dump(exclude_none=True))
+    messages += [{"role": "tool", "tool_call_id": c.id, "content": "9:41"} for c in made]
+    gpt.chat.completions.create(model=MODELS["oai"], messages=messages, tools=GPT_TOOLS)
+    assert oai.asked[1]["messages"] == messages

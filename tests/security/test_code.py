@@ -1,10 +1,12 @@
 """What the code itself must not do, and what is shipped: read from the sources and the locks."""
 
+import json
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,35 @@ def test_s71_every_package_is_pinned_with_its_hashes(lock: Path) -> None:
         assert re.match(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[^ ]+", line), line
         assert "--hash=sha256:" in line, line
         assert "://" not in line
+
+
+def test_s71_the_bill_of_materials_is_what_the_lock_installs() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "sbom"], capture_output=True, text=True, check=True
+    )
+    bill = json.loads(done.stdout)
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    lock = (ROOT / "requirements" / "core.txt").read_text()
+    pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==([^ ;\n\\]+)", lock, re.MULTILINE)
+    names = [(one["name"], one["version"]) for one in bill["components"]]
+    assert names == [(re.sub("[-_.]+", "-", name).lower(), version) for name, version in pins]
+    hashes = [p["value"] for one in bill["components"] for p in one["properties"]]
+    assert hashes == re.findall(r"sha256:([0-9a-f]{64})", lock)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {re.split("[^A-Za-z0-9_-]", one)[0] for one in project["dependencies"]}
+    assert wanted <= {name for name, _ in names}
+
+
+def test_s71_what_is_locked_has_been_out_for_a_week() -> None:
+    """`tools/lock` asks for nothing newer: the resolver is given the day."""
+    script = (ROOT / "tools" / "lock").read_text()
+    (day,) = re.findall(r"before=\$\((.*?)\)\n", script, re.DOTALL)
+    said = f"cd {ROOT}; COOLDOWN_DAYS=; printf %s $({day})"
+    done = subprocess.run(["sh", "-c", said], capture_output=True, text=True, check=True)
+    age = datetime.now(UTC).date() - date.fromisoformat(done.stdout)
+    assert age.days in (7, 8)  # midnight may come between
+    assert script.count('--exclude-newer "$before"') == 1
+    assert script.count('uv" pip compile') == 1
 
 
 def test_s72_a_gateway_that_starts_tells_nobody(tmp_path: Path) -> None:

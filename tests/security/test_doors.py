@@ -61,7 +61,7 @@ def test_s02_what_is_no_key_opens_nothing_and_breaks_nothing(tmp_path: Path, run
     run(main())
 
 
-def _asks(model: str) -> list[tuple[str, bytes]]:
+def asks(model: str) -> list[tuple[str, bytes]]:
     """Every door that takes a model, with a body that names one."""
     text = json.dumps
     chat = {"model": model, "messages": [{"role": "user", "content": "x"}]}
@@ -97,11 +97,11 @@ def test_s09_a_key_reaches_only_its_models_by_every_door(tmp_path: Path, run: Ru
             Gate(tmp_path, file(more, a=up, b=other), key=APP_KEY) as gate,
         ):
             posts = {row.path for row in routes() if row.method == "POST" and row.who == "key"}
-            asks = _asks("a/m")
-            for path, body in asks:
+            tries = asks("a/m")
+            for path, body in tries:
                 reply = await gate.post(path, body)
                 assert reply.status == 403, (path, reply.status, reply.body[:200])
-            tried = {path for path, _ in asks}
+            tried = {path for path, _ in tries}
             untried = {p for p in posts if not any(t == p or t.startswith(p) for t in tried if
                        p.endswith("/") or t == p)}  # fmt: skip
             # These take no model, or take it line by line and refuse the line.
@@ -294,64 +294,6 @@ def test_s32_s33_a_callers_headers_stay_here(tmp_path: Path, run: Run) -> None:
                     assert f"\r\n{name}:".encode() not in head, name
                     assert value.lower().encode() not in head
                 assert APP_KEY.encode() not in entry.data
-
-    run(main())
-
-
-def _deep(opening: str, closing: str, depth: int) -> bytes:
-    return (opening * depth + closing * depth).encode()
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        _deep("[", "]", 10_000),
-        _deep('{"a":', "}", 10_000)[:-10_000] + b"1" + b"}" * 10_000,
-        b'{"model":"a/m","messages":' + _deep("[", "]", 100_000) + b"}",
-        b'{"model":"a/m","messages":[{"role":"user","content":' + b"9" * 200_000 + b"}]}",
-        b'{"model":"a/m","max_tokens":1e400,"messages":[{"role":"user","content":"x"}]}',
-        b'{"model":"a/m","max_tokens":' + b"9" * 5_000 + b',"messages":[{"role":"user"}]}',
-        b'{"model":"a/m","model":"b/m","messages":[{"role":"user","content":"x"}]}',
-        b'\xef\xbb\xbf{"model":',
-        b'{"model":"a/m","messages":[{"role":"user","content":"\\ud800',
-        b"null",
-        b'"a"',
-        b"[]",
-        b"",
-    ],
-    ids=range(13),
-)
-def test_s36_json_that_is_meant_to_hurt_is_a_quick_400(
-    tmp_path: Path, run: Run, body: bytes
-) -> None:
-    async def main() -> None:
-        async with (
-            Upstream(provider.whole("openai-chat")) as up,
-            Gate(tmp_path, file(a=up)) as gate,
-        ):
-            for path in sorted({path for path, _ in _asks("a/m") if not path.startswith("/prov")}):
-                reply = await gate.post(path, body)
-                # What a provider is to judge goes there: a number is no wrong text to us.
-                assert reply.status in (200, 400, 404), (path, reply.status, reply.body[:300])
-                assert len(reply.body) < 2_000
-            if body[:2] in (b"[[", b"[]", b"nu", b'"a', b"") or b'"b/m"' in body:
-                assert up.book == []
-
-    run(main())
-
-
-def test_s36_a_million_members_are_read_or_refused(tmp_path: Path, run: Run) -> None:
-    members = ",".join(f'"k{i}":{i}' for i in range(500_000))
-    body = f'{{"model":"a/m","messages":[{{"role":"user","content":"x"}}],{members}}}'.encode()
-
-    async def main() -> None:
-        async with (
-            Upstream(provider.whole("openai-chat")) as up,
-            Gate(tmp_path, file(a=up)) as gate,
-        ):
-            assert (await gate.post(CHAT, body)).status in (200, 400)
-            assert (await gate.post("/v1/messages", body)).status == 400  # max_tokens is not there
-            assert (await gate.get("/health/live")).status == 200
 
     run(main())
 

@@ -28,8 +28,8 @@ from tests.server.gate import APP_KEY, PATHS, UP_KEY, question, until
 class Inside:
     """A gateway and its server, both in reach."""
 
-    def __init__(self, app: App, port: int) -> None:
-        self.app, self.port = app, port
+    def __init__(self, app: App, port: int, connections: set[Any]) -> None:
+        self.app, self.port, self.connections = app, port, connections
         self.works = app.gateway.works
 
     def line(self, **options: Any) -> Line:
@@ -67,7 +67,7 @@ async def inside(folder: Path, text: str, quiet: Quiet | None = None) -> AsyncIt
     serving = loop.create_task(server.run_until_signal(place, listening.set))
     try:
         await listening.wait()
-        yield Inside(app, place.port)
+        yield Inside(app, place.port, server.server_state.connections)
         await until(lambda: gateway.works.book.open_nano == 0)
         await until(lambda: not server.busy)
         assert not [s for s in gateway.works.health.targets.values() if s.open_calls]

@@ -49,20 +49,20 @@ def test_the_other_name_is_told_and_paid(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
         up = Upstream(says(provider.chat_body()))
         async with up, Gate(tmp_path, config(up)) as gate:
-            for model, word, asked in (
-                (CHAT, "high", REASONER),
-                (CHAT, "none", CHAT),
-                (REASONER, "none", CHAT),
-                (REASONER, "low", REASONER),
+            for model, word, asked, left in (
+                (CHAT, "high", REASONER, "reasoning_effort"),  # it thinks as much as it likes
+                (CHAT, "none", CHAT, ""),
+                (REASONER, "none", CHAT, ""),
+                (REASONER, "low", REASONER, "reasoning_effort"),
             ):
                 bare = asked.partition("/")[2]
-                assert await told(gate, up, model, reasoning_effort=word) == (bare, asked, "")
+                assert await told(gate, up, model, reasoning_effort=word) == (bare, asked, left)
             rows = await gate.rows(4)
             models = [row["model"] for row in rows]
             assert models == [m.partition("/")[2] for m in (REASONER, CHAT, CHAT, REASONER)]
             # Its own thinking was not given back, so that it is not to think.
             got = await told(gate, up, CHAT, reasoning_effort="high", messages=LOOP)
-            assert got == ("deepseek-chat", CHAT, "thinking")
+            assert got == ("deepseek-chat", CHAT, "reasoning_effort")
 
     run(main())
 
@@ -90,8 +90,8 @@ def test_a_key_is_not_led_to_what_it_was_not_given(tmp_path: Path, run: Run) -> 
         async with up, Gate(tmp_path, config(up, more)) as gate:
             gate.key = APP_KEY
             got = await told(gate, up, CHAT, reasoning_effort="high")
-            assert got == ("deepseek-chat", CHAT, "thinking")
+            assert got == ("deepseek-chat", CHAT, "reasoning_effort")
             got = await told(gate, up, "main", reasoning_effort="high")
-            assert got == ("deepseek-reasoner", REASONER, "")
+            assert got == ("deepseek-reasoner", REASONER, "reasoning_effort")
 
     run(main())

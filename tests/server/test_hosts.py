@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -14,6 +15,7 @@ from tests.server import cache_scene, provider
 from tests.server.caller import Reply
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, Gate, file, question, route
+from tests.server.supervisor.processes import kill, owner
 from tests.server.test_shared_redis import soon
 from tests.upstream_server import Exchange, Upstream
 
@@ -48,7 +50,7 @@ class Hosts:
         self._folder, self._stack = folder, AsyncExitStack()
         self._up, self._more = up, more
         self._route = cache_scene.cached() if cached else route("main", "a/m")
-        self._key = f"[keys.app]\nsecret = 'env:APP_KEY'\nlimits = '{limits}'\n"
+        self._key = f"[keys.app]\nsecret = 'env:APP_KEY'\nrole = 'viewer'\nlimits = '{limits}'\n"
 
     async def __aenter__(self) -> "Hosts":
         self.url = await asyncio.to_thread(self.server.database)
@@ -121,8 +123,11 @@ def test_a_budget_is_spent_to_the_last_call_and_never_passed(
             assert len(up.book) == passed
             assert spent <= CENT < spent + WORST_NANO
             await hosts.agrees()
-            told = (await hosts.gates[0].get("/v1/key")).json
-            assert told["budgets"][0]["left_nano"] == CENT - spent
+            for gate in hosts.gates:
+                told = (await gate.get("/v1/key")).json
+                assert told["budgets"][0]["left_nano"] == CENT - spent
+                assert told["spent_nano"] == spent
+                assert (await gate.get("/admin/status")).json["spent_nano"] == spent
 
     run(main())
 
@@ -220,6 +225,55 @@ def test_a_host_that_is_killed_costs_what_it_had_open_and_no_more(
     run(main())
 
 
+def test_what_workers_have_open_is_nobody_elses_when_their_owner_dies(
+    tmp_path: Path, run: Run, server: Server
+) -> None:
+    """Bills as high as their reservations: what another host takes of them is paid twice."""
+
+    async def main() -> None:
+        fits, opened, gone = 20, 12, asyncio.Event()
+        whole = provider.whole("openai-chat", bill=(WORST_TOKENS, 50))
+        waiting = itertools.count()
+
+        async def slowly(exchange: Exchange) -> None:
+            if next(waiting) < opened:
+                await gone.wait()
+            await whole(exchange)
+
+        limits = f"${fits * WORST_NANO / 10**9:.9f}/day"
+        async with (
+            Upstream(slowly) as up,
+            Hosts(tmp_path, server, up, limits, "workers = 2\n") as hosts,
+        ):
+            await hosts.start(2)
+            one, two = hosts.gates
+            calls = [asyncio.create_task(one.chat("main")) for _ in range(opened)]
+
+            async def all_are_open() -> bool:
+                return len(await hosts.sql("table octoplex.opened")) == opened
+
+            await soon(all_are_open)
+            dead, passed = owner(one), 0
+            kill(dead)
+            while owner(one) == dead or (await one.get("/health/ready")).status != 200:
+                more = await asyncio.gather(*[two.chat("main") for _ in range(4)])
+                passed += sum(reply.status == 200 for reply in more)
+            while (await two.chat("main")).status == 200:
+                passed += 1
+            assert passed == fits - opened
+            gone.set()
+            assert {reply.status for reply in await asyncio.gather(*calls)} == {200}
+            assert sum(await hosts.rows(fits)) == fits * WORST_NANO
+            await hosts.agrees()
+
+            async def nothing_is_lent() -> bool:
+                return not await hosts.sql("select 1 from octoplex.leases where nano > 0")
+
+            await soon(nothing_is_lent)
+
+    run(main())
+
+
 def test_the_database_killed_and_begun_anew_loses_no_cent(
     tmp_path: Path, run: Run, server: Server
 ) -> None:
@@ -312,5 +366,32 @@ def test_a_purge_at_one_host_empties_the_other_once(
             assert "ok" in await one.control(purge)
             await two.start()
             await holds(0)
+
+    run(main())
+
+
+def test_a_purge_that_could_not_be_told_is_told_by_the_next_life(
+    tmp_path: Path, run: Run, server: Server
+) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Hosts(tmp_path, server, up, "$1/day", cached=True) as hosts,
+        ):
+            await hosts.start(2)
+            one, two = hosts.gates
+
+            async def holds(wanted: int) -> bool:
+                stats = (await two.control({"do": "cache.stats"}))["ok"]
+                return bool(stats["disk"]["entries"] == wanted)
+
+            await two.chat("main")
+            await soon(lambda: holds(1))
+            server.kill()
+            assert "ok" in await one.control({"do": "cache.purge", "model": None})
+            one.kill()
+            await asyncio.to_thread(server.start)
+            await one.start()
+            await soon(lambda: holds(0))
 
     run(main())

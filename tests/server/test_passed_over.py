@@ -81,7 +81,7 @@ def test_what_none_can_take_is_said_clearly_and_costs_nothing(tmp_path: Path, ru
             reply = await gate.post("/v1/chat/completions", question("main", messages=SHOWN))
             assert (reply.status, not up.book) == (400, True), reply.body
             error = reply.json["error"]
-            assert (error["code"], error["param"]) == ("unsupported", "image.data")
+            assert (error["code"], error["param"]) == ("unsupported", "image_url.url")
             assert "this model is not shown images" in error["message"]
             assert (
                 f"(tried 2: {targets[0]} unsupported, {targets[1]} unsupported)"

@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import json
+import random
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -150,6 +152,29 @@ def test_equal_idempotency_keys_at_two_hosts_are_one_call(
     run(main())
 
 
+@WORKERS
+def test_of_two_bodies_under_one_key_at_once_exactly_one_wins(
+    tmp_path: Path, run: Run, redis: Server, workers: tuple[int, ...]
+) -> None:
+    async def main() -> None:
+        async with (
+            Upstream(*numbered()) as upstream,
+            gates(tmp_path, redis, text(upstream), workers=workers) as both,
+        ):
+            for number in range(8):
+                asks = [(gate, heat) for gate in both for heat in (0.25, 0.75)] * 4
+                random.Random(number).shuffle(asks)
+                name = f"key {number}"
+                asked = [send(gate, name, temperature=heat) for gate, heat in asks]
+                told: dict[float, set[int]] = defaultdict(set)
+                for (_, heat), reply in zip(asks, await asyncio.gather(*asked), strict=True):
+                    told[heat].add(reply.status)
+                assert sorted(told.values(), key=min) == [{200}, {422}]
+                assert len(upstream.book) == number + 1
+
+    run(main())
+
+
 def test_a_claim_outlives_the_owner_at_its_host(tmp_path: Path, run: Run, redis: Server) -> None:
     async def main() -> None:
         opened = asyncio.Event()
@@ -223,6 +248,68 @@ def test_a_provider_put_out_of_use_is_so_on_both(
                 await answers(here, 200)
             noted = [json.loads(line) for line in _audit(both[1]).splitlines()]
             assert {"another host", "shell:root"} >= {line["who"] for line in noted} > set()
+
+    run(main())
+
+
+def test_what_could_not_be_put_in_force_is_so_after_a_reload(
+    tmp_path: Path, run: Run, redis: Server
+) -> None:
+    """A key that is stored at one host, and no seal at the other that opens it."""
+
+    async def main() -> None:
+        async with Upstream(*numbered()) as upstream:
+            here = text(upstream).replace("[server]\n", "[server]\nseal = 'env:APP_KEY'\n", 1)
+            async with gates(tmp_path, redis, here) as (one, two):
+                two.write(here.replace("seal = 'env:APP_KEY'", "seal = 'env:OTHER_KEY'"))
+                assert "ok" in await two.control({"do": "reload"})
+                order = {"do": "providers.store_key", "id": "a", "key": "stored-0123456789"}
+                assert "ok" in await one.control(order)
+                await until(lambda: "is not in force here" in two.log.read_text(), 15)
+                assert "ok" in await one.control({"do": "providers.disable", "id": "a"})
+                assert "refused: " in _audit(two)
+                two.write(here)
+                assert "ok" in await two.control({"do": "reload"})
+
+                async def is_off() -> bool:
+                    return (await two.chat("a/m")).status == 404
+
+                await soon(is_off)
+                assert "sealed" in (two.data / "switches.json").read_text()
+
+    run(main())
+
+
+def test_what_could_not_be_told_is_told_by_the_next_life(
+    tmp_path: Path, run: Run, redis: Server
+) -> None:
+    """Redis has an older word of it, which must not count at the host that was switched."""
+
+    async def main() -> None:
+        async with (
+            Upstream(*numbered()) as upstream,
+            gates(tmp_path, redis, text(upstream)) as (one, two),
+        ):
+            for how in ("disable", "enable"):
+                assert "ok" in await one.control({"do": f"providers.{how}", "id": "a"})
+
+            async def is_told() -> bool:
+                return not (one.data / "untold").exists()
+
+            await soon(is_told)
+            redis.hang()
+            assert "ok" in await one.control({"do": "providers.disable", "id": "a"})
+            one.kill()
+            await one.start()
+            assert (await one.chat("a/m")).status == 404
+            redis.go_on()
+
+            async def is_off() -> bool:
+                return (await two.chat("a/m")).status == 404
+
+            await soon(is_off)
+            await soon(is_told)
+            assert (await one.chat("a/m")).status == 404
 
     run(main())
 

@@ -233,6 +233,23 @@ def test_a_key_ends_when_it_was_said_to(tmp_path: Path, run: Run) -> None:
     run(main())
 
 
+def test_a_key_made_at_run_time_begins_when_it_was_said_to(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with Upstream(SEVERAL) as up, Gate(tmp_path, file(a=up), clean=False) as gate:
+            now = int(time.time() * 1000)
+            order = {"do": "keys.new", "name": "two", "begins_at_ms": now + 1_500}
+            late = await gate.control({**order, "expires_at_ms": now + 1_500})
+            assert "expire before it begins" in late["error"]
+            gate.key = (await gate.control(order))["ok"]["secret"]
+            assert (await gate.get("/v1/key")).status == 401
+            async with asyncio.timeout(10):
+                while (await gate.get("/v1/key")).status != 200:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            assert time.time() * 1000 >= now + 1_500
+
+    run(main())
+
+
 # -- alerts -----------------------------------------------------------------------------------
 
 

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octoplex.transport.public import PublicResolver, is_public, is_public_name
+from octoplex.transport.public import (
+    PublicResolver,
+    is_private_name,
+    is_public,
+    is_public_name,
+)
 from octoplex.transport.resolve import Address
 from octoplex.wire.error import InvalidCall
 
@@ -108,6 +113,62 @@ def test_s40_names_of_machines_nearby(host: str) -> None:
 def test_names_of_the_web() -> None:
     for host in ("example.com", "a.b.example.com.", "xn--bcher-kva.example", "8.8.8.8", "2606::1"):
         assert is_public_name(host)
+
+
+PRIVATE = {
+    "this machine": ["localhost", "LOCALHOST", "a.localhost", "127.0.0.1", "127.8.8.8", "::1"],
+    "other spellings of it": ["2130706433", "0x7f000001", "0X7F.1", "127.1", "0177.0.0.1"],
+    "mapped": ["::ffff:127.0.0.1", "::ffff:10.0.0.1"],
+    "a private network": ["10.1.2.3", "172.16.0.1", "192.168.1.1", "fd00::1", "fe80::1%eth0"],
+    "a name without a dot": ["ollama", "vllm", "OLLAMA", "gpu-1", "my_container"],
+    "a network's own names": ["nas.local", "host.docker.internal", "pi.home.arpa"],
+}
+NOT_PRIVATE = {
+    "a name of the web": ["example.com", "localhost.evil.com", "local.example", "ollama.ai"],
+    "names that only look so": ["evil-localhost.com", "a.notlocal", "10.0.0.1.evil.com", "arpa.x"],
+    "a top-level domain": ["ollama.", "ai.", "localhost."],
+    "not ASCII": ["ollama\u3002com", "\u0430"],
+    "an address": ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "100.64.0.1", "2002:7f00:1::"],
+    "other spellings of one": ["134744072", "0x08080808", "8.8.2056", "010.010.010.010"],
+    "no address at all": ["1.2.3.4.5", "256.0.0.1", "4294967296", "0x", "::g", "a:b"],
+    "another network's": ["x.onion", "1.168.192.in-addr.arpa"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PRIVATE)
+def test_hosts_that_are_surely_their_owners(kind: str) -> None:
+    assert [host for host in PRIVATE[kind] if not is_private_name(host)] == []
+
+
+@pytest.mark.parametrize("kind", NOT_PRIVATE)
+def test_hosts_that_are_not_surely_so(kind: str) -> None:
+    assert [host for host in NOT_PRIVATE[kind] if is_private_name(host)] == []
+
+
+@given(st.ip_addresses(v=4))
+def test_an_address_is_private_in_every_spelling_or_in_none(
+    address: ipaddress.IPv4Address,
+) -> None:
+    number = int(address)
+    spellings = (str(address), str(number), hex(number), f"::ffff:{address}")
+    private = address.is_loopback or address.is_private
+    assert {is_private_name(one) for one in spellings} == {private}
+    assert not (private and is_public(str(address)))
+
+
+@given(st.text(min_size=1, max_size=30) | st.ip_addresses().map(str))
+def test_nothing_is_private_and_public_at_once(host: str) -> None:
+    assert not (is_private_name(host) and is_public(host))
+    assert not (is_private_name(host) and ":" not in host and "." in host.rstrip(".")
+                and is_public_name(host) and not is_address(host))  # fmt: skip
+
+
+def is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def answers(*addresses: str) -> list[Address]:

@@ -5,8 +5,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from msgspec.structs import replace
-
 from octoplex.ledger.rows import KeyRow
 from octoplex.reflex.keys import Entry, Hasher, KeySpec, from_config, in_force, weak
 from octoplex.reflex.tenants import Tenants, above, all_placed
@@ -83,14 +81,13 @@ def file_keys(settings: Settings, env: Mapping[str, str], hasher: Hasher) -> lis
             limits=table.limits,
             region=table.region,
             expires_at_ms=milliseconds(table.expires),
+            begins_at_ms=milliseconds(table.begins),
             role=table.role,
         )
         try:
-            entry = from_config(spec, value, hasher)
+            entries.append(from_config(spec, value, hasher))
         except ValueError as error:
             raise BadConfig(f"{where}: {error}.") from None
-        begins_at = (milliseconds(table.begins) or 0) / 1000
-        entries.append(replace(entry, key=replace(entry.key, begins_at=begins_at)))
     return entries
 
 

@@ -7,12 +7,15 @@
 Only the process that owns the data folder has them; its workers ask it.
 """
 
+import asyncio
 import base64
 import binascii
+import logging
 import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -28,8 +31,9 @@ from octoplex.reflex.keys import pepper
 from octoplex.secrets import is_reference
 from octoplex.settings import Settings, secret
 from octoplex.telemetry.metrics import Gauge
-from octoplex.wire.error import BadConfig
+from octoplex.wire.error import BadConfig, StoreFailed
 
+log = logging.getLogger("octoplex.ledger")
 PEPPER_BYTES = 32
 LAST_WORDS_S = 1.0
 READY_S = 3.0
@@ -107,8 +111,31 @@ def _pepper_of(settings: Settings, env: Mapping[str, str]) -> bytes | None:
     return found
 
 
-async def greeted(address: Address) -> tuple[str, float]:
-    """The version of a Redis, and how many seconds it takes to say so.
+def losing(memory: bytes) -> str:
+    """What a Redis may lose of ours by the way it makes room, of its `INFO memory`; "" nothing."""
+    said = dict(line.partition(b":")[::2] for line in memory.splitlines())
+    policy = said.get(b"maxmemory_policy", b"").decode(errors="replace")
+    if said.get(b"maxmemory", b"0") == b"0" or policy in ("", "noeviction", "volatile-lru"):
+        return ""
+    what = "what was purged, and which providers are switched"
+    if policy.startswith("volatile-"):
+        what = "whose call an Idempotency-Key is, so that two are made"
+    return (
+        f"its maxmemory-policy {policy} may forget {what}: set volatile-lru, or noeviction and "
+        "enough memory"
+    )
+
+
+class Greeting(Struct, frozen=True):
+    """What a Redis says of itself, and how many seconds it takes to."""
+
+    version: str
+    took_s: float
+    losing: str
+
+
+async def greeted(address: Address) -> Greeting:
+    """Ask a Redis how it is.
 
     Raises:
         BadConfig: the extra is not installed.
@@ -120,10 +147,12 @@ async def greeted(address: Address) -> tuple[str, float]:
         began_at = time.monotonic()
         said = await link.once("INFO", "server", within_s=READY_S)
         took_s = time.monotonic() - began_at
+        memory = await link.once("INFO", "memory", within_s=READY_S)
     finally:
         await link.close()
     found = re.search(rb"^redis_version:(\S+)", said, re.MULTILINE)
-    return (found[1].decode(errors="replace") if found else "of an unknown version"), took_s
+    version = found[1].decode(errors="replace") if found else "of an unknown version"
+    return Greeting(version, took_s, losing(memory))
 
 
 async def tell_hosts(
@@ -165,14 +194,27 @@ class Hosts:
         self.common = RedisCommon(self.link)
         self.stock = RedisStock(self.link, keyed, self.common)
         self.claims = RedisClaims(self.link, self.stock, token)
+        self._looking: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Connect, and stay so."""
         self.link.begin()
         self.common.begin()
+        self._looking = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        """Say what Redis may lose, once it can be asked."""
+        with suppress(StoreFailed):
+            if await self.link.ready(None):
+                why = losing(await self.link.do("INFO", "memory", within_s=READY_S))
+                if why:
+                    log.warning("Redis at %s: %s", self.link.address.shown, why)
 
     async def close(self) -> None:
         """Say what is to be said, then let go."""
+        if self._looking is not None:
+            self._looking.cancel("stopped")
+            await asyncio.wait((self._looking,))
         await self.stock.drain(LAST_WORDS_S)
         await self.claims.close()
         await self.common.close()

@@ -43,10 +43,7 @@ async def new(
     _check_name(spec.name)
     if spec.name in settings.keys:
         raise InvalidCall(f'There is a key "{spec.name}" in the file; choose another name.')
-    if spec.expires_at_ms is not None and spec.expires_at_ms <= _now_ms():
-        raise InvalidCall(f"The key {spec.name} would have expired before it was made.")
-    if spec.expires_at_ms is not None and spec.expires_at_ms > LATEST_MS:
-        raise InvalidCall(f"The key {spec.name} would expire after the year 9999.")
+    _check_times(spec)
     try:
         check_demanded(settings, {"region": spec.region})
         check_tenant(spec.tenant, compiled(settings.tenants), spec.name)
@@ -108,6 +105,19 @@ def shown(row: KeyRow) -> dict[str, Any]:
     """What is kept of a key, without its hashes."""
     found: dict[str, Any] = to_builtins(replace(row, hash=b"", former=None))
     return {k: v for k, v in found.items() if k not in ("hash", "former")}
+
+
+def _check_times(spec: KeySpec) -> None:
+    """A key has a time, after now and before the end of all dates."""
+    begins, ends = spec.begins_at_ms, spec.expires_at_ms
+    if ends is not None and ends <= _now_ms():
+        raise InvalidCall(f"The key {spec.name} would have expired before it was made.")
+    if begins is not None and ends is not None and begins >= ends:
+        raise InvalidCall(f"The key {spec.name} would expire before it begins.")
+    if max(begins or 0, ends or 0) > LATEST_MS:
+        raise InvalidCall(f"The key {spec.name} would begin or expire after the year 9999.")
+    if begins is not None and begins < 0:
+        raise InvalidCall(f"The key {spec.name} would begin before the year 1970.")
 
 
 def _check_name(name: str) -> None:

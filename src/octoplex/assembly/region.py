@@ -1,8 +1,8 @@
 """Where the targets of a configuration answer, and which areas its file may demand.
 
 What the catalogue knows holds for the URL of the catalogue only. Of any other URL, of a
-provider that no row describes, and of a local server that is not on a loopback or private
-address, the file's own `region` is all that is known.
+provider that no row describes, and of a local server that is not on a private network
+(`Source.private`), the file's own `region` is all that is known.
 
 Not promised: that an operator's word is true.
 """

@@ -9,6 +9,7 @@ import os
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from octoplex.ledger.book import Book
 from octoplex.ledger.common import Common
 from octoplex.ledger.postgres.database import Database
 from octoplex.ledger.rows import KeyRow
+from octoplex.ledger.shared.till import account_of
 from octoplex.ledger.stock import Stock
 from octoplex.ledger.stock_disk import DiskStock
 from octoplex.ledger.store import State
@@ -40,10 +42,13 @@ from octoplex.transport.origin import Proxies
 from octoplex.transport.tokens import Purse
 from octoplex.upstreams.judge import Judge
 from octoplex.upstreams.local.fleet import Fleet
-from octoplex.wire.error import BadConfig
+from octoplex.wire.eager import in_task
+from octoplex.wire.error import BadConfig, StoreFailed
 
 Environment = Mapping[str, str]
 B = TypeVar("B", bound=Book)
+SPENT_S = 2.0
+"""How long the ledger is asked for what all hosts have spent."""
 
 
 def make_book(store: State, kind: type[B]) -> B:
@@ -183,12 +188,20 @@ class Works:
         if self._shared is not None and self._shared.standing is not None:
             return await self._shared.standing(key_id)
         await self.book.look(key_id, (), time.time_ns() // 1_000_000)
-        return self.standing_now(key_id)
-
-    def standing_now(self, key_id: str) -> Standing:
-        """How a key stands, as far as this process knows."""
         budgets = self.book.left(key_id, time.time_ns() // 1_000_000)
-        return Standing(self.desk.figures(key_id), budgets, self.book.spent(key_id))
+        return Standing(self.desk.figures(key_id), budgets, await self.spent(key_id))
+
+    async def spent(self, key_id: str | None = None) -> int:
+        """All that was ever spent by a key, or by all: at other hosts, too, where they share it
+        and can be asked."""
+        till = self.store.till
+        if till is not None:
+            await in_task()
+            with suppress(StoreFailed, TimeoutError):
+                async with asyncio.timeout(SPENT_S):
+                    await self.store.drain()
+                    return await till.spent("" if key_id is None else account_of(key_id))
+        return self.book.settled_nano if key_id is None else self.book.spent(key_id)
 
     def stalled(self) -> None:
         """Count one more stall, in whichever thread."""

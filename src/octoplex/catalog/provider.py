@@ -175,8 +175,8 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     The first of `key_env` that is set wins; where a key consists of two values the second is
     in the variable of `secret_env` at the same place, and a colon joins them. A token in one
     of `bearer_env` takes its place and goes as a bearer, whatever `auth` says. A `local`
-    server needs no key and is sent one only if it is there; on a loopback or private address
-    it costs nothing.
+    server needs no key and is sent one only if it is there; on a private network it costs
+    nothing.
 
     `regions` are those with a URL of their own; a `cloud` row has its cloud's as well
     (`regions.toml`), in the place of `{region}` or, without one, because the account is

@@ -1,32 +1,42 @@
 """`octoplex backup`: the data folder in one file, beside a running server (`ledger/backup.py`)."""
 
+import sys
 from pathlib import Path
 
 import click
 
 from octoplex.assembly.state import database_of
 from octoplex.cli.place import config_option, place_of
-from octoplex.ledger.backup import write_backup
+from octoplex.ledger.backup import stream_backup, write_backup
+from octoplex.wire.error import BadConfig
 
 RESTORE = "Restore it with the server stopped, into an empty folder: tar -xf FILE -C FOLDER"
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @config_option
 def backup(file: Path, config: str | None) -> None:
-    """Copy the data folder into a file.
+    """Copy the data folder into a file; `-`: into a program that encrypts it.
 
     A server may run meanwhile. With a database, FILE holds what is not in it; pg_dump copies
     the rest.
     """
-    place = place_of(config)
-    names = write_backup(place.data, file)
-    click.echo(f"{file}: {len(names)} files, {file.stat().st_size:,} bytes. It opens every key.")
-    click.echo(RESTORE)
+    place, piped = place_of(config), str(file) == "-"
+    if piped:
+        if sys.stdout.isatty():
+            raise BadConfig("a backup is no text: octoplex backup - | age -p > copy.tar.age")
+        names = stream_backup(place.data, sys.stdout.buffer)
+        click.echo(f"{len(names)} files.", err=True)
+    else:
+        names = write_backup(place.data, file)
+        size = file.stat().st_size
+        click.echo(f"{file}: {len(names)} files, {size:,} bytes. It opens every key.")
+    click.echo(RESTORE, err=piped)
     database = database_of(place.settings, place.env)
     if database is not None:
         click.echo(
             "The ledger, records and keys are in the database: "
-            f"pg_dump --format=custom --schema=octoplex --file=octoplex.dump '{database.url}'"
+            f"pg_dump --format=custom --schema=octoplex --file=octoplex.dump '{database.url}'",
+            err=piped,
         )

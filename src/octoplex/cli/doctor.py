@@ -251,12 +251,14 @@ def _redis(place: Place) -> Iterator[Finding]:
         place = place.opened()
         address = sharing_of(place.settings, place.env).redis
         assert address is not None
-        version, took_s = asyncio.run(greeted(address))
+        greeting = asyncio.run(greeted(address))
     except GatewayError as error:
         yield Finding("redis", "broken", str(error))
         return
-    says = f"{version} at {address.shown} answers in {took_s * 1000:.1f} ms"
+    says = f"{greeting.version} at {address.shown} answers in {greeting.took_s * 1000:.1f} ms"
     yield Finding("redis", "ok", says)
+    if greeting.losing:
+        yield Finding("redis", "note", greeting.losing)
 
 
 def _local(place: Place) -> Iterator[Finding]:

@@ -341,7 +341,7 @@ class Explainer:
         making = Making(dialects={}, proxies=NO_PROXIES, usual=usual, timeouts=timeouts)
         wait = source.wait(target.model, making)
         table = self._plan.settings.providers.get(source.id, Provider())
-        slow = "silent reasoning" if target.reasons_silently else "a private address"
+        slow = "silent reasoning" if target.reasons_silently else "a private network"
         for name, key in WAITS.items():
             origin = slow if target.reasons_silently or target.slow_start else DEFAULT
             if name in ("connect_s", "plain_s"):

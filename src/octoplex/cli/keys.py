@@ -41,17 +41,19 @@ def keys() -> None:
 @click.option("--models", multiple=True, help="A model, route or glob it may ask for; repeat it.")
 @click.option("--tenant", default="", help="The team or organisation it belongs to: acme.web.")
 @click.option("--region", default="", help='Where its targets must answer, such as "eu".')
+@click.option("--begins", default="", help="When it begins, as --expires; else at once.")
 @click.option("--expires", default="", help='When it ends: "90 days", 2027-01-31 or a UTC time.')
 @config_option
 @json_option
-def new(
-    config: str | None, as_json: bool, models: tuple[str, ...], expires: str, **given: str
-) -> None:
+def new(config: str | None, as_json: bool, models: tuple[str, ...], **given: str) -> None:
     """Make a key; its secret is shown once."""
     place = place_of(config)
     listed = tuple(m.strip() for text in models for m in text.split(",") if m.strip())
-    ends_at_ms = _moment(expires) if expires else None
-    spec = msgspec.convert({**given, "models": listed, "expires_at_ms": ends_at_ms}, KeySpec)
+    times = {
+        f"{name}_at_ms": _moment(name, text) if (text := given.pop(name)) else None
+        for name in ("begins", "expires")
+    }
+    spec = msgspec.convert({**given, **times, "models": listed}, KeySpec)
     _check_name(place, spec.name)
     made = ask_server(place.data, {"do": "keys.new", **_members(spec)})
     if made is None:
@@ -181,7 +183,7 @@ def _milliseconds(option: str, text: str) -> int:
         raise InvalidCall(f"{option}: {error}") from None
 
 
-def _moment(text: str) -> int:
+def _moment(option: str, text: str) -> int:
     """A moment on the Unix clock, of a duration from now or of a date or time in UTC."""
     try:
         return milliseconds(datetime.fromisoformat(text)) or 0
@@ -191,7 +193,8 @@ def _moment(text: str) -> int:
         return int(time.time() * 1000) + duration_ms(text)
     except BadConfig:
         raise InvalidCall(
-            f'--expires "{text}" is no moment; write "90 days", 2027-01-31 or 2027-01-31T12:00:00Z.'
+            f'--{option} "{text}" is no moment; '
+            'write "90 days", 2027-01-31 or 2027-01-31T12:00:00Z.'
         ) from None
 
 
@@ -233,6 +236,7 @@ def _of_file(place: Place) -> list[dict[str, Any]]:
             "region": table.region,
             "origin": place.origin,
             "created_at": None,
+            "begins_at": _day(milliseconds(table.begins)),
             "expires_at": _day(milliseconds(table.expires)),
             "revoked_at": None,
             "former_until": None,
@@ -258,6 +262,7 @@ def _of_store(place: Place) -> list[dict[str, Any]]:
             "region": row.region,
             "origin": "octoplex keys new",
             "created_at": _day(row.created_at_ms),
+            "begins_at": _day(row.begins_at_ms),
             "expires_at": _day(row.expires_at_ms),
             "revoked_at": _day(row.revoked_at_ms),
             "former_until": _day(row.former_until_ms),
@@ -296,6 +301,8 @@ def _state(row: dict[str, Any], now: str) -> str:
         return "revoked"
     if row["expires_at"] and row["expires_at"] <= now:
         return "expired"
+    if row["begins_at"] and row["begins_at"] > now:
+        return f"begins at {row['begins_at']}"
     if row["former_until"] and row["former_until"] > now:
         return f"in force; its old secret until {row['former_until']}"
     return "in force"

@@ -15,6 +15,7 @@ import msgspec
 from octoplex.client.reply import ChatReply
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.openai_chat.messages import write_messages
+from octoplex.dialects.words import WORDS
 from octoplex.wire.chat import Effort, Message, Tool
 
 Turn = Message | ChatReply | Mapping[str, Any]
@@ -86,7 +87,7 @@ def _turns(messages: Conversation, system: str | None) -> list[JsonObject]:
         written.append({"role": "system", "content": system})
     if isinstance(messages, str):
         return [*written, {"role": "user", "content": messages}]
-    omissions = Omissions("openai-chat", drop_unsupported=False)
+    omissions = Omissions("openai-chat", WORDS["openai-chat"], drop_unsupported=False)
     for turn in messages:
         if isinstance(turn, Mapping):
             written.append(turn)

@@ -18,6 +18,7 @@ from octoplex.dialects.dialect import Traits
 from octoplex.dialects.effort import is_off
 from octoplex.dialects.expression import MEMBERS, Omissions
 from octoplex.dialects.media import source_of
+from octoplex.dialects.words import words_of
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat, Media, Message, Native, Part, ToolResult
 from octoplex.wire.error import InvalidCall, Unsupported
@@ -42,11 +43,12 @@ def accepted(chat: Chat, traits: Traits, omissions: Omissions) -> Chat:
         Unsupported: it changes the answer, and the route does not drop such fields.
     """
     if not traits.alone and _is_refused_prefill(chat, traits):
+        turns = omissions.word("messages")
         raise Unsupported(
             f"{traits.model} does not go on from a last turn of the assistant"
-            f"{' when it is to think' if traits.prefill else ''}. End `messages` with a turn of"
+            f"{' when it is to think' if traits.prefill else ''}. End `{turns}` with a turn of"
             " the user, or choose another model.",
-            param="messages",
+            param=turns,
         )
     gone: dict[str, object] = {}
     for field in sorted(_refused(chat, traits)):
@@ -57,6 +59,8 @@ def accepted(chat: Chat, traits: Traits, omissions: Omissions) -> Chat:
         if field not in SAME_ANYHOW or value != SAME_ANYHOW[field]:
             omissions.leave_out(field, why=f"{traits.model} refuses it")
         gone[member] = none
+    if chat.thinking is not None and traits.thinking == "none" and is_off(chat.thinking):
+        gone["thinking"] = None  # so it is anyhow
     if traits.tools is False and (chat.tools or chat.server_tools):
         omissions.leave_out("tools", why=f"{traits.model} has none")
         gone |= {"tools": (), "server_tools": (), "tool_choice": None, "parallel_tools": None}
@@ -92,7 +96,8 @@ def look_into(call: Call, dialect: str, traits: Traits) -> None:
     offers = lacks and (call.may_hold_media or (only.tools is False and "tools" in call.fields))
     if offers or (only.prefill is not None and _may_prefill(call)):
         with contextlib.suppress(InvalidCall):  # the provider's to judge
-            accepted(call.chat(), only, Omissions(dialect, drop_unsupported=False))
+            chat = call.chat()
+            accepted(chat, only, Omissions(dialect, words_of(chat), drop_unsupported=False))
 
 
 def _is_refused_prefill(chat: Chat, traits: Traits) -> bool:

@@ -4,7 +4,8 @@ Callers name an effort, or a budget in tokens. A family takes some of the effort
 (`efforts` in `catalog/families.toml`), any of them when nobody knows. One that it lacks
 becomes the nearest towards "high", which is how vendors read such words themselves:
 DeepSeek takes minimal as low, medium and xhigh as high. "none" stands for nothing but
-itself: a family that takes it can be asked not to think at all.
+itself: a family that takes it can be asked not to think at all. Where thinking is only on or
+off, or always on, how much of it is wished is lost, and named: `thinking.amount`.
 
 Reference: https://developers.openai.com/api/docs/guides/reasoning and
 https://api-docs.deepseek.com/guides/thinking_mode
@@ -27,6 +28,11 @@ _LOW_BELOW, _MEDIUM_UP_TO = 2_048, 6_144
 def is_off(ask: ThinkingAsk) -> bool:
     """Whether the caller wants no thinking."""
     return ask.enabled is False or ask.effort == "none"
+
+
+def says_amount(ask: ThinkingAsk) -> bool:
+    """Whether the caller said how much."""
+    return not is_off(ask) and (ask.effort is not None or ask.budget_tokens is not None)
 
 
 def effort_of(budget_tokens: int | None) -> Effort:
@@ -65,10 +71,10 @@ def effort_word(ask: ThinkingAsk, traits: Traits, omissions: Omissions) -> Effor
             return next((e for e in LADDER if e in efforts), None)
         known = bool(efforts) or traits.thinking == "switch"
         return "none" if known or ask.effort == "none" else None
-    named = ask.effort is not None or ask.budget_tokens is not None
+    named = says_amount(ask)
     if traits.thinking in ("always", "switch"):
-        if named and traits.thinking == "always":
-            omissions.leave_out("thinking")
+        if named:
+            omissions.leave_out("thinking.amount")
         return None
     if not named and (ask.enabled is None or (efforts and "none" not in efforts)):
         return None

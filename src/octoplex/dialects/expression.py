@@ -11,20 +11,21 @@ word for. Each field has a *weight*:
 
 `WEIGHTS` says which is which, once for all dialects. `SPOKEN` has one entry per
 dialect: the fields it has a word for. A new dialect is a new entry. Names are those
-of the Chat dialect's wire, because most callers know them. A field that merely
+of the Chat dialect's wire; a caller is told his own (`words.py`). A field that merely
 carries its documented default (`n = 1`, a penalty of 0) counts as absent.
 
-`express` settles everything that is a member of `Chat`. What sits deeper, in
-messages and tools (`DEEP`), the encoders meet themselves and report to an `Omissions`.
+`express` settles every member of `Chat`. What sits deeper (`DEEP`) the encoders meet
+themselves and report to an `Omissions`.
 
 Not promised: that a provider which speaks a dialect honours each of its words.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
-from octoplex.dialects.native import in_any_dialect
+from octoplex.dialects.native import in_any_dialect, run_there
 from octoplex.wire.chat import Chat, ToolChoice
 from octoplex.wire.error import Unsupported
 
@@ -52,8 +53,8 @@ WEIGHTS: dict[str, Weight] = {
     "native": "answer",  # such as `conversation` and `prompt` of openai-responses
     "tool_choice": "answer",
     "parallel_tool_calls": "answer",  # a caller that says false can take only one at a time
-    # effort is advice to the model; a model that cannot think still answers
-    "thinking": "hint",
+    "thinking": "hint",  # advice to the model; one that cannot think still answers
+    "thinking.amount": "hint",  # thinking itself is on
     # bookkeeping
     "user": "hint",
     "metadata": "hint",
@@ -394,12 +395,9 @@ _DEFAULTS: dict[str, object] = {
 }
 _MEMBERS = tuple((field, member, _DEFAULTS[member]) for field, member in MEMBERS.items())
 
-
 KEPT_ELSEWHERE = frozenset({"thread"})
 """Members that stand for the conversation itself: no route may drop them, for nothing would be
 left to answer. Told so (`anthropic/failure.py`), Anthropic's own clients send all of it."""
-
-
 _IN_NO_OTHER_REPLY = frozenset({"logprobs", "modalities", "n", "top_logprobs"})
 """Asked for across dialects they would be paid for and lost: no typed reply holds them."""
 OPENAI_HINTS = frozenset(
@@ -417,20 +415,21 @@ def says(dialect: str, field: str) -> bool:
 class Omissions:
     """What an encoder leaves out, in the order met and each once; refuses what it may not."""
 
-    __slots__ = ("_allowed", "_names", "dialect", "loose")
+    __slots__ = ("_allowed", "_names", "_words", "dialect", "loose")
 
-    def __init__(self, dialect: str, *, drop_unsupported: bool) -> None:
-        self.dialect, self._allowed = dialect, drop_unsupported
+    def __init__(self, dialect: str, words: Mapping[str, str], *, drop_unsupported: bool) -> None:
+        """`words` are what the caller calls the fields (`words.py`)."""
+        self.dialect, self._words, self._allowed = dialect, words, drop_unsupported
         self._names: dict[str, None] = {}
         self.loose = False  # see `Encoded`
 
     def leave_out(self, field: str, name: str = "", why: str = "") -> None:
-        """Drop `field` (called `name` towards the caller), or refuse the call.
+        """Drop `field`, or refuse the call; `name`: how its caller wrote it, if that is known.
 
         Raises:
             Unsupported: the field changes the answer and the route does not drop such fields.
         """
-        name = name or field
+        name = name or self.word(field)
         if WEIGHTS[field] == "answer" and not (self._allowed and name not in KEPT_ELSEWHERE):
             raise Unsupported(
                 f"`{name}` cannot be expressed in the {self.dialect} dialect of this target"
@@ -440,12 +439,17 @@ class Omissions:
             )
         self._names[name] = None
 
+    def word(self, field: str) -> str:
+        """What the caller calls a field."""
+        return self._words.get(field, field)
+
     def empty(self) -> Unsupported:
-        """The refusal of a conversation in which nothing is said; some servers would answer it."""
+        """The refusal of a conversation in which nothing is said; some would answer it."""
+        turns = self.word("messages")
         return Unsupported(
-            f"Every turn of `messages` is empty, and the {self.dialect} dialect of this target"
+            f"Every turn of `{turns}` is empty, and the {self.dialect} dialect of this target"
             " takes no such turn. Send some text.",
-            param="messages",
+            param=turns,
         )
 
     def names(self) -> tuple[str, ...]:
@@ -476,8 +480,8 @@ def express(chat: Chat, spoken: frozenset[str], omissions: Omissions) -> Chat:
         lost = foreign and field in _IN_NO_OTHER_REPLY
         if (field in spoken and not lost) or _says_nothing(field, value, chat):
             continue
-        for name in value if field in ("extra", "native") else (field,):
-            omissions.leave_out(field, name)
+        for name in value if field in ("extra", "native") else ("",):
+            omissions.leave_out(field, name, run_there(value) if field == "server_tools" else "")
         gone[member] = default
     return msgspec.structs.replace(chat, **gone) if gone else chat
 

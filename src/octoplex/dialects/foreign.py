@@ -4,7 +4,8 @@ A provider gives thinking a proof (a signature, a cipher) and takes it back only
 own. In our words the proof of Anthropic stands as it is; every other one is *pinned*: the
 maker's dialect stands before it, `octoplex:openai-responses:...`. A pinned proof travels
 through the clients of every face in the place that face has for proofs, and `made_by`
-says at the end whose it is.
+says at the end whose it is. Ciphers of Responses are another account's too: who cannot read one
+says so with a code of its own, and is asked again without them (`without_ciphers`).
 
 A conversation may change its target while it stays in its dialect. What Octoplex wrote
 into the earlier replies for the old target is then not the new one's: signed thinking in
@@ -28,12 +29,16 @@ from msgspec import Raw
 
 from octoplex.dialects.members import UNREADABLE
 from octoplex.dialects.signed_ids import BYTES_MARK, without_signatures
+from octoplex.dialects.verbatim import join, split
 from octoplex.wire.event import Thinking
 
 _PIN = "octoplex:"
 PIN_MARK = b'"octoplex:'
 """How a pinned proof begins in JSON."""
 CHAT_MARK = b'"reasoning_details"'
+CIPHER_MARK = b'"encrypted_content"'
+NOT_READ = "invalid_encrypted_content"
+"""The code of a 400 of Responses: a cipher was made elsewhere."""
 ANTHROPIC_MARKS = (b'"signature":""', b'"signature": ""', PIN_MARK, BYTES_MARK)
 GEMINI_MARK = b64encode(_PIN.encode())
 """How a proof of another provider begins in Gemini's JSON: nine bytes are twelve letters."""
@@ -51,6 +56,13 @@ HISTORY = {
     "gemini": "contents",
 }
 """Face -> the member of its requests that holds the earlier turns."""
+THOUGHT = {
+    "openai-chat": "reasoning_details",
+    "anthropic": "thinking",
+    "openai-responses": "reasoning",
+    "gemini": "thought",
+}
+"""Face -> what its callers call proven thinking in them."""
 
 
 class _Block(msgspec.Struct):
@@ -170,6 +182,26 @@ def _contents(messages: Raw) -> Raw | None:
         if own:
             kept.append({**turn, "parts": Raw(_json(own))})
     return Raw(_json(kept)) if found else None
+
+
+def without_ciphers(body: bytes) -> bytes | None:
+    """A Responses request without reasoning that is encrypted; None if it holds none.
+
+    For a provider that says it cannot read it (`NOT_READ`): its dialect is the same, but another
+    provider, or another account there, made it.
+    """
+    try:
+        fields = split(body)
+        items = _blocks(fields["input"])
+        own = [raw for raw in items if CIPHER_MARK not in bytes(raw) or not _is_cipher(raw)]
+    except (KeyError, *UNREADABLE):
+        return None
+    return join({**fields, "input": Raw(_json(own))}) if len(own) < len(items) else None
+
+
+def _is_cipher(raw: Raw) -> bool:
+    item = _item(raw)
+    return item.type == "reasoning" and bool(item.encrypted_content)
 
 
 def _is_marked(raw: Raw) -> bool:

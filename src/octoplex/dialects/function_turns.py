@@ -120,7 +120,7 @@ class _Writer:
             if getattr(part, "cache", None) is not None:
                 self._omissions.leave_out("cache_control")
             if isinstance(part, Thinking):
-                self._omissions.leave_out("thinking_history", "thinking")
+                self._omissions.leave_out("thinking_history")
         return "\n".join(p.text for p in parts if isinstance(p, TextPart | Refusal))
 
     def _attachments(self, parts: Sequence[Part], why: str = "") -> list[str]:

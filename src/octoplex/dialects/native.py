@@ -131,6 +131,15 @@ def as_it_came(part: Native) -> Body:
     return {**_members(part.raw)}
 
 
+def run_there(tools: Iterable[Raw]) -> str:
+    """Why tools that a provider runs itself are left out, with their kinds."""
+    kinds = []
+    for members in map(_members, tools):
+        kind = bytes(members.get("type", b"")).strip(b'"').decode("utf-8", "replace")
+        kinds.append(kind[:64] or next(iter(members), "")[:64])
+    return f"only its own provider runs {', '.join(kinds)}"
+
+
 def in_any_dialect(chat: Chat, lose: Lose) -> dict[str, object]:
     """The members of `chat` that must be replaced, in words that any dialect has."""
     changed: dict[str, object] = {}

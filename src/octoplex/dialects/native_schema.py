@@ -13,7 +13,7 @@ Reference: https://developers.openai.com/api/docs/guides/structured-outputs#supp
 https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations
 and https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
 
-Not promised: the vendors' limits on size, depth and the number of optional properties.
+A schema beyond a vendor's limits (`schema_limits.py`) is one that it has no words for.
 """
 
 import re
@@ -23,27 +23,22 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.members import UNREADABLE
+from octoplex.dialects.schema_limits import (
+    CLAUDE_MOST,
+    LISTS,
+    NUMBERS,
+    OPENAI_MOST,
+    VALIDATING,
+    Size,
+    size_of,
+)
 
 _FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
 )
-_LISTS = frozenset({"anyOf", "allOf", "oneOf"})
 _DEFS = ("$defs", "definitions")
-_SHAPES = _LISTS | {"type", "enum", "const"}
+_SHAPES = LISTS | {"type", "enum", "const"}
 _PLAIN = frozenset({"type", "enum", "const", "required", "title", "description"})
-_NUMBERS = frozenset({"multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
-_VALIDATING = (
-    _LISTS
-    | _NUMBERS
-    | {
-        "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies",
-        "patternProperties", "propertyNames", "unevaluatedProperties", "unevaluatedItems",
-        "minProperties", "maxProperties", "minLength", "maxLength", "pattern", "minItems",
-        "maxItems", "uniqueItems", "contains", "minContains", "maxContains", "prefixItems",
-        "additionalItems", "$dynamicRef", "$recursiveRef",
-    }
-)  # fmt: skip
-"""Keywords, beside those of every subset, that change what is valid."""
 _HARD = re.compile(r"\(\?|\\[bB1-9]")
 """What Claude's patterns lack: groups that look around, references back, word boundaries."""
 
@@ -59,10 +54,16 @@ class Subset(Struct, frozen=True):
     optional: bool
     recursive: bool
     lossy: bool
+    most: Size
 
 
 OPENAI_STRICT = Subset(
-    _PLAIN | _NUMBERS | {"pattern", "minItems", "maxItems", "anyOf"}, _FORMATS, False, True, False
+    _PLAIN | NUMBERS | {"pattern", "minItems", "maxItems", "anyOf"},
+    _FORMATS,
+    optional=False,
+    recursive=True,
+    lossy=False,
+    most=OPENAI_MOST,
 )
 CLAUDE = Subset(
     _PLAIN | {"pattern", "minItems", "anyOf", "allOf", "default"},
@@ -70,6 +71,7 @@ CLAUDE = Subset(
     optional=True,
     recursive=False,
     lossy=True,
+    most=CLAUDE_MOST,
 )
 
 
@@ -78,6 +80,7 @@ class Fitted(Struct, frozen=True):
 
     schema: Raw
     exact: bool
+    size: Size
 
 
 class _Outside(Exception):
@@ -94,7 +97,10 @@ def fitted(schema: Raw, subset: Subset) -> Fitted | None:
         return None
     if not subset.recursive and _is_circular(fitting.links):
         return None
-    return Fitted(Raw(_encode(written)), fitting.exact)
+    size = size_of(written)
+    if not size.is_within(subset.most):
+        return None
+    return Fitted(Raw(_encode(written)), fitting.exact, size)
 
 
 def is_object(schema: Raw) -> bool:
@@ -143,7 +149,7 @@ class _Fitting:
         ref = found["$ref"]
         if not isinstance(ref, str) or not ref.startswith("#"):
             raise _Outside
-        if not (_VALIDATING | _SHAPES | {"properties", "required", "items"}).isdisjoint(found):
+        if not (VALIDATING | _SHAPES | {"properties", "required", "items"}).isdisjoint(found):
             raise _Outside
         self.links[place].add(ref if ref in self.links else "#")
         return {"$ref": ref}
@@ -165,7 +171,7 @@ class _Fitting:
                 written[name] = [self.node(inner, place) for inner in value]
             case _ if self._is_taken(name, value):
                 written[name] = value
-            case _ if name in _VALIDATING:
+            case _ if name in VALIDATING:
                 if not self._subset.lossy:
                     raise _Outside
                 self.exact = False
@@ -183,7 +189,7 @@ class _Fitting:
         properties = found.get("properties")
         says = found.get("additionalProperties")
         open_ = says not in (None, False) or (says is None and not isinstance(properties, dict))
-        if open_ or not _LISTS.isdisjoint(found):
+        if open_ or not LISTS.isdisjoint(found):
             raise _Outside
         required = found.get("required", [])
         if not self._subset.optional and set(properties or ()) != set(required):

@@ -30,6 +30,7 @@ from octoplex.dialects.openai_chat import OpenAIChat
 from octoplex.dialects.openai_chat.request import NAME, write_body
 from octoplex.dialects.paths import in_path
 from octoplex.dialects.verbatim import join
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat
 from octoplex.wire.error import UpstreamError
 
@@ -68,7 +69,7 @@ class SageMaker(OpenAIChat):
         return f"/{in_path(model)}/{operation}"
 
     def encode_chat(self, chat: Chat, traits: Traits) -> Encoded:
-        omissions = Omissions(self.name, drop_unsupported=traits.drop_unsupported)
+        omissions = Omissions(self.name, words_of(chat), drop_unsupported=traits.drop_unsupported)
         body = write_body(chat, traits, omissions)
         del body["model"]
         return Encoded(_json(body), omissions.names())

@@ -50,6 +50,11 @@ class Parting:
         self._place = "before"
         """before the tag, inside it, right behind it, or in the text."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all that comes is text, and nothing is held."""
+        return self._place == "text"
+
     def feed(self, text: str) -> tuple[str, str]:
         """More of it: what can be told by now to be thinking, and to be text."""
         self._held += text
@@ -107,7 +112,7 @@ class ThinkTags:
         self._inner = inner
         self._parting: Parting | None = Parting(unopened=unopened)
         """None once what it is about is over."""
-        self.read: list[Event] = []
+        self.read: Sequence[Event] = ()
         self._index = -1
         self._shift = 0
         """How much later blocks come for the thinking before them."""
@@ -144,15 +149,21 @@ class ThinkTags:
         """
         return self._parted(self._inner.end())
 
-    def _parted(self, events: Sequence[Event]) -> list[Event]:
+    def _parted(self, events: Sequence[Event]) -> Sequence[Event]:
+        if self._parting is None and not self._shift:
+            return events
         out: list[Event] = []
-        for event in events:
+        for number, event in enumerate(events):
             parting = self._parting
+            if parting is None and not self._shift:
+                return [*out, *events[number:]]
             if parting is None or isinstance(event, Started):
                 out.append(self._moved(event))
             elif isinstance(event, TextDelta) and self._index in (-1, event.index):
                 self._index = event.index
                 self._put(parting.feed(event.text), out)
+                if parting.is_over:
+                    self._parting = None
             else:  # whatever comes next, the text has ended
                 self._parting = None
                 self._put(parting.end(), out)

@@ -47,7 +47,8 @@ class Vertex(Gemini):
     def encode_chat(self, chat: Chat, traits: Traits) -> Encoded:
         written = super().encode_chat(chat, traits)
         sealed = self.seal(split(written.body), {})
-        return Encoded(sealed.body, written.dropped + sealed.dropped, sealed.headers)
+        dropped = written.dropped + sealed.dropped
+        return Encoded(sealed.body, dropped, sealed.headers, written.loose)
 
     def encode_count(self, chat: Chat, traits: Traits) -> Encoded:
         written = super().encode_count(chat, traits)

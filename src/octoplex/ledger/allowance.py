@@ -118,6 +118,12 @@ class Allowance(Struct):
         """Where calls of this account wait: what all share that may free each other."""
         return self.above[-1] if self.above else self
 
+    def bind(self, caps: tuple[Cap, ...]) -> None:
+        """Have these budgets; what was taken for others is not known by the time they are back."""
+        self.caps, kinds = caps, {cap.window for cap in caps}
+        for place in [place for place in self.taken or () if place[0] not in kinds]:
+            del self.taken[place]  # type: ignore[union-attr]
+
     def add(self, balance: Balance) -> None:
         """Count what was spent before the start."""
         for day, nano in balance.days.items():

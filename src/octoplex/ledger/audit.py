@@ -17,6 +17,7 @@ stands in it: callers hand over what may be seen.
 Not promised: protection from whoever can write the file and compute SHA-256 over all of it.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ from msgspec import Struct
 
 from octoplex.wire.error import BadConfig, CallerError, GatewayError, StoreFailed
 
+log = logging.getLogger("octoplex.ledger")
 NAME = "audit.jsonl"
 FIRST = "0" * 64
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -72,6 +74,8 @@ class Audit:
         """
         self.path = folder / NAME
         self._seq, self._last = 0, FIRST
+        self._spoiled = ""
+        """Why nothing can be noted any more before the next start."""
         _put_aside_half(self.path)
         for _, line in _lines(self.path):
             self._seq, self._last = line.seq, line.hash
@@ -89,6 +93,8 @@ class Audit:
             seq=self._seq + 1, at=at, who=who, what=what, about=about, before=before, after=after
         )
         line = msgspec.structs.replace(line, hash=_hash(self._last, line))
+        if self._spoiled:
+            raise StoreFailed(self._spoiled)
         try:
             file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
@@ -97,7 +103,7 @@ class Audit:
                 if os.write(file, data) != len(data):
                     os.ftruncate(file, size)
                     raise OSError("there is no room")
-                os.fsync(file)
+                self._sync(file)
             finally:
                 os.close(file)
         except OSError as error:
@@ -106,6 +112,17 @@ class Audit:
             ) from None
         self._seq, self._last = line.seq, line.hash
         return line
+
+    def _sync(self, file: int) -> None:
+        try:
+            os.fsync(file)
+        except OSError as error:  # a second one would not tell what was dropped (F55)
+            self._spoiled = (
+                f"{self.path} cannot be made to last ({error.strerror}), so nothing is changed; "
+                "check the disk, then restart"
+            )
+            log.error("%s", self._spoiled)
+            raise StoreFailed(self._spoiled) from None
 
     @contextmanager
     def change(

@@ -1,6 +1,7 @@
 """A copy of a data folder in one file, while a server goes on writing.
 
-    counts = write_backup(data, file)      # a tar; unpacked into an empty folder it is the folder
+    names = write_backup(data, file)       # a tar; unpacked into an empty folder it is the folder
+    names = stream_backup(data, pipe)      # the same, into a program that encrypts it
 
 Each SQLite file is copied by its online backup (sqlite.org/backup.html), at one moment each
 and read-only: a writer is not held up, and what it commits meanwhile is in the next copy.
@@ -17,6 +18,7 @@ import tempfile
 from contextlib import closing, suppress
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 from octoplex.wire.error import BadConfig
 
@@ -33,17 +35,14 @@ def write_backup(data: Path, target: Path) -> list[str]:
         BadConfig: there is nothing to copy, or a file of this name already.
         OSError, sqlite3.Error: it could not be read or written; no file is left.
     """
-    found = sorted(data.glob("*"))
-    paths = [p for p in found if not any(fnmatch(p.name, skipped) for skipped in SKIPPED)]
-    if not any(path.suffix == ".db" for path in paths):
-        raise BadConfig(f"there is nothing to back up in {data}")
+    paths = _found(data)
     try:
         made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise BadConfig(f"{target} is there already; choose another name") from None
     try:
         with os.fdopen(made, "wb") as file:
-            names = _write(data, [*paths, *sorted((data / CALLERS).glob("*"))], file)
+            names = _write(data, paths, file, "w")
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
@@ -53,10 +52,30 @@ def write_backup(data: Path, target: Path) -> list[str]:
     return names
 
 
-def _write(data: Path, paths: list[Path], file: object) -> list[str]:
+def stream_backup(data: Path, pipe: BinaryIO) -> list[str]:
+    """Write the same into what need not be a file; what is in it.
+
+    Raises:
+        BadConfig: there is nothing to copy.
+        OSError, sqlite3.Error: it could not be read or written.
+    """
+    names = _write(data, _found(data), pipe, "w|")
+    pipe.flush()
+    return names
+
+
+def _found(data: Path) -> list[Path]:
+    found = sorted(data.glob("*"))
+    paths = [p for p in found if not any(fnmatch(p.name, skipped) for skipped in SKIPPED)]
+    if not any(path.suffix == ".db" for path in paths):
+        raise BadConfig(f"there is nothing to back up in {data}")
+    return [*paths, *sorted((data / CALLERS).glob("*"))]
+
+
+def _write(data: Path, paths: list[Path], file: BinaryIO, mode: Literal["w", "w|"]) -> list[str]:
     names = []
     with (
-        tarfile.open(fileobj=file, mode="w") as tar,  # type: ignore[call-overload]
+        tarfile.open(fileobj=file, mode=mode) as tar,
         tempfile.TemporaryDirectory(prefix="octoplex-backup-") as copies,
     ):
         for path in paths:

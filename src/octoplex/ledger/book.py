@@ -270,6 +270,15 @@ class Book:
         tenant = account.above[0].tenant if account.above else ""
         return Aside(nano, self, tuple([(one, one.cell) for one in accounts]), tenant)
 
+    def inherit(self, order: Order) -> Hold:
+        """Hold again what the book before this one held for an order that is written down."""
+        if self._drawer is not None:
+            accounts = self._account(order.key_id).binding
+            self._drawer.keep(accounts, order.at_ms // MINUTE_MS, order.nano)
+        aside = self.set_aside(order.key_id, order.nano, order.at_ms, anew=False)
+        assert aside is not None
+        return aside.hold(order, known=True)
+
     async def wait(self, order: Order, timeout_s: float = PATIENCE_S) -> Hold:
         """Hold as soon as open reservations leave room, for an order that does not fit now.
 
@@ -459,7 +468,7 @@ class Book:
         caps = tuple(caps)
         if self._drawer is not None and caps != account.caps:
             self._drawer.return_idle(account)
-        account.caps = caps
+        account.bind(caps)
         if self._recent is not None and any(cap.window in SHORT for cap in account.caps):
             self._remember(self._recent())
             self._recent = None

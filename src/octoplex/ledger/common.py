@@ -55,6 +55,8 @@ class Common(ABC):
         """The log says that they are not in force yet."""
         self._unsaid: set[Topic] = set()
         self._unput: dict[str, bytes] = {}
+        self.on_told: Callable[[], None] = lambda: None
+        """Called when all that was put and said is told."""
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -74,6 +76,11 @@ class Common(ABC):
     def listen(self, topic: Topic, heard: Heard) -> None:
         """Be told when another host said so, or when it may have."""
         self._heard[topic].append(heard)
+        self._seen.pop(topic, None)
+        self._wake.set()
+
+    def look_again(self, topic: Topic) -> None:
+        """Have whoever listens told once more what there is."""
         self._seen.pop(topic, None)
         self._wake.set()
 
@@ -122,6 +129,8 @@ class Common(ABC):
         Raises:
             StoreFailed: not all of it can be said now; the rest stays to be said.
         """
+        if not (self._unput or self._unsaid):
+            return
         for id_, value in list(self._unput.items()):
             await self._put(id_, value)
             if self._unput.get(id_) is value:
@@ -132,6 +141,8 @@ class Common(ABC):
             before = b"%d" % (version - 1) if version > 1 else None
             if self._seen.get(topic, b"") == before:  # nobody else said anything meanwhile
                 self._seen[topic] = self._numbers[topic] = b"%d" % version
+        if not (self._unput or self._unsaid):
+            self.on_told()
 
     async def _look_on(self) -> None:
         while True:

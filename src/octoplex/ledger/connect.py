@@ -96,6 +96,11 @@ def corrupt(error: Exception) -> bool:
     return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
+def unsynced(error: Exception) -> bool:
+    """Whether a sync failed: what the kernel dropped then no later sync would tell (F55)."""
+    return (getattr(error, "sqlite_errorname", None) or "").endswith("FSYNC")
+
+
 def put_aside(path: Path, at_ms: int) -> str:
     """Rename a damaged file, whose connection is closed; its new name."""
     aside = f"{path.name}.damaged-{at_ms}"

@@ -143,6 +143,8 @@ class KeyRow(Struct, frozen=True, kw_only=True):
     former: bytes | None = None
     """The hash of the secret before, which opens the key as well until `former_until_ms`."""
     former_until_ms: int | None = None
+    begins_at_ms: int | None = None
+    """It opens nothing before."""
 
 
 class Turned(Struct, frozen=True, kw_only=True):

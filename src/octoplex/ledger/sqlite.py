@@ -34,7 +34,7 @@ import msgspec
 from octoplex.ledger.accounts import Accounts
 from octoplex.ledger.allowance import KEPT_DAYS
 from octoplex.ledger.archive import Archive
-from octoplex.ledger.connect import Kind, connect, corrupt, put_aside
+from octoplex.ledger.connect import Kind, connect, corrupt, put_aside, unsynced
 from octoplex.ledger.folder import Folder
 from octoplex.ledger.period import DAY_MS, HOUR, MINUTE_MS, month_text
 from octoplex.ledger.queries import Reader
@@ -141,8 +141,10 @@ class Files:
         """Fold the logs of the files into them, once per busy spell."""
         if self._wrote:
             self._wrote = False
-            for db in filter(None, (self._ledger, self._logs)):
-                db.execute("pragma wal_checkpoint(passive)")
+            if self._logs is not None:
+                with suppress(sqlite3.Error):  # the next one writes all of it again
+                    self._logs.execute("pragma wal_checkpoint(passive)")
+            self._ledger.execute("pragma wal_checkpoint(passive)")
 
     def close(self) -> None:
         """Fold the logs in and close; a file that cannot be written keeps its log."""
@@ -204,6 +206,8 @@ class SqliteStore:
         self.reserve = self._writer.reserve
         self.settle = self._writer.settle
         self.record = self._writer.record
+        self._spoiled = ""
+        """Why keys cannot be written any more before the next start."""
         self._closed = False
         atexit.register(self.close)
 
@@ -289,10 +293,16 @@ class SqliteStore:
 
     async def _change(self, work: Callable[[], T]) -> T:
         """Have the writer do it, and wait until it is on disk."""
+        if self._spoiled:
+            raise StoreFailed(self._spoiled)
         try:
             return await asyncio.wrap_future(self._writer.call(work))
         except sqlite3.Error as error:
-            raise StoreFailed(f"the keys cannot be written: {error}") from error
+            why = f"the keys cannot be written: {error}"
+            if unsynced(error):
+                why = self._spoiled = f"{why}; check the disk, then restart"
+                log.error("%s", why)
+            raise StoreFailed(why) from error
 
     async def _ask(self, read: Callable[[], T]) -> T:
         """Read what was written down before the question, too."""

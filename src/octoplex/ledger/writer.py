@@ -14,7 +14,8 @@ calls, what is already owed waits in memory, and the thread tries again five tim
 second: when the disk has room again, calls go through again (F52). While another process
 has the file locked nothing is refused that the slate can hold (F53). A failed fsync is
 final (F55): the kernel may have thrown the pages away, and a second fsync that
-succeeds would prove nothing. Records may be dropped above their bound, counted.
+succeeds would prove nothing; the files stay as they lie until the next start, which settles
+what the slate has noted. Records may be dropped above their bound, counted.
 
 Measured with the SQLite store, CPU in this thread per request (an attempt and a
 record): 6.4 to 7.6 us at 10,000 a second beside a busy loop, 5 alone with warm caches
@@ -36,6 +37,7 @@ from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
+from octoplex.ledger.connect import corrupt, unsynced
 from octoplex.ledger.rows import Condition, Order, Record, Settlement
 from octoplex.wire.error import StoreFailed
 
@@ -197,7 +199,8 @@ class Writer:
             for run in calls:
                 run()
             if stopping and (not written or not (self._money or self._records)):
-                self._sink.close()
+                if not self._final:
+                    self._sink.close()
                 self._answer_late()
                 return
 
@@ -223,11 +226,16 @@ class Writer:
         if not (self._money or self._calls or self._stopping):
             records = bool(self._records or self._unkept)
             if not self._listen(self._tempo.records_s if records else self._tempo.rest_s):
-                if not records:
-                    self._attempt(self._sink.rest)
+                if not (records or self._final):
+                    self._rest()
             elif not (self._calls or self._stopping):
                 self._gather()
         self._idle = False
+
+    def _rest(self) -> None:
+        error = self._attempt(self._sink.rest)
+        if error is not None and unsynced(error):
+            self._failed(error)
 
     def _gather(self) -> None:
         """Let a batch come together: the last commit's time goes before it and after it."""
@@ -292,7 +300,7 @@ class Writer:
     def _failed(self, error: Exception) -> None:
         """Say why, once; and refuse paid calls, unless somebody is only in front of us."""
         name = getattr(error, "sqlite_errorname", None) or ""
-        if name.endswith("FSYNC") or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        if unsynced(error) or corrupt(error):
             self._final = True
             self.refusal = f"the disk failed ({name or error}); check it, then restart"
         elif self._can_wait(name):

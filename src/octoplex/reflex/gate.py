@@ -1,4 +1,4 @@
-"""Admission: may this key use this model, and is it within its rate limits.
+"""Admission: may this key use this model, is it within its rates, and not too often at once.
 
     desk = Desk(keys)                     keys: in force; desk.update(keys) at every change.
                                           The rates of a tenant bind all its keys together
@@ -12,14 +12,16 @@ price is known (`ledger/book.py`).
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from msgspec import Struct
 
 from octoplex.reflex.keys import Key
 from octoplex.reflex.limit import Buckets, Figure, Rate
 from octoplex.reflex.models import Models
+from octoplex.reflex.parallel import Crowd, leave
 from octoplex.wire.answer import Answer, Answerer, Outcome, Whole, bound
 from octoplex.wire.ask import Ask, Call, fallback_models
 from octoplex.wire.error import Forbidden
@@ -34,6 +36,8 @@ OtherNames = Callable[[str], Sequence[str]]
 class _Guest(Struct, frozen=True):
     models: Models
     buckets: Buckets | None
+    crowded: bool = False
+    """So many of its requests at a time."""
 
 
 class Desk:
@@ -45,15 +49,18 @@ class Desk:
         self._now_ns = now_ns
         self._guests: dict[str, _Guest] = {}
         self._tenants: dict[str, Buckets] = {}
+        self.crowd = Crowd()
         self.update(keys)
 
     def update(self, keys: Iterable[Key]) -> None:
         """Put these keys in force. A limit that stays the same keeps its level."""
         fresh: dict[str, _Guest] = {}
         tenants: dict[str, Buckets] = {}
+        keys = list(keys)
+        self.crowd.update(keys)
         for key in keys:
             buckets = self._buckets(key, tenants) if key.rated else None
-            fresh[key.id] = _Guest(key.models, buckets)
+            fresh[key.id] = _Guest(key.models, buckets, bool(self.crowd.binding(key.id)))
         self._guests, self._tenants = fresh, tenants
 
     def _buckets(self, key: Key, tenants: dict[str, Buckets]) -> Buckets:
@@ -77,14 +84,23 @@ class Desk:
     async def ask(self, caller_id: str, tokens: int) -> None:
         """Take from where the limits of a key are kept, when its buckets here have said so."""
 
+    async def enter(self, caller_id: str) -> Callable[[], None]:
+        """Count a request that begins, where that is done; what to call when it has ended.
+
+        Raises:
+            TooFast: as many as may are running.
+        """
+        return partial(leave, self.crowd.enter(caller_id))
+
     def guest(self, caller_id: str) -> _Guest | None:
         """What this caller may do; None for callers without a key."""
         return self._guests.get(caller_id)
 
     def figures(self, caller_id: str) -> list[Figure]:
-        """Every rate limit of a key as it stands."""
+        """Every limit of a key, but budgets, as it stands."""
         guest = self._guests.get(caller_id)
-        return guest.buckets.figures() if guest and guest.buckets else []
+        rates = guest.buckets.figures() if guest and guest.buckets else []
+        return rates + self.crowd.figures(caller_id)
 
     def lines(self, caller_id: str, face: str) -> str:
         """`x-ratelimit-*` header lines, under the names this face's SDKs look for."""
@@ -111,40 +127,57 @@ def admitted(inner: Answerer, desk: Desk, other_names: OtherNames | None = None)
 
     Raises (the answerer):
         Forbidden: the key may not use this model.
-        TooFast, TooLarge: its own rate limit.
+        TooFast, TooLarge: its own limits.
     """
     guest_of, inner = desk.guest, bound(inner)
 
-    async def admit(ask: Ask) -> Answer:
+    def answer(ask: Ask) -> Awaitable[Answer]:
         guest = guest_of(ask.caller.id)
         if guest is None:
-            return await inner(ask)
+            return inner(ask)
         if not guest.models.every:
             _check_models(guest.models, ask, other_names)
         buckets = guest.buckets
-        if buckets is None:
-            return await inner(ask)
-        counts = buckets.counts_tokens and ask.op not in NO_TOKENS
-        tokens = ask.worst_case().input_tokens if counts else 0
-        if buckets.take(tokens):
-            await desk.ask(ask.caller.id, tokens)
-        if not counts:
-            return await inner(ask)
-        try:
-            answer = await inner(ask)
-        except BaseException:
-            buckets.give_back(tokens - ask.trail.wasted_tokens)
-            raise
-        tokens -= ask.trail.wasted_tokens
-        if type(answer) is Whole:  # it has ended: no need to be told
-            usage = answer.usage
-            if usage is not NO_USAGE:
-                buckets.settle(tokens, usage.input_tokens, usage.output_tokens)
-        else:
-            answer.on_end(_Debt(buckets, tokens))
-        return answer
+        if guest.crowded:
+            return _counted(inner, desk, buckets, ask)
+        return inner(ask) if buckets is None else _rated(inner, desk, buckets, ask)
 
-    return admit
+    return answer
+
+
+async def _rated(inner: Answerer, desk: Desk, buckets: Buckets, ask: Ask) -> Answer:
+    """Answer within some rates."""
+    counts = buckets.counts_tokens and ask.op not in NO_TOKENS
+    tokens = ask.worst_case().input_tokens if counts else 0
+    if buckets.take(tokens):
+        await desk.ask(ask.caller.id, tokens)
+    if not counts:
+        return await inner(ask)
+    try:
+        answer = await inner(ask)
+    except BaseException:
+        buckets.give_back(tokens - ask.trail.wasted_tokens)
+        raise
+    tokens -= ask.trail.wasted_tokens
+    if type(answer) is Whole:  # it has ended: no need to be told
+        usage = answer.usage
+        if usage is not NO_USAGE:
+            buckets.settle(tokens, usage.input_tokens, usage.output_tokens)
+    else:
+        answer.on_end(_Debt(buckets, tokens))
+    return answer
+
+
+async def _counted(inner: Answerer, desk: Desk, buckets: Buckets | None, ask: Ask) -> Answer:
+    """Answer as one of so many at a time."""
+    over = await desk.enter(ask.caller.id)
+    try:
+        answer = await (inner(ask) if buckets is None else _rated(inner, desk, buckets, ask))
+    except BaseException:
+        over()
+        raise
+    answer.on_end(lambda outcome, usage: over())
+    return answer
 
 
 class _Debt:

@@ -50,7 +50,7 @@ class Claims(Protocol):
     async def take(self, key: bytes, asked: bytes) -> bytes | None:
         """Claim a key until `give_back`: None, or what is asked (`Rule.asked`) by who has it.
 
-        A claim whose holder is gone ends within seconds.
+        Who is still claiming it does not have it. A claim whose holder is gone ends within seconds.
         """
         ...
 
@@ -132,10 +132,13 @@ async def _first(
     if claims is None:
         return await cache.launch(inner, ask, rule, key).lead()
     theirs = await claims.take(key, rule.asked)
-    if theirs is not None:
-        _check(theirs, rule)
+    if theirs == rule.asked:
         await claims.freed(key, ask.deadline_at)
         return None
+    if theirs is not None:  # or it is only looking for what another call has brought meanwhile
+        replay = await cache.find(key, rule)
+        _check(replay.asked if replay is not None else theirs, rule)
+        return replay
     over = partial(claims.give_back, key)
     try:
         replay = await cache.find(key, rule)  # it may have been kept just before it was ours

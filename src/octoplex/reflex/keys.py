@@ -59,6 +59,8 @@ class Key(Struct, frozen=True, kw_only=True):
     """Unix clock, seconds: it opens nothing before the one and after the other."""
     above: tuple[tuple[str, tuple[Rate, ...]], ...] = ()
     """Its team, then its organisation, with their rates."""
+    crowds: tuple[tuple[str, int], ...] = ()
+    """The same with how many of their requests may run at the same time."""
 
     def allows(self, model: str) -> bool:
         """Whether the key may ask for a model or route of this name."""
@@ -245,6 +247,7 @@ class KeySpec(Struct, frozen=True, kw_only=True):
     limits: str = ""
     region: str = ""
     expires_at_ms: int | None = None
+    begins_at_ms: int | None = None
     role: str = ""
     """What it may do at `/admin`; the file alone gives one."""
 
@@ -269,6 +272,7 @@ def from_config(spec: KeySpec, secret: str, hasher: Hasher) -> Entry:
         ),
         models=Models(spec.models),
         limits=parse(spec.limits),
+        begins_at=(spec.begins_at_ms or 0) / 1000,
         expires_at=expires_at,
     )
     return Entry(hasher.hash(secret.encode()), key)
@@ -288,6 +292,7 @@ def from_row(row: KeyRow) -> Entry:
         models=Models(row.models),
         limits=parse(row.limits),
         origin="run-time",
+        begins_at=(row.begins_at_ms or 0) / 1000,
         expires_at=expires_at,
     )
     return Entry(row.hash, key, row.former or b"", (row.former_until_ms or 0) / 1000)
@@ -324,6 +329,7 @@ def new_key(
         created_at_ms=at_ms,
         expires_at_ms=spec.expires_at_ms,
         region=spec.region,
+        begins_at_ms=spec.begins_at_ms,
     )
     return made.secret, row
 

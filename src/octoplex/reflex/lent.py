@@ -4,13 +4,16 @@
     desk.heard(message)                  what the owner lends and calls back
 
 A lease is at most 1/(4 x workers) of the requests and tokens that every bucket of a key has
-left. Only the owner refuses (`server/supervisor/rates.py`). What was used is told within 2 ms,
-with the debts of the calls that have ended.
+left. Of what may run at the same time nothing is lent: the owner is told of each request. Only
+the owner refuses (`server/supervisor/rates.py`). What was used is told within 2 ms, with the
+debts of the calls that have ended.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import count
 
 from msgspec import Struct
 
@@ -25,6 +28,7 @@ from octoplex.ledger.remote.store import RemoteStore
 from octoplex.ledger.remote.wire import FLUSH_S
 from octoplex.reflex.gate import Desk
 from octoplex.reflex.limit import Buckets, Rate
+from octoplex.wire.eager import in_task
 
 
 class Lease(Struct, gc=False):
@@ -85,6 +89,7 @@ class LentDesk(Desk):
         self._store = store
         self.leases: dict[str, Lease] = {}
         self._untold: set[str] = set()
+        self._entries = count(1)
         super().__init__()
 
     def make(self, key_id: str, rates: Sequence[Rate], tenant: str = "") -> Buckets:
@@ -101,6 +106,27 @@ class LentDesk(Desk):
         await self._store.ready()
         self.tell()
         await self._store.asked(lambda ask: RateWanted(ask, caller_id, tokens))
+
+    async def enter(self, caller_id: str) -> Callable[[], None]:
+        """Have the owner count a request that begins.
+
+        Raises:
+            TooFast: as the owner says.
+            StoreFailed: there is no owner.
+        """
+        number = next(self._entries)
+        try:
+            await in_task()
+            await self._store.ask("crowd.enter", caller_id, number)
+        except BaseException:
+            self._store.tell("crowd.leave", number)  # it may be counted by now
+            raise
+        self._store.entered[number] = caller_id
+        return partial(self._leave, number)
+
+    def _leave(self, number: int) -> None:
+        if self._store.entered.pop(number, None) is not None:
+            self._store.tell("crowd.leave", number)
 
     def heard(self, message: RateLent | RateRecall) -> None:
         """Take over what is lent; give back what is called back."""

@@ -1,6 +1,6 @@
 """Rate limits and budgets from one string, and the buckets that keep them.
 
-    "60 req/min, 100k tok/min, 2M tok/day, $5/day, $50/month"
+    "60 req/min, 100k tok/min, 2M tok/day, $5/day, $50/month, 20 parallel"
 
     parse(text) -> Limits                  rates and caps; ValueError names the piece
     Buckets(limits.rates, now_ns).take(tokens)     or TooFast with the exact wait
@@ -49,6 +49,7 @@ _RATE = re.compile(r"([\d._]+)\s*([kmb]?)\s*([a-z]+)\s*(?:/|\bper\b)\s*([a-z]+)"
 _CAP = re.compile(r"\$\s*([\d._]+)\s*([kmb]?)\s*(?:/|\bper\b|\s|\bin\b)\s*([a-z]+)", re.ASCII)
 _COMMA = re.compile(r"(?<!\d),|,(?!\d{3}(?!\d))")
 """Between pieces; the one in 1,000 is not."""
+_PARALLEL = re.compile(r"([\d._]+)\s*([kmb]?)\s*parallel(?:\s+req(?:uests?)?)?", re.ASCII)
 _NAMES = {1: "s", 60: "min", 3_600: "hour", 86_400: "day"}
 
 
@@ -64,17 +65,21 @@ class Rate(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """What one key may do. `text` is as it was written."""
+    """What one key may do. `text` is as it was written.
+
+    `parallel`: how many requests may run at the same time (`parallel.py`); 0: any number.
+    """
 
     rates: tuple[Rate, ...] = ()
     caps: tuple[Cap, ...] = ()
     text: str = ""
+    parallel: int = 0
 
 
 class Figure(Struct, frozen=True):
     """One rate limit as it stands: what remains, and when it will be full again."""
 
-    unit: Literal["req", "tok"]
+    unit: Literal["req", "tok", "parallel"]
     limit: int
     remaining: int
     reset_s: float
@@ -95,15 +100,22 @@ def parse(text: str) -> Limits:
     """
     rates: list[Rate] = []
     caps: list[Cap] = []
+    parallel = 0
     for piece in (p.strip() for p in _COMMA.split(text)):
         if not piece:
             if text.strip():
                 raise ValueError(f"an empty piece in the limits {text!r}; write it as {EXAMPLE}")
         elif piece.startswith("$"):
             _add(caps, _cap(piece), [c.window for c in caps], piece)
+        elif match := _PARALLEL.fullmatch(piece.lower().replace(",", "")):
+            if parallel:
+                raise ValueError(
+                    f"the limit {piece!r} says a second time how many; keep one of them"
+                )
+            parallel = _number(piece, match[1], match[2], 1)
         else:
             _add(rates, _rate(piece), [(r.unit, r.period_s) for r in rates], piece)
-    return Limits(tuple(rates), tuple(caps), text.strip())
+    return Limits(tuple(rates), tuple(caps), text.strip(), parallel)
 
 
 def _add(found: list[Rate] | list[Cap], new: Rate | Cap, known: list[object], piece: str) -> None:
@@ -116,7 +128,7 @@ def _add(found: list[Rate] | list[Cap], new: Rate | Cap, known: list[object], pi
 def _rate(piece: str) -> Rate:
     match = _RATE.fullmatch(piece.lower().replace(",", ""))
     if match is None:
-        raise _wrong(piece, "it is not NUMBER req|tok / s|min|hour|day")
+        raise _wrong(piece, "it is not NUMBER req|tok / s|min|hour|day, or NUMBER parallel")
     number, suffix, unit, period = match.groups()
     if unit not in UNITS:
         raise _wrong(piece, f"{unit!r} is neither req nor tok")
@@ -388,4 +400,5 @@ def _whose(bucket: Bucket) -> str:
 def describe(limits: Limits) -> str:
     """The limits in words, as `keys list` shows them."""
     caps = (f"{dollars(cap.nano)}/{cap.window}" for cap in limits.caps)
-    return ", ".join([*map(str, limits.rates), *caps])
+    parallel = [f"{limits.parallel:,} parallel"] if limits.parallel else []
+    return ", ".join([*map(str, limits.rates), *caps, *parallel])

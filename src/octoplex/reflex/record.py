@@ -18,8 +18,8 @@ from octoplex.ledger.rows import NO_METADATA, Record
 from octoplex.ledger.store import Store
 from octoplex.telemetry.metrics import Metrics
 from octoplex.wire.answer import Answer, Answerer, Head, Outcome, Whole, bound, why_cancelled
-from octoplex.wire.ask import Ask, Attempt, Call
-from octoplex.wire.error import CallerLeft, GatewayError, Stopping
+from octoplex.wire.ask import Ask, Attempt, Call, Trail
+from octoplex.wire.error import CallerLeft, GatewayError, Stopping, Unauthorized
 from octoplex.wire.event import NO_USAGE, Usage
 
 NOTHING: tuple[tuple[str, str, int], ...] = ()
@@ -46,7 +46,8 @@ class Recorded:
             raise
         except asyncio.CancelledError as error:
             why = why_cancelled(error)
-            status = CallerLeft.status if why == "left" else Stopping.status
+            told = CallerLeft if why == "left" else Stopping
+            status = Unauthorized.status if "revoked" in error.args else told.status
             self._write(ask, status, why, NO_USAGE)
             raise
         except Exception:
@@ -85,6 +86,8 @@ class Recorded:
     ) -> None:
         trail, caller = ask.trail, ask.caller
         attempts = trail.attempts
+        if trail.wasted_tokens:
+            usage = _with_wasted(usage, trail)
         total_s = monotonic() - ask.started_at
         if len(attempts) == 1:
             target, waited_s = attempts[0].target, attempts[0].first_s
@@ -132,6 +135,16 @@ class Recorded:
                 self._metrics.found(kind, action, count)
         if outcome == "cut" or len(attempts) != 1 or status >= 400:
             _count_failures(self._metrics, attempts)
+
+
+def _with_wasted(usage: Usage, trail: Trail) -> Usage:
+    """What was used in all, as the cost is that of all."""
+    output = trail.wasted_output_tokens
+    return msgspec.structs.replace(
+        usage,
+        input_tokens=usage.input_tokens + trail.wasted_tokens - output,
+        output_tokens=usage.output_tokens + output,
+    )
 
 
 def _found(findings: Mapping[tuple[str, str], int]) -> tuple[tuple[str, str, int], ...]:

@@ -18,7 +18,7 @@ less for each further host. What callers see as left is what is left here.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 from msgspec import Struct
 
@@ -129,6 +129,8 @@ class SharedDesk(LendingDesk):
         self._recalls: list[_Recall] = []
         self._one_by_one = asyncio.Lock()
         """What is said to be here must be so until the answer is."""
+        self._widening: asyncio.Task[list[int]] | None = None
+        """The last question, which may be answered."""
         self._covering: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.recall_lent: Callable[[str], None] = lambda key_id: None
@@ -182,7 +184,10 @@ class SharedDesk(LendingDesk):
         async with self._one_by_one:
             task = asyncio.create_task(self._till.widen(wants := buckets.wants(requests, tokens)))
             task.add_done_callback(lambda done: self._widened(buckets, wants, done))
+            self._widening = task
             await asyncio.wait((task,))  # it is ours also when the caller leaves
+            if task.cancelled():
+                raise StoreFailed("What hosts share cannot be asked now.", retry_after_s=1.0)
             task.result()
 
     def _widened(
@@ -209,9 +214,12 @@ class SharedDesk(LendingDesk):
         """Get what is owed beyond what is here, so that others wait for it, too."""
         if id(buckets) not in self._covering and self._till.hosts > 1:
             self._covering.add(id(buckets))
-            task = asyncio.get_running_loop().create_task(self._cover(buckets))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._cover(buckets))
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _cover(self, buckets: SharedBuckets) -> None:
         try:
@@ -240,19 +248,18 @@ class SharedDesk(LendingDesk):
         """Another host lacks something."""
         for key_id, own in self._shared().items():
             bucket = own.part(_place(want))
-            if bucket is None:
-                continue
-            if bucket.lent:
-                self.recall_lent(key_id)
-                loop = asyncio.get_running_loop()
-                loop.call_later(FOLLOWING_S, self._give, own, bucket, want.least)
-            else:
-                self._give(own, bucket, want.least)
-            return
+            if bucket is not None:
+                self._start(self._give(key_id, own, bucket, want.least))
+                return
         none = RatePart(want.account, want.unit, want.period_s, want.count, 0, 0.0)
         self._till.narrow([none])
 
-    def _give(self, own: SharedBuckets, bucket: Bucket, need: int) -> None:
+    async def _give(self, key_id: str, own: SharedBuckets, bucket: Bucket, need: int) -> None:
+        if bucket.lent:
+            self.recall_lent(key_id)
+            await asyncio.sleep(FOLLOWING_S)
+        while (asking := self._widening) is not None and not asking.done():
+            await asyncio.wait((asking,))  # it says that all of this is here
         self._till.narrow([own.give(bucket, need)])
 
     def _answered(self, account: str) -> None:
@@ -264,6 +271,8 @@ class SharedDesk(LendingDesk):
 
     def _ended(self, lost: bool) -> None:
         """What is here may not be used any more; `lost`: and is not ours to give."""
+        if self._widening is not None:
+            self._widening.cancel("what it says is here is not any more")
         if not lost:
             self._give_all()
         for own in self._shared().values():

@@ -171,6 +171,7 @@ def placed(key: Key, tenants: Tenants) -> Key:
         caller=msgspec.structs.replace(key.caller, region=region, budgeted=budgeted),
         models=key.models.within([one.models for one in over]),
         above=tuple([(one.name, one.limits.rates) for one in over]),
+        crowds=tuple([(one.name, one.limits.parallel) for one in over]),
     )
 
 

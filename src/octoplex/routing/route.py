@@ -55,7 +55,7 @@ class Target(Struct, frozen=True, kw_only=True):
     prefill: bool = False
     """It goes on from an assistant's turn that ends the request."""
     slow_start: bool = False
-    """A server on a loopback or private address, which may first have to load the model."""
+    """A server on a private network, which may first have to load the model."""
     cost: Callable[[Worst], int | None] = unpriced
     """What a call would cost now, in nano-dollars; None when the target has no price."""
     reads: Callable[[int, int], int | None] = unread

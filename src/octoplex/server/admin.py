@@ -55,6 +55,7 @@ class NewKey(Struct, forbid_unknown_fields=True):
     tenant: str = ""
     region: str = ""
     expires_at_ms: int | None = None
+    begins_at_ms: int | None = None
 
 
 class Overlap(Struct, forbid_unknown_fields=True):
@@ -156,7 +157,7 @@ async def _status(inbound: Inbound, gateway: Gateway) -> dict[str, Any]:
         "reloads_failed": works.reloads_failed,
         "draining": works.stopping,
         "ledger": {"refusal": store.refusal or None, "backlog": store.backlog},
-        "spent_nano": works.book.settled_nano,
+        "spent_nano": await works.spent(),
         "held_nano": works.book.open_nano,
         "processes": [{"process": one.process, "answers": one.answers} for one in reports],
         "targets": _targets(reports),

@@ -151,6 +151,12 @@ async def streamed(
             raise error from None
         await _fail(inbound, ask, stream, error)
     except asyncio.CancelledError:
+        if stream.revoked:
+            gone = stream.cause(None)
+            if not stream.started:
+                raise gone from None
+            await _fail(inbound, ask, stream, gone)
+            return
         if stream.started and gateway.works.stopping:
             await _fail(inbound, ask, stream, Stopping(LAST_WORDS))
         raise

@@ -161,6 +161,7 @@ class Control:
         old = self._app.gateway.settings
         with self._audit.change(who, "reload", old.origin, before={"digest": digest(old)}):
             done = await self._put_in_force(anew=True)
+        self._abroad.renewed()
         new = self._app.gateway.settings
         after = {"digest": digest(new), "changes": difference(old, new)}
         self._audit.note(who, "reloaded", new.origin, after=after)

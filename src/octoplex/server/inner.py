@@ -88,6 +88,9 @@ class Inner:
     def cut(self) -> None:
         """There is nobody who could take it for a whole one."""
 
+    def stop(self, why: str) -> None:
+        """Only streams are stopped."""
+
 
 NO_STREAM = "Batches are not streamed; leave `stream` out."
 

@@ -16,6 +16,8 @@ import termios
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from octoplex.wire.error import CallerLeft, CallerSlow, TooLarge
 
 UPLOAD_GAP_S = 30.0
@@ -75,6 +77,10 @@ class Line(Protocol):
         """Break the response off, so that nobody takes it for a whole one: the caller is gone."""
         ...
 
+    def stop(self, why: str) -> None:
+        """Cancel what answers it; see `why_cancelled`."""
+        ...
+
     @property
     def client(self) -> str:
         """The address the connection comes from."""
@@ -117,6 +123,19 @@ def untaken(transport: asyncio.WriteTransport) -> int:
     return size
 
 
+class Waiting(Struct):
+    """What waits for a caller, and when it last took some of it, on a monotonic clock."""
+
+    size: int = 0
+    moved_at: float = 0.0
+
+    def look(self, size: int, now: float) -> bool:
+        """See how it stands; whether anything waits."""
+        if size != self.size:
+            self.size, self.moved_at = size, now
+        return size > 0
+
+
 Pairs = list[tuple[bytes, bytes]]
 
 
@@ -153,6 +172,7 @@ class Asgi:
         self.gone, self.unread = False, 0
         self.proof: bytes | None = None
         self._receive, self._send = receive, send
+        self._task = asyncio.current_task()
         self._watch: asyncio.Task[None] | None = None
 
     def ready(self, cap: int) -> bytes | None:
@@ -201,6 +221,11 @@ class Asgi:
             start = {"type": "http.response.start", "status": 200, "headers": header_pairs(block)}
             await self._send(start)
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+
+    def stop(self, why: str) -> None:
+        """Cancel the task that reads its body, or has."""
+        if self._task is not None:
+            self._task.cancel(why)
 
     def cut(self) -> None:
         """Break the response off: the server closes what ends without its last piece."""

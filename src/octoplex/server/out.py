@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Protocol
 
 from octoplex.dialects.gemini import JsonArray
-from octoplex.server.line import Line
+from octoplex.server.line import Line, Waiting
 from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Ask
 from octoplex.wire.error import GatewayError, Unauthorized
@@ -31,7 +31,7 @@ class Stream:
     """
 
     __slots__ = (
-        "_array", "_ask", "_line", "_moved_at", "_unread", "answer", "block", "keep_alive", "over",
+        "_array", "_ask", "_line", "_unread", "answer", "block", "keep_alive", "over",
         "revoked", "started", "written_at",
     )  # fmt: skip
 
@@ -43,7 +43,7 @@ class Stream:
         `comments`: its SDKs read over SSE comments; if not, blank lines keep it alive.
         """
         self._line, self.block, self._ask = line, block, ask
-        self._unread, self._moved_at = 0, 0.0
+        self._unread = Waiting()
         self._array = JsonArray() if array else None
         self.keep_alive = COMMENT if comments else b"\n"
         self.started = self.over = self.revoked = False
@@ -54,12 +54,10 @@ class Stream:
     def blocked(self, now: float, most_s: float) -> bool:
         """Whether the caller reads more slowly than we write; it is given up when it takes
         nothing for so long, or at the request's deadline."""
-        unread, ask = self._line.unread, self._ask
-        if unread != self._unread:
-            self._unread, self._moved_at = unread, now
-        if not unread:
+        ask = self._ask
+        if not self._unread.look(self._line.unread, now):
             return False
-        moved_at = max(self._moved_at, self.written_at)
+        moved_at = self._unread.moved_at
         if now >= min(moved_at + most_s, ask.deadline_at, ask.trail.deadline_at):
             self._line.cut()
         return True
@@ -74,12 +72,15 @@ class Stream:
     def end_if_of(self, keys: Collection[str]) -> None:
         """End it where its key is one of these, which opens nothing any more.
 
-        Its answer stops now, and the next write says why.
+        Its answer stops now, and the next write says why; where none has opened yet, whoever
+        waits for that is cancelled, and says why.
         """
         if self._ask.caller.id in keys:
             self.revoked = True
             if self.answer is not None:
                 self.answer.close("stopped")
+            else:
+                self._line.stop("revoked")
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
         """Send bytes; waits while the caller reads more slowly than we write.

@@ -27,7 +27,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from octoplex.server import again
 from octoplex.server.http1 import NOT_HTTP, STATUS, aim, check_host, wants_websocket, without_offer
-from octoplex.server.line import UPLOAD_GAP_S, Pairs, left, merged, too_large, too_slow, untaken
+from octoplex.server.line import (
+    UPLOAD_GAP_S,
+    Pairs,
+    Waiting,
+    left,
+    merged,
+    too_large,
+    too_slow,
+    untaken,
+)  # fmt: skip
 from octoplex.wire.eager import Eager, in_task
 
 HEAD_CAP = 64 * 1024
@@ -110,9 +119,11 @@ class Direct(Struct, eq=False):
 
     async def whole(self, status: int, block: bytes, body: bytes) -> None:
         """Send a complete response in one write."""
+        protocol = self._protocol
+        if protocol.flow.write_paused and not self.gone:  # of pipelined requests one waits for all
+            await protocol.flow.drain()
         if self._over or self.gone:
             return
-        protocol = self._protocol
         keep = self._keep and self.heard
         date = protocol.server_state.default_headers
         stamp = date[0][1] if date else b""
@@ -152,6 +163,11 @@ class Direct(Struct, eq=False):
     def cut(self) -> None:
         """Break the response off, so that nobody takes it for a whole one."""
         self._protocol.transport.abort()
+
+    def stop(self, why: str) -> None:
+        """Cancel what answers it."""
+        if self.task is not None:
+            self.task.cancel(why)
 
     @property
     def door(self) -> "DoorProtocol | None":
@@ -202,25 +218,10 @@ class Direct(Struct, eq=False):
     def repeated_with(self, body: bytes) -> "Direct":
         """A request with this one's head, but for the length, and another body."""
         self.headers[b"content-length"] = b"%d" % len(body)  # the last one has been answered
-        return Direct(
-            self._protocol,
-            self.method,
-            self.path,
-            self.query,
-            self.headers,
-            self.repeated,
-            True,  # _keep
-            False,  # _old
-            False,  # gone
-            False,  # begun
-            True,  # heard
-            False,  # _over
-            False,  # _continued
-            len(body),
-            [body],
-            None,
-            self.proof,
-        )
+        return Direct(  # by position: kept, not old, gone or begun; heard; not over or continued
+            self._protocol, self.method, self.path, self.query, self.headers, self.repeated, True,
+            False, False, False, True, False, False, len(body), [body], None, self.proof,
+        )  # fmt: skip
 
     def hang_up(self) -> None:
         """No keep-alive after this response."""
@@ -258,6 +259,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._behind = False
         """The head began in one read with what came before: not all of it was counted."""
         self._deaf = False
+        self._unsent = Waiting()
         self._between = True
         """The parser is at the end of a request, or has seen none."""
         self._known: Direct | None = None
@@ -339,7 +341,8 @@ class DoorProtocol(HttpToolsProtocol):
         """The head is here: this is the next request to answer, or it waits for its turn."""
         pairs, parser = self.pairs, self.parser
         if self._bodiless > HEAD_CAP or self._behind:
-            self._bound_head(pairs)
+            if len(self.url) + sum(len(n) + len(v) + 4 for n, v in pairs) > HEAD_CAP:
+                raise ValueError("the head of the request is above its cap")
             self._behind = False
         self._bodiless = 0
         headers = dict(pairs)
@@ -358,10 +361,6 @@ class DoorProtocol(HttpToolsProtocol):
         else:
             self.waiting.append(line)
             self.flow.pause_reading()
-
-    def _bound_head(self, pairs: Pairs) -> None:
-        if len(self.url) + sum(len(n) + len(v) + 4 for n, v in pairs) > HEAD_CAP:
-            raise ValueError("the head of the request is above its cap")
 
     def on_body(self, body: bytes) -> None:
         """Body bytes of the newest request."""
@@ -394,10 +393,15 @@ class DoorProtocol(HttpToolsProtocol):
         if self.flow.read_paused and not self.waiting:
             self.flow.resume_reading()
 
-    def close_if_idle_since(self, before: float) -> None:
-        """Close a connection without a request since then, also one that never sent a head."""
-        if self.line is None and self.idle_at < before:
-            self.transport.close()
+    def tend(self, now: float, idle_s: float) -> None:
+        """Close it when idle so long, also without a head; end it when what waits is not taken."""
+        transport = self.transport
+        size = untaken(transport) if transport.get_write_buffer_size() else 0
+        if self._unsent.look(size, now):
+            if now >= self._unsent.moved_at + self.app.quiet.unread_s:
+                transport.abort()
+        elif self.line is None and self.idle_at < now - idle_s:
+            transport.close()
 
     @property
     def busy(self) -> bool:
@@ -406,8 +410,8 @@ class DoorProtocol(HttpToolsProtocol):
 
     def stop(self) -> None:
         """Cancel what is being answered: the server stops."""
-        if self.line is not None and self.line.task is not None:
-            self.line.task.cancel("stopped")
+        if self.line is not None:
+            self.line.stop("stopped")
 
     def shutdown(self) -> None:
         """The server stops: close when nothing is being answered, else after that."""

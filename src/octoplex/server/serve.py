@@ -23,6 +23,7 @@ import uvicorn
 from msgspec import Struct
 from msgspec.structs import replace
 
+from octoplex.assembly.guards import prepared
 from octoplex.gateway import Gateway, open_gateway
 from octoplex.jobs.alerts import Watch
 from octoplex.jobs.forwarding import Forwarding
@@ -50,7 +51,6 @@ from octoplex.wire.redact import redact
 
 log = logging.getLogger("octoplex.server")
 PORTS_TRIED = 20
-KEEP_ALIVE_S = 75
 LAST_WORDS_S = 2.0
 
 
@@ -160,7 +160,6 @@ def uvicorn_config(app: App, settings: Settings) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
         ssl_certfile=tls.cert if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
@@ -182,6 +181,7 @@ async def _reload(app: App, options: Options, anew: bool) -> str:
         settings = load(options.config) if anew else app.gateway.settings
         if anew:
             works.env = await with_secrets(settings, options.env)
+            await asyncio.to_thread(prepared, settings, works.env, works.hasher.hash)
         app.put(Gateway(settings, works, works.keys_now(), app.gateway.found))
         problem = ""
         log.info("configuration reloaded")
@@ -235,12 +235,13 @@ class DoorServer(uvicorn.Server):
         )
 
     async def on_tick(self, counter: int) -> bool:
-        """Every 0.1 s: uvicorn's own, and every 5 s close connections that fell idle."""
+        """Every 0.1 s: uvicorn's own, and every 5 s look after connections."""
         if counter % 50 == 0:
-            before = asyncio.get_running_loop().time() - KEEP_ALIVE_S
+            now = asyncio.get_running_loop().time()
+            idle_s = self._app.gateway.settings.server.keep_alive_s
             for connection in list(self.server_state.connections):
                 if isinstance(connection, DoorProtocol):
-                    connection.close_if_idle_since(before)
+                    connection.tend(now, idle_s)
         return await super().on_tick(counter)
 
     @contextlib.contextmanager

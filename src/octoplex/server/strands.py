@@ -238,8 +238,7 @@ class Strands:
     def stop(self) -> None:
         """Cancel what is being answered: the server stops."""
         for create in list(self._running.values()):
-            if create.task is not None:
-                create.task.cancel("stopped")
+            create.stop("stopped")
 
     def leave(self) -> None:
         """The caller is gone."""
@@ -346,6 +345,11 @@ class Create(Struct, eq=False):
     def cut(self) -> None:
         """Break off: the connection is of no use for others then."""
         self._strands.socket.transport.abort()
+
+    def stop(self, why: str) -> None:
+        """Cancel what answers it."""
+        if self.task is not None:
+            self.task.cancel(why)
 
     def leave(self) -> None:
         """The caller has closed the connection."""

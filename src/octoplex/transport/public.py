@@ -18,6 +18,7 @@ does the look-up, so a request that needs this goes out without one.
 import asyncio
 import ipaddress
 import re
+import socket
 from collections.abc import Iterable
 
 from octoplex.transport.resolve import Address, Ask, Resolver
@@ -53,6 +54,8 @@ _GLOBAL = ipaddress.IPv6Network("2000::/3")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 _INSIDE = ("localhost", "local", "internal", "arpa", "onion")
 """Ends of names that are nobody's on the public network."""
+_OWN = (".localhost", ".local", ".internal", ".home.arpa")
+"""Those of them that a network has for itself: RFC 6761, 6762, 8375; ICANN's of 29 July 2024."""
 
 
 def is_public(address: str, permitted: Iterable[Network] = ()) -> bool:
@@ -83,6 +86,37 @@ def is_public_name(host: str) -> bool:
         except ValueError:
             return False
     return bool(dot and first) and last not in _INSIDE
+
+
+def is_private_name(host: str) -> bool:
+    """Whether a host is surely on a network of its owner's: no public name or address is spelt so.
+
+    A name without a dot is a container or a machine, found by one's own search domains; a dot
+    at its end would make it a top-level domain. In doubt it is not.
+    """
+    try:
+        address = _address(host)
+    except ValueError:
+        return False
+    if address is None:
+        return host.isascii() and ("." not in host or host.lower().endswith(_OWN))
+    return address.is_private  # loopback too, and what is mapped into IPv6
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a host is, also in the forms of `is_public_name`; None of a name.
+
+    Raises:
+        ValueError: it is a number, and no address.
+    """
+    if ":" in host:
+        return ipaddress.IPv6Address(host)
+    if not _NUMBER.fullmatch(host.rpartition(".")[2]):
+        return None
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        raise ValueError(host) from None
 
 
 class PublicResolver(Resolver):

@@ -27,6 +27,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.dialect import Counter, CountForm, Traits
+from octoplex.dialects.tool_names import fitted
 from octoplex.dialects.verbatim import join
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
@@ -241,7 +242,8 @@ class CountUpstream:
         spec = self._spec
         extra: dict[str, Any] = {n: call.headers[n] for n in TRACE if n in call.headers}
         if call.face != spec.words:
-            encoded = spec.dialect.encode_count(call.chat(), spec.traits)
+            chat, _ = fitted(call.chat(), spec.dialect.name)
+            encoded = spec.dialect.encode_count(chat, spec.traits)
             call.trail.drop(f"{spec.provider}/{spec.traits.model}", encoded.dropped)
             extra |= dict(encoded.headers)
             body = encoded.body

@@ -36,6 +36,7 @@ from octoplex.dialects.structured import (
     instructed,
     kind_of,
 )
+from octoplex.dialects.words import words_of
 from octoplex.upstreams.judge import Judge
 from octoplex.upstreams.upstream import Spec, decoded
 from octoplex.wire.answer import Answer, Answerer, Whole, bound
@@ -167,7 +168,8 @@ class Enforced:
         return self._held(ask, form, natively=how == "loosely")
 
     async def _held(self, call: Call, form: Format, *, natively: bool) -> Answer:
-        await self._judge.fault(form, None)  # before anything is paid for
+        name = words_of(call.chat()).get("response_format", "response_format")
+        await self._judge.fault(form, None, name)  # before anything is paid for
         trail = call.trail
         row = trail.attempts[-1] if trail.attempts else None
         trail.added.append("response_format")
@@ -182,11 +184,12 @@ class Enforced:
             if _is_other(reply):
                 return _answer(answer, reply)
             text = bare(reply.text)
-            fault = await self._judge.fault(form, text)
+            fault = await self._judge.fault(form, text, name)
             if not fault:
                 return _answer(answer, _with_text(reply, text))
             usage = answer.head.usage
             trail.wasted_tokens += usage.input_tokens + usage.output_tokens
+            trail.wasted_output_tokens += usage.output_tokens
             if left:
                 _note(trail, row, self._now() - asked_at)
                 chat = corrected(chat, reply.text, fault)
@@ -198,12 +201,14 @@ class Enforced:
 
 
 def _refuse_unchecked(chat: Chat) -> None:
-    for name, is_there in (
+    words = words_of(chat)
+    for field, is_there in (
         ("n", chat.n != 1),
         ("logprobs", chat.logprobs),
         ("modalities", bool(chat.modalities)),
     ):
         if is_there:
+            name = words.get(field, field)
             raise Unsupported(
                 f"`{name}` cannot be had together with a response format that this target does"
                 " not enforce itself. Leave one of them out, or choose another model.",

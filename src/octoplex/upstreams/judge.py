@@ -62,8 +62,9 @@ class Judge:
         self._turn = asyncio.Lock()
         self._resting: dict[bytes, float] = {}
 
-    async def fault(self, form: Format, text: str | None) -> str:
-        """The first thing that is wrong with a reply, "" when nothing is. None: look at the form.
+    async def fault(self, form: Format, text: str | None, name: str = "response_format") -> str:
+        """The first thing that is wrong with a reply, "" when nothing is. None: look at the form,
+        which its caller calls `name`.
 
         Raises:
             InvalidCall: the schema is none, or takes too much to check.
@@ -83,7 +84,7 @@ class Judge:
             if len(self._resting) > MOST_RESTING:
                 del self._resting[next(iter(self._resting))]
         if verdict.refused:
-            raise InvalidCall(verdict.refused, param="response_format")
+            raise InvalidCall(verdict.refused, param=name)
         return verdict.fault
 
     async def _verdict(self, case: bytes) -> _Verdict:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from octoplex.dialects.dialect import Decoder
 from octoplex.dialects.surrogates import mended
+from octoplex.dialects.tool_names import NONE, Names, told_back
 from octoplex.wire.ask import Worst
 from octoplex.wire.error import UpstreamError
 from octoplex.wire.event import (
@@ -39,6 +40,7 @@ class Reading:
         "_id",
         "_input",
         "_model",
+        "_names",
         "_usage",
         "content",
         "ended",
@@ -53,8 +55,13 @@ class Reading:
         id_: str = "",
         model: str = "",
         asked: Callable[[], Worst] | None = None,
+        names: Names = NONE,
     ) -> None:
-        """`id_`, `model` and what was `asked` are told where the stream does not say them."""
+        """`id_`, `model` and what was `asked` are told where the stream does not say them.
+
+        `names` are what those of tools stand for.
+        """
+        self._names = names
         self._decoder, self._id, self._model, self._asked = decoder, id_, model, asked
         self._events: list[Event] = []
         self._input: Usage | None = None
@@ -100,6 +107,8 @@ class Reading:
 
     def _note(self, events: Sequence[Event]) -> bool:
         """Keep events to be taken, and what they tell; whether there were any."""
+        if self._names:
+            events = told_back(events, self._names)
         for event in events:
             if type(event) is TextDelta:
                 self.received += len(event.text)

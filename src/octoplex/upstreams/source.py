@@ -9,11 +9,10 @@ The path of an operation follows each vendor's own custom for base URLs: OpenAI'
 `/v1`, Anthropic's do not; a prefix that ends in `/v1` is taken as it is either way.
 """
 
-import ipaddress
 import time
 from collections.abc import Mapping, Sequence
 from email.utils import formatdate
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +26,7 @@ from octoplex.transport import sigv4
 from octoplex.transport.http import Sender
 from octoplex.transport.oci_sign import OciSigner, oci_key
 from octoplex.transport.origin import Origin, Proxies
+from octoplex.transport.public import is_private_name
 from octoplex.transport.sigv4 import Credentials, Scope, Unsigned
 from octoplex.transport.tokens import Purse, Tokens
 from octoplex.transport.veiled import Veiled
@@ -121,15 +121,12 @@ class Source(Struct, frozen=True, kw_only=True):
 
     @property
     def private(self) -> bool:
-        """Whether its server is on a loopback or private address, and so may load models."""
-        host = self.base_url.partition("://")[2].partition("/")[0].rpartition("@")[2]
-        name = host.rsplit(":", 1)[0].strip("[]") if host.count(":") != 1 else host.split(":")[0]
+        """Whether its server is on a private network or this machine, and so may load models."""
         try:
-            address = ipaddress.ip_address(name)
+            host = urlsplit(self.base_url).hostname
         except ValueError:
-            return name == "localhost" or name.endswith(".localhost")
-        address = getattr(address, "ipv4_mapped", None) or address
-        return address.is_loopback or address.is_private
+            return False
+        return bool(host) and is_private_name(str(host))
 
     @property
     def here(self) -> bool:

@@ -22,13 +22,16 @@ from octoplex.dialects.accepted import accepted, is_looked_into, look_into
 from octoplex.dialects.addresses import NO_MEDIA_URLS
 from octoplex.dialects.dialect import Dialect, Encoded, Scanner, Traits
 from octoplex.dialects.expression import Omissions
-from octoplex.dialects.foreign import HISTORY, without_foreign
+from octoplex.dialects.foreign import HISTORY, NOT_READ, THOUGHT, without_ciphers, without_foreign
 from octoplex.dialects.gemini.head import with_limit
 from octoplex.dialects.mending import menders_of
+from octoplex.dialects.openai_chat.regular import TOOL_CALLS, regular_body
 from octoplex.dialects.openai_chat.tags import TagScanner, parted_body
 from octoplex.dialects.surrogates import mended
 from octoplex.dialects.think_tags import TAGS, UNOPENED, parted, parted_reply
+from octoplex.dialects.tool_names import NONE, Names, fitted, replied
 from octoplex.dialects.verbatim import join, split
+from octoplex.dialects.words import words_of
 from octoplex.transport.http import Limits, Request, Response, Sender
 from octoplex.transport.origin import Origin, header_block
 from octoplex.transport.tokens import Tokens, proven
@@ -45,6 +48,7 @@ from octoplex.wire.error import (
     UpstreamBroken,
     UpstreamDenied,
     UpstreamError,
+    UpstreamRejected,
     UpstreamSlow,
 )
 from octoplex.wire.event import Reply, Usage
@@ -54,6 +58,8 @@ ASK_FOR_USAGE = Raw(b'{"include_usage":true}')
 ID_HEADER = "x-amzn-requestid"
 """Where Bedrock, whose replies have no id, says which one this is."""
 LIMIT_FIELDS = {"openai-responses": "max_output_tokens", "gemini": "maxOutputTokens"}
+NO_TAGS = frozenset({"anthropic", "gemini", "openai-responses"})
+"""Words whose vendors tell thinking apart."""
 TRACE = ("traceparent", "tracestate")
 BETAS = ("anthropic-beta",)
 URL_SOURCE = re.compile(rb'"type"\s*:\s*"url"')
@@ -115,13 +121,17 @@ class Spec(Struct, frozen=True, kw_only=True):
 
 
 class Sending(Struct, frozen=True, gc=False):
-    """A request as it goes out. `hidden`: we asked for usage, the caller did not."""
+    """A request as it goes out. `hidden`: we asked for usage, the caller did not.
+
+    `names` are what those of tools stand for that the target does not take.
+    """
 
     call: Call
     wire: Wire
     request: Request
     verbatim: bool
     hidden: bool = False
+    names: Names = NONE
 
 
 class Upstream:
@@ -136,6 +146,9 @@ class Upstream:
         self._menders = menders_of(spec.wires, spec.traits)
         self._looks = is_looked_into(spec.traits)
         self._tags = TAGS in spec.traits.quirks
+        # What passes verbatim from whom nobody knows is left alone; a crossing writes it anyhow.
+        unknown = spec.traits.thinking is None and self._preferred.words not in NO_TAGS
+        self._parting = spec.traits.quirks | ({TAGS} if unknown else set())
         self._bytes_only = NO_MEDIA_URLS in spec.traits.quirks
         self._now = asyncio.get_running_loop().time
 
@@ -162,13 +175,12 @@ class Upstream:
                     return await self._opened(sending, response)
                 return self._whole(sending, response)
             except UpstreamDenied as denied:
-                if tokens is None or denied.facts.get("provider_status") != 401:
-                    raise
-                tokens.told(401)
-                if not again:
-                    raise
                 # A token may end before its time; what it was made of is not to blame yet.
+                if not (_is_of_token(denied, tokens) and again):
+                    raise
                 again = False
+            except UpstreamRejected as refused:
+                sending = self._without_ciphers(sending, refused)
             except asyncio.CancelledError as left:
                 # Whoever settles this attempt must know whether the provider may bill it.
                 left.reached = request.reached  # type: ignore[attr-defined]
@@ -176,6 +188,22 @@ class Upstream:
             except DeadlinePassed as late:
                 spent = self._now() >= ask.deadline_at
                 raise outlasted(late, request.reached, spent, self._spec.provider) from None
+
+    def _without_ciphers(self, sending: "Sending", refused: UpstreamRejected) -> "Sending":
+        """The request again, without thinking that another account of this dialect encrypted.
+
+        Raises:
+            UpstreamRejected: it was refused for something else.
+        """
+        old, body = sending.request, None
+        if refused.facts.get("provider_code") == NOT_READ and self._spec.sign is None:
+            body = without_ciphers(old.body)
+        if body is None:
+            raise refused
+        face = sending.call.face
+        sending.call.trail.drop(self._name, (THOUGHT.get(face, "reasoning_details"),))
+        request = Request(old.origin, old.head, body, old.extra)
+        return msgspec.structs.replace(sending, request=request)
 
     async def _filled(self, call: Call, fetch: Fetcher) -> Call:
         """The call with the bytes in it that this target wants in place of addresses."""
@@ -197,7 +225,7 @@ class Upstream:
         """
         spec = self._spec
         own = spec.compacting if call.op == "compact" else spec.wires.get(call.face)
-        wire = own
+        wire, names = own, NONE
         if wire is not None and not call.prefix and not anew:
             if self._looks and call.op == "chat":
                 look_into(call, wire.dialect.name, spec.traits)
@@ -212,6 +240,8 @@ class Upstream:
         else:
             wire, hidden = wire or self._preferred, False
             chat = self._accepted(call, self._with_limit(call), wire.dialect)
+            if own is None:
+                chat, names = fitted(chat, wire.dialect.name)
             encoded = wire.dialect.encode_chat(chat, spec.traits)
             body, headers = self._told(call, encoded)
             if wire.seal is not None and wire.words == call.face:
@@ -219,7 +249,7 @@ class Upstream:
             else:
                 call.trail.drop(self._name, betas_of(call.headers))
         request = self._request(wire, call, body, headers)
-        return Sending(call, wire, request, own is not None and not call.prefix, hidden)
+        return Sending(call, wire, request, own is not None and not call.prefix, hidden, names)
 
     def _told(self, call: Call, encoded: Encoded) -> tuple[bytes, Headers]:
         """Body and headers of a request that was written; what it leaves out is named."""
@@ -256,14 +286,16 @@ class Upstream:
         usage = seen.usage or guessed(sending.call, body)
         if not sending.verbatim:
             # It will be written anew; if it cannot be, another target may be asked now.
-            reply = parted_reply(decode(text), spec.traits.quirks)
+            reply = replied(parted_reply(decode(text), self._parting), sending.names)
             if reply.usage.estimated:
                 reply = msgspec.structs.replace(reply, usage=usage)
             decode = decoded(self._named(reply, response))
         elif text is not body:
             decode = decoded(decode(text))
-        elif self._tags and self._may_hold_tags(wire):
-            body = parted_body(body, unopened=UNOPENED in spec.traits.quirks)
+        elif (self._tags or TOOL_CALLS in body) and wire.dialect.name == "openai-chat":
+            body = regular_body(body)
+            if self._tags:
+                body = parted_body(body, unopened=UNOPENED in spec.traits.quirks)
         head = Head(spec.provider, seen.model or spec.traits.model)
         return Whole(head, wire.words, body, usage, decode)
 
@@ -278,8 +310,9 @@ class Upstream:
             scanner = dialect.scanner(hide_usage=sending.hidden)
         else:
             id_ = response.headers.get(ID_HEADER, "")
-            decoder = parted(dialect.decoder(), spec.traits.quirks)
-            scanner = Reading(decoder, id_, spec.traits.model, sending.call.worst_case)
+            decoder = parted(dialect.decoder(), self._parting)
+            asked = sending.call.worst_case
+            scanner = Reading(decoder, id_, spec.traits.model, asked, sending.names)
         patience = Patience(self._now, spec.wait.idle_s)
         answer = Streamed(head, dialect, response, scanner, patience, sending.wire.words)
         await answer.open()
@@ -321,7 +354,7 @@ class Upstream:
         messages = without_foreign(call.face, fields[history], self._spec.traits.quirks)
         if messages is not None:
             fields[history] = messages
-            call.trail.drop(self._name, ("thinking",))
+            call.trail.drop(self._name, (THOUGHT[call.face],))
 
     def _with_limit(self, call: Call) -> Chat:
         """The typed view, with the output limit a budget needs where nobody knows the model's."""
@@ -338,7 +371,8 @@ class Upstream:
     def _accepted(self, call: Call, chat: Chat, dialect: Dialect) -> Chat:
         """The typed view without what the target refuses, which is named."""
         traits = self._spec.traits
-        omissions = Omissions(dialect.name, drop_unsupported=traits.drop_unsupported)
+        drops = traits.drop_unsupported
+        omissions = Omissions(dialect.name, words_of(chat), drop_unsupported=drops)
         chat = accepted(chat, traits, omissions)
         call.trail.drop(self._name, omissions.names())
         return chat
@@ -373,6 +407,14 @@ class Upstream:
         error = wire.dialect.decode_error(response.status, response.headers, body)
         error.target = self._name
         return error
+
+
+def _is_of_token(denied: UpstreamDenied, tokens: Tokens | None) -> bool:
+    """Whether it was a token that is not accepted, which its source is told."""
+    if tokens is None or denied.facts.get("provider_status") != 401:
+        return False
+    tokens.told(401)
+    return True
 
 
 def ask_for_usage(fields: dict[str, Raw]) -> bool:

@@ -72,8 +72,11 @@ Ended = Callable[[Outcome, Usage], None]
 
 
 def why_cancelled(error: BaseException) -> Outcome:
-    """What a cancellation means: a shutdown says `task.cancel("stopped")`, a caller nothing."""
-    return "stopped" if "stopped" in error.args else "left"
+    """What a cancellation means: a shutdown says `task.cancel("stopped")`, a caller nothing.
+
+    "revoked": the caller's key was, before anything was said.
+    """
+    return "stopped" if error.args in (("stopped",), ("revoked",)) else "left"
 
 
 class Answer(Protocol):

@@ -89,6 +89,8 @@ class Trail(Struct, kw_only=True):
     """What became of a stream that broke: `splice`, `prefill`, or in vain `diverged`, `failed`."""
     wasted_tokens: int = 0
     """What replies used that were not given to the caller, because they were not what it asked."""
+    wasted_output_tokens: int = 0
+    """How much of it was output."""
     findings: dict[tuple[str, str], int] | None = None
     """How many of which type the guard found, by what it did about them."""
     cache: Literal["off", "hit", "semantic", "miss"] = "off"

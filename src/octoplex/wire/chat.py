@@ -164,5 +164,8 @@ class Chat(Struct, frozen=True, kw_only=True):
     """Tools that the provider runs itself (web search, code execution), in the caller's dialect."""
     native: dict[str, Raw] = {}
     """Members that only the caller's dialect has and that change the answer, as it wrote them."""
+    called: dict[str, str] = {}
+    """Field of the table in `dialects/expression.py` -> its name in the caller's request, where his
+    dialect has several."""
     dialect: str = ""
     """Whose words `extra`, `native` and `server_tools` are in; "" when built by hand."""

@@ -206,7 +206,8 @@ def chats(draw: st.DrawFn) -> Chat:
 def test_chat(chat: Chat) -> None:
     sent = DIALECT.encode_chat(chat, Traits(model=chat.model))
     assert sent.dropped == ()
-    assert plain(call_of(sent.body).chat()) == plain(chat)
+    got = msgspec.structs.replace(call_of(sent.body).chat(), called={})
+    assert plain(got) == plain(chat)
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,6 +9,7 @@ from msgspec import Raw
 from octoplex.dialects.dialect import Traits
 from octoplex.dialects.expression import DEEP, MEMBERS, WEIGHTS, says
 from octoplex.dialects.gemini import Gemini
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import (
     Chat,
     Format,
@@ -82,8 +83,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "thinking_history": thought(Thinking("Hm.", "octoplex:gemini:EqQB")),
 }
 NAMES = {"native": "prompt", "extra": "store"}
-ELSEWHERE = {"max_tokens"}
-"""Every dialect has it; what is raised to a least is told by the dialect that raises it."""
+ELSEWHERE = {"max_tokens", "thinking.amount"}
+"""What every dialect has; what is raised to a least, and on or off alone, others tell."""
 FILES = {"image.file_id", "document.file_id", "audio.file_id"}
 IN_ITS_REPLIES = {"logprobs", "top_logprobs", "n", "modalities"}
 """What only a reply in Gemini's own words holds."""
@@ -98,7 +99,7 @@ def test_every_field_is_here() -> None:
 def test_a_field(field: str) -> None:
     plain = Gemini().encode_chat(CHAT, TRAITS).body
     chat = msgspec.structs.replace(CHAT, **FIELDS[field])
-    name = NAMES.get(field, field)
+    name = NAMES.get(field) or words_of(chat).get(field, field)
     if says("gemini", field):
         own = msgspec.structs.replace(chat, dialect="gemini")
         sent = Gemini().encode_chat(own if field in OF_THE_CALLERS_DIALECT else chat, TRAITS)
@@ -118,13 +119,13 @@ def test_what_means_nothing_in_anothers_words(field: str) -> None:
     chat = msgspec.structs.replace(CHAT, **FIELDS[field])
     with pytest.raises(Unsupported) as caught:
         Gemini().encode_chat(chat, TRAITS)
-    assert caught.value.facts["param"] == field
+    assert caught.value.facts["param"] == words_of(chat).get(field, field)
 
 
 def test_anothers_thinking_is_dropped() -> None:
     for thinking in (Thinking("Hm.", "EqQB"), Thinking(data="EqQB"), Thinking("Hm.")):
         chat = msgspec.structs.replace(CHAT, **thought(thinking))
-        assert Gemini().encode_chat(chat, TRAITS).dropped == ("thinking",)
+        assert Gemini().encode_chat(chat, TRAITS).dropped == ("reasoning_content",)
 
 
 def test_parallel_calls_are_the_rule() -> None:

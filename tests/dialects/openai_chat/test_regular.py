@@ -1,4 +1,4 @@
-"""Tool calls of a stream that passes verbatim: mended where a client would break on them."""
+"""Tool calls of a reply that passes verbatim: mended where a client would break on them."""
 
 import json
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from openai.lib.streaming._deltas import accumulate_delta
 
+from octoplex.dialects.openai_chat.regular import regular_body
 from octoplex.dialects.openai_chat.scan import ChatScanner
 from octoplex.dialects.openai_chat.tags import TagScanner
 
@@ -175,3 +176,69 @@ def test_behind_thinking_that_is_moved() -> None:
     out = joined(b"".join(scanner.feed(wire) for wire in wires))
     assert out["reasoning_content"] == "Hm."
     assert out["tool_calls"][0]["index"] == 0
+
+
+def whole(*calls: Piece, finish: str = "tool_calls") -> bytes:
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    body = json.dumps({"id": "c-1", "choices": [choice], "odd": 1}).encode()
+    return body[:-1] + b', "odder" :[1e1]}'
+
+
+def mended(*calls: Piece, finish: str = "tool_calls") -> tuple[list[tuple[str, str, str]], str]:
+    body = regular_body(whole(*calls, finish=finish))
+    assert body == regular_body(body)
+    assert (b"[1e1]" in body, json.loads(body)["odd"]) == (True, 1)
+    (choice,) = json.loads(body)["choices"]
+    made = choice["message"]["tool_calls"]
+    assert {c["type"] for c in made} == {"function"}
+    found = [(c["id"], c["function"]["name"], c["function"]["arguments"]) for c in made]
+    return found, choice["finish_reason"]
+
+
+@pytest.mark.parametrize(
+    ("irregular", "id_", "arguments"),
+    [
+        (piece("{}", "f"), "call_c-1_0", "{}"),
+        (piece("{}", "f", id=None), "call_c-1_0", "{}"),
+        (piece("{}", "f", id=""), "call_c-1_0", "{}"),
+        (piece(None, "f", id="a"), "a", "{}"),
+        ({"id": "a", "type": "function", "function": {"name": "f", "arguments": None}}, "a", "{}"),
+        (piece("", "f", id="a"), "a", "{}"),
+        (piece({"x": 1}, "f", id="a"), "a", '{"x":1}'),
+        (piece("{x", "f"), "call_c-1_0", "{x"),  # the model wrote them
+    ],
+)
+def test_calls_of_a_whole_reply(irregular: Piece, id_: str, arguments: str) -> None:
+    """Without an id its result cannot be told; what is no text cannot be read."""
+    other = piece("{}", "g", id="b", type="function")
+    assert mended(irregular, other) == ([(id_, "f", arguments), ("b", "g", "{}")], "tool_calls")
+
+
+def test_one_id_for_two_calls_and_a_stop_beside_them() -> None:
+    one, same, other = (
+        piece("{}", name, id=id_, type="function")
+        for name, id_ in (("f", "a"), ("g", "a"), ("g", "b"))
+    )
+    assert mended(one, same) == ([("a", "f", "{}"), ("a_1", "g", "{}")], "tool_calls")
+    for finish, told in (("stop", "tool_calls"), ("length", "length")):
+        got = mended(one, other, finish=finish)
+        assert got == ([("a", "f", "{}"), ("b", "g", "{}")], told)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        whole(piece("{}", "f", id="a")),
+        whole({"id": "a", "type": "custom", "custom": {"name": "f", "input": "x"}}),
+        whole(piece('{"x', "f", id="a"), finish="length"),
+        b'{"choices":[{"message":{"content":"\\"tool_calls\\""},"finish_reason":"stop"}]}',
+        b'{"choices":[{"message":{"content":"x","tool_calls":[]},"finish_reason":"stop"}]}',
+        b'{"choices":[{"message":{"content":"x","tool_calls":null},"finish_reason":"stop"}]}',
+        b'{"choices":[{"message":{"tool_calls":[7]},"finish_reason":"stop"}]}',
+        b'{"choices":[{"message":null,"finish_reason":"tool_calls"}]}',
+        b'{"choices":7,"x":"tool_calls","tool_calls":1}',
+    ],
+)
+def test_a_whole_reply_that_is_regular_or_cannot_be_read_keeps_its_bytes(body: bytes) -> None:
+    assert regular_body(body) is body

@@ -11,6 +11,7 @@ from octoplex.dialects.dialect import Dialect, Traits
 from octoplex.dialects.expression import MEMBERS, SPOKEN, WEIGHTS
 from octoplex.dialects.gemini import Gemini
 from octoplex.dialects.openai_chat import OpenAIChat
+from octoplex.dialects.words import WORDS
 from octoplex.wire.chat import Chat, Message, ToolCall
 from octoplex.wire.error import Unsupported
 from octoplex.wire.event import Event, Reply, fold
@@ -91,7 +92,7 @@ def test_own_requests_go_elsewhere(path: Path, dialect: Dialect) -> None:
     if chat.native and chat.dialect == "openai-responses":
         with pytest.raises(Unsupported) as caught:
             dialect.encode_chat(chat, Traits(model="claude-sonnet-4-5"))
-        assert caught.value.facts["param"] in {*chat.native, "server_tools"}
+        assert caught.value.facts["param"] in {*chat.native, "tools"}
 
 
 VALUES: dict[str, Any] = {
@@ -114,7 +115,7 @@ VALUES: dict[str, Any] = {
 @pytest.mark.parametrize("field", sorted({*MEMBERS} - SPOKEN["openai-responses"]))
 def test_each_field_it_cannot_say_is_refused_or_named(field: str) -> None:
     chat = {"model": "m", "dialect": "anthropic", "messages": [], MEMBERS[field]: VALUES[field]}
-    name = "odd" if field in ("native", "extra") else field
+    name = "odd" if field in ("native", "extra") else WORDS["anthropic"].get(field, field)
     if WEIGHTS[field] == "answer":
         with pytest.raises(Unsupported) as caught:
             DIALECT.encode_chat(build(Chat, chat), Traits(model="m"))

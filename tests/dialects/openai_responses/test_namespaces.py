@@ -81,5 +81,5 @@ def test_a_call_comes_back_in_its_namespace() -> None:
 def test_a_namespace_with_a_tool_of_its_own_is_refused_elsewhere() -> None:
     tools = [{**SPACE, "tools": [LOOKUP, {"type": "custom", "name": "patch"}]}]
     chat = FACE.decode_chat(asked(tools=tools))
-    with pytest.raises(Unsupported, match="server_tools"):
+    with pytest.raises(Unsupported, match="`tools`"):
         DIALECTS["openai-chat"].encode_chat(chat, Traits(model="m"))

@@ -1,12 +1,18 @@
 """kill -9 under load: what a provider was asked is in the ledger once, whoever died (F46, F63)."""
 
 import asyncio
+import os
+import shutil
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from octoplex.ledger.slate import Slate
 from tests.server import provider
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, Gate, file, route, until
@@ -53,6 +59,11 @@ class Load:
         """Wait until so many more calls were answered."""
         wanted = self.statuses[200] + more
         await until(lambda: self.statuses[200] >= wanted, 20)
+
+    async def goes_on(self, more: int) -> None:
+        """Wait for so many more, but not for long: where no lease is left nothing is answered."""
+        wanted, end_at = self.statuses[200] + more, time.monotonic() + 1
+        await until(lambda: self.statuses[200] >= wanted or time.monotonic() > end_at)
 
     async def stop(self) -> None:
         self._over.set()
@@ -104,13 +115,65 @@ def test_a_killed_owner_is_missed_by_nobody(tmp_path: Path, run: Run) -> None:
     crash(tmp_path, run, lambda gate: kill(owner(gate)), lambda count: count == 0)
 
 
-def test_both_at_once(tmp_path: Path, run: Run) -> None:
-    def deed(gate: Gate) -> None:
-        one = workers(gate)[0]
-        kill(owner(gate))
-        kill(one)
+Place = tuple[str, int]
 
-    crash(tmp_path, run, deed, lambda count: count <= 3 * 12)
+
+def place(row: dict[str, Any]) -> Place:
+    return str(row["request_id"]), int(row["attempt"])
+
+
+def killed_together(gate: Gate, worker: int) -> tuple[set[Place], dict[Place, Any]]:
+    """Kill the owner and a worker in one moment: what nobody but the worker knew, and what was
+    settled by then.
+
+    A worker grants on while its owner is held up, and what it has done is known from its slate
+    alone until the owner has written it: on a busy machine that is more than is on its way.
+    """
+    both = (owner(gate), worker)
+    for pid in both:
+        os.kill(pid, signal.SIGSTOP)
+    ring = shutil.copy(gate.data / f"orders-{worker}.ring", gate.folder / "ring")
+    noted = {(order.request_id, order.attempt) for order in Slate(Path(ring)).take_left()}
+    rows = {place(row): row for row in gate.ledger()}
+    for pid in both:
+        kill(pid)
+    settled = {at: row for at, row in rows.items() if row["state"] != "reserved"}
+    return (noted | rows.keys()) - settled.keys(), settled
+
+
+@pytest.mark.parametrize("late", [0, 60], ids=["at once", "late"])
+def test_both_at_once(tmp_path: Path, run: Run, late: int) -> None:
+    """`late`: the owner hears nothing for so many calls before."""
+
+    async def main() -> None:
+        unknown: set[Place] = set()
+        settled: dict[Place, Any] = {}
+        async with Upstream(slowly(0.02)) as up:
+            async with Gate(tmp_path, served(up), key=APP_KEY, clean=False) as gate:
+                load = Load(gate)
+                for _ in range(3):
+                    await load.answered(30)
+                    worker = workers(gate)[0]
+                    if late:
+                        os.kill(owner(gate), signal.SIGSTOP)
+                        await load.goes_on(late)
+                    lost, done = killed_together(gate, worker)
+                    unknown |= lost
+                    settled |= done
+                    await until(lambda: whole(gate, WANTED), 20)
+                await load.answered(60)
+                await load.stop()
+                assert set(load.statuses) == {200}
+            rows = gate.ledger()
+            assert not [row for row in rows if row["state"] == "reserved"]
+            assert sum(int(row["nano"]) for row in rows) == gate.spent()
+            check(rows, up)
+            assert {place(row) for row in rows if row["outcome"] == "lost"} <= unknown
+            found = {place(row): row for row in rows}
+            assert {at: found[at] for at in settled} == settled
+            assert load.statuses[200] <= len(up.book)
+
+    run(main())
 
 
 def test_all_at_once(tmp_path: Path, run: Run) -> None:

@@ -117,9 +117,9 @@ def test_tools_images_and_choices_are_refused_or_dropped_never_ignored(tmp_path:
         for face, more, name in (
             ("openai-chat", {"tools": [TOOL]}, "tools"),
             ("anthropic", {"tools": [claude_tool]}, "tools"),
-            ("openai-chat", {"messages": SHOWN}, "image"),
+            ("openai-chat", {"messages": SHOWN}, "image_url.url"),
             ("openai-chat", {"n": 2}, "n"),
-            ("anthropic", {"messages": [*messages, *HI]}, "image"),
+            ("anthropic", {"messages": [*messages, *HI]}, "image.source.data"),
         ):
             with pytest.raises(Unsupported, match=f"takes no `{name}`") as caught:
                 await strict(call(face, **more))

@@ -14,6 +14,7 @@ KEYS_KEPT = "keys, teams and budgets of a database stay there: octoplex keys new
 STORE = "state is SQLite in the data folder, by itself; nothing is to be set up."
 BREAKER = "a target that fails is left alone by itself: docs/contracts.md, Attempts."
 LIMITS = "limits belong to keys: [keys.NAME] limits."
+PARALLEL = 'callers have such a limit: limits = "20 parallel" of [keys.NAME] or [tenants.NAME].'
 ADMIN = "there is no web interface: the shell (octoplex --help) and /admin do it."
 LOGS = "what is written of each call is fixed: octoplex logs shows it, [server] log its form."
 MCP = "tools are the callers' own; no MCP server is asked."
@@ -94,8 +95,8 @@ LITELLM: Mapping[str, str] = MappingProxyType(
         "general_settings.store_prompts_in_spend_logs": LOGS,
         "general_settings.proxy_batch_write_at": STORE,
         "general_settings.ui_access_mode": ADMIN,
-        "general_settings.max_parallel_requests": LIMITS,
-        "general_settings.global_max_parallel_requests": LIMITS,
+        "general_settings.max_parallel_requests": PARALLEL,
+        "general_settings.global_max_parallel_requests": PARALLEL,
         "general_settings.completion_model": "callers name the model that they want.",
         "general_settings.key_management_system": "secrets are env:NAME or file:PATH.",
         "general_settings": "this is of LiteLLM's own server.",
@@ -110,7 +111,7 @@ LITELLM: Mapping[str, str] = MappingProxyType(
         "model_list.litellm_params.tags": "a route of its own takes the place of a tag.",
         "model_list.litellm_params.max_budget": LIMITS,
         "model_list.litellm_params.budget_duration": LIMITS,
-        "model_list.litellm_params.max_parallel_requests": LIMITS,
+        "model_list.litellm_params.max_parallel_requests": PARALLEL,
         "model_list.litellm_params.region_name": "write `region` of the provider and the route.",
         "model_list.litellm_params.mock_response": "octoplex mock plays a provider for tests.",
         "model_list.litellm_params.drop_params": "write drop_unsupported = true of the route.",

@@ -91,7 +91,7 @@ def read_chat(call: Call) -> Chat:
     Raises:
         InvalidCall: naming the path of what means nothing.
     """
-    found: Found = {"extra": {}, "native": {}, "system": [], "messages": []}
+    found: Found = {"extra": {}, "native": {}, "called": {}, "system": [], "messages": []}
     for name, raw in call.fields.items():
         if not given(raw):
             continue
@@ -103,7 +103,10 @@ def read_chat(call: Call) -> Chat:
     found["messages"] = (*found.pop("system"), *found["messages"])
     effort = found.pop("effort", None)
     if effort is not None:
-        ask = found.get("thinking", ThinkingAsk())
+        ask, name = found.get("thinking"), "output_config.effort"
+        found["called"]["thinking.amount"] = name
+        if ask is None:
+            found["called"]["thinking"], ask = name, ThinkingAsk()
         found["thinking"] = msgspec.structs.replace(ask, effort=effort)
     return Chat(
         model=call.model,
@@ -196,6 +199,7 @@ def _read_output(raw: Raw, found: Found) -> None:
 def _read_old_format(raw: Raw, found: Found) -> None:
     """`output_format`, the name that `output_config.format` had in its beta."""
     _put_format(raw, "output_format", found)
+    found["called"]["response_format"] = "output_format"
 
 
 def _put_format(raw: Raw, path: str, found: Found) -> None:

@@ -49,7 +49,7 @@ class Cloud(Anthropic):
     def encode_chat(self, chat: Chat, traits: Traits) -> Encoded:
         written = write_request(chat, traits, self.name)
         sealed = self.seal(split(written.body), {})
-        return Encoded(sealed.body, written.dropped, sealed.headers)
+        return Encoded(sealed.body, written.dropped, sealed.headers, written.loose)
 
     def encode_count(self, chat: Chat, traits: Traits) -> Encoded:
         written = write_count(chat, traits, self.name)

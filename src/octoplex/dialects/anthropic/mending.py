@@ -31,6 +31,7 @@ from octoplex.dialects.anthropic.thinking import lacks_echo, wants_echo, write_t
 from octoplex.dialects.dialect import Traits
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.members import UNREADABLE
+from octoplex.dialects.words import WORDS
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat, Effort, ThinkingAsk
 from octoplex.wire.error import InvalidCall
@@ -75,12 +76,13 @@ class Mending:
         """Put the members as the target takes them; return what was left out."""
         if NAMES.isdisjoint(fields):
             return ()
-        omissions = Omissions(NAME, drop_unsupported=self._traits.drop_unsupported)
+        drops = self._traits.drop_unsupported
+        omissions = Omissions(NAME, WORDS[NAME], drop_unsupported=drops)
         if not self._family.sampling:
             for name in sorted(SAMPLING & fields.keys()):
                 if name != "top_k" and bytes(fields[name]) in SAME_ANYHOW:
                     del fields[name]
-                elif self._traits.drop_unsupported:
+                elif drops:
                     omissions.leave_out(name)
                     del fields[name]
         if "thinking" in fields:

@@ -25,7 +25,9 @@ from octoplex.dialects.expression import SPOKEN, Omissions, express
 from octoplex.dialects.foreign import ECHOES
 from octoplex.dialects.native import put_back, with_beside
 from octoplex.dialects.native_schema import CLAUDE, fitted
+from octoplex.dialects.schema_limits import Room
 from octoplex.dialects.tool_schema import object_schema
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat, Tool
 from octoplex.wire.error import Unsupported
 
@@ -57,7 +59,7 @@ def write_count(chat: Chat, traits: Traits, name: str = NAME) -> Encoded:
 
 
 def _write(chat: Chat, traits: Traits, name: str, *, counting: bool) -> Encoded:
-    omissions = Omissions(name, drop_unsupported=traits.drop_unsupported)
+    omissions = Omissions(name, words_of(chat), drop_unsupported=traits.drop_unsupported)
     native = chat.dialect == NAME
     family = family_of(traits.model, traits.thinking)
     chat = express(without_defaults(chat, family), _spoken(name, native, family), omissions)
@@ -128,10 +130,11 @@ def _put_content(body: Body, chat: Chat, traits: Traits, omissions: Omissions) -
     if system:
         body["system"] = system
     if not turns and omissions.names():
+        said = omissions.word("messages")
         raise Unsupported(
-            "Nothing is left of `messages` that can be expressed in the anthropic dialect of this "
+            f"Nothing is left of `{said}` that can be expressed in the anthropic dialect of this "
             "target; send text too, or choose another model.",
-            param="messages",
+            param=said,
         )
     body["messages"] = turns
 
@@ -139,7 +142,7 @@ def _put_content(body: Body, chat: Chat, traits: Traits, omissions: Omissions) -
 def _put_tools(body: Body, chat: Chat, family: Family, omissions: Omissions) -> None:
     strict = chat.tools
     if chat.dialect != NAME:
-        strict = tuple(strictly(t, omissions, takes=family.schemas) for t in chat.tools)
+        strict = strictly(chat, omissions, takes=family.schemas)
     tools: list[object] = [_tool(t) for t in strict]
     tools += chat.server_tools
     if tools:
@@ -149,14 +152,22 @@ def _put_tools(body: Body, chat: Chat, family: Family, omissions: Omissions) -> 
         body["tool_choice"] = choice
 
 
-def strictly(tool: Tool, omissions: Omissions, *, takes: bool) -> Tool:
-    """The tool as a Claude is held to it, or one that it is not held to, which is named."""
-    if tool.strict is None:
+def strictly(chat: Chat, omissions: Omissions, *, takes: bool) -> tuple[Tool, ...]:
+    """The tools as a Claude is held to them, as many as it can be; the others are named."""
+    if all(tool.strict is None for tool in chat.tools):
+        return chat.tools
+    room = Room(None if chat.format is None else chat.format.schema) if takes else None
+    return tuple(_strictly(tool, room, omissions) for tool in chat.tools)
+
+
+def _strictly(tool: Tool, room: Room | None, omissions: Omissions) -> Tool:
+    if tool.strict is None or (room is not None and not tool.strict):
         return tool
     if not tool.strict:
-        return tool if takes else msgspec.structs.replace(tool, strict=None)
-    fit = fitted(_NOTHING if tool.schema is None else tool.schema, CLAUDE) if takes else None
-    if fit is None or not fit.exact:
+        return msgspec.structs.replace(tool, strict=None)
+    schema = _NOTHING if tool.schema is None else tool.schema
+    fit = fitted(schema, CLAUDE) if room is not None else None
+    if fit is None or room is None or not fit.exact or not room.takes(fit.size):
         omissions.leave_out("tool.strict")
         return msgspec.structs.replace(tool, strict=None)
     return msgspec.structs.replace(tool, schema=fit.schema)

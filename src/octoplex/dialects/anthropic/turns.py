@@ -115,7 +115,7 @@ class _Parts:
         if self._echoes and is_echo(part):
             return {"type": "thinking", "thinking": part.text, "signature": part.signature}
         if not is_signed(part):
-            self._omissions.leave_out("thinking_history", "thinking")
+            self._omissions.leave_out("thinking_history")
             return None
         if part.data:
             return {"type": "redacted_thinking", "data": part.data}

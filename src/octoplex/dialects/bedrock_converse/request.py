@@ -31,6 +31,7 @@ from octoplex.dialects.bedrock_converse.turns import Writer, write_turns
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.expression import SPOKEN, Omissions, express
 from octoplex.dialects.tool_schema import object_schema
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat, Format, Tool, ToolCall, ToolResult
 
 NAME = "bedrock-converse"
@@ -50,7 +51,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     Raises:
         Unsupported: a field that changes the answer cannot be expressed.
     """
-    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+    omissions = Omissions(NAME, words_of(chat), drop_unsupported=traits.drop_unsupported)
     model = model_of(traits.model)
     family = family_of(traits.model, traits.thinking)
     spoken = SPOKEN[NAME]
@@ -109,8 +110,7 @@ def _put_tools(body: Body, chat: Chat, model: Model, omissions: Omissions) -> No
         return
     writer = Writer(model, omissions)
     tools: list[Body] = []
-    for given in chat.tools:
-        tool = strictly(given, omissions, takes=model.schemas)
+    for tool in strictly(chat, omissions, takes=model.schemas):
         tools += [_tool(tool), *writer.points(tool.cache, model.caches_tools)]
     config: Body = {"tools": tools}
     if choice is not None and choice.mode == "named":

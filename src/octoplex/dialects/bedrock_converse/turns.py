@@ -135,7 +135,7 @@ class Writer:
 
     def _thinking(self, part: Thinking) -> Body | None:
         if self._model.maker != "claude" or not is_signed(part):
-            self._omissions.leave_out("thinking_history", "thinking")
+            self._omissions.leave_out("thinking_history")
             return None
         if part.data:
             return {"reasoningContent": {"redactedContent": part.data}}

@@ -91,7 +91,7 @@ class _Writer:
                 block = self._block(part, self.documents)
                 content += [] if block is None else [block]
             elif made_by(part) or not (self._thinks or calls):
-                self._omissions.leave_out("thinking_history", "thinking")
+                self._omissions.leave_out("thinking_history")
             elif self._thinks:
                 content.append({"type": "thinking", "thinking": part.text})
             else:

@@ -21,8 +21,10 @@ from octoplex.dialects.cohere_v2.messages import write_messages
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.effort import is_off
 from octoplex.dialects.expression import SPOKEN, Omissions, express
+from octoplex.dialects.schema_limits import COHERE, is_held
 from octoplex.dialects.structured import alone
 from octoplex.dialects.tool_schema import object_schema
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat, Effort, Tool
 
 NAME = "cohere-v2"
@@ -43,7 +45,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     Raises:
         Unsupported: a field that changes the answer cannot be expressed.
     """
-    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+    omissions = Omissions(NAME, words_of(chat), drop_unsupported=traits.drop_unsupported)
     chat = alone(express(chat, SPOKEN[NAME], omissions), omissions)
     thinks = traits.thinking not in (None, "none") or "reasoning" in traits.model
     messages, documents = write_messages(chat.messages, omissions, thinks=thinks)
@@ -56,12 +58,13 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     _put_tools(body, chat, omissions)
     if chat.format is not None:
         schema = chat.format.schema
+        omissions.loose = schema is not None and not is_held(schema, COHERE)
         body["response_format"] = {"type": "json_object"} | (
             {} if schema is None else {"json_schema": schema}
         )
     _put_thinking(body, chat, omissions, thinks=thinks)
     body.update({name: value for name, value in chat.extra.items() if name not in body})
-    return Encoded(_json(body), omissions.names())
+    return Encoded(_json(body), omissions.names(), loose=omissions.loose)
 
 
 def _put_plain(body: Body, chat: Chat, omissions: Omissions) -> None:
@@ -115,6 +118,8 @@ def _put_thinking(body: Body, chat: Chat, omissions: Omissions, *, thinks: bool)
             omissions.leave_out("thinking")
         return
     budget = ask.budget_tokens or _BUDGETS.get(ask.effort or "max")
+    if budget is not None and ask.budget_tokens is None and chat.max_tokens is not None:
+        budget = max(1, min(budget, chat.max_tokens // 2))  # so that an answer is left room
     thinking: Body = {"type": "disabled" if off else "enabled"}
     if budget is not None and not off:
         thinking["token_budget"] = budget

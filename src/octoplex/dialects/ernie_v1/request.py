@@ -25,6 +25,7 @@ from octoplex.dialects.anthropic.request import put_extra
 from octoplex.dialects.dialect import Encoded, Traits
 from octoplex.dialects.expression import SPOKEN, Omissions, express
 from octoplex.dialects.function_turns import Body, Form, write_function, write_turns
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat
 from octoplex.wire.event import ToolUse
 
@@ -43,7 +44,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     Raises:
         Unsupported: a field that changes the answer cannot be expressed.
     """
-    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+    omissions = Omissions(NAME, words_of(chat), drop_unsupported=traits.drop_unsupported)
     chat = express(chat, SPOKEN[NAME], omissions)
     system, messages = write_turns(chat.messages, _FORM, omissions)
     choice = chat.tool_choice
@@ -108,8 +109,7 @@ def _form(chat: Chat, omissions: Omissions) -> str | None:
     if chat.format is None:
         return None
     if chat.format.schema is not None:
-        why = "it has JSON without a schema only"
-        omissions.leave_out("response_format", "response_format.json_schema", why)
+        omissions.leave_out("response_format", why="it has JSON without a schema only")
     return "json_object"
 
 

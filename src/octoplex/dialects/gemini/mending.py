@@ -29,6 +29,7 @@ from octoplex.dialects.gemini.head import CONFIG
 from octoplex.dialects.gemini.names import members
 from octoplex.dialects.gemini.signatures import NAME
 from octoplex.dialects.gemini.thinking import write_thinking
+from octoplex.dialects.words import WORDS
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat
 from octoplex.wire.error import InvalidCall
@@ -36,7 +37,7 @@ from octoplex.wire.error import InvalidCall
 THINKING, LEVEL, BUDGET = "thinkingConfig", "thinkingLevel", "thinkingBudget"
 OTHERS = {LEVEL: (b"thinkingLevel", b"thinking_level"), BUDGET: (b"thinkingBudget", b"thinking_b")}
 ANY = (b"thinkingConfig", b"thinking_config")
-DYNAMIC = b"-1"
+DYNAMIC, OFF = b"-1", b"0"
 
 _json = msgspec.json.Encoder().encode
 Fields = dict[str, Raw]
@@ -70,9 +71,10 @@ class Mending:
         if THINKING not in config:
             return ()
         asked = members(config[THINKING], THINKING)
-        omissions = Omissions(NAME, drop_unsupported=True)
+        omissions = Omissions(NAME, WORDS[NAME], drop_unsupported=True)
         if not self._thinks:
-            omissions.leave_out("thinking")
+            if bytes(asked.get(BUDGET, b"")) != OFF:
+                omissions.leave_out("thinking")
             del config[THINKING]
         elif self._other not in asked:
             if self._own != LEVEL or LEVEL not in asked or not self._lower(asked):

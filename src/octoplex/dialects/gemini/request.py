@@ -8,7 +8,7 @@ have (`extra`, `native`) go back to where they came from: a dotted name is a pat
 A tool's schema goes out as `parametersJsonSchema`, a format's as `responseJsonSchema`: both
 are JSON Schema as the caller wrote it. The older `parameters` and `responseSchema` are a
 subset of OpenAPI's, with other names of types, and refuse `$ref`, `additionalProperties` and
-empty objects.
+empty objects. Keywords that Gemini reads over are checked in the reply (`Encoded.loose`).
 
 Reference: https://ai.google.dev/api/generate-content and https://ai.google.dev/api/tokens
 
@@ -25,8 +25,10 @@ from octoplex.dialects.gemini.signatures import NAME
 from octoplex.dialects.gemini.thinking import write_thinking
 from octoplex.dialects.gemini.turns import write_turns
 from octoplex.dialects.native import put_back, with_beside
+from octoplex.dialects.schema_limits import GEMINI, is_held
 from octoplex.dialects.structured import alone, has_tools
 from octoplex.dialects.tool_schema import object_schema
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat, Format, Tool, ToolChoice
 
 _MOST_STOPS = 5
@@ -43,7 +45,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
         Unsupported: a field that changes the answer cannot be expressed.
     """
     body, omissions = _write(chat, traits)
-    return Encoded(_json(body), omissions.names())
+    return Encoded(_json(body), omissions.names(), loose=omissions.loose)
 
 
 def write_count(chat: Chat, traits: Traits) -> Encoded:
@@ -56,7 +58,7 @@ def write_count(chat: Chat, traits: Traits) -> Encoded:
 
 
 def _write(chat: Chat, traits: Traits) -> tuple[Body, Omissions]:
-    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+    omissions = Omissions(NAME, words_of(chat), drop_unsupported=traits.drop_unsupported)
     if chat.parallel_tools:  # which they are unless somebody forbids it
         chat = msgspec.structs.replace(chat, parallel_tools=None)
     chat = express(chat, SPOKEN[NAME], omissions)
@@ -134,6 +136,8 @@ def _config(chat: Chat, omissions: Omissions) -> Body:
         "responseModalities": [m.upper() for m in chat.modalities] or None,
     }
     config: Body = {name: value for name, value in members.items() if value is not None}
+    if chat.format is not None and chat.format.schema is not None and chat.dialect != NAME:
+        omissions.loose = not is_held(chat.format.schema, GEMINI)
     return config | _format(chat.format)
 
 

@@ -34,7 +34,8 @@ def write_thinking(chat: Chat, family: Family, omissions: Omissions) -> Body | N
     if ask is None:
         return None
     if family.style == "none":
-        omissions.leave_out("thinking")
+        if not is_off(ask):
+            omissions.leave_out("thinking")
         return None
     config: Body = {}
     if is_off(ask):
@@ -48,7 +49,7 @@ def write_thinking(chat: Chat, family: Family, omissions: Omissions) -> Body | N
     if family.style == "level":
         _put_level(config, ask, family)
     else:
-        config["thinkingBudget"] = _budget(ask, family, literally=chat.dialect == NAME)
+        config["thinkingBudget"] = _budget(ask, chat, family)
     if ask.enabled or chat.dialect != NAME:
         config["includeThoughts"] = True
     return config
@@ -61,12 +62,14 @@ def _put_level(config: Body, ask: ThinkingAsk, family: Family) -> None:
         config["thinkingLevel"] = family.levels[effort_of(ask.budget_tokens)]
 
 
-def _budget(ask: ThinkingAsk, family: Family, *, literally: bool) -> int:
-    budget = ask.budget_tokens
+def _budget(ask: ThinkingAsk, chat: Chat, family: Family) -> int:
+    budget, most = ask.budget_tokens, family.most
+    if budget is not None and chat.dialect == NAME:
+        return budget
     if budget is None and ask.effort is not None:
         budget = _BUDGETS[ask.effort]
+        if chat.max_tokens is not None:  # it counts towards the limit: leave an answer room
+            most = min(most, chat.max_tokens // 2)
     if budget is None:
         return DYNAMIC
-    if literally and ask.budget_tokens is not None:
-        return budget
-    return min(max(budget, family.least), family.most)
+    return max(min(budget, most), family.least)

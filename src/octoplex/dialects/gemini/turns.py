@@ -183,7 +183,7 @@ class _Writer:
     def _thinking(self, thinking: Thinking, parts: list[Body]) -> None:
         signature = own(thinking)
         if signature is None and (not self._native or thinking.signature or thinking.data):
-            self._omissions.leave_out("thinking_history", "thinking")
+            self._omissions.leave_out("thinking_history")
             return
         last = parts[-1] if parts else {}
         if not thinking.text and last.keys() == {"text"}:

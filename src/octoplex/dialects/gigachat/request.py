@@ -23,6 +23,7 @@ from octoplex.dialects.expression import SPOKEN, Omissions, express
 from octoplex.dialects.function_turns import Body, Form, write_function, write_turns
 from octoplex.dialects.gigachat.replies import MARK
 from octoplex.dialects.openai_chat.near import effort_in
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat
 from octoplex.wire.event import ToolUse
 
@@ -38,7 +39,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     Raises:
         Unsupported: a field that changes the answer cannot be expressed.
     """
-    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+    omissions = Omissions(NAME, words_of(chat), drop_unsupported=traits.drop_unsupported)
     spoken = SPOKEN[NAME] - ({"thinking"} if traits.thinking == "none" else set())
     chat = express(chat, spoken, omissions)
     system, messages = write_turns(chat.messages, _FORM, omissions)

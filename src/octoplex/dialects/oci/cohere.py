@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from octoplex.dialects.dialect import Traits
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.media import source_of
+from octoplex.dialects.schema_limits import COHERE, is_held
 from octoplex.wire.chat import Chat, Media, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.event import Refusal
 
@@ -61,6 +62,7 @@ def write_cohere(chat: Chat, _: Traits, omissions: Omissions) -> Body:
             body[name] = value
     if chat.format is not None:
         schema = chat.format.schema
+        omissions.loose = schema is not None and not is_held(schema, COHERE)
         body["responseFormat"] = {"type": "JSON_OBJECT"} | (
             {} if schema is None else {"schema": schema}
         )
@@ -95,5 +97,5 @@ def _texts(parts: Sequence[Part], omissions: Omissions) -> list[str]:
             case ToolCall() | ToolResult():
                 omissions.leave_out("tools", why=_NO_TOOLS)
             case _:
-                omissions.leave_out("thinking_history", "thinking")
+                omissions.leave_out("thinking_history")
     return texts

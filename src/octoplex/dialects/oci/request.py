@@ -24,6 +24,7 @@ from octoplex.dialects.effort import effort_of
 from octoplex.dialects.expression import SPOKEN, Omissions, express
 from octoplex.dialects.oci.cohere import SILENT, write_cohere
 from octoplex.dialects.openai_chat.messages import write_messages
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat, Effort, Format, ThinkingAsk, Tool, ToolChoice
 
 NAME = "oci"
@@ -45,7 +46,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     Raises:
         Unsupported: a field that changes the answer cannot be expressed.
     """
-    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+    omissions = Omissions(NAME, words_of(chat), drop_unsupported=traits.drop_unsupported)
     cohere = traits.model.startswith("cohere.")
     spoken = SPOKEN[NAME] - SILENT if cohere else SPOKEN[NAME]
     if traits.thinking in (None, "none"):
@@ -60,7 +61,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     body: Body = {"servingMode": _serving(traits.model), "chatRequest": asked}
     if "compartment" in traits.account:
         body["compartmentId"] = traits.account["compartment"]
-    return Encoded(_json(body), omissions.names())
+    return Encoded(_json(body), omissions.names(), loose=omissions.loose)
 
 
 def _serving(model: str) -> Body:

@@ -2,8 +2,9 @@
 
 A message is one text, a list of images as bare base64, thinking, and tool calls whose
 arguments are an object. Tool results are messages of role `tool` that name the tool, not
-the call. Images that a tool returned follow in the next user message, introduced by one
-line that names the call; a failed result is marked in its text.
+the call, so they stand in the order of the calls. Images that a tool returned follow in the
+next user message, introduced by one line that names the call; a failed result is marked in
+its text.
 
 Thinking comes back as it came; what another provider signed or encrypted is dropped and
 named.
@@ -45,14 +46,19 @@ class _Writer:
         self.written: list[Body] = []
         self._omissions = omissions
         self._tools: dict[str, str] = {}
+        self._order: dict[str, int] = {}
+        """Of the calls of the last turn of the assistant."""
 
     def add(self, message: Message) -> None:
         if message.name is not None:
             self._omissions.leave_out("message.name")
         rest: list[Part] = []
-        for part in message.parts:
-            if isinstance(part, ToolResult):
-                rest += self._result(part)
+        if message.role == "assistant":
+            self._order = {}
+        results = [p for p in message.parts if isinstance(p, ToolResult)]
+        # Nothing but their order says whose they are.
+        for result in sorted(results, key=lambda r: self._order.get(r.id, len(self._order))):
+            rest += self._result(result)
         rest += [p for p in message.parts if not isinstance(p, ToolResult)]
         if rest:
             role = "system" if message.role == "developer" else message.role
@@ -90,12 +96,13 @@ class _Writer:
 
     def _call(self, call: ToolCall) -> Body:
         self._tools[call.use.id] = call.use.name
+        self._order[call.use.id] = len(self._order)
         arguments = input_object(call.use.arguments)
         return {"type": "function", "function": {"name": call.use.name, "arguments": arguments}}
 
     def _thought(self, part: Thinking) -> str:
         if made_by(part):
-            self._omissions.leave_out("thinking_history", "thinking")
+            self._omissions.leave_out("thinking_history")
             return ""
         return part.text
 

@@ -17,9 +17,11 @@ import msgspec
 
 from octoplex.dialects.anthropic.request import put_extra
 from octoplex.dialects.dialect import Encoded, Traits
-from octoplex.dialects.effort import effort_of, is_off
+from octoplex.dialects.effort import effort_of, is_off, says_amount
 from octoplex.dialects.expression import SPOKEN, Omissions, express
 from octoplex.dialects.ollama.messages import write_messages
+from octoplex.dialects.schema_limits import LLAMA, is_held
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat, Effort, Tool
 
 NAME = "ollama"
@@ -36,17 +38,19 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     Raises:
         Unsupported: a field that changes the answer cannot be expressed.
     """
-    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+    omissions = Omissions(NAME, words_of(chat), drop_unsupported=traits.drop_unsupported)
     chat = express(chat, SPOKEN[NAME], omissions)
     messages = write_messages(chat.messages, omissions)
     body: Body = {"model": traits.model, "messages": messages, "stream": chat.stream}
     _put_options(body, chat)
     _put_tools(body, chat, omissions)
     if chat.format is not None:
-        body["format"] = "json" if chat.format.schema is None else chat.format.schema
+        schema = chat.format.schema
+        omissions.loose = schema is not None and not is_held(schema, LLAMA)
+        body["format"] = "json" if schema is None else schema
     _put_thinking(body, chat, traits, omissions)
     put_extra(body, chat.extra)
-    return Encoded(_json(body), omissions.names())
+    return Encoded(_json(body), omissions.names(), loose=omissions.loose)
 
 
 def _put_options(body: Body, chat: Chat) -> None:
@@ -93,7 +97,10 @@ def _put_thinking(body: Body, chat: Chat, traits: Traits, omissions: Omissions) 
     ask = chat.thinking
     if ask is None:
         return
-    if is_off(ask):
+    if is_off(ask) and "gpt-oss" in traits.model:
+        omissions.leave_out("thinking")
+        body["think"] = "low"  # it cannot stop
+    elif is_off(ask):
         body["think"] = False
     elif "gpt-oss" in traits.model:
         effort = ask.effort or effort_of(ask.budget_tokens)
@@ -102,3 +109,5 @@ def _put_thinking(body: Body, chat: Chat, traits: Traits, omissions: Omissions) 
         omissions.leave_out("thinking")
     else:
         body["think"] = True
+        if says_amount(ask):
+            omissions.leave_out("thinking.amount")

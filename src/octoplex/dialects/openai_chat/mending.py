@@ -30,6 +30,7 @@ from octoplex.dialects.dialect import Traits
 from octoplex.dialects.effort import can_stop
 from octoplex.dialects.expression import WEIGHTS, Omissions, express
 from octoplex.dialects.members import UNREADABLE
+from octoplex.dialects.native import put_back
 from octoplex.dialects.openai_chat.messages import short_id
 from octoplex.dialects.openai_chat.request import (
     NAME,
@@ -41,6 +42,7 @@ from octoplex.dialects.openai_chat.request import (
 from octoplex.dialects.openai_chat.thinking import put_thinking
 from octoplex.dialects.openai_chat.understand import READERS
 from octoplex.dialects.readers import Found, read_members
+from octoplex.dialects.words import words_of
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat, Message
 from octoplex.wire.error import InvalidCall, Unsupported
@@ -141,7 +143,7 @@ class Mending:
         names = self._names
         if not self._own.isdisjoint(fields):
             names, looped = names - WISHES, False
-        asked = {name: fields[name] for name in names if name in fields}
+        asked = {name: raw for name, raw in fields.items() if name in names}
         if not (asked or looped):
             return ()
         if looped or sum(len(bytes(raw)) for raw in asked.values()) > MOST_BYTES:
@@ -172,7 +174,8 @@ class Mending:
             dialect=NAME,
             **found,
         )
-        omissions = Omissions(NAME, drop_unsupported=self._traits.drop_unsupported)
+        drops = self._traits.drop_unsupported
+        omissions = Omissions(NAME, words_of(chat), drop_unsupported=drops)
         written = self._written(chat, omissions)
         return _kept(call.fields, written) | odd, omissions.names()
 
@@ -185,6 +188,9 @@ class Mending:
         put_plain(written, chat, quirks)
         put_tool_choice(written, chat, quirks, omissions)
         put_thinking(written, chat, traits, omissions)
+        for name, value in chat.extra.items():  # such as `reasoning.exclude`
+            if name.partition(".")[0] not in written or not put_back(written, name, value):
+                omissions.leave_out("extra", name)
         return written
 
 
@@ -204,7 +210,7 @@ def _read(asked: Mapping[str, Raw]) -> tuple[Found, Fields]:
     """What these members mean, and those that the provider alone may understand."""
     found: Found = {}
     odd: Fields = {}
-    for name in sorted(asked, key="reasoning_effort".__eq__):  # of several wishes it counts
+    for name in sorted(asked, key="reasoning_effort".__ne__):  # of several wishes it counts
         try:
             one = read_members({name: asked[name]}, READERS)
         except (InvalidCall, Unsupported):
@@ -212,7 +218,7 @@ def _read(asked: Mapping[str, Raw]) -> tuple[Found, Fields]:
         if one is None or "allowed" in one:  # a choice among some of the tools
             odd[name] = Raw(bytes(asked[name]))
         else:
-            found |= one
+            found = {**one, **found, "extra": {**found.get("extra", {}), **one["extra"]}}
     return found, odd
 
 

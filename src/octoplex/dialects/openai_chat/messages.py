@@ -161,7 +161,7 @@ class _Writer:
         elif "echo_reasoning" in self._quirks:
             written["reasoning_content"] = "".join(t.text for t in thinking)
             return
-        self._omissions.leave_out("thinking_history", "thinking")
+        self._omissions.leave_out("thinking_history")
 
     def _tool_call(self, call: ToolCall) -> Body:
         if call.cache is not None:

@@ -1,4 +1,4 @@
-"""Tool calls of a stream that passes verbatim, made regular where a client would break on them.
+"""Tool calls of a reply that passes verbatim, made regular where a client would break on them.
 
     {"tool_calls": [{"id": "a", ...}]}   ->   {"tool_calls": [{"index": 0, "id": "a", ...}]}
 
@@ -8,12 +8,14 @@ to; one that begins a call has an id of its own; an id or a name that is repeate
 it would be added up; arguments become text; and "stop" beside tool calls becomes "tool_calls",
 which an agent waits for. What belongs together is told as for a crossing (`stream.py`). An
 event in which all is well keeps its bytes, and of any other only these members are written.
+In a whole reply it is the same with ids, arguments (null and nothing at all are `{}`) and "stop".
 
-Cost: 5 us for an event with a piece of a call in it.
+Cost: 5 us for an event with a piece of a call in it, or for a whole reply with one.
 
 Reference: https://platform.openai.com/docs/api-reference/chat-streaming
 
-Not promised: `{}` for a call that never gets arguments; events whose choices cannot be read.
+Not promised: `{}` for a streamed call that never gets arguments; arguments that are JSON; what
+cannot be read.
 """
 
 import msgspec
@@ -26,7 +28,7 @@ from octoplex.dialects.openai_chat.shapes import (
     stop_of,
 )
 from octoplex.dialects.openai_chat.stream import Calls
-from octoplex.dialects.openai_chat.toolcalls import arguments_of
+from octoplex.dialects.openai_chat.toolcalls import arguments_of, made_id
 
 MOST_CHOICES = 128
 """As many as the API gives: a stream that goes on inventing them costs no memory."""
@@ -38,7 +40,57 @@ _index = msgspec.json.Decoder(int).decode
 _text = msgspec.json.Decoder(str | None).decode
 _json = msgspec.json.Encoder().encode
 _NOTHING = Raw(b"null")
+TOOL_CALLS = b'"tool_calls"'
 Fields = dict[str, Raw]
+
+
+def regular_body(body: bytes) -> bytes:
+    """A whole reply whose tool calls are regular; the same object where they are anyhow."""
+    if TOOL_CALLS not in body:
+        return body
+    try:
+        members = _members(body)
+        choices = _fields(members["choices"])
+        id_ = _text(members.get("id", _NOTHING)) or ""
+        changed = [_mend_choice(choice, id_) for choice in choices]
+    except (KeyError, *UNREADABLE):
+        return body
+    return _json({**members, "choices": choices}) if any(changed) else body
+
+
+def _mend_choice(choice: Fields, reply_id: str) -> bool:
+    message = _members(choice["message"])
+    raw = message.get("tool_calls", _NOTHING)
+    if bytes(raw) in (b"null", b"[]"):
+        return False
+    calls, taken = _fields(raw), set[str]()
+    ids = [made_id(p.id, reply_id, number, taken) for number, p in enumerate(_pieces(raw))]
+    changed = [_mend_call(*one) for one in zip(calls, _pieces(raw), ids, strict=True)]
+    if any(changed):
+        choice["message"] = Raw(_json({**message, "tool_calls": calls}))
+    return _stop_at_calls(choice) or any(changed)
+
+
+def _mend_call(fields: Fields, call: ToolPiece, id_: str) -> bool:
+    said = call.function
+    whole = said is None or (isinstance(said.arguments, str) and said.arguments)
+    if whole and call.id == id_:
+        return False
+    fields["id"] = Raw(_json(id_))
+    fields.setdefault("type", Raw(b'"function"'))
+    if said is not None and not whole:
+        function = _members(fields["function"])
+        fields["function"] = Raw(_json({**function, "arguments": arguments_of(said)}))
+    return True
+
+
+def _stop_at_calls(choice: Fields) -> bool:
+    """Say of a choice with calls that it ended with them; whether it did not."""
+    reason = _text(choice.get("finish_reason", _NOTHING))
+    if not reason or stop_of(reason) != "end":
+        return False
+    choice["finish_reason"] = Raw(TOOL_CALLS)
+    return True
 
 
 class Regular:
@@ -77,11 +129,7 @@ class Regular:
             changed = any(mended)
             if changed:
                 choice["delta"] = Raw(_json({**delta, "tool_calls": pieces}))
-        reason = _text(choice.get("finish_reason", _NOTHING))
-        if begun is None or not reason or stop_of(reason) != "end":
-            return changed
-        choice["finish_reason"] = Raw(b'"tool_calls"')
-        return True
+        return (begun is not None and _stop_at_calls(choice)) or changed
 
 
 class _Begun:

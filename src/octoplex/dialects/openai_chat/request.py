@@ -23,6 +23,7 @@ from octoplex.dialects.openai_chat.messages import write_messages
 from octoplex.dialects.openai_chat.thinking import put_thinking
 from octoplex.dialects.openai_chat.turns import IN_FUNCTION
 from octoplex.dialects.structured import alone, naming_json
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat, Format, Tool, ToolChoice
 
 NAME = "openai-chat"
@@ -44,7 +45,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     Raises:
         Unsupported: a field that changes the answer cannot be expressed.
     """
-    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+    omissions = Omissions(NAME, words_of(chat), drop_unsupported=traits.drop_unsupported)
     body = _json(write_body(chat, traits, omissions))
     return Encoded(body, omissions.names(), loose=omissions.loose)
 
@@ -199,9 +200,7 @@ def _put_format(body: Body, form: Format, quirks: frozenset[str], omissions: Omi
         body["response_format"] = {"type": "json_object"}
         return
     if "no_json_schema" in quirks:
-        omissions.leave_out(
-            "response_format", "response_format.json_schema", "this provider has json_object only"
-        )
+        omissions.leave_out("response_format", why="this provider has json_object only")
         body["response_format"] = {"type": "json_object"}
         return
     schema: Body = {"name": form.name, "schema": form.schema}

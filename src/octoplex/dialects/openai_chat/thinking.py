@@ -30,7 +30,7 @@ Not promised: that a server which does not know a member reads over it.
 from collections.abc import Callable, Iterable
 
 from octoplex.dialects.dialect import Traits
-from octoplex.dialects.effort import can_stop, effort_word, is_off
+from octoplex.dialects.effort import can_stop, effort_word, is_off, says_amount
 from octoplex.dialects.expression import Omissions
 from octoplex.wire.chat import Chat, Effort, Message, ThinkingAsk, ToolCall
 from octoplex.wire.event import Thinking
@@ -61,8 +61,7 @@ def put_thinking(body: Body, chat: Chat, traits: Traits, omissions: Omissions) -
         return
     quirks, on = traits.quirks, not is_off(ask)
     if "thinking_by_model" in quirks:
-        if traits.model != BY_MODEL[on]:
-            omissions.leave_out("thinking")
+        _name_by_model(ask, traits, omissions)
         return
     if "reasoning_object" in quirks:
         body["reasoning"] = _reasoning_object(ask, on)
@@ -72,10 +71,19 @@ def put_thinking(body: Body, chat: Chat, traits: Traits, omissions: Omissions) -
         body |= switch(on)
     if "enable_thinking" in quirks:
         _put_budget(body, ask, traits, omissions)
-    elif switch is None or not can_stop(traits) or (on and _says_how_much(ask, traits)):
+    elif switch is None or not can_stop(traits) or _says_how_much(ask, traits):
         effort = effort_word(ask, traits, omissions)
         if effort is not None:
             body["reasoning_effort"] = effort
+    elif says_amount(ask):
+        omissions.leave_out("thinking.amount")
+
+
+def _name_by_model(ask: ThinkingAsk, traits: Traits, omissions: Omissions) -> None:
+    if traits.model != BY_MODEL[not is_off(ask)]:
+        omissions.leave_out("thinking")
+    elif says_amount(ask):
+        omissions.leave_out("thinking.amount")
 
 
 def _wanted(chat: Chat, traits: Traits, omissions: Omissions) -> ThinkingAsk | None:
@@ -95,7 +103,7 @@ def _wanted(chat: Chat, traits: Traits, omissions: Omissions) -> ThinkingAsk | N
 
 def _says_how_much(ask: ThinkingAsk, traits: Traits) -> bool:
     """Whether an effort belongs beside a switch."""
-    if ask.effort is None and ask.budget_tokens is None:
+    if not says_amount(ask):
         return False
     named = "thinking_object" in traits.quirks and traits.thinking is None
     return bool(traits.efforts) or named

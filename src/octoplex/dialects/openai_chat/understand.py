@@ -247,7 +247,7 @@ _read_word = msgspec.json.Decoder(str).decode
 
 
 def _effort(raw: Raw, found: Found) -> None:
-    found["thinking"] = effort_asked(_read_word(raw), "reasoning_effort")
+    found["thinking"], found["called"] = effort_asked(_read_word(raw), "reasoning_effort"), {}
 
 
 def effort_asked(word: str, path: str) -> ThinkingAsk:
@@ -268,7 +268,9 @@ def _thinking(raw: Raw, found: Found) -> None:
     asked = _read_thinking(raw)
     keep_rest("thinking", raw, _Thinking.__struct_fields__, found)
     on = asked.type != "disabled"
-    found.setdefault("thinking", ThinkingAsk(enabled=on, budget_tokens=asked.budget_tokens))
+    if "thinking" not in found:
+        found["thinking"] = ThinkingAsk(enabled=on, budget_tokens=asked.budget_tokens)
+        found["called"] = {"thinking": "thinking", "thinking.amount": "thinking.budget_tokens"}
 
 
 def _reasoning(raw: Raw, found: Found) -> None:
@@ -277,10 +279,12 @@ def _reasoning(raw: Raw, found: Found) -> None:
         if name not in _WISHES and bytes(value) not in (b"null", b"false"):
             found["extra"][f"reasoning.{name}"] = value
     on = False if asked.effort == "none" else asked.enabled
-    found.setdefault(
-        "thinking",
-        ThinkingAsk(enabled=on, effort=asked.effort, budget_tokens=asked.max_tokens),
-    )
+    if "thinking" not in found:
+        found["thinking"] = ThinkingAsk(
+            enabled=on, effort=asked.effort, budget_tokens=asked.max_tokens
+        )
+        amount = "reasoning.max_tokens" if asked.effort is None else "reasoning.effort"
+        found["called"] = {"thinking": "reasoning", "thinking.amount": amount}
 
 
 _WISHES = frozenset(_Reasoning.__struct_fields__)

@@ -84,7 +84,7 @@ class _Writer:
             case Thinking():
                 item = own_item(part)
                 if item is None:
-                    self._omissions.leave_out("thinking_history", "thinking")
+                    self._omissions.leave_out("thinking_history")
                 else:
                     self.written.append(item)
             case Media():

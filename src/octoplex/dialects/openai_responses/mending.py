@@ -25,6 +25,7 @@ from octoplex.dialects.expression import Omissions
 from octoplex.dialects.members import UNREADABLE
 from octoplex.dialects.openai_chat.understand import effort_asked
 from octoplex.dialects.openai_responses.shapes import NAME
+from octoplex.dialects.words import WORDS
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Effort
 
@@ -57,7 +58,7 @@ class Mending:
         """Put the members as the target takes them; return what was left out."""
         if self._names.isdisjoint(fields):
             return ()
-        omissions = Omissions(NAME, drop_unsupported=True)
+        omissions = Omissions(NAME, WORDS[NAME], drop_unsupported=True)
         word = _effort(fields)
         if word is not None and not self._takes(word):
             word = self._mend(word, fields, omissions)
@@ -76,7 +77,8 @@ class Mending:
     def _mend(self, word: Effort, fields: Fields, omissions: Omissions) -> Effort | None:
         """Put the effort that the model takes in the place of one that it lacks; return it."""
         if self._traits.thinking == "none":
-            omissions.leave_out("thinking")
+            if word != "none":
+                omissions.leave_out("thinking")
             del fields["reasoning"]
             return None
         sent = effort_word(effort_asked(word, "reasoning.effort"), self._traits, omissions)

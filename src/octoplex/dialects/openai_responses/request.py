@@ -24,6 +24,7 @@ from octoplex.dialects.openai_responses.asked import ENCRYPTED
 from octoplex.dialects.openai_responses.input import write_input
 from octoplex.dialects.openai_responses.shapes import NAME
 from octoplex.dialects.structured import naming_json
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat, Format, Message, TextPart, ThinkingAsk, Tool, ToolChoice
 
 LEAST_OUTPUT = 16
@@ -43,7 +44,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     Raises:
         Unsupported: a field that changes the answer cannot be expressed.
     """
-    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+    omissions = Omissions(NAME, words_of(chat), drop_unsupported=traits.drop_unsupported)
     chat = naming_json(express(chat, _spoken(chat, traits), omissions), last=True)
     body = _asked(chat, traits, omissions)
     _put_plain(body, chat, omissions)
@@ -57,7 +58,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
 
 def write_count(chat: Chat, traits: Traits) -> Encoded:
     """Write the request that counts the tokens of `chat` instead of answering it."""
-    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+    omissions = Omissions(NAME, words_of(chat), drop_unsupported=traits.drop_unsupported)
     chat = express(chat, _spoken(chat, traits), omissions)
     return Encoded(_json(_asked(chat, traits, omissions)), omissions.names())
 

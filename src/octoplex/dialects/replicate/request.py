@@ -22,6 +22,7 @@ from octoplex.dialects.effort import effort_of
 from octoplex.dialects.expression import SPOKEN, Omissions, express
 from octoplex.dialects.media import image_url, source_of
 from octoplex.dialects.replicate.makers import Maker, maker_of
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat, Media, Message, Part, TextPart, ThinkingAsk
 from octoplex.wire.event import Refusal, Thinking
 
@@ -43,7 +44,7 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     Raises:
         Unsupported: a field that changes the answer cannot be expressed.
     """
-    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
+    omissions = Omissions(NAME, words_of(chat), drop_unsupported=traits.drop_unsupported)
     maker = maker_of(traits.model)
     chat = express(chat, SPOKEN[NAME] & maker.spoken, omissions)
     input_ = _conversation(chat.messages, maker, omissions)
@@ -139,7 +140,7 @@ def _said(part: Part, maker: Maker, images: list[str], omissions: Omissions) -> 
             else:
                 images.append(image_url(part))
         case Thinking():
-            omissions.leave_out("thinking_history", "thinking")
+            omissions.leave_out("thinking_history")
         case _:
             omissions.leave_out("tools")
     return ""

@@ -18,9 +18,11 @@ from collections.abc import Mapping
 import msgspec
 
 from octoplex.dialects.dialect import Encoded, Traits
+from octoplex.dialects.effort import says_amount
 from octoplex.dialects.expression import Omissions
 from octoplex.dialects.openai_chat.near import effort_in
 from octoplex.dialects.openai_chat.request import write_body
+from octoplex.dialects.words import words_of
 from octoplex.wire.chat import Chat, ThinkingAsk
 
 NAME = "watsonx"
@@ -37,11 +39,12 @@ def write_request(chat: Chat, traits: Traits) -> Encoded:
     Raises:
         Unsupported: a field that changes the answer cannot be expressed.
     """
-    omissions = Omissions(NAME, drop_unsupported=traits.drop_unsupported)
-    effort = effort_in(chat, omissions)
-    chat = msgspec.structs.replace(
-        chat, stream=False, thinking=ThinkingAsk(effort=effort) if effort else None
-    )
+    omissions = Omissions(NAME, words_of(chat), drop_unsupported=traits.drop_unsupported)
+    ask, effort = chat.thinking, effort_in(chat, omissions)
+    if ask is not None and effort is not None:
+        ask = ThinkingAsk(enabled=True, effort=effort if says_amount(ask) else None)
+    thinking = None if effort is None else ask
+    chat = msgspec.structs.replace(chat, stream=False, thinking=thinking)
     written = write_body(chat, msgspec.structs.replace(traits, quirks=_QUIRKS), omissions)
     choice = written.pop("tool_choice", None)
     body = {"model_id": written.pop("model"), **payer(traits.account), **written}

@@ -82,6 +82,9 @@ class Link:
         self._writer: Connection | None = None
         self._pool: Any = None
         self._closing = False
+        self._ended = False
+        """Its thread takes no more work."""
+        self._taking = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._lost = asyncio.Event()
         self._keeper: Future[None] | None = None
@@ -133,7 +136,7 @@ class Link:
         return self._call(self._ask(work))
 
     def start(self, work: Any) -> "Future[Any]":
-        """Run a coroutine on the link's thread."""
+        """Run a coroutine on the link's thread; StoreFailed when that has ended."""
         return self._call(work)
 
     def soon(self, work: Callable[..., None], *args: object) -> None:
@@ -150,16 +153,28 @@ class Link:
             self._keeper.cancel()
         with suppress(*FAILURES, CancelledError):
             self._call(self._close()).result(CONNECT_S)
+        with self._taking:
+            self._ended = True  # what was taken before this is begun before the loop stops
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CONNECT_S)
 
     def _call(self, work: Any) -> "Future[Any]":
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        with self._taking:
+            if not self._ended:
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        refused: Future[Any] = Future()
+        refused.set_exception(StoreFailed("The database's connections are closed."))
+        return refused
 
     # The thread's side.
 
     def _run(self) -> None:
         self._loop.run_forever()
+        while left := asyncio.all_tasks(self._loop):
+            for task in left:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.wait(left))
         self._loop.close()
 
     async def _begin(self, prepare: Work[T]) -> T:

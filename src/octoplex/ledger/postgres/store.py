@@ -87,11 +87,11 @@ class PostgresStore:
         self._folder, self._link = folder, link
         slate = _slate(folder)
         self._writing = Writing(link, Spool(folder.path / NAME), slate, heirs, link.host)
-        link.begin(self._begin, self._writing.again)
-        self.till = PostgresTill(link, link.host, link.name, how.beats)
-        self.common = PostgresCommon(self.till.ask)
         self._keys_heard: Callable[[list[KeyRow]], None] = lambda rows: None
         self._loop: asyncio.AbstractEventLoop | None = None
+        link.begin(self._begin, self._again)
+        self.till = PostgresTill(link, link.host, link.name, how.beats)
+        self.common = PostgresCommon(self.till.ask)
         self.responses = SqliteShelf(folder)
         self.archive = Archive(folder)
         self._writer = Writer(self._writing, how.tempo, slate.note if slate else None)
@@ -155,10 +155,18 @@ class PostgresStore:
                 self._loop.call_soon_threadsafe(self.common.wake)
 
     def _read_keys(self) -> None:
-        rows = self._writing.read_keys()
+        self._writing.read_keys()
+        self._tell_keys()
+
+    async def _again(self, connection: Connection) -> None:
+        """Whoever told of a change meanwhile may have been heard when nothing could be read."""
+        await self._writing.again(connection)
+        self._tell_keys()
+
+    def _tell_keys(self) -> None:
         if self._loop is not None:
             with suppress(RuntimeError):  # it is closed
-                self._loop.call_soon_threadsafe(self._keys_heard, rows)
+                self._loop.call_soon_threadsafe(self._keys_heard, self._writing.keys)
 
     async def keys(self) -> list[KeyRow]:
         with suppress(StoreFailed):  # else as they were
@@ -182,7 +190,7 @@ class PostgresStore:
             lost=writing.lost,
             responses_dropped=self.responses.dropped,
             spooled=writing.spool.rows,
-            away=not self._link.up,
+            away=not self._link.up or self.till.away,
         )
 
     def tell_address(self, address: str) -> None:

@@ -29,6 +29,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from octoplex.ledger.period import span
 from octoplex.ledger.postgres.link import FAILURES, PAUSE_S, Connection, Link, said
 from octoplex.ledger.shared.till import Part, RatePart, RateWant, Stand, Want
 from octoplex.wire.error import BadConfig, StoreFailed
@@ -53,6 +54,8 @@ _AGREE = """insert into octoplex.pepper (mark) values ($1)
         when exists (select from octoplex.hosts where id <> $2) then pepper.mark
         else excluded.mark end
     returning mark"""
+_SPENT = "select octoplex.bounded(coalesce(sum(nano), 0)) from octoplex.days"
+_SPENT_BY = "select octoplex.spent($1, 'total', $2, $3)"
 _TIDY = "delete from octoplex.till where after < extract(epoch from now()) / 60 - 2880"
 _TIDY_LEASES = """delete from octoplex.leases l where not exists (select from octoplex.till t
     where (t.account, t.kind, t.first) = (l.account, l.kind, l.first))"""
@@ -92,6 +95,8 @@ class PostgresTill:
         self.hosts = 1
         self.trips = 0
         """How often the database was asked or told, but for beats."""
+        self.away = False
+        """Whether nothing is heard of other hosts."""
         self._recalled: Callable[[str], None] = lambda account: None
         self._rate_recalled: Callable[[RateWant], None] = lambda want: None
         self._answered: Callable[[str], None] = lambda account: None
@@ -200,7 +205,19 @@ class PostgresTill:
 
     async def flushed(self) -> None:
         """Wait until all that was given before has gone back, or cannot now."""
-        await asyncio.wrap_future(self._link.start(self._flushed()))
+        with suppress(StoreFailed):
+            await asyncio.wrap_future(self._link.start(self._flushed()))
+
+    async def spent(self, account: str = "") -> int:
+        """See `Till`. It may take long, and so is not asked on the till's own connection."""
+
+        async def read(connection: Connection) -> int:
+            ever = span("total", 0)
+            asked = (_SPENT_BY, account, *ever) if account else (_SPENT,)
+            found: int = await connection.fetchval(*asked)
+            return found
+
+        return await asyncio.wrap_future(self._link.ask(read))
 
     # The link's thread.
 
@@ -220,9 +237,8 @@ class PostgresTill:
         self._wake.set()
 
     async def _flushed(self) -> None:
-        with suppress(StoreFailed):
-            async with self._turn:
-                await self._flush()
+        async with self._turn:
+            await self._flush()
 
     async def _asked(self, text: str, *values: object) -> list[Any]:
         await self._ready()
@@ -292,10 +308,13 @@ class PostgresTill:
         while True:
             try:
                 if self._connection is None:
-                    await self._connect()
+                    # The lock of one that lingers must not keep this host from noticing its term.
+                    async with asyncio.timeout(2 * self._tempo.answer_s):
+                        await self._connect()
                 await self._round()
-                pause_s = PAUSE_S[0]
+                pause_s, self.away = PAUSE_S[0], False
             except (StoreFailed, *FAILURES) as error:
+                self.away = True
                 log.debug("the till: %s", said(error))
                 self._expire()
                 await asyncio.sleep(pause_s)
@@ -379,6 +398,8 @@ class PostgresTill:
             await self._ask("select pg_notify($1, $2)", CHANNEL, self._unsaid[0])
             self._unsaid.popleft()
         while self._gifts:
+            if self._connection is None:  # what is in doubt keeps its number until it is known
+                raise StoreFailed(AWAY, retry_after_s=1.0)
             self._number += 1
             self._given, gift = self._number, self._gifts[0]
             rows = await self._ask(gift.text, self._host, self._number, *gift.columns)

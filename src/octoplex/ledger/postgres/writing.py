@@ -13,7 +13,7 @@ settlement may come before its order, which then is not opened any more.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 import asyncpg  # type: ignore[import-untyped]  # an extra
@@ -57,6 +57,16 @@ _OPEN = f"""select request_id, attempt, at_ms, {", ".join(TERMS)}, reserved_nano
     from octoplex.opened join octoplex.terms on terms.id = opened.terms
     where host in ($1, '')"""
 _LEFT = "select octoplex.forsake($1)"
+_HELD = """insert into octoplex.leases
+    select till.account, kind, first, host, octoplex.bounded(sum(reserved_nano))
+    from unnest($2::text[], $3::integer[]) as going_on (request_id, attempt)
+    join octoplex.opened using (request_id, attempt)
+    join octoplex.terms on terms.id = opened.terms
+    cross join lateral octoplex.accounts(key_id, tenant) as own (account)
+    join octoplex.till on till.account = own.account
+        and at_ms / 60000 >= first and at_ms / 60000 < after
+    where host = $1 group by 1, 2, 3, 4"""
+"""What the heirs' orders hold stays here: else another host would have it, too."""
 _FULL = """delete from octoplex.rates
     where not exists (select from octoplex.hosts where id <> $1)"""
 """Rates start full, where nobody else uses them."""
@@ -113,7 +123,9 @@ class Writing:
         await self._settle_lost(connection)
         lock = self._link.own_lock + 1  # nothing that a killed one asked of the till comes later
         await connection.execute(f"select pg_advisory_lock({lock}), pg_advisory_unlock({lock})")
-        await connection.execute(_LEFT, self._host)
+        async with connection.transaction():
+            await connection.execute(_LEFT, self._host)
+            await connection.execute(_HELD, self._host, *_columns(map(_id, self.inherited), 2))
         await connection.execute(_FULL, self._host)
 
     async def again(self, connection: Connection) -> None:
@@ -372,5 +384,5 @@ def _cleaned(rows: Rows) -> Rows:
     return Rows([clean(order) for order in rows.orders], done, rows.records)
 
 
-def _columns(rows: Sequence[tuple[object, ...]], count: int) -> list[Sequence[object]]:
-    return [*zip(*rows, strict=True)] if rows else [()] * count
+def _columns(rows: Iterable[tuple[object, ...]], count: int) -> list[Sequence[object]]:
+    return [*zip(*rows, strict=True)] or [()] * count

@@ -43,17 +43,35 @@ class RedisClaims:
         self._token = token or os.urandom(TOKEN_BYTES)
         self._numbers = count()
         self._mine: dict[bytes, bytes] = {}
-        """The values of the claims that are held or being taken, by key."""
+        """The values of the claims that are held, by key."""
+        self._taking: dict[bytes, asyncio.Event] = {}
+        """Keys of which it is not known yet whether they are ours or another host's."""
         self._waiting: dict[bytes, asyncio.Event] = {}
         self._renewing: asyncio.Task[None] | None = None
         link.hear("claims", self._heard)
 
     async def take(self, key: bytes, asked: bytes) -> bytes | None:
         """See `Claims`."""
+        while (known := self._taking.get(key)) is not None:
+            await known.wait()  # else it would be refused for one that may be refused itself
         if key in self._mine:
             return _asked(self._mine[key])
+        known = self._taking[key] = asyncio.Event()
         value = self._token + next(self._numbers).to_bytes(NUMBER_BYTES) + asked
-        self._mine[key] = value
+        try:
+            holder = await self._settled(key, value)
+        finally:
+            del self._taking[key]
+            known.set()
+        if holder is not None:
+            self._wake(key)
+            return _asked(holder)
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.get_running_loop().create_task(self._renew())
+        return None
+
+    async def _settled(self, key: bytes, value: bytes) -> bytes | None:
+        """Whose it is, ours (None) or another holder's value."""
         holder = None
         try:
             await in_task()
@@ -61,15 +79,12 @@ class RedisClaims:
         except StoreFailed:
             pass  # it is free as far as anybody can say
         except BaseException:
+            self._mine[key] = value  # it may be there by now
             self.give_back(key)
             raise
-        if holder is not None:
-            del self._mine[key]
-            self._wake(key)
-            return _asked(holder)
-        if self._renewing is None or self._renewing.done():
-            self._renewing = asyncio.get_running_loop().create_task(self._renew())
-        return None
+        if holder is None:
+            self._mine[key] = value
+        return holder
 
     def give_back(self, key: bytes) -> None:
         """See `Claims`."""

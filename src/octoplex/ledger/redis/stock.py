@@ -8,11 +8,14 @@ under the hosts' pepper: what is damaged, moved, of another version or written b
 else is a miss. No request waits longer than the link lets it; while Redis is down all is a miss.
 
 A purge raises a counter, and nothing that was asked before it is kept after it: whoever writes
-says which count it knows. Other hosts' memories are emptied when they hear of it.
+says which count it knows. It stands in the value, too, and what is older than the last purge of
+its route is a miss: an index that Redis has evicted leaves replies behind. Other hosts'
+memories are emptied when they hear of it.
 
     kept:KEY        the reply; vec:KEY its vector, both with an expiry
     route:NAME      sorted set of the keys of a route, by their end; routes: the names
     group:GROUP     sorted set of the keys that are compared, by their age
+    purged          hash: the counter, and at which count each route, or all, was purged
 
 Not promised: a bound on all of it; that is Redis' own `maxmemory`.
 """
@@ -36,18 +39,30 @@ from octoplex.wire.error import StoreFailed
 
 log = logging.getLogger("octoplex.ledger")
 Keyed = Callable[[bytes], bytes]
-VERSION = b"\1"
+VERSION = b"\2"
 MAC_BYTES = 16
 LARGE = 65_536
 """Bytes from which packing is left to a thread."""
 MOST_OF_GROUP = 1_000
+ALL, ROUTE = "all", "route "
 PATIENT_S = 1.0
 """How long is waited behind the path."""
 FIND = Script("""
-    return {redis.call('GETRANGE', KEYS[1], 0, ARGV[1]), redis.call('GET', KEYS[2]) or '0'}
+    local value = redis.call('GETRANGE', KEYS[1], 0, ARGV[1])
+    local purged = value ~= '' and redis.call('HGETALL', KEYS[2]) or {}
+    return {value, redis.call('HGET', KEYS[2], 'count') or '0', purged}
+""")
+BEGIN_PURGE = Script("""
+    local count = redis.call('HINCRBY', KEYS[1], 'count', 1)
+    if ARGV[1] == 'all' then
+        redis.call('DEL', KEYS[1])
+        redis.call('HSET', KEYS[1], 'count', count)
+    end
+    redis.call('HSET', KEYS[1], ARGV[1], count)
+    return count
 """)
 KEEP = Script("""
-    local purges = redis.call('GET', KEYS[1]) or '0'
+    local purges = redis.call('HGET', KEYS[1], 'count') or '0'
     if purges ~= ARGV[1] then return purges end
     local ttl = tonumber(ARGV[4])
     local function last(key)
@@ -101,7 +116,7 @@ SIZES = Script("""
     return {#keys, count, size}
 """)
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(tuple[str, int, int, int, bytes]).decode
+_unpack = msgspec.msgpack.Decoder(tuple[int, tuple[str, int, int, int, bytes]]).decode
 T = TypeVar("T")
 Job = tuple[int, Callable[[], Awaitable[None]]]
 
@@ -135,17 +150,17 @@ class RedisStock(Stock):
         if row is not None or self._closed:
             return row
         await in_task()
-        purges, keys = self.purges, [self._key("kept", key), self._link.key("purges")]
+        purges, keys = self.purges, [self._key("kept", key), self._link.key("purged")]
         args, room = [self.room.row_bytes + 1_024], self.room
         within_s = room.patient_s if patient else room.wait_s
         try:
-            value, known = await self._link.run(FIND, keys, args, within_s)
+            value, known, purged = await self._link.run(FIND, keys, args, within_s)
         except StoreFailed:
             return self.near(key)
         self._saw(known)
         if not value or purges != self.purges:
             return self.near(key)
-        row = await _done(len(value), self._opened, key, value)
+        row = await _done(len(value), self._opened, key, value, purged)
         later = self.near(key)  # which has come meanwhile
         if later is not None or row is None or purges != self.purges:
             return later
@@ -193,7 +208,9 @@ class RedisStock(Stock):
         link, total = self._link, 0
         prefixes = [link.key("kept", ""), link.key("vec", "")]
         try:
-            self._known = str(await link.do("INCR", link.key("purges"), within_s=PATIENT_S))
+            what = [ALL if route is None else ROUTE + route]
+            keys = [link.key("purged")]
+            self._known = str(await link.run(BEGIN_PURGE, keys, what, within_s=PATIENT_S))
             self._common.say("cache")
             for name in [route] if route is not None else await self._names():
                 count = 1
@@ -279,31 +296,35 @@ class RedisStock(Stock):
         if not self._link.up:
             raise StoreFailed("Redis cannot be reached.")
         if self._known is None:
-            found = await self._link.do("GET", self._link.key("purges"), within_s=PATIENT_S)
+            args: list[Word] = [self._link.key("purged"), "count"]
+            found = await self._link.do("HGET", *args, within_s=PATIENT_S)
             self._saw(found or b"0")
-        value = await _done(row.size, self._closed_up, row)
         link, known, key = self._link, self._known or "0", row.key.hex()
-        keys = [link.key("purges"), link.key("routes"), link.key("route", row.route)]
+        value = await _done(row.size, self._closed_up, row, _number(known))
+        keys = [link.key("purged"), link.key("routes"), link.key("route", row.route)]
         keys.append(link.key("kept", key))
-        args: list[Word] = [known, row.route, key, ttl_ms, value]
+        args = [known, row.route, key, ttl_ms, value]
         if row.group:
             keys += [link.key("vec", key), self._key("group", row.group)]
             args += [row.vector, MOST_OF_GROUP]
         if purges == self.purges:
             self._saw(await link.run(KEEP, keys, args, within_s=PATIENT_S))
 
-    def _closed_up(self, row: Kept) -> bytes:
-        """A row as it lies in Redis."""
+    def _closed_up(self, row: Kept, purges: int) -> bytes:
+        """A row as it lies in Redis, after so many purges."""
         what = (row.route, row.kept_at_ms, row.ends_at_ms, row.nano, row.body)
-        packed = zlib.compress(_pack(what), 1)
+        packed = zlib.compress(_pack((purges, what)), 1)
         return VERSION + self._mac(row.key, packed) + packed
 
-    def _opened(self, key: bytes, value: bytes) -> Kept | None:
-        """What lies there, if it was written by one of us under this key."""
+    def _opened(self, key: bytes, value: bytes, purged: list[bytes]) -> Kept | None:
+        """What lies there, if one of us wrote it under this key and it was not purged since."""
         mac, packed = value[1 : 1 + MAC_BYTES], value[1 + MAC_BYTES :]
         if value[:1] == VERSION and hmac.compare_digest(mac, self._mac(key, packed)):
             try:
-                return Kept(key, *_unpack(zlib.decompress(packed)))
+                purges, what = _unpack(zlib.decompress(packed))
+                last = dict(zip(purged[::2], purged[1::2], strict=True))
+                after = [last.get(name.encode(), b"") for name in (ALL, ROUTE + what[0])]
+                return Kept(key, *what) if purges >= max(map(_number, after)) else None
             except (zlib.error, msgspec.MsgspecError):
                 pass  # another version of ours
         if not self._spoiled:
@@ -316,6 +337,11 @@ class RedisStock(Stock):
 
     def _mac(self, key: bytes, packed: bytes) -> bytes:
         return self._keyed(b"stock 1" + key + packed)[:MAC_BYTES]
+
+
+def _number(text: str | bytes) -> int:
+    """A count as Redis has it; 0 where somebody else wrote something."""
+    return int(text) if text.isdigit() else 0
 
 
 async def _done(size: int, work: Callable[..., T], *args: object) -> T:

@@ -36,25 +36,31 @@ class RemoteClaims:
     def __init__(self, owner: Owner, stock: Stock) -> None:
         self._owner, self._stock = owner, stock
         self._mine: dict[bytes, bytes] = {}
-        """What is asked, by key: of calls of this process, and of those it asks the owner for."""
+        """What is asked, by key: of calls of this process."""
         self._over: dict[bytes, asyncio.Event] = {}
+        self._taking: dict[bytes, asyncio.Event] = {}
+        """Keys that the owner is asked for."""
         self._held = owner.claims
 
     async def take(self, key: bytes, asked: bytes) -> bytes | None:
         """See `Claims`."""
+        while (known := self._taking.get(key)) is not None:
+            await known.wait()  # else it would be refused for one that may be refused itself
         if key in self._mine:
             return self._mine[key]
-        self._mine[key], self._over[key] = asked, asyncio.Event()
+        known = self._taking[key] = asyncio.Event()
         try:
             await in_task()
             holder = await self._ask(key, asked)
         except BaseException:
-            self.give_back(key)
+            self._owner.tell("claims.give_back", key)
             raise
+        finally:
+            del self._taking[key]
+            known.set()
         if holder is None:
+            self._mine[key], self._over[key] = asked, asyncio.Event()
             self._held[key] = asked
-        else:
-            self._end(key)
         return holder
 
     async def _ask(self, key: bytes, asked: bytes) -> bytes | None:
@@ -67,7 +73,8 @@ class RemoteClaims:
     def give_back(self, key: bytes) -> None:
         """See `Claims`."""
         if key in self._mine:
-            self._end(key)
+            del self._mine[key]
+            self._over.pop(key).set()
             self._owner.tell("claims.give_back", key)
             asyncio.get_running_loop().call_later(SETTLED_S, self._settled, key)
 
@@ -87,15 +94,11 @@ class RemoteClaims:
 
     def welcomed(self) -> None:
         """Tell a new owner of what the last one was told a moment ago."""
-        for key in self._held.keys() - self._mine.keys():
+        for key in self._held.keys() - self._mine.keys() - self._taking.keys():
             row = self._stock.near(key)
             if row is not None:
                 self._owner.tell("stock.keep", row)
             self._owner.tell("claims.give_back", key)
-
-    def _end(self, key: bytes) -> None:
-        del self._mine[key]
-        self._over.pop(key).set()
 
     def _settled(self, key: bytes) -> None:
         if key not in self._mine:

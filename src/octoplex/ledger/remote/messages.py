@@ -40,7 +40,8 @@ class Hello(Struct, tag=3, array_like=True, frozen=True):
     `opened` are its orders of which it does not know that their end is on disk, `ended` the
     ends of these; `wanted` what it asked for and was not granted. `text` is the configuration
     it has in force, None before it has one. `serving`: it answers callers already. `claims`
-    are idempotency keys that it holds, and what is asked under them.
+    are idempotency keys that it holds, and what is asked under them; `entered` its requests of
+    which so many may run at a time, with the ids of their keys.
     """
 
     pid: int
@@ -51,6 +52,7 @@ class Hello(Struct, tag=3, array_like=True, frozen=True):
     text: str | None = None
     serving: bool = False
     claims: tuple[tuple[bytes, bytes], ...] = ()
+    entered: tuple[tuple[int, str], ...] = ()
 
 
 class Noted(Struct, tag=4, array_like=True, frozen=True, gc=False):

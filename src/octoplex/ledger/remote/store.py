@@ -122,6 +122,10 @@ class RemoteStore:
         """How many of them were said in Hello."""
         self.claims: dict[bytes, bytes] = {}
         """Idempotency keys that this worker holds (`RemoteClaims`)."""
+        self.entered: dict[int, str] = {}
+        """Requests of which so many may run at a time, by number: whose they are (`LentDesk`)."""
+        self._greeted: set[int] = set()
+        """Those that Hello told of."""
         self._asks: dict[int, tuple[Answered, Wanted | None]] = {}
         self._wishes: list[Order] = []
         """What was wanted of an owner that has gone."""
@@ -195,6 +199,7 @@ class RemoteStore:
             except OSError:
                 await asyncio.sleep(RETRY_S)
                 continue
+            self._greeted = set(self.entered)
             ended = tuple(one for one in self._said if isinstance(one, Ended))
             opened = tuple(Opened(number, 0, order) for number, order in self._orders.items())
             self._said, self._kept, self._unsaid = deque(ended), 0, len(ended)
@@ -208,6 +213,7 @@ class RemoteStore:
                     text=self.text,
                     serving=self._serving,
                     claims=tuple(self.claims.items()),
+                    entered=tuple(self.entered.items()),
                 )
             )
             return
@@ -268,6 +274,8 @@ class RemoteStore:
             self._slate.clear()
         for late in (*islice(self._said, self._unsaid, None), *self._late):
             wire.push(late)
+        for number in self._greeted - self.entered.keys():
+            self.tell("crowd.leave", number)
         self._late.clear()
         self._up.set()
 

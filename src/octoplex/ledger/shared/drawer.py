@@ -144,9 +144,8 @@ class Drawer:
             for window in account.windows(minute):
                 lacks = max(0, nano - window.free) if share else 0
                 have, kind = max(0, window.free), window.cap.window
-                cap, first, after = window.cap.nano, window.first, window.after
-                if share == FORCED:
-                    cap = UNLIMITED
+                first, after = window.first, window.after
+                cap = UNLIMITED if share == FORCED else min(window.cap.nano, UNLIMITED)
                 want = Want(account.account, kind, first, after, cap, lacks, have)
                 rows.append((want, account, window))
         rows.sort(key=lambda row: row[0])
@@ -184,6 +183,13 @@ class Drawer:
         task = asyncio.get_running_loop().create_task(self._cover(accounts, minute))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def keep(self, accounts: Sequence[Allowance], minute: int, nano: int) -> None:
+        """Count as taken what an order holds that outlived the last owner: its lease stayed."""
+        for account in accounts:
+            for window in account.windows(minute):
+                account.take(window.cap.window, window.first, nano)
+            self._use(account, minute)
 
     async def _cover(self, accounts: Sequence[Allowance], minute: int) -> None:
         while True:

@@ -134,6 +134,14 @@ class Till(Protocol):
         """Wait until what was given before has gone back, or cannot now."""
         ...
 
+    async def spent(self, account: str = "") -> int:
+        """All that the ledger says was ever spent by all hosts, in an account or at all.
+
+        Raises:
+            StoreFailed: it cannot be asked now.
+        """
+        ...
+
     def agree(self, mark: str) -> None:
         """See that all hosts have one pepper, of which `mark` is a fingerprint.
 

@@ -65,7 +65,9 @@ class Flight:
                 await self._look()
         except asyncio.CancelledError as left:
             self._led = False
-            if self._is_unwanted or why_cancelled(left) == "stopped":
+            # Others may wait although the leader's key is revoked; nobody does at a shutdown.
+            alone = "revoked" in left.args and not self._waiting
+            if self._is_unwanted or alone or "stopped" in left.args:
                 self.task.cancel(*left.args)
                 await asyncio.wait((self.task,))  # its cost is known before the record is made
             raise

@@ -10,6 +10,7 @@ from octoplex.assembly.works import Standing, Works
 from octoplex.ledger.allowance import Left
 from octoplex.ledger.rows import Kept, KeyRow, Stored, Turned
 from octoplex.server.supervisor.claims import Claimed
+from octoplex.server.supervisor.crowding import Crowding
 from octoplex.server.supervisor.lending import Peer
 from octoplex.server.supervisor.merging import merged
 
@@ -26,7 +27,7 @@ class Tells(Protocol):
     def without_lent(self, key_id: str, budget: Left) -> Left: ...
 
 
-def answers(works: Works, owner: Tells, claimed: Claimed) -> Answers:
+def answers(works: Works, owner: Tells, claimed: Claimed, crowding: Crowding) -> Answers:
     """Every question. What a store raises is the worker's to raise again."""
     own = _Answers(works, owner, claimed)
     return {
@@ -42,6 +43,8 @@ def answers(works: Works, owner: Tells, claimed: Claimed) -> Answers:
         "claims.take": _typed(tuple[bytes, bytes], claimed.take),
         "claims.give_back": _typed(tuple[bytes], own.give_back),
         "claims.freed": _typed(tuple[bytes, float], own.freed),
+        "crowd.enter": _typed(tuple[str, int], crowding.enter),
+        "crowd.leave": _typed(tuple[int], crowding.leave),
         "stock.find": _typed(tuple[bytes, bool], own.kept),
         "stock.vectors": _typed(tuple[bytes, int], own.vectors),
         "stock.keep": _typed(tuple[Kept], own.keep),

@@ -25,6 +25,8 @@ class Claim(Struct, eq=False):
 
     peer: Peer
     asked: bytes
+    known: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it is known whether it is, or another host's."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -40,6 +42,7 @@ class Claimed:
         """What a worker held when the last owner died."""
         for key, asked in held:
             claim = Claim(peer, asked)
+            claim.known.set()
             if self._claims.setdefault(key, claim) is claim and self._hosts is not None:
                 self._start(self._among_hosts(self._hosts, key, claim))
 
@@ -53,16 +56,18 @@ class Claimed:
 
     async def take(self, peer: Peer, key: bytes, asked: bytes) -> bytes | None:
         """See `Claims`, for a worker."""
-        claim = self._claims.get(key)
-        if claim is not None and claim.peer is not peer:
-            return claim.asked
+        while (claim := self._claims.get(key)) is not None and claim.peer is not peer:
+            if claim.known.is_set():
+                return claim.asked
+            await claim.known.wait()  # else it would be refused for one that may be, too
         claim = self._claims[key] = Claim(peer, asked)
-        if self._hosts is None:
-            return None
-        other = await self._hosts.take(key, asked)
+        try:
+            other = await self._hosts.take(key, asked) if self._hosts is not None else None
+        finally:
+            claim.known.set()
         if other is not None:
             self._end(key, claim)
-        elif claim.over.is_set():  # nobody wants it any more
+        elif claim.over.is_set() and self._hosts is not None:  # nobody wants it any more
             self._hosts.give_back(key)
         return other
 

@@ -35,6 +35,7 @@ from octoplex.ledger.remote.messages import (
 from octoplex.ledger.remote.wire import Wire
 from octoplex.ledger.rows import Order
 from octoplex.reflex.lending import LendingBuckets
+from octoplex.reflex.parallel import Held
 from octoplex.wire.error import GatewayError, StoreFailed
 from octoplex.wire.event import NO_USAGE
 
@@ -107,6 +108,8 @@ class Peer(Struct, eq=False):
     """Orders on its slate that were heard of."""
     serving: bool = False
     rates: dict[str, RateLease] = field(default_factory=dict)
+    entered: dict[int, Held] = field(default_factory=dict)
+    """Its requests of which so many may run at a time, by its own numbers."""
 
 
 def refusal(ask: int, error: GatewayError) -> Refused:
@@ -136,9 +139,7 @@ class Lender:
         for one in hello.opened:
             order = one.order
             if id(order) in inherited:
-                aside = self._book.set_aside(order.key_id, order.nano, order.at_ms, anew=False)
-                assert aside is not None
-                peer.holds[one.number] = aside.hold(order, known=True)
+                peer.holds[one.number] = self._book.inherit(order)
         peer.noted, peer.heard = hello.noted, 0
         for end in hello.ended:
             self.ended(peer, end)

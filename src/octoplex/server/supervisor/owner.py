@@ -50,8 +50,10 @@ from octoplex.ledger.remote.messages import (
 from octoplex.ledger.remote.wire import SOCKET, Wire
 from octoplex.ledger.rows import Heirs, KeyRow, Order, Record
 from octoplex.ledger.slate import Slate
+from octoplex.reflex.parallel import Crowd
 from octoplex.server.supervisor.answers import answers
 from octoplex.server.supervisor.claims import Claimed
+from octoplex.server.supervisor.crowding import Crowding
 from octoplex.server.supervisor.lending import Lender, LendingBook, Peer, refusal
 from octoplex.server.supervisor.rates import Rates
 from octoplex.wire.error import GatewayError, StoreFailed
@@ -107,6 +109,7 @@ class Owner:
         self._lender: Lender | None = None
         self._rates: Rates | None = None
         self._claimed = Claimed(None, self.start)
+        self._crowding = Crowding(Crowd())
         self._answers: dict[str, Callable[[Peer, bytes], Awaitable[object]]] = {}
         self._tells = count(1)
         self._told: dict[int, tuple[Peer, asyncio.Future[bytes | None]]] = {}
@@ -171,11 +174,13 @@ class Owner:
         self._lender = Lender(book, self._workers, self._related, self.peers)
         self._rates = Rates(gateway.works.desk, self._workers, self._related, self.peers)
         self._claimed = Claimed(gateway.works.claims, self.start)
-        self._answers = answers(gateway.works, self, self._claimed)
+        self._crowding = Crowding(gateway.works.desk.crowd)
+        self._answers = answers(gateway.works, self, self._claimed, self._crowding)
         open_now = {id(order) for order in inherited}
         greeted = [(peer, peer.hello) for peer in self.peers if peer.hello is not None]
         for peer, hello in greeted:
             self._claimed.take_up(peer, hello.claims)
+            self._crowding.take_up(peer, hello.entered)
         for peer, hello in greeted:
             self._lender.take_up(peer, hello, open_now)
             self._welcome(peer)
@@ -242,6 +247,7 @@ class Owner:
                 os.kill(hello.pid, signal.SIGKILL)
             return
         self._claimed.take_up(peer, hello.claims)
+        self._crowding.take_up(peer, hello.entered)
         self._lender.take_up(peer, hello, set())
         self._welcome(peer)
 
@@ -292,6 +298,7 @@ class Owner:
             self._lender.lost(peer, left)
             self._rates.lost(peer)
             self._claimed.lost(peer)
+            self._crowding.lost(peer)
 
     # -- what workers are told and ask ------------------------------------------------------
 

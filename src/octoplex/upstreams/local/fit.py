@@ -17,7 +17,9 @@ import msgspec
 from msgspec import Raw
 
 from octoplex.dialects.dialect import Dialect, Traits
+from octoplex.dialects.media import source_of
 from octoplex.dialects.verbatim import split
+from octoplex.dialects.words import Words, words_of
 from octoplex.upstreams.local.launch import Address
 from octoplex.wire.ask import Call
 from octoplex.wire.chat import Chat, Media, Message, Part, ToolResult
@@ -40,7 +42,8 @@ def fitted(call: Call, at: Address, traits: Traits, dialect: Dialect) -> Call:
     several = call.n > 1
     if not (tools or media or several):
         return call
-    chat, left_out = call.chat(), _LeftOut(traits)
+    chat = call.chat()
+    left_out = _LeftOut(traits, words_of(chat))
     if tools:
         left_out.add("tools")
         chat = msgspec.structs.replace(
@@ -82,11 +85,12 @@ def _says(call: Call, name: str) -> bool:
 class _LeftOut:
     """What is dropped, each name once; refuses where the route does not allow it."""
 
-    def __init__(self, traits: Traits) -> None:
-        self._traits = traits
+    def __init__(self, traits: Traits, words: Words) -> None:
+        self._traits, self._words = traits, words
         self.names: dict[str, None] = {}
 
-    def add(self, name: str) -> None:
+    def add(self, field: str) -> None:
+        name = self._words.get(field, field)
         if not self._traits.drop_unsupported:
             raise Unsupported(
                 f"The model octoplex/{self._traits.model} takes no `{name}`. Leave it out, choose "
@@ -105,11 +109,10 @@ def _texts(parts: tuple[Part, ...], left_out: _LeftOut) -> tuple[Part, ...]:
     kept: list[Part] = []
     for part in parts:
         if isinstance(part, Media):
-            left_out.add(part.kind)
+            left_out.add(f"{part.kind}.{source_of(part)}")
         elif isinstance(part, ToolResult):
-            media = [p.kind for p in part.parts if isinstance(p, Media)]
-            for kind in media:
-                left_out.add(kind)
+            for media in (p for p in part.parts if isinstance(p, Media)):
+                left_out.add(f"{media.kind}.{source_of(media)}")
             texts = tuple(p for p in part.parts if not isinstance(p, Media))
             kept.append(msgspec.structs.replace(part, parts=texts))
         else:
