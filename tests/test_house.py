@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "upstreams": {"wire", "telemetry", "catalog", "transport", "secrets", "ledger", "dialects"},
     "reflex": {"wire", "telemetry", "catalog", "ledger"},
     "routing": {"wire", "telemetry", "catalog", "upstreams"},
+    "optimizer": {"wire", "ledger", "reflex"},
     "settings": {
         "wire",
         "catalog",
@@ -48,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "upstreams",
         "reflex",
         "routing",
+        "optimizer",
         "settings",
         "assembly",
     },

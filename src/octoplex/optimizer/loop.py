@@ -1,0 +1,172 @@
+"""The loop: decide, have some answers judged, learn, certify, serve. No I/O and no clock.
+
+    loop = Loop(Plan(("gpt-5", "gpt-5-mini")), Random(1))
+    decision = loop.decide(features, costs)          costs in dollars, the reference's first
+    loop.judged(features, decision, (1.0, 0.0))      quality of the reference, of the rival
+
+The same for traffic and for a replay. Everything that it does follows from its calls in their order
+and from the seed, so a log of them shows again how each certificate came about.
+"""
+
+from collections import deque
+from random import Random
+
+import msgspec
+import numpy as np
+
+from octoplex.optimizer.features import Encoder, Features, Seen, Values, encoder_of
+from octoplex.optimizer.ladder import Ladder
+from octoplex.optimizer.policy import OTHERS, RUNGS, Decision, Draws, Judging, Policy, Snapshot
+from octoplex.optimizer.scorer import NOTHING, Lessons, Scorer
+
+BEYOND = 0.4
+"""How often those are judged whom no candidate is near to serve, of the usual."""
+RECENT = 2_000
+"""Requests from which the cuts of the rungs are made."""
+EARLY, STEP, GROWTH = 40, 25, 0.125
+"""Judged pairs at the first fit; then so many more, or that share of those there are."""
+NONE = Seen(np.zeros(0, np.int64), np.zeros(0), 0)
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is promised, to whom, and what may be spent on learning."""
+
+    variants: tuple[str, ...]
+    """Names, the reference first."""
+    loss: float = 0.05
+    confidence: float = 0.95
+    feedback: float = 0.01
+    """Share of the requests that are judged."""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A change of what serves: `fit`, `certified`, `alarm` or `void`."""
+
+    kind: str
+    pairs: int
+    share: float
+    """Of the traffic, that candidates may serve from now on."""
+    version: int
+    note: str = ""
+
+
+class Loop:
+    """One route that learns."""
+
+    def __init__(self, plan: Plan, random: Random) -> None:
+        self.plan, self._random = plan, random
+        self._candidates = len(plan.variants) - 1
+        several = self._candidates > 1
+        bound = 1 / (1 - OTHERS) if several else 1.0
+        most = (self._candidates - 1) / OTHERS / BEYOND if several else 1 / BEYOND
+        self._ladder = Ladder(plan.loss, 1 - plan.confidence, bound, most)
+        self._recent: deque[tuple[Features, Values]] = deque(maxlen=RECENT)
+        self._rows: deque[tuple[Seen, Values]] = deque(maxlen=RECENT)
+        self._changed, self._origin = 0, 0
+        """The policy's version, and the pairs, at the last change."""
+        self._encoder: Encoder | None = None
+        self._waiting: list[tuple[Features, int, float]] = []
+        """Lessons before there was an encoder."""
+        self._lessons: list[Lessons] = []
+        self._newest: Snapshot | None = None
+        self.pairs, self._next_fit = 0, EARLY
+        self.policy = Policy(None, Judging(plan.feedback, plan.feedback, np.inf, 0))
+        self.events: list[Event] = []
+
+    def draws(self) -> Draws:
+        """Four uniform numbers."""
+        draw = self._random.random
+        return Draws(draw(), draw(), draw(), draw())
+
+    def decide(self, features: Features, costs: Values) -> Decision:
+        """Who answers this request, and whether a pair is made of it."""
+        seen = self.seen(features)
+        if self._encoder is None:
+            self._recent.append((features, costs))
+        else:
+            self._rows.append((seen, costs))
+        return self.policy.decide(seen, costs, self.draws())
+
+    def seen(self, features: Features) -> Seen:
+        """The vector of a request; empty until there is an encoder."""
+        return NONE if self._encoder is None else self._encoder.row(features)
+
+    def judged(self, features: Features, decision: Decision, pair: tuple[float, float]) -> None:
+        """What the reference's and the rival's answers were worth, 0..1 each."""
+        self.pairs += 1
+        if decision.version < self._changed:
+            return  # of another time
+        rung, served = self._ladder.rung, self._ladder.serving
+        since = self._ladder.see(decision, self.plan.feedback, *pair)
+        self._learn(features, decision.rival, pair[1] - pair[0])
+        if since:
+            self._begin_anew(since)
+            self._compile("alarm", f"something changed {since} pairs ago")
+        elif self.pairs >= self._next_fit:
+            self._fit()
+        elif self._ladder.rung != rung:
+            self._compile("certified")
+        elif self._ladder.serving is not served and self.pairs % STEP == 0:
+            self._compile("")
+
+    def void(self, why: str) -> None:
+        """Withdraw every certificate: something that it rested on is no longer the same."""
+        self._begin_anew(0)
+        self._compile("void", why)
+
+    def _learn(self, features: Features, rival: int, difference: float) -> None:
+        if self._encoder is None:
+            self._waiting.append((features, rival, difference))
+        else:
+            self._lessons[rival - 1].add(self._encoder.row(features), difference)
+
+    def _begin_anew(self, since: int) -> None:
+        """Test all again, and learn only from what was judged since then."""
+        for lessons in self._lessons:
+            lessons.keep(since)
+        self._origin, self._changed = self.pairs - since, self.policy.version + 1
+        self._ladder.reset(self._origin)
+        self._next_fit = self.pairs + STEP
+
+    def _fit(self) -> None:
+        self._next_fit = self.pairs + max(STEP, int((self.pairs - self._origin) * GROWTH))
+        if self._encoder is None:
+            self._encoder = encoder_of([features for features, _ in self._recent])
+            self._rows.extend((self.seen(features), costs) for features, costs in self._recent)
+            self._recent.clear()
+            self._lessons = [Lessons() for _ in range(self._candidates)]
+            for one in self._waiting:
+                self._learn(*one)
+            self._waiting = []
+        scorers = tuple(one.fit() if len(one) >= STEP else NOTHING for one in self._lessons)
+        self._newest = self._snapshot(scorers)
+        self._ladder.snapshot(self._newest, self.pairs)
+        self._compile("fit")
+
+    def _snapshot(self, scorers: tuple[Scorer, ...]) -> Snapshot:
+        """Scorers with the cuts that move, of the recent requests, each rung's share."""
+        savings = np.mean([costs[0] - costs[1:] for _, costs in self._rows], axis=0)
+        snapshot = Snapshot(scorers, np.zeros(RUNGS), savings, 0.0, self.pairs)
+        for _ in range(1 if self._candidates == 1 else 3):  # cuts depend on the rate, it on them
+            strains = Policy(snapshot, self.policy.judging).strains(self._rows)[0]
+            cuts = np.sort(strains)[np.arange(1, RUNGS + 1) * len(strains) // RUNGS - 1]
+            rate = 1 / max(float(cuts[self._ladder.within - 1]), 1e-9)
+            snapshot = snapshot._replace(cuts=cuts, rate=rate)
+        return snapshot
+
+    def _compile(self, kind: str, note: str = "") -> None:
+        ladder = self._ladder
+        version = self.policy.version + 1
+        self.policy = Policy(self._newest, self._judging(), ladder.serving, ladder.rung, version)
+        if kind:
+            self.events.append(Event(kind, self.pairs, ladder.rung / RUNGS, version, note))
+
+    def _judging(self) -> Judging:
+        """Judge more where candidates may soon serve; the share of all stays as planned."""
+        usual, rungs = self.plan.feedback, self._ladder.within
+        if self._newest is None:
+            return Judging(usual, usual, np.inf, 0)
+        within = rungs / RUNGS
+        beyond = usual * BEYOND
+        more = (usual - beyond * (1 - within)) / within
+        return Judging(min(1.0, more), beyond, float(self._newest.cuts[rungs - 1]), rungs)

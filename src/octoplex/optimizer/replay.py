@@ -1,0 +1,317 @@
+"""Replay a file of judged answers through the loop that serves traffic: the proof anyone can run.
+
+    table = read(path, Columns(reference="gpt-4", candidates=("mixtral",)))
+    report = replay(table, Plan(table.variants, feedback=0.01), seed=1, requests=60_000)
+
+Each row is a prompt and what the answer of each model was worth. The loop decides as it would for
+traffic; only for the pairs that it has judged it is told the worth of two answers, and those cost
+what the second answer costs. All else the report knows, and the loop does not.
+"""
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from octoplex.optimizer.features import Features, Places, Values, features_of
+from octoplex.optimizer.loop import Loop, Plan
+from octoplex.wire.error import BadConfig
+
+POINTS = 100
+"""Of a curve over time."""
+WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+
+
+class Columns(NamedTuple):
+    """Which column of a file is what."""
+
+    reference: str
+    candidates: tuple[str, ...]
+    prompt: str = "prompt"
+    segment: str | None = None
+    costs: Mapping[str, str] = {}
+    """By column of a model: a number per request, or `@COLUMN`."""
+
+
+class Table(NamedTuple):
+    """A file as it was read. Shapes: (rows, variants), the reference first."""
+
+    variants: tuple[str, ...]
+    features: list[Features]
+    lengths: Values
+    quality: Values
+    costs: Values
+
+
+class Baseline(msgspec.Struct, frozen=True):
+    """What somebody else would have saved, and lost, over the same second half."""
+
+    saving: float
+    loss: float
+
+
+class Certified(msgspec.Struct, frozen=True):
+    """The certificate rose, fell, or went out."""
+
+    request: int
+    judged: int
+    share: float
+    """Of the traffic, that candidates may serve."""
+    kind: str
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What came of a replay. Shares are of the reference: its cost, its quality."""
+
+    seed: int
+    requests: int
+    judged: int
+    saving: float
+    """Over the second half, less what pairs cost."""
+    loss: float
+    """Of quality, truly, over the second half."""
+    saving_total: float
+    loss_total: float
+    loss_certified: float
+    """Since the first certificate."""
+    violated: bool
+    """Whether that is more than was promised."""
+    share: float
+    """Of the second half, that candidates served."""
+    oracle: float
+    """Saved by whoever knew for each prompt the cheapest answer that is as good."""
+    regret: float
+    certificates: list[Certified]
+    baselines: dict[str, Baseline]
+    curve: list[tuple[int, float, float]]
+    """Requests, saving and loss up to there."""
+
+
+def read(path: Path, columns: Columns) -> Table:
+    """Read a CSV file, or one that gzip made smaller.
+
+    Raises:
+        BadConfig: a column is missing, or a value is no number from 0 to 1; with its line.
+    """
+    names = (columns.reference, *columns.candidates)
+    quality: list[list[float]] = []
+    costs: list[list[float]] = []
+    features: list[Features] = []
+    lengths: list[int] = []
+    with _opened(path) as lines:
+        rows = csv.DictReader(lines)
+        _check(rows.fieldnames or (), columns, path)
+        for row in rows:
+            where = f"{path}, line {rows.line_num}"
+            quality.append([_quality(row[name], name, where) for name in names])
+            costs.append([_cost(row, columns, name, where) for name in names])
+            segment = row[columns.segment] if columns.segment else ""
+            features.append(features_of(row[columns.prompt], segment=segment))
+            lengths.append(len(row[columns.prompt]))
+    if not features:
+        raise BadConfig(f"{path} has no rows.")
+    return Table(names, features, np.array(lengths), np.array(quality), np.array(costs))
+
+
+def _opened(path: Path) -> io.StringIO:
+    try:
+        raw = path.read_bytes()
+        raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadConfig(f"{path} cannot be read: {error}") from None
+    csv.field_size_limit(1 << 27)
+    return io.StringIO(raw.decode("utf-8-sig", "replace"), newline="")
+
+
+def _check(found: object, columns: Columns, path: Path) -> None:
+    there = list(found) if isinstance(found, (list, tuple)) else []
+    more = [cost[1:] for cost in columns.costs.values() if cost.startswith("@")]
+    wanted = [columns.prompt, columns.reference, *columns.candidates, *more]
+    for name in [*wanted, *([columns.segment] if columns.segment else [])]:
+        if name not in there:
+            raise BadConfig(f'{path} has no column "{name}"; it has {", ".join(there) or "none"}.')
+    for name in columns.costs.keys() - {columns.reference, *columns.candidates}:
+        raise BadConfig(f'--cost {name}: "{name}" is neither the reference nor a candidate.')
+
+
+def _quality(text: str | None, name: str, where: str) -> float:
+    said = (text or "").strip().lower()
+    try:
+        value = WORDS[said] if said in WORDS else float(said)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise BadConfig(
+            f'{where}: "{text}" in "{name}" is no quality; write 0 to 1, or true, false.'
+        )
+    return value
+
+
+def _cost(row: Mapping[str, str], columns: Columns, name: str, where: str) -> float:
+    """Without any costs the calls of the reference are counted."""
+    if not columns.costs:
+        return 1.0 if name == columns.reference else 0.0
+    said = columns.costs.get(name)
+    if said is None:
+        raise BadConfig(
+            f'What "{name}" costs is missing: --cost "{name}=DOLLARS" or "{name}=@COLUMN".'
+        )
+    text = row[said[1:]] if said.startswith("@") else said
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise BadConfig(f'{where}: "{text}" is no cost of "{name}"; write dollars, 0 or more.')
+    return value
+
+
+class _Told(NamedTuple):
+    """What happened, request by request."""
+
+    rows: Places
+    variants: Places
+    cost: Values
+    certificates: list[Certified]
+    judged: int
+
+
+def replay(
+    table: Table,
+    plan: Plan,
+    *,
+    seed: int,
+    requests: int | None = None,
+    judge_cost: float = 0.0,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Report:
+    """Stream the rows through the loop: the file once, in order, or `requests` drawn from it."""
+    told, loop = _streamed(table, plan, seed, requests, judge_cost, progress)
+    at = np.arange(len(told.rows))
+    first = table.quality[told.rows, 0]
+    worth = table.quality[told.rows, told.variants]
+    full = table.costs[told.rows, 0]
+    half = slice(len(at) // 2, None)
+    begun = next((c.request for c in told.certificates), len(at))
+
+    def lost(part: slice) -> float:
+        return _share(first[part].sum() - worth[part].sum(), first[part].sum())
+
+    def saved(part: slice) -> float:
+        return _share(full[part].sum() - told.cost[part].sum(), full[part].sum())
+
+    certified = lost(slice(begun, None)) if begun < len(at) else 0.0
+    baselines = _baselines(table, told.rows[half], plan, loop)
+    saving, oracle = saved(half), baselines["oracle"].saving
+    ends = [len(at) * n // POINTS for n in range(1, POINTS + 1)]
+    return Report(
+        seed=seed,
+        requests=len(at),
+        judged=told.judged,
+        saving=saving,
+        loss=lost(half),
+        saving_total=saved(slice(None)),
+        loss_total=lost(slice(None)),
+        loss_certified=certified,
+        violated=certified > plan.loss,
+        share=float((told.variants[half] > 0).mean()),
+        oracle=oracle,
+        regret=oracle - saving,
+        certificates=told.certificates,
+        baselines=baselines,
+        curve=[(end, saved(slice(end)), lost(slice(end))) for end in ends if end],
+    )
+
+
+def _streamed(
+    table: Table,
+    plan: Plan,
+    seed: int,
+    requests: int | None,
+    judge_cost: float,
+    progress: Callable[[int], None],
+) -> tuple[_Told, Loop]:
+    loop = Loop(plan, Random(seed))
+    rows = np.fromiter(_rows(len(table.features), requests, seed), np.int64)
+    variants, cost = np.zeros(len(rows), np.int64), np.zeros(len(rows))
+    certificates: list[Certified] = []
+    told = 0
+    for number, row in enumerate(rows):
+        features, costs = table.features[row], table.costs[row]
+        decision = loop.decide(features, costs)
+        variants[number] = decision.variant
+        cost[number] = costs[decision.variant]
+        if decision.is_judged:
+            cost[number] += judge_cost + sum(
+                costs[one] for one in {0, decision.rival} - {decision.variant}
+            )
+            quality = table.quality[row]
+            loop.judged(features, decision, (float(quality[0]), float(quality[decision.rival])))
+            for event in loop.events[told:]:
+                if event.kind != "fit":
+                    made = Certified(number, event.pairs, event.share, event.kind)
+                    certificates.append(made)
+            told = len(loop.events)
+        if number % 1_000 == 999:
+            progress(number + 1)
+    return _Told(rows, variants, cost, certificates, loop.pairs), loop
+
+
+def _rows(count: int, requests: int | None, seed: int) -> Iterator[int]:
+    if requests is None:
+        return iter(range(count))
+    random = Random(f"rows {seed}")
+    return (random.randrange(count) for _ in range(requests))
+
+
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole else 0.0
+
+
+def _baselines(table: Table, rows: Places, plan: Plan, loop: Loop) -> dict[str, Baseline]:
+    """What simpler rules do on the same requests; thresholds are the best in hindsight."""
+    quality, costs = table.quality[rows], table.costs[rows]
+    cheapest = int(costs.mean(axis=0).argmin())
+
+    def told(variants: Places) -> Baseline:
+        at = np.arange(len(rows))
+        worth, cost = quality[at, variants].sum(), costs[at, variants].sum()
+        first, full = quality[:, 0].sum(), costs[:, 0].sum()
+        return Baseline(_share(full - cost, full), _share(first - worth, first))
+
+    def threshold(ranks: Values, moved: Places) -> Baseline:
+        """Move requests in this order, as many as the promised loss allows."""
+        order = np.argsort(ranks, kind="stable")
+        at = np.arange(len(rows))
+        lost = np.cumsum((quality[:, 0] - quality[at, moved])[order])
+        within = np.nonzero(lost <= plan.loss * quality[:, 0].sum())[0]
+        variants = np.zeros(len(rows), np.int64)
+        variants[order[: within[-1] + 1 if len(within) else 0]] = moved[
+            order[: within[-1] + 1 if len(within) else 0]
+        ]
+        return told(variants)
+
+    all_cheap = np.full(len(rows), cheapest)
+    good = quality >= quality[:, :1]
+    oracle = np.where(good, costs, np.inf).argmin(axis=1)
+    chance = Random("mix")
+    found = {
+        "reference": told(np.zeros(len(rows), np.int64)),
+        "cheapest": told(all_cheap),
+        "random mix": threshold(np.array([chance.random() for _ in rows]), all_cheap),
+        "length rule": threshold(table.lengths[rows], all_cheap),
+        "oracle": told(oracle),
+    }
+    if loop.policy.newest is not None:
+        unique, back = np.unique(rows, return_inverse=True)
+        asked = [(loop.seen(table.features[row]), table.costs[row]) for row in unique]
+        strains, proposed = loop.policy.strains(asked)
+        found["best threshold"] = threshold(strains[back], proposed[back])
+    return found

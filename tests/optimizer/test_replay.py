@@ -1,0 +1,147 @@
+"""A replay keeps its promise, tells the truth of what it did, and says what a file lacks."""
+
+import csv
+import gzip
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from octoplex.cli.main import Shell
+from octoplex.cli.optimize import optimize
+from octoplex.optimizer.loop import Plan
+from octoplex.optimizer.replay import Columns, Table, read, replay
+from octoplex.wire.error import BadConfig
+
+TOPICS = ("contract statute appeal liability", "pool shore moon crab", "vector matrix proof lemma")
+GOOD = (0.45, 0.86, 0.8)
+"""How often the small model is right, by topic; the large one is in 85 of 100."""
+
+
+def rows(count: int, seed: int = 1) -> list[dict[str, Any]]:
+    dice = Random(seed)
+    found: list[dict[str, Any]] = []
+    for number in range(count):
+        topic = dice.randrange(3)
+        words = " ".join(dice.choices(TOPICS[topic].split(), k=8))
+        row = {"prompt": f"{words} {number}?", "large": dice.random() < 0.85, "topic": topic}
+        found.append({**row, "small": dice.random() < GOOD[topic], "dollars": 0.01})
+    return found
+
+
+def write(path: Path, told: list[dict[str, Any]]) -> Path:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "wt", newline="") as file:
+        writer = csv.DictWriter(file, list(told[0]))
+        writer.writeheader()
+        writer.writerows(told)
+    return path
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    path = write(tmp_path_factory.mktemp("replay") / "rows.csv.gz", rows(4_000))
+    costs = {"large": "@dollars", "small": "0.0005"}
+    return read(path, Columns("large", ("small",), costs=costs))
+
+
+def test_it_saves_and_keeps_its_promise(table: Table) -> None:
+    plan = Plan(table.variants, feedback=0.1)
+    told = replay(table, plan, seed=1, requests=16_000)
+    assert 1_400 < told.judged < 1_800
+    assert told.saving > 0.3
+    assert not told.violated
+    assert told.loss_certified < 0.05
+    assert [c.kind for c in told.certificates] == ["certified"] * len(told.certificates)
+    assert told.baselines["reference"].saving == 0
+    assert told.oracle > told.saving
+    assert told.regret == pytest.approx(told.oracle - told.saving)
+    assert told.baselines["best threshold"].saving > told.baselines["random mix"].saving
+    assert told.curve[-1][1] == pytest.approx(told.saving_total)
+    again = replay(table, plan, seed=1, requests=16_000)
+    assert again == told
+    assert replay(table, plan, seed=2, requests=2_000).judged != told.judged
+
+
+def test_pairs_cost_what_the_second_answer_costs(table: Table) -> None:
+    """All judged and nothing certified yet: each request pays both."""
+    told = replay(table, Plan(table.variants, feedback=1.0), seed=1, requests=39)
+    assert told.judged == 39
+    assert told.saving_total == pytest.approx(-0.05)
+    dear = replay(table, Plan(table.variants, feedback=1.0), seed=1, requests=39, judge_cost=0.01)
+    assert dear.saving_total == pytest.approx(-1.05)
+    once = replay(table, Plan(table.variants, feedback=0.01), seed=1)
+    assert once.requests == 4_000
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"small": "maybe"}, 'line 2: "maybe" in "small" is no quality'),
+        ({"small": "1.5"}, 'line 2: "1.5" in "small" is no quality'),
+        ({"small": "nan"}, 'line 2: "nan" in "small" is no quality'),
+        ({"dollars": "-1"}, 'line 2: "-1" is no cost of "large"'),
+        ({"dollars": ""}, 'line 2: "" is no cost of "large"'),
+    ],
+)
+def test_a_bad_value_is_named_with_its_line(
+    tmp_path: Path, wrong: dict[str, str], says: str
+) -> None:
+    path = write(tmp_path / "rows.csv", [{**rows(1)[0], **wrong}])
+    with pytest.raises(BadConfig, match="line 2") as caught:
+        read(path, Columns("large", ("small",), costs={"large": "@dollars", "small": "0"}))
+    assert says in str(caught.value)
+
+
+def shell(*words: str) -> Any:
+    return CliRunner().invoke(optimize, ["replay", *words])
+
+
+def test_the_shell_prints_json_a_table_and_a_plot(tmp_path: Path) -> None:
+    path = str(write(tmp_path / "rows.csv", rows(1_500)))
+    usual = (path, "--reference", "large", "--candidate", "small", "--feedback", "0.3")
+    told = json.loads(shell(*usual, "--requests", "3000", "--json").stdout)
+    assert {"saving", "loss", "saving_total", "loss_total", "judged", "violated"} <= told.keys()
+    picture = tmp_path / "plot.svg"
+    several = shell(*usual, "--requests", "500", "--seeds", "2", "--plot", str(picture))
+    assert several.exit_code == 0, several.output
+    assert "Broken in 0 of 2." in several.stdout
+    assert "Nothing was certified" in several.stdout
+    assert picture.read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--candidate", "tiny"], 'has no column "tiny"; it has prompt, large'),
+        (["--candidate", "large"], '"large" is named twice'),
+        (["--candidate", "small", "--cost", "large"], "write COLUMN=DOLLARS"),
+        (["--candidate", "small", "--cost", "large=1"], 'What "small" costs is missing'),
+        (["--candidate", "small", "--cost", "x=1"], "neither the reference nor a candidate"),
+        (["--candidate", "small", "--cost", "small=@y"], 'has no column "y"'),
+    ],
+)
+def test_what_is_asked_wrongly_is_told(tmp_path: Path, more: list[str], says: str) -> None:
+    path = str(write(tmp_path / "rows.csv", rows(3)))
+    shell_ = Shell("octoplex")
+    shell_.add_command(optimize, "optimize")
+    words = ["optimize", "replay", path, "--reference", "large", *more]
+    told = CliRunner().invoke(shell_, words)
+    assert told.exit_code != 0
+    assert says in told.output
+
+
+def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    for name, body in (
+        ("cut.csv.gz", gzip.compress(b"prompt,large\n" * 99)[:30]),
+        ("none.csv", b""),
+    ):
+        path = tmp_path / name
+        path.write_bytes(body)
+        with pytest.raises(BadConfig, match=r"cannot be read|no column"):
+            read(path, Columns("large", ("small",)))
+    with pytest.raises(BadConfig, match="cannot be read"):
+        read(tmp_path / "absent.csv", Columns("large", ("small",)))
