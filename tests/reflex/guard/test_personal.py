@@ -5,6 +5,35 @@ import pytest
 from tests.reflex.guard.found import found
 
 TRUE = [
+    ("date_of_birth", "生年月日 昭和48年11月8日", "昭和48年11月8日"),
+    ("date_of_birth", "PID|1||5791163^^^ORCH^MR||OKONJO^SAMUEL||20060623|M", "20060623"),
+    ("date_of_birth", "DRIVING LICENCE\n1. STRACHAN\n3. 23.09.1979 UK", "23.09.1979"),
+    ("date_of_birth", "s\u00fcndinud 02.10.1944", "02.10.1944"),
+    ("date_of_birth", "tarehe ya kuzaliwa 08/03/1959", "08/03/1959"),
+    ("passport", "หนังสือเดินทาง AB5128226", "AB5128226"),
+    ("routing_number", "\u2446026492430\u2446 009459085", "026492430"),
+    ("vin", "carfax for 1ft89lwp6pj893291 pls", "1ft89lwp6pj893291"),
+    ("credit_card", "UnionPay 622541 7855608375581", "622541 7855608375581"),
+    ("phone", "Moscow 8(495)9118457", "8(495)9118457"),
+    ("phone", "τηλέφωνο 2310 267999", "2310 267999"),
+    ("phone", "fono 22 670 8708", "22 670 8708"),
+    ("tax_id", "Y-tunnus 2197327-4", "2197327-4"),
+    ("tax_id", "NIT 984.811.135-6", "984.811.135-6"),
+    ("tax_id", "RUC 20655598660", "20655598660"),
+    ("tax_id", "사업자등록번호 143-55-18506", "143-55-18506"),
+    ("tax_id", "<EmployerEin>36-5315971</EmployerEin>", "36-5315971"),
+    ("national_id", "my ID-nommer is 6705112863087", "6705112863087"),
+    ("national_id", "uimhir PSP 3078909HA", "3078909HA"),
+    (
+        "crypto_address",
+        "XLM: GDW47E5CQXIX5MPXX7PXKL2BVZMNQ6JSTFDF7OIZ7K2HVGNVNHEGZ2GO",
+        "GDW47E5CQXIX5MPXX7PXKL2BVZMNQ6JSTFDF7OIZ7K2HVGNVNHEGZ2GO",
+    ),
+    (
+        "crypto_address",
+        "from cosmos1rhgdgyu5qpjdsatcwxvgqfhyqldqhz2zsjv7h9",
+        "cosmos1rhgdgyu5qpjdsatcwxvgqfhyqldqhz2zsjv7h9",
+    ),
     ("tax_id", "codice CMLZMZ90E61L21VW", "CMLZMZ90E61L21VW"),
     ("tax_id", "o CNPJ 8I.K20.06A/0001-30", "8I.K20.06A/0001-30"),
     ("tax_id", '{"afm":"384842033"}', "384842033"),
@@ -170,6 +199,16 @@ TRUE = [
 ]
 
 FALSE = [
+    "In-Reply-To: <09de2730b11f75a2416b@mail.acme.example>",
+    "numer zamowienia: 6169270",
+    "Numero polizza 377943728",
+    "Good signature from Release Bot <release@example.org>",
+    "digest: sha256:697f20eefd7d0b614a326b577ee73c47 generated 2024-07-20",
+    "XLM: GDW47E5CQXIX5MPXX7PXKL2BVZMNQ6JSTFDF7OIZ7K2HVGNVNHEGZ2GA",
+    "Y-tunnus 2197327-5",
+    "NIT 984.811.135-7",
+    "RUC 20655598661",
+    "사업자등록번호 143-55-18507",
     "libVersion = '2.28.1.86' and upgrade from 9.11.0.3 to 9.12.1.8",
     "Questions to team@example.com or security@example.org",
     '@pytest.mark.parametrize("text", ["000-12-3225", "219-09-0000"])',

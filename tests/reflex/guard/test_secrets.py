@@ -18,6 +18,11 @@ JWT = ".".join(
 PEM = f"-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA{R}\n{R}\n-----END RSA PRIVATE KEY-----"
 
 TRUE = [
+    ("api_key", f"re_{R[:8]}_{R[8:32]}"),
+    ("api_key", f"AKCp8{R[:68]}"),
+    ("api_key", f"CFPAT-{R[:43]}"),
+    ("fly_token", f"fm2_{R * 5}"),
+    ("supabase_key", f"sbp_fc{HEX[:44]}"),
     ("supabase_key", f"sbp_{HEX[:40]}"),
     ("supabase_key", f"sb_secret_{R[:31]}"),
     ("rubygems_key", f"rubygems_{HEX}"),
@@ -83,6 +88,22 @@ TRUE = [
     ("connection_string", "redis://:Tr0ub4dor@cache.acme.example:6379"),
 ]
 ASSIGNED = [
+    ("api_key", f"os.environ['WANDB_API_KEY'] = '{HEX[:40]}'", HEX[:40]),
+    ("api_key", f'var apiSecret = @"{HEX[:40]}";', HEX[:40]),
+    ("api_key", f"wandb login {HEX[:40]}", HEX[:40]),
+    ("api_key", f"algoliasearch('APP', '{HEX[:32]}')", HEX[:32]),
+    (
+        "api_key",
+        "service_key: 13e7e1cb-5f23-4a9d-a7d8-5da6fbe087c4",
+        "13e7e1cb-5f23-4a9d-a7d8-5da6fbe087c4",
+    ),
+    ("password", '<property name="password" value="MaIKOXL?rVcop7Rt"/>', "MaIKOXL?rVcop7Rt"),
+    ("password", "<key>SmtpPassword</key><value>lDF7FEdwmuhCbh</value>", "lDF7FEdwmuhCbh"),
+    (
+        "basic_auth",
+        '{"auths": {"img.corp.example": {"auth": "ZGVwbG95LWJvdDpBRlduRU84VGg0"}}}',
+        "ZGVwbG95LWJvdDpBRlduRU84VGg0",
+    ),
     ("password", "The wifi password at the office is Winter*991, the other changes.", "Winter*991"),
     ("password", "Das Passwort f\u00fcr den Testzugang lautet Gu21#gwzlfP.", "Gu21#gwzlfP"),
     ("password", "Le mot de passe du compte est Guitar*331.", "Guitar*331"),

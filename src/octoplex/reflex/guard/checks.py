@@ -5,6 +5,8 @@ References: ISO/IEC 7812 (cards, Luhn), ISO 13616 (IBAN) with ISO 7064 (mod 97-1
 (Bitcoin), EIP-55 (Ethereum). Numbers of states are in `states.py`.
 """
 
+import base64
+import binascii
 import ipaddress
 import math
 import re
@@ -15,14 +17,19 @@ from hashlib import sha256
 _LUHN = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
+_NO_DIGIT = re.compile(r"\D")
+_MARK = re.compile(r"[^A-Za-z0-9]")
+_ENDS = re.compile(r"\d(?!\d)")
+
+
 def digits(text: str) -> str:
     """Only its digits."""
-    return re.sub(r"\D", "", text)
+    return text if text.isdigit() else _NO_DIGIT.sub("", text)
 
 
 def compact(text: str) -> str:
     """Only letters and digits, in upper case."""
-    return re.sub(r"[^A-Za-z0-9]", "", text).upper()
+    return _MARK.sub("", text).upper()
 
 
 def weighted(number: str, weights: tuple[int, ...]) -> int:
@@ -80,7 +87,9 @@ def card_length(text: str, left: str) -> int:
     """How much of it, from its beginning and up to a separator, is a card's number."""
     if text.isdigit() and _NO_CARD.search(left[-32:]):
         return 0
-    ends = [m.end() for m in re.finditer(r"\d(?!\d)", text)]
+    if text.isdigit():
+        return len(text) if card(text) else 0
+    ends = [m.end() for m in _ENDS.finditer(text)]
     for end in reversed(ends):
         number = digits(text[:end])
         if len(number) < 12:
@@ -278,6 +287,12 @@ def base58_size(text: str) -> int:
 def ripple(text: str) -> bool:
     """An address of the XRP ledger."""
     return base58check(text, _RIPPLE)
+
+
+def stellar(text: str) -> bool:
+    """An account of Stellar: base32 with a CRC-16 of all before it (SEP-23)."""
+    raw = base64.b32decode(text)
+    return binascii.crc_hqx(raw[:-2], 0).to_bytes(2, "little") == raw[-2:]
 
 
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"

@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from octoplex.reflex.guard.body import SEPARATOR, glance, is_plain, timeless
+from octoplex.reflex.guard.body import glance, is_plain, timeless
 from octoplex.reflex.guard.late import Late
 from octoplex.reflex.guard.ruling import Ruling, Verdict, find
 from octoplex.reflex.guard.scan import Detector
@@ -107,17 +107,39 @@ def _asked(ask: Ask, verdict: Verdict) -> Ask:
         return ask
     if isinstance(ask, Call | Single):
         fields = {name: raw for name, raw in ask.fields.items() if name not in NAMES}
-        whole = b",".join([b'"%b":%b' % (name.encode(), raw) for name, raw in fields.items()])
-        if is_plain(whole) and detector.is_silent(timeless(whole)):
-            return ask
-        told = [glance(bytes(raw), name.encode()) for name, raw in fields.items()]
-        if not find(detector, SEPARATOR.join(told).decode("utf-8", "replace")):
+        if all(_is_clean(piece, name, detector) for name, piece in _pieces(fields)):
             return ask
         changed = {name: _member(name, bytes(raw), verdict) for name, raw in fields.items()}
         verdict.check("this request")
         return _with(ask, {**ask.fields, **changed})
     assert isinstance(ask, Passed)
     return _passed(ask, verdict, detector)
+
+
+def _pieces(fields: Mapping[str, Raw]) -> Iterator[tuple[bytes, bytes]]:
+    """Each turn on its own, with its member's name, and all that is no turn as one."""
+    rest: list[bytes] = []
+    for name, raw in fields.items():
+        said = bytes(raw)
+        if name in TURNS and said.lstrip()[:1] == b"[":
+            for turn in _turns(said):
+                yield name.encode(), bytes(turn)
+        else:
+            rest.append(b'"%b":%b' % (name.encode(), said))
+    yield b"", b"{%b}" % b",".join(rest)
+
+
+def _is_clean(piece: bytes, name: bytes, detector: Detector) -> bool:
+    """Whether nothing is found in it. A conversation says again what it said, so that is known."""
+    mark = detector.known.mark(name, piece)
+    if mark in detector.known:
+        return True
+    if not (is_plain(piece) and detector.is_silent(timeless(piece))) and find(
+        detector, glance(piece, name).decode("utf-8", "replace")
+    ):
+        return False
+    detector.known.add(mark)
+    return True
 
 
 def _passed(ask: Passed, verdict: Verdict, detector: Detector) -> Ask:

@@ -9,11 +9,10 @@ their country code or in the North American way: people make those up, and shape
 """
 
 import re
-from functools import cache
-from importlib import import_module
 from typing import Any
 
 from octoplex.reflex.guard.checks import digits, repeats
+from octoplex.reflex.guard.plans import plans, valid
 
 _ENDS = re.compile(r"\d\)?(?!\d)")
 _TRUNK: tuple[str, ...]
@@ -30,24 +29,12 @@ _SSN = re.compile(r"\d{3}-\d{2}-\d{4}")
 _ZIP = re.compile(r"\d{5}-\d{4}(?!\d)")
 
 
-@cache
-def _plans() -> Any:
-    """The table, read when it is first needed: 5 MB that a server without guards has not."""
-    return import_module("phonenumbers")
-
-
 def _parsed(text: str, region: str | None) -> Any:
     """The number, None where it is none."""
-    plans = _plans()
     try:
-        return plans.parse(text, region)
-    except plans.NumberParseException:
+        return plans().parse(text, region)
+    except plans().NumberParseException:
         return None
-
-
-def _valid(text: str, region: str | None) -> bool:
-    number = _parsed(text, region)
-    return number is not None and bool(_plans().is_valid_number(number))
 
 
 _LABELLED = re.compile(
@@ -56,6 +43,13 @@ _LABELLED = re.compile(
     r"confirmation)(?: ?(?:no|number|num|id|code))?[ .:#=-]{0,3}(?:is )?|\d[ .-]?)$"
 )
 """Says that what follows is some other number, or the rest of one."""
+
+
+_ORDER = re.compile(
+    r"(?i)(?:zamowieni\w|polizz\w|polis\w{0,6}|pedido|commande|bestell\w{0,8}|auftrag\w{0,8}|ordine|"
+    r"ordre\w{0,8}|order(?: ?(?:no|nr|number))?|faktur\w{0,3}|invoice)[^A-Za-z0-9\n]{0,24}$"
+)
+"""After the word for numbers, in languages where it also stands for the one of a telephone."""
 
 
 def _labelled(left: str) -> bool:
@@ -90,14 +84,14 @@ def _dialled(dialled: str) -> int:
     if dialled.startswith("+1"):  # all of North America has ten
         ends = [end for end in ends if len(digits(dialled[:end])) == 11]
     for end in ends:
-        if _valid(dialled[:end], None):
+        if valid(dialled[:end], None):
             return end
     for end in ends:
         number = _parsed(dialled[:end], None)
         if number is None:
             continue
         in_groups = not dialled[1:end].isdigit() and len(digits(dialled[:end])) > 8
-        if in_groups or _plans().is_possible_number(number):
+        if in_groups or plans().is_possible_number(number):
             return end
     return 0
 
@@ -110,7 +104,7 @@ def american(text: str, left: str) -> int:
     plain = "-" in text or "(" in text
     if (len(marks) > 1 and "(" not in text) or _labelled(left):
         return 0
-    return len(text) if plain or _valid(text, "US") else 0
+    return len(text) if plain or valid(_main(text), "US") else 0
 
 
 def trunk(text: str, left: str) -> int:
@@ -119,7 +113,7 @@ def trunk(text: str, left: str) -> int:
         return 0
     ends = [end for end in _ends(text) if 9 <= len(digits(text[:end])) <= 12]
     for end in ends[:2]:
-        if any(_valid(text[:end], region) for region in _TRUNK):
+        if any(valid(text[:end], region) for region in _TRUNK):
             return end
     return 0
 
@@ -132,7 +126,7 @@ def grouped(text: str, left: str) -> int:
     if _labelled(left) or repeats(digits(text)[-7:]):
         return 0
     bracketed = text.startswith("(") and 8 <= len(digits(text)) <= 12
-    return len(text) if bracketed or any(_valid(text, region) for region in _GROUPED) else 0
+    return len(text) if bracketed or any(valid(text, region) for region in _GROUPED) else 0
 
 
 _BARE = ("GB", "FR", "IT", "AU", "JP", "KR", "DE", "CN", "IN", "ZA", "TR", "NL", "ES", "BR")
@@ -141,7 +135,7 @@ _BARE = ("GB", "FR", "IT", "AU", "JP", "KR", "DE", "CN", "IN", "ZA", "TR", "NL",
 def bare(text: str, left: str) -> int:
     """Digits in one run, in a column of telephone numbers: valid in one of the larger countries."""
     regions = _BARE if text[0] == "0" else ("CN", "US")
-    return len(text) if any(_valid(text, region) for region in regions) else 0
+    return len(text) if any(valid(text, region) for region in regions) else 0
 
 
 def named(text: str, left: str) -> int:
@@ -149,12 +143,12 @@ def named(text: str, left: str) -> int:
     main = _main(text)
     if main.startswith("+"):  # `international` says it
         return 0
-    if _DATE.match(main) or _ZIP.match(main) or _SSN.fullmatch(main):
+    if _DATE.match(main) or _ZIP.match(main) or _SSN.fullmatch(main) or _ORDER.search(left):
         return 0
     ends = [end for end in _ends(main) if 7 <= len(digits(main[:end])) <= 15]
     for end in ends[:3] if len(ends) > 1 else ():
         regions = _TRUNK if digits(main[:end]).startswith("0") else _OTHER
-        if any(_valid(main[:end], region) for region in regions):
+        if any(valid(main[:end], region) for region in regions):
             return len(text) if end == len(main) else end
     if not ends or (main.isdigit() and len(main) > 12):
         return 0

@@ -34,28 +34,38 @@ _PIECE = re.compile(
 
 MANY = 6
 """What may come more often is not counted."""
+LOOSE = 16
+"""The same for `loosened`: below it a set would fire for what its pattern then does not take."""
 
 
-class _Char(Struct):
+class Char(Struct):
+    """One character: itself, a class, an escape."""
+
     text: str
 
 
-class _Zero(Struct):
+class Zero(Struct):
+    """What takes no character: `\\b`, `^`, flags."""
+
     text: str
 
 
-class _Group(Struct):
+class Group(Struct):
+    """Brackets, or all of it: ways of things behind each other."""
+
     begin: str
-    ways: list[list["_Node"]]
+    ways: list[list["Node"]]
 
 
-class _Times(Struct):
-    node: "_Node"
+class Times(Struct):
+    """Something so many times; `most` is None without end."""
+
+    node: "Node"
     least: int
     most: int | None
 
 
-_Node = _Char | _Zero | _Group | _Times
+Node = Char | Zero | Group | Times
 
 
 def prefixes(regex: str) -> str:
@@ -64,15 +74,32 @@ def prefixes(regex: str) -> str:
     Raises:
         ValueError: it cannot be read.
     """
+    return _begun(parsed(regex))
+
+
+def loosened(regex: str) -> str:
+    """A regex that matches wherever this one does, and longer runs: high counts have no end.
+
+    An automaton has a state per count, and one per pair of counts of two patterns.
+    """
+    return _loose(parsed(regex))
+
+
+def parsed(regex: str) -> Group:
+    """The regex as a tree.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
     pieces = [(m.lastgroup or "", m.group()) for m in _PIECE.finditer(regex)][::-1]
     if sum(kind == "open" for kind, _ in pieces) != sum(kind == "close" for kind, _ in pieces):
         raise ValueError("brackets do not match")
-    return _begun(_group("(?:", pieces))
+    return _group("(?:", pieces)
 
 
-def _group(begin: str, pieces: list[tuple[str, str]]) -> _Group:
+def _group(begin: str, pieces: list[tuple[str, str]]) -> Group:
     """Read to the closing bracket, or to the end."""
-    ways: list[list[_Node]] = [[]]
+    ways: list[list[Node]] = [[]]
     while pieces:
         kind, text = pieces.pop()
         way = ways[-1]
@@ -83,16 +110,16 @@ def _group(begin: str, pieces: list[tuple[str, str]]) -> _Group:
         elif kind == "open":
             way.append(_group("(?:" if text == "(" or "<" in text else text, pieces))
         elif kind == "zero":
-            way.append(_Zero(text))
+            way.append(Zero(text))
         elif kind == "times":
             if not way:
                 raise ValueError(f"nothing before {text}")
-            way.append(_Times(way.pop(), *_bounds(text)))
+            way.append(Times(way.pop(), *_bounds(text)))
         elif text.startswith("\\Q"):
-            way += [_Char(re.escape(c)) for c in text[2:].removesuffix("\\E")]
+            way += [Char(re.escape(c)) for c in text[2:].removesuffix("\\E")]
         else:
-            way.append(_Char(text))
-    return _Group(begin, ways)
+            way.append(Char(text))
+    return Group(begin, ways)
 
 
 def _bounds(text: str) -> tuple[int, int | None]:
@@ -105,13 +132,25 @@ def _bounds(text: str) -> tuple[int, int | None]:
     return int(least), int(most) if most else None
 
 
-def _text(node: _Node) -> str:
+def _text(node: Node) -> str:
     """The regex of the node itself. Greed does not matter to what it matches."""
-    if isinstance(node, _Char | _Zero):
+    if isinstance(node, Char | Zero):
         return node.text
-    if isinstance(node, _Group):
+    if isinstance(node, Group):
         return node.begin + "|".join("".join(map(_text, way)) for way in node.ways) + ")"
     return _single(node.node) + _count(node.least, node.most)
+
+
+def _loose(node: Node) -> str:
+    if isinstance(node, Char | Zero):
+        return node.text
+    if isinstance(node, Group):
+        return node.begin + "|".join("".join(map(_loose, way)) for way in node.ways) + ")"
+    inner = _loose(node.node)
+    inner = inner if isinstance(node.node, Char | Group) else f"(?:{inner})"
+    if node.most is not None and node.most <= LOOSE:
+        return f"{inner}{{{node.least},{node.most}}}"
+    return inner + ({0: "*", 1: "+"}.get(node.least) or f"{{{node.least},}}")
 
 
 def _count(least: int, most: int | None) -> str:
@@ -120,28 +159,28 @@ def _count(least: int, most: int | None) -> str:
     return f"{{{least},{most}}}"
 
 
-def _single(node: _Node) -> str:
-    return _text(node) if isinstance(node, _Char | _Group) else f"(?:{_text(node)})"
+def _single(node: Node) -> str:
+    return _text(node) if isinstance(node, Char | Group) else f"(?:{_text(node)})"
 
 
-def _begun(node: _Group | _Times) -> str:
+def _begun(node: Group | Times) -> str:
     """The regex of its beginnings; it always matches the empty text."""
-    if isinstance(node, _Group):
+    if isinstance(node, Group):
         return node.begin + "|".join(_begun_way(way) for way in node.ways) + ")"
     if node.most == 0:
         return ""
-    if not isinstance(node.node, _Group):
+    if not isinstance(node.node, Group):
         return _single(node.node) + _count(0, node.most)
     before = None if node.most is None else node.most - 1
     return f"(?:{_single(node.node)}{_count(0, before)}{_begun(node.node)})"
 
 
-def _begun_way(way: Sequence[_Node]) -> str:
+def _begun_way(way: Sequence[Node]) -> str:
     rest = ""
     for node in reversed(way):
-        if isinstance(node, _Zero) and node.text.startswith("(?"):
+        if isinstance(node, Zero) and node.text.startswith("(?"):
             rest = node.text + rest  # flags hold for what follows
-        elif isinstance(node, _Zero | _Char):
+        elif isinstance(node, Zero | Char):
             rest = f"(?:{node.text}{rest})?"
         else:
             rest = f"(?:{_text(node)}{rest}|{_begun(node)})" if rest else _begun(node)

@@ -5,10 +5,9 @@
     detector.open_from("mail ana@acme.exa")     -> 5: more text may still change what is found there
     word("words", ["falcon"]), custom("staff", r"AC-\\d{6}")   patterns of one's own
 
-One `re2.Set` says in a single pass which patterns occur; only those are then looked for one by
-one, and what they find is judged. A text without finds costs that pass: 3 us per KB. Where
-the set runs out of memory (hostile text), every pattern is looked for on its own, which is
-slower and finds the same. All of it takes time linear in the text.
+Two passes say which patterns may occur (`engine.py`); only those are then looked for one by
+one, and what they find is judged. Where memory does not hold that (hostile text), every pattern is
+looked for on its own, which is slower and finds the same. All of it takes time linear in the text.
 
 For streams: let `k = open_from(a)`. For any `b`, `find(a + b)` has before `k` the finds of
 `find(a)`, and none lies across `k`. What is open follows from the patterns (`prefix.py`). Not so
@@ -19,14 +18,14 @@ injection in words with digits for letters, or that counts beside another sign o
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import cache, cached_property
-from importlib import import_module
-from typing import Any
+from functools import cached_property
 
 from msgspec import Struct
 
 from octoplex.reflex.guard import normal
+from octoplex.reflex.guard.engine import Finder, Sieve, options, re2
 from octoplex.reflex.guard.finding import COMPANY, LEFT, LONGEST, Finding, Kind, Pattern
+from octoplex.reflex.guard.known import Known
 from octoplex.reflex.guard.patterns import BUILT_IN, UNNAMED
 from octoplex.reflex.guard.prefix import prefixes
 from octoplex.reflex.guard.tables import Tables
@@ -45,14 +44,6 @@ _CODED = (
     normal.BACKWARDS,
     normal.BINARY,
 )
-_ALWAYS = r"\z"
-"""In the set so that its answer is never empty but when it failed."""
-
-
-@cache
-def _re2() -> Any:
-    """It has no types, and 2.5 MB that a server without guards has not."""
-    return import_module("re2")
 
 
 def patterns(kinds: Collection[str] = ALL, *, unnamed: bool = False) -> list[Pattern]:
@@ -79,7 +70,7 @@ def _anycase(text: str) -> str:
     """Each letter as its cases look once folded: in Cyrillic only one of them may look Latin."""
     looks = ({normal.fold(c), normal.fold(c.lower()), normal.fold(c.upper())} for c in text)
     return "".join(
-        [f"(?:{'|'.join(_re2().escape(one) for one in sorted(look) if one)})" for look in looks]
+        [f"(?:{'|'.join(re2().escape(one) for one in sorted(look) if one)})" for look in looks]
     )
 
 
@@ -99,8 +90,8 @@ def custom(name: str, regex: str, longest: int = LONGEST) -> Pattern:
     """
     folded = normal.fold(regex)
     try:
-        compiled = _re2().compile(folded, _options())
-    except _re2().error as error:
+        compiled = re2().compile(folded, options())
+    except re2().error as error:
         why = error.args[0] if error.args else error
         why = why.decode("utf-8", "replace") if isinstance(why, bytes) else why
         raise BadConfig(f"the pattern {name!r} is not a regex that RE2 takes: {why}") from None
@@ -110,18 +101,18 @@ def custom(name: str, regex: str, longest: int = LONGEST) -> Pattern:
 
 
 class _Compiled(Struct):
-    """A pattern with its regexes. re2 has no types."""
+    """A pattern with its regexes."""
 
     pattern: Pattern
-    finder: Any
-    lead: Any
-    near: Any
+    finder: Finder
+    lead: Finder | None
+    near: Finder | None
     after: re.Pattern[bytes] | None
-    rest: Any
-    resting: Any
+    rest: Finder | None
+    resting: Finder | None
     """Matches what may still become a longer rest."""
-    until: Any
-    company: Any
+    until: Finder | None
+    company: Finder | None
 
 
 class _Hit(Struct):
@@ -149,36 +140,23 @@ class Detector:
     """Patterns, compiled once. Making one takes tens of milliseconds; it may be shared."""
 
     def __init__(self, patterns: Sequence[Pattern], memory: int = MEMORY) -> None:
+        self.known = Known()
         self._patterns = tuple(patterns)
         self._compiled: dict[int, _Compiled] = {}
         self._coded = len(self._patterns)
         self._memory = memory
         self._kinds = {"", *(pattern.kind for pattern in patterns)}
-        texts = [f"(?:{pattern.lead})(?:{pattern.regex})" for pattern in patterns]
-        self._set = _set([*texts, *_CODED, _ALWAYS], memory)
+        self._sieve = Sieve([*map(_whole_regex, patterns), *_CODED], memory)
         self._window = max([LONGEST, *(pattern.longest for pattern in patterns)]) + 16
 
     @cached_property
-    def _beginnings(self) -> list[Any]:
+    def _beginnings(self) -> list[Finder]:
         """By kind, as small as may be; made for the first stream."""
         found: dict[str, dict[str, None]] = {"": dict.fromkeys(map(prefixes, _CODED[:2]))}
         for pattern in self._patterns:
             found.setdefault(pattern.kind, {})[_begun(pattern)] = None
         ways = ["|".join(begun) for begun in found.values()]
-        return [_re2().compile(f"(?:{way})\\z".encode(), _options(self._memory)) for way in ways]
-
-    @cached_property
-    def _naming(self) -> tuple[Any, dict[int, int]]:
-        """A set of the words that say what a value is, and which of them a pattern needs.
-
-        Most numbers look like ten things at once, and are none: where no word says so, ten
-        patterns need not be looked for one by one (100 us).
-        """
-        words = list(dict.fromkeys(pattern.near for pattern in self._patterns if pattern.near))
-        made = _set([_said(near) for near in words] + [_ALWAYS], self._memory)
-        places = {near: number for number, near in enumerate(words)}
-        needs = {n: places[p.near] for n, p in enumerate(self._patterns) if p.near}
-        return made, needs
+        return [Finder(f"(?:{way})\\z", self._memory) for way in ways]
 
     def prepare(self, *, streams: bool) -> None:
         """Do now what the first text, and the first stream, would wait for: 0.1 s and more."""
@@ -189,7 +167,7 @@ class Detector:
     def find(self, text: str) -> list[Finding]:
         """Everything that was found, by start. Of finds that overlap the more certain stays."""
         view = normal.plain(text)
-        fired = self._fired(view.data)
+        fired = self._sieve.passes(view.data)
         if not fired:
             return []
         hits = _chosen(self._hits(view, fired))
@@ -199,13 +177,16 @@ class Detector:
         ]
 
     def is_silent(self, data: bytes) -> bool:
-        """Whether no pattern occurs in these bytes, nor could in what they say: 3 us per KB.
+        """Whether no pattern occurs in these bytes, nor could in what they say.
 
         Only of ASCII without escapes; of all else it says no.
         """
-        if self._set is None or b"\\" in data or not data.isascii():
+        if b"\\" in data or not data.isascii():
             return False
-        return bool(self._set.Match(data) == [self._coded + len(_CODED)])
+        passed = self._sieve.passes(data)
+        return max(passed, default=0) < self._coded and not any(
+            self._one(number).finder.search(data) for number in passed
+        )
 
     def open_from(self, text: str) -> int:
         """Where the end begins that may be a find, or another find, once more text comes."""
@@ -216,10 +197,10 @@ class Detector:
         if partial:
             at = min(at, self._begins(data[: partial.start()]))
         open_from = len(text) if at == len(data) else view.first(at)
-        fired = self._fired(data)
+        fired = self._sieve.passes(data)
         if not fired:
             return open_from
-        views = self._views(view)
+        views = self._views(view) if max(fired) >= self._coded else []
         for inner in views:
             if inner.open:
                 open_from = min(open_from, inner.first(self._begins(inner.data)))
@@ -234,26 +215,8 @@ class Detector:
     def _begins(self, data: bytes) -> int:
         """Where the longest end of it begins that may still become a match."""
         least = max(0, len(data) - self._window)
-        return min([int(begun.search(data, least).start()) for begun in self._beginnings])
-
-    def _fired(self, data: bytes) -> list[int]:
-        """Which patterns occur; all of them where the set cannot say."""
-        fired: list[int] | None = self._set.Match(data) if self._set is not None else None
-        if not fired:
-            return list(range(self._coded + 1))
-        fired.remove(self._coded + len(_CODED))
-        return self._named(data, fired) if fired else fired
-
-    def _named(self, data: bytes, fired: list[int]) -> list[int]:
-        """Without those that a word must announce which does not occur."""
-        made, needs = self._naming
-        if made is None or needs.keys().isdisjoint(fired):
-            return fired
-        said = made.Match(data.replace(b"_", b" "))
-        if not said:
-            return fired
-        present = {*said, None}
-        return [number for number in fired if needs.get(number) in present]
+        found = [begun.search(data, least) for begun in self._beginnings]
+        return min([span[0] if span else least for span in found])
 
     def _hits(
         self, view: normal.View, fired: list[int], views: Iterable[normal.View] | None = None
@@ -267,7 +230,7 @@ class Detector:
             return
         for inner in self._views(view) if views is None else views:
             tables = Tables(inner.data)
-            for number in self._fired(inner.data):
+            for number in self._sieve.passes(inner.data):
                 if number < self._coded and inner.only in ("", self._patterns[number].kind):
                     yield from _look(self._one(number), inner, tables)
 
@@ -319,21 +282,21 @@ def _look(compiled: _Compiled, view: normal.View, tables: Tables) -> Iterator[_H
     data, pattern = view.data, compiled.pattern
     words: list[int] | None = None
     named = False
-    if compiled.near:
-        said = data.replace(b"_", b" ")
-        words = [found.end() for found in compiled.near.finditer(said)]
-        named = tables.say(compiled.near)
     at = 0
     while at <= len(data) and (span := _match(compiled, data, at)):
         first, end = span
         at = first + 1
+        if compiled.near and words is None:
+            words = [word[1] for word in compiled.near.all(tables.said)]
+            named = tables.say(compiled.near)
         if first and chr(data[first - 1]) in pattern.not_before:
             continue
-        start = compiled.lead.match(data, first, end).end() if compiled.lead else first
+        lead = compiled.lead.match(data, first, end) if compiled.lead else None
+        start = lead[1] if lead else first
         far, heading = 0, b""
         if named:
             heading = tables.heading(start)
-            heading = heading if compiled.near.search(heading) else b""
+            heading = heading if compiled.near and compiled.near.search(heading) else b""
         if words is not None and not heading:
             number = bisect_right(words, start)
             if number == 0 or start - words[number - 1] > pattern.reach:
@@ -353,12 +316,12 @@ def _match(compiled: _Compiled, data: bytes, at: int) -> tuple[int, int] | None:
     """The next match that is not too long, in bytes."""
     longest = compiled.pattern.longest
     while found := compiled.finder.search(data, at):
-        start, end = found.span()
+        start, end = found
         if end - start <= longest:
-            return start, end
-        found = compiled.finder.match(data, start, start + longest)
-        if found is not None:
-            return start, found.end()
+            return found
+        shorter = compiled.finder.match(data, start, start + longest)
+        if shorter is not None:
+            return shorter
         at = start + 1
     return None
 
@@ -382,10 +345,11 @@ def _judged(
     if compiled.until is not None:
         mark = compiled.until.search(data, end)
         goes_on = view.open and not mark
-        return _Hit(start, mark.end() if mark else len(data), score, pattern, open=goes_on)
-    if compiled.rest is not None:
-        goes_on = view.open and compiled.resting.fullmatch(data, end) is not None
-        return _Hit(start, compiled.rest.match(data, end).end(), score, pattern, open=goes_on)
+        return _Hit(start, mark[1] if mark else len(data), score, pattern, open=goes_on)
+    if compiled.rest is not None and compiled.resting is not None:
+        goes_on = view.open and compiled.resting.matches_all(data, end)
+        rest = compiled.rest.match(data, end)
+        return _Hit(start, rest[1] if rest else end, score, pattern, open=goes_on)
     return _Hit(start, end, score, pattern)
 
 
@@ -398,19 +362,26 @@ def _accompanied(compiled: _Compiled, data: bytes, start: int, end: int) -> bool
     return any(beside.search(side) is not None for side in around)
 
 
+def _whole_regex(pattern: Pattern) -> str:
+    return f"(?:{pattern.lead})(?:{pattern.regex})"
+
+
 def _compiled(pattern: Pattern) -> _Compiled:
-    whole = f"(?:{pattern.lead})(?:{pattern.regex})"
     return _Compiled(
         pattern,
-        _re2().compile(whole.encode(), _options()),
-        _re2().compile(pattern.lead.encode(), _options()) if pattern.lead else None,
-        _re2().compile(_said(pattern.near).encode(), _options()) if pattern.near else None,
+        Finder(_whole_regex(pattern)),
+        _finder(pattern.lead),
+        _finder(_said(pattern.near) if pattern.near else ""),
         re.compile(pattern.after.encode()) if pattern.after else None,
-        _re2().compile(pattern.rest.encode(), _options()) if pattern.rest else None,
-        _re2().compile(prefixes(pattern.rest).encode(), _options()) if pattern.rest else None,
-        _re2().compile(pattern.until.encode(), _options()) if pattern.until else None,
-        _re2().compile(_said(pattern.company).encode(), _options()) if pattern.company else None,
+        _finder(pattern.rest),
+        _finder(prefixes(pattern.rest) if pattern.rest else ""),
+        _finder(pattern.until),
+        _finder(_said(pattern.company) if pattern.company else ""),
     )
+
+
+def _finder(regex: str) -> Finder | None:
+    return Finder(regex) if regex else None
 
 
 def _said(near: str) -> str:
@@ -421,25 +392,7 @@ def _begun(pattern: Pattern) -> str:
     """What may become a match; where that cannot be said, everything within its length."""
     try:
         begun = prefixes(f"(?:{pattern.regex})(?:{pattern.after})")
-        _re2().compile(begun.encode(), _options())
-    except (ValueError, _re2().error):
+        Finder(begun)
+    except (ValueError, re2().error):
         return "(?s:.*)"
     return begun
-
-
-def _options(memory: int = 8 << 20) -> Any:
-    options = _re2().Options()
-    options.max_mem, options.log_errors, options.never_capture = memory, False, True
-    return options
-
-
-def _set(regexes: Sequence[str], memory: int) -> Any:
-    """All of them in one; None where the memory does not even hold the program."""
-    made = _re2().Set.SearchSet(_options(memory))
-    for regex in regexes:
-        made.Add(regex.encode())
-    try:
-        made.Compile()
-    except _re2().error:
-        return None
-    return made

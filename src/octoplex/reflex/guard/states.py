@@ -445,6 +445,24 @@ def greece_afm(n: str) -> bool:
     return not repeats(n) and total % 11 % 10 == int(n[8])
 
 
+def colombia_nit(n: str) -> bool:
+    """NIT: mod 11 over primes."""
+    rest = weighted(n, (41, 37, 29, 23, 19, 17, 13, 7, 3)) % 11
+    return not repeats(n) and (rest if rest < 2 else 11 - rest) == int(n[9])
+
+
+def peru_ruc(n: str) -> bool:
+    """RUC: mod 11."""
+    check = (11 - weighted(n, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) % 11) % 10
+    return n[:2] in ("10", "15", "16", "17", "20") and check == int(n[10])
+
+
+def korea_business(n: str) -> bool:
+    """Business registration number: mod 10, the ninth digit times five with its tens."""
+    total = weighted(n, (1, 3, 7, 1, 3, 7, 1, 3, 5)) + int(n[8]) * 5 // 10
+    return not repeats(n) and -total % 10 == int(n[9])
+
+
 def iban_like(n: str) -> bool:
     """ISO 7064 mod 97-10 over all of it, letters as numbers: Dutch VAT since 2020."""
     return mod97(n) == 1

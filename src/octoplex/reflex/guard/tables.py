@@ -55,6 +55,11 @@ class Tables:
         self._data = data
 
     @cached_property
+    def said(self) -> bytes:
+        """The text with the `_` of names as spaces."""
+        return self._data.replace(b"_", b" ")
+
+    @cached_property
     def _lines(self) -> list[_Row]:
         return list(_lines(self._data))
 

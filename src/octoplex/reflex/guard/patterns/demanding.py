@@ -376,4 +376,30 @@ DEMANDING = (
         r"\bais?\b|llm|assistant|language model|screener|reviewer|system (?:notice|note|message)|"
         r"never mind|chat ?bot|hidden|you have to|must",
     ),
+    # Whom it is addressed to, where a reader does not look
+    sign(
+        "role_marker",
+        r"<!--[^>]{0,24}\b(?:ai|llm|assistant|agent|copilot|chat ?bot|language model)s?\b[^>]{0,16}"
+        r"(?:instructions?|:)[^>]{0,100}\b" + _DO + r"\b",
+    ),
+    sign(
+        "role_marker",
+        r"\b(?:attention|dear|to (?:any|all|the)) (?:\w{1,12} )?(?:(?:large )?language models?|"
+        r"llms?|(?:ai|coding|vision|crawler) (?:agents?|assistants?|models?))\b ?[:,]",
+    ),
+    sign(
+        "jailbreak",
+        r"\b(?:guardrails?|moderation|content[_ ]?filters?)\s?=\s?(?:off|false|none|disabled)\b"
+        r"[^\n]{0,40}\b(?:reveal|verbose|unfiltered)",
+    ),
+    sign(
+        "exfiltration",
+        r"\bleak (?:me )?(?:the )?(?:previous|other|last|another) (?:users?|customers?|tenants?)\b",
+    ),
+    sign(
+        "instruction_override",
+        r"\b(?:dimentica|olvida|oublie|esquece|vergiss) (?:le|las|les|as|die) "
+        r"(?:regole|reglas|regles|regras|regeln) (?:che|que|qu'on|die) |\bpuuza maagizo\b",
+        0.85,
+    ),
 )  # fmt: skip

@@ -24,6 +24,7 @@ _WORD = r"[^\x00-@\[-`{-\x7f ]{2,}"
 """Any word, for the months of all other languages."""
 _YEAR = r"(?:19|20)\d{2}"
 _DAY = (
+    r"(?:昭和|平成|令和)\d{1,2}年\d{1,2}月\d{1,2}日|"
     r"\b(?:\d{4} ?[-/.] ?\d{1,2} ?[-/.] ?\d{1,2}|\d{1,2} ?[-/.] ?\d{1,2} ?[-/.] ?\d{2,4}"
     r"|\d{1,2} \d{1,2} \d{4}"
     rf"|\d{{1,2}}(?:st|nd|rd|th|\.|er|o)?(?: of| de)? ?-?/?{_MONTH}\.?,?(?: de| del)?[ /-]?"
@@ -32,7 +33,6 @@ _DAY = (
     rf"|{_MONTH}\.? ?(?:the )?\d{{1,2}}(?:st|nd|rd|th)?,? ?(?:of )?{_YEAR}"
     rf"|{_YEAR},? {_MONTH} \d{{1,2}}"
     r"|\d{1,2}[ .](?:I{1,3}|IV|VI{0,3}|IX|XI{0,2})[ .]\d{4}"
-    r"|(?:昭和|平成|令和)\d{1,2}年\d{1,2}月\d{1,2}日"
     rf"|{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
     r"|\d{4} ?(?:年|년) ?\d{1,2} ?(?:月|월) ?\d{1,2} ?(?:日|일)?)"
 )
@@ -41,7 +41,8 @@ _BIRTH_WORD = (
     r"naissance|\bnee? (?:le|en|a)\b|\bne\(e\)|nacid[oa]|nacimiento|fecha.?nac|nat[oa] (?:il|a|"
     r"nel)|"
     r"nascita|nascimento|nascid[oa]|urodz|fodt|fodd|fodels|syntyn|syntyma|geboorte|narozen|"
-    r"narodenia|szulet|dogum|nascut|nasteri|rodjen|roden|dzimis|gimim|syndinud|"
+    r"narodenia|szulet|dogum|nascut|nasteri|rodjen|roden|dzimis|gimim|syndinud|sundinud|\bd0b\b|"
+    r"kapanganakan|kuzaliwa|\bgebore\b|breithe|роден|туган куни|туған күні|"
     r"生年月日|出生|生日|생년월일|생일|рожд|родил|народж|γεννηση|γεννηθ|ميلاد|לידה|जन्म|"
     r"cumple|anniversaire|compleanno|aniversario|verjaardag|誕生日|\bb\. ?|"
     r"turn(?:s|ed|ing) \d{1,3} on|"
@@ -138,15 +139,15 @@ _PASSPORT_WORD = (
     r"passaporto|paspoort|paszport|pasaport|passaporte|pasaportul|utlevel|cestovni pas|passi\b|"
     r"travel doc|reisedokument|护照|護照|パスポート|旅券|여권|паспорт|διαβατηριο|جواز|דרכון|"
     r"पासपोर्ट|"
-    r""
-    r"ho chieu|paspor\b"
+    r"ho chieu|paspor\b|หนังสือเดินทาง"
 )
 _BANK_WORD = (
     r"routing|(?:\b|_)aba(?:\b|_)|\brtn\b|transit|\bach\b|\bwires?\b|\br/?t(?: ?no| ?number|#|\.)|"
-    r"bank(?:ing)?\b|deposit|payroll|credit union|\bfedwire|checking|savings"
+    r"bank(?:ing)?\b|\x{2446}|deposit|payroll|credit union|\bfedwire|checking|savings"
 )
 _VIN_WORD = (
-    r"(?:\b|_)vin(?:\b|_)|vinnumber|vincode|chassis|frame (?:no|number)|vehicle|car\b|fahrgestell|"
+    r"(?:\b|_)vin(?:\b|_)|carfax|autocheck|odometer|vinnumber|vincode|chassis|"
+    r"frame (?:no|number)|vehicle|car\b|fahrgestell|"
     r"fahrzeug|\bfin\b|bastidor|telaio|chasis|chassi\b|podwoz|alvaz|şasi|sasi no|"
     r"车架|車台|車架|차대|шасси|кузов"
 )
@@ -199,6 +200,23 @@ PAPERS = (
         near=_BIRTH_WORD,
         reach=96,
         after=r"\d|[-/.]\d",
+        check=_born,
+    ),
+    personal(
+        "date_of_birth",
+        r"(?:19|20)\d{6}",
+        lead=r"\bPID\|(?:[^|\n]{0,48}\|){6}",
+        after=r"\d",
+        check=_born,
+        longest=384,
+    ),
+    personal(
+        "date_of_birth",
+        r"\d{2}[./-]\d{2}[./-]\d{4}",
+        lead=r"\n3\.? ",
+        near=_LICENCE_WORD,
+        reach=96,
+        after=r"\d",
         check=_born,
     ),
     personal(

@@ -67,6 +67,8 @@ _FILES = frozenset(
     ]
 )
 _USERINFO = re.compile(r"://[^\s/@]*$")
+_MESSAGE = re.compile(r"(?i)\b(?:message-id|in-reply-to|references|content-id): ?[^\n]*$")
+"""Names of mails (RFC 5322), which have the form of addresses."""
 _LOCAL = re.compile(r"[A-Za-z0-9_%+'.-]+$")
 _NOBODY = re.compile(
     r"(?i)(?:users?\d?|you|your\.?(?:name|e?mail)|me|test\w{0,6}|foo|bar|baz|qux|name|e?mail|admin|"
@@ -76,7 +78,8 @@ _NOBODY = re.compile(
     r"abuse|noc|webmaster|hostmaster|marketing|press|jobs|careers|hr|legal|privacy|billing|"
     r"accounts?|"
     r"finance|office|help(?:desk)?|service|services|staff|list|lists|mailing-list|bugs?|ci|bot|git|"
-    r"alerts?|news(?:letter)?|feedback|community|editor|sender|recipient|from|to|ceo|cto)"
+    r"alerts?|news(?:letter)?|releases?|builds?|deploy|claims|orders?|payments?|payroll|notifications?|"
+    r"system|robot|feedback|community|editor|sender|recipient|from|to|ceo|cto)"
     r"(?:\+\w*)?@(?:[a-z]+\.)?example\.(?:com|net|org)"
 )
 """Placeholders and roles (RFC 2142) at the hosts of documentation (RFC 2606)."""
@@ -88,6 +91,8 @@ def _email(value: str, left: str) -> float:
     top = host.rpartition(".")[2].lower()
     wrong = ".." in value or local.startswith(".") or local.endswith(".") or "-." in host
     if wrong or ".-" in host or top in _FILES or local == "git" or _USERINFO.search(left):
+        return 0
+    if _MESSAGE.search(left):
         return 0
     begun = _LOCAL.search(left)
     return 0 if _NOBODY.fullmatch((begun[0].lstrip("'") if begun else "") + value) else 0.95
@@ -145,8 +150,9 @@ _PHONE_WORD = (
     r"reach|contact|hotline|landline|handy|rufnummer|anrufen|"
     r"telefon\w{0,8}|telef?|tlfn?|tfno|telemovel|kontakt|numer|movil|celular|portable|gsm|"
     r"appele[rz]|joindre|llama\w{0,3}|"
-    r"chiama\w{0,3}|cellulare|numero|nummer|bellen|ligue|puhelin|komorka|zadzwon)\b"
-    r"|телефон|тел\.|номер|手机|电话|電話|携帯|微信|전화|휴대폰|هاتف"
+    r"chiama\w{0,3}|cellulare|fono|service client|simu|nomor hp|numero|nummer|bellen|"
+    r"ligue|puhelin|komorka|zadzwon)\b|dien thoai|τηλ|κινητ|โทร|נייד|טלפון|телефон|"
+    r"тел\.|номер|手机|电话|電話|携帯|微信|전화|휴대폰|هاتف"
 )
 _PHONE_COLUMN = r"(?:\b|_)(?:phone|mobile|cell|tel|fax|msisdn|handy|telefon|movil|telefono)\w{0,8}"
 """What a column, or a member of JSON, is called that holds them."""
@@ -192,7 +198,7 @@ PERSONAL = (
     personal(
         "phone",
         r"(?:\(\d{2,5}\) ?\d{3,5}[ -]\d{3,5}|\b[6-9]\d{4} \d{5}|\b1[3-9]\d[ -]\d{4}[ -]\d{4}|"
-        r"\b3[2-9]\d/\d{6,7}|\b8 ?[(-]?\d{3}[)-]? ?\d{3}[ -]\d\d[ -]\d\d)",
+        r"\b3[2-9]\d/\d{6,7}|\b8 ?[(-]?\d{3}[)-]? ?\d{3}[ -]\d\d[ -]\d\d|\b8 ?\(\d{3}\) ?\d{7})",
         not_before="+./-_0123456789",
         after=r"\d|[.-]\d|[A-Za-z_]",
         trim=phones.grouped,
@@ -221,7 +227,7 @@ PERSONAL = (
     personal(
         "credit_card",
         r"\b(?:\d{12,19}|\d{4}(?:[ .-]\d{4}){2}[ .-]\d{1,7}(?:[ .-]\d{1,3})?|"
-        r"\d{4}[ .-]\d{6}[ .-]\d{4,5})\b",
+        r"\d{4}[ .-]\d{6}[ .-]\d{4,5}|\d{6} \d{13})\b",
         not_before=".",
         after=r"[.-]?\d|_",
         trim=checks.card_length,
@@ -310,7 +316,7 @@ PERSONAL = (
     ),
     personal(
         "crypto_address",
-        r"(?i:\b(?:bc|tb|ltc|addr)1[02-9ac-hj-np-z]{11,100})\b",
+        r"(?i:\b(?:bc|tb|ltc|addr|stake|cosmos|osmo|terra|inj|celestia)1[02-9ac-hj-np-z]{11,100})\b",
         check=lambda value, left: 0.98 if checks.bech32(value) else 0,
     ),
     personal(
@@ -323,6 +329,11 @@ PERSONAL = (
         r"\b0x[0-9a-fA-F]{40}\b",
         near=r"\beth\b|ethereum|wallet|\berc.?20|\bdonat|metamask|crypto|\bbsc\b|polygon",
         check=_address,
+    ),
+    personal(
+        "crypto_address",
+        r"\bG[A-Z2-7]{55}\b",
+        check=lambda value, left: 0.98 if checks.stellar(value) else 0,
     ),
     personal("crypto_address", rf"\b(?:[48][0-9AB]{_B58}{{93}}|bitcoincash:[qp][a-z0-9]{{41}})\b"),
     personal(

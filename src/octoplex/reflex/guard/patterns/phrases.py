@@ -143,6 +143,10 @@ _ASKS = frozenset(
     )
 )
 _MENTIONED = re.compile(r"(?i)\b(?:phrase|expression|term|saying|slogan|wording)s? ['\"`]$")
+_ORDINARY = re.compile(
+    r"(?i)\b(?:speed|age|word|size|weight|height|time|spending|character) (?:limit|restriction)s?$"
+)
+"""Limits that no model has."""
 _SENTENCE = re.compile(r"[.!?:;,\n>\])]")
 
 
@@ -150,6 +154,8 @@ def ordered(score: float) -> Check:
     """The score, where it is said to the reader: not `the judge asked us to ignore ...`."""
 
     def check(value: str, left: str) -> float:
+        if _ORDINARY.search(value):
+            return 0
         if left[-1:] in ("'", '"', "`"):
             return 0 if _MENTIONED.search(left) else score
         said = _SENTENCE.split(left.lower())[-1].split()

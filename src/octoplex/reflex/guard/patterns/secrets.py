@@ -218,9 +218,9 @@ def _prefixed(name: str, prefix: str, alphabet: str, least: int, most: int = 200
 _WORD = "A-Za-z0-9"
 _URL = "A-Za-z0-9_-"
 _SEP = (
-    r"""["'`]?\s{0,3}(?:=>|->|:=|=|:|>|は|"""
+    r"""["'`]?[\])]?\s{0,3}(?:=>|->|:=|=|:|>|は|"""
     r"""\b(?:is|was|ist|lautet|est|es|era|e|ar|er|to)\b(?: now| set to)?)"""
-    r"\s{0,3}"
+    r"\s{0,3}@?"
 )
 _PASS = (
     r"(?i:pass ?words?|passwd|pwd|passphrase|passcode|passwort|kennwort|contrasena|mot de passe|"
@@ -340,12 +340,35 @@ SECRETS = (
     ),
     _prefixed("telegram_token", r"\d{8,10}:AA", _URL, 32, 34),
     _secret("telegram_token", r"\d{8,10}:AA[A-Za-z0-9_-]{32,34}", lead="/bot"),
-    _prefixed("supabase_key", "sbp_(?:oauth_)?", "0-9a-f", 40, 40),
+    _prefixed("supabase_key", "sbp_(?:oauth_)?", "0-9a-f", 40, 80),
     _prefixed("supabase_key", "sb_secret_", _URL, 22, 64),
     _prefixed("rubygems_key", "rubygems_", "0-9a-f", 48, 48),
     _prefixed("mapbox_token", r"[st]k\.eyJ[A-Za-z0-9_-]{16,180}\.", _URL, 16, 64),
     _prefixed("airtable_token", r"pat[A-Za-z0-9]{14}\.", "0-9a-f", 64, 64),
-    _prefixed("fly_token", "f(?:m[12][ar]?|o1)_", "A-Za-z0-9+/=_-", 40),
+    _secret(
+        "fly_token",
+        r"\b(?:fm1[ar]|fm2|fo1)_[A-Za-z0-9+/_-]{40}",
+        not_before="-_",
+        rest=r"[A-Za-z0-9+/=_-]*(?:,fm[12][ar]?_[A-Za-z0-9+/=_-]+)*",
+    ),
+    _prefixed("api_key", r"re_[A-Za-z0-9]{8}_", _WORD, 20, 32),
+    _prefixed("api_key", "AKCp", _WORD, 60, 80),
+    _prefixed("api_key", "CFPAT-", _URL, 43, 43),
+    _secret("api_key", r"\b[0-9a-f]{32}\b", _drawn, near="algolia|datadog", reach=48),
+    _secret(
+        "basic_auth",
+        r"[A-Za-z0-9+/]{8,120}={0,2}",
+        _basic,
+        lead=r"""["']auth["'] ?: ?["']""",
+    ),
+    _secret(
+        "password",
+        r"[!#-&(-;=?-_a-~]{6,128}",
+        _password,
+        lead=r"""(?i:name=["'][\w.-]{0,24}password["'] value=["']|"""
+        r"""password</(?:key|name|string)>\s{0,8}<(?:value|string)>)""",
+    ),
+    _secret("api_key", r"[0-9a-f]{40}\b", lambda v, left: 0.85, lead="wandb login "),
     _prefixed("pulumi_token", "pul-", "0-9a-f", 40, 40),
     _secret(
         "dynatrace_token",
@@ -450,7 +473,8 @@ SECRETS = (
     _secret(
         "api_key",
         r"(?i:[0-9a-f]{40}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b",
-        lead=r"(?i:(?:api|secret|access|auth|private|client)[-_ ]?(?:key|token|secret)|apikey)"
+        lead=r"(?i:(?:api|secret|access|auth|private|client|service)[-_ ]?(?:key|token|secret)|"
+        r"apikey)"
         rf"""{_SEP}["'`]?""",
     ),
     _secret(
