@@ -11,7 +11,7 @@ request, in proportion to its pairs (online-to-batch conversion).
 
 Rungs are certified in order, from safe to thrifty, each at the full `alpha`: to promise a false
 one, the first false one must be certified, so the chance of any is at most alpha (fixed-sequence
-testing). Later epochs begin with newer snapshots, each at half of the alpha that is left.
+testing). Later epochs begin with newer snapshots, each at 0.7 of the alpha that is left.
 
 An `Alarm` beside it finds out that what serves breaks the promise; a `Watch`, sooner, that
 candidates have become much worse than they were. Then only the reference serves, which nothing
@@ -113,8 +113,8 @@ class Ladder:
         """A new state of the learner; an epoch begins where one is due."""
         due = (self._epochs[-1].begun - self._origin) * RENEWED if self._epochs else FIRST
         if pairs - self._origin >= due:
+            alpha = self._alpha * 0.7 * 0.3**self._spent
             self._spent += 1
-            alpha = self._alpha * 0.5**self._spent
             self._epochs = [*self._epochs[-1:], Epoch(pairs, alpha, self.bound)]
         for epoch in self._epochs:
             if not epoch.is_full:

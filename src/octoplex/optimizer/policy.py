@@ -27,7 +27,7 @@ from octoplex.optimizer.features import Places, Seen, Values
 from octoplex.optimizer.scorer import Scorer
 
 RUNGS = 40
-FLOOR = 0.01
+FLOOR = 0.005
 
 
 class Snapshot(NamedTuple):

@@ -100,10 +100,17 @@ class ChatDecoder:
                 self._finish(events)
                 break
             chunk = self._read(data)
-            if chunk is not None:
-                self._chunk(chunk, data, events)
-                if self._stop is not None and type(chunk) is Last:
-                    self._finish(events)
+            if chunk is None:
+                continue
+            if self._block == "text" and self._stop is None:
+                text = _more_text(chunk)
+                if text is not None:
+                    if text:
+                        events.append(TextDelta(text, self._index))
+                    continue
+            self._chunk(chunk, data, events)
+            if self._stop is not None and type(chunk) is Last:
+                self._finish(events)
         return events
 
     def end(self) -> Sequence[Event]:
@@ -157,13 +164,7 @@ class ChatDecoder:
     def _choice(self, choice: Choice, data: bytes, events: list[Event]) -> None:
         said = choice.delta or choice.message
         if said is not None:
-            text = said.content
-            # The usual chunk goes on with text that is open, and holds nothing else.
-            if self._block == "text" and type(text) is str and _only_text(said):
-                if text:
-                    events.append(TextDelta(text, self._index))
-            else:
-                self._said(said, events)
+            self._said(said, events)
         if choice.finish_reason:
             if choice.finish_reason in BROKEN_STOPS:
                 raise judge_in_band(data, choice.finish_reason)
@@ -316,12 +317,24 @@ class Calls:
             call.close(events)
 
 
-def _only_text(said: Said) -> bool:
-    return not (
-        said.tool_calls
+def _more_text(chunk: Wire) -> str | None:
+    """The text of a chunk that holds nothing else, as nearly all do once text has begun."""
+    choices = chunk.choices
+    if not choices or len(choices) > 1 or chunk.usage or chunk.error or chunk.x_groq:
+        return None
+    choice = choices[0]
+    said = choice.delta
+    if said is None or choice.finish_reason or choice.index:
+        return None
+    text = said.content
+    if (
+        type(text) is not str
+        or said.tool_calls
         or said.reasoning_content
         or said.reasoning
         or said.reasoning_details
         or said.refusal
         or said.function_call
-    )
+    ):
+        return None
+    return text
