@@ -99,7 +99,8 @@ class Server:
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
-        for pid in (self._process.pid, *_children(self._process.pid)):
+        os.kill(self._process.pid, number)  # first, so that it makes no others meanwhile
+        for pid in _children(self._process.pid):
             os.kill(pid, number)
 
     def database(self) -> str:

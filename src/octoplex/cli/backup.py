@@ -17,9 +17,9 @@ RESTORE = "Restore it with the server stopped, into an empty folder: tar -xf FIL
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @config_option
 def backup(file: Path, config: str | None) -> None:
-    """Copy the data folder into a file; `-`: into a program that encrypts it.
+    """Copy the data folder into a file, or to a program.
 
-    A server may run meanwhile. With a database, FILE holds what is not in it; pg_dump copies
+    FILE `-` is standard output, for a program that encrypts it. A server may run meanwhile. With a database, FILE holds what is not in it; pg_dump copies
     the rest.
     """
     place, piped = place_of(config), str(file) == "-"

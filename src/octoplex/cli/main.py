@@ -36,7 +36,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "audit": ("audit:audit", "Show what operators changed, newest first."),
     "config": ("config:config", "Show the configuration in force, and what would change."),
     "reload": ("reload:reload", "Have the running server read its file again."),
-    "backup": ("backup:backup", "Copy the data folder into a file."),
+    "backup": ("backup:backup", "Copy the data folder into a file, or to a program."),
     "export": ("export:export", "Print spend, attempts or requests for other tools."),
     "check": ("check:check", "Check the configuration without starting."),
     "explain": ("explain:explain", "Show where a model name leads, and why."),

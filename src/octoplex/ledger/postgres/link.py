@@ -299,9 +299,11 @@ class Link:
             raise
         except FAILURES as error:
             # It may be full, read-only or gone; whatever it is, a fresh connection tells.
+            reached = not connection.is_closed()
             self._lose(connection, said(error))
             connection.terminate()
-            raise StoreFailed("The database cannot be written.") from error
+            what = "written" if reached else "reached"
+            raise StoreFailed(f"The database cannot be {what}.") from error
         self._pause_s = PAUSE_S[0]
         if self._failing:
             self._failing = False
