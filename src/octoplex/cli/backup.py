@@ -19,8 +19,8 @@ RESTORE = "Restore it with the server stopped, into an empty folder: tar -xf FIL
 def backup(file: Path, config: str | None) -> None:
     """Copy the data folder into a file, or to a program.
 
-    FILE `-` is standard output, for a program that encrypts it. A server may run meanwhile. With a database, FILE holds what is not in it; pg_dump copies
-    the rest.
+    FILE `-` is standard output, for a program that encrypts it. A server may run meanwhile. With a
+    database, FILE holds what is not in it; pg_dump copies the rest.
     """
     place, piped = place_of(config), str(file) == "-"
     if piped:
