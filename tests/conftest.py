@@ -1,13 +1,16 @@
 """What all tests share."""
 
 import gc
+from contextlib import suppress
 
 import pytest
-from hypothesis import settings
 
-# No test asks how long something takes: on a busy machine that says nothing.
-settings.register_profile("house", deadline=None)
-settings.load_profile("house")
+with suppress(ImportError):  # the clients' environment has no hypothesis
+    from hypothesis import settings
+
+    # No test asks how long something takes: on a busy machine that says nothing.
+    settings.register_profile("house", deadline=None)
+    settings.load_profile("house")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
