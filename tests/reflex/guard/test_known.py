@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from octoplex.reflex.guard import layer
 from octoplex.reflex.guard.known import MOST, Known
@@ -24,7 +25,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch, fields: Any) -> tuple[bool, int]:
         return piece
 
     monkeypatch.setattr(layer, "timeless", counted)
-    pieces = list(layer._pieces(fields))
+    pieces = list(layer._pieces(fields, layer.TURNS))
     return all(layer._is_clean(piece, name, FRESH) for name, piece in pieces), len(seen)
 
 
@@ -42,6 +43,19 @@ def test_only_what_is_new_in_a_conversation_is_looked_through(
     found = body("The tide leaves a pool.", "Write to ana@acme-tides.com")
     for _ in range(2):
         assert looked_at(monkeypatch, found) == (False, 1)
+
+
+def test_a_list_that_is_no_conversation_is_one_piece() -> None:
+    assert len(list(layer._pieces({"input": Raw(b"[" + b"7," * 999 + b"7]")}, ()))) == 1
+
+
+@pytest.mark.parametrize("odd", [rb"\ud83d", b"\xff", rb"\ud83d ana@acme-tides.com"])
+def test_half_a_surrogate_pair_is_looked_through_and_no_error(odd: bytes) -> None:
+    """msgspec refuses it even where it only looks for the end of a value."""
+    raw = Raw(b'[{"role":"user","content":"a %b"}]' % odd)
+    pieces = layer._pieces({"messages": raw}, layer.TURNS)
+    clean = all(layer._is_clean(piece, name, FRESH) for name, piece in pieces)
+    assert clean is (b"@" not in odd)
 
 
 def test_a_text_is_known_under_its_name_only_and_the_oldest_is_forgotten() -> None:

@@ -12,7 +12,7 @@ refused where a reply would have to be changed.
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 from urllib.parse import unquote_plus
@@ -55,7 +55,7 @@ class _Turn(msgspec.Struct):
     role: str | None = None
 
 
-_turns = msgspec.json.Decoder(list[Raw]).decode
+_list = msgspec.json.Decoder(list[Raw]).decode
 _turn = msgspec.json.Decoder(_Turn).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -107,7 +107,8 @@ def _asked(ask: Ask, verdict: Verdict) -> Ask:
         return ask
     if isinstance(ask, Call | Single):
         fields = {name: raw for name, raw in ask.fields.items() if name not in NAMES}
-        if all(_is_clean(piece, name, detector) for name, piece in _pieces(fields)):
+        turns = TURNS if isinstance(ask, Call) else frozenset()  # to embed is a list of anything
+        if all(_is_clean(piece, name, detector) for name, piece in _pieces(fields, turns)):
             return ask
         changed = {name: _member(name, bytes(raw), verdict) for name, raw in fields.items()}
         verdict.check("this request")
@@ -116,16 +117,16 @@ def _asked(ask: Ask, verdict: Verdict) -> Ask:
     return _passed(ask, verdict, detector)
 
 
-def _pieces(fields: Mapping[str, Raw]) -> Iterator[tuple[bytes, bytes]]:
+def _pieces(fields: Mapping[str, Raw], turns: Collection[str]) -> Iterator[tuple[bytes, bytes]]:
     """Each turn on its own, with its member's name, and all that is no turn as one."""
     rest: list[bytes] = []
     for name, raw in fields.items():
-        said = bytes(raw)
-        if name in TURNS and said.lstrip()[:1] == b"[":
-            for turn in _turns(said):
-                yield name.encode(), bytes(turn)
+        told = _turns(raw) if name in turns else None
+        if told is None:
+            rest.append(b'"%b":%b' % (name.encode(), bytes(raw)))
         else:
-            rest.append(b'"%b":%b' % (name.encode(), said))
+            for turn in told:
+                yield name.encode(), turn
     yield b"", b"{%b}" % b",".join(rest)
 
 
@@ -187,11 +188,19 @@ def _check_form(ask: Ask, ruling: Ruling) -> None:
 
 
 def _member(name: str, raw: bytes, verdict: Verdict) -> Raw:
-    if name in TURNS and raw.lstrip()[:1] == b"[":
-        turns = [bytes(turn) for turn in _turns(raw)]
+    turns = _turns(raw) if name in TURNS else None
+    if turns is not None:
         made = [verdict.asked(turn, system=_is_system(turn)) for turn in turns]
         return Raw(raw) if made == turns else Raw(b"[" + b",".join(made) + b"]")
     return Raw(verdict.asked(raw, name, system=name in SYSTEM))
+
+
+def _turns(raw: Raw | bytes) -> list[bytes] | None:
+    """The turns of a conversation; None where it is no list, or holds half a surrogate pair."""
+    try:
+        return [bytes(turn) for turn in _list(raw)]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _is_system(turn: bytes) -> bool:
