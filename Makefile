@@ -43,6 +43,10 @@ bench-guard: ## what the guard finds in the JSONL files of a folder (DIR=...), a
 	@tools/setup dev
 	@$(VENV)/python -m bench.guard $(DIR)
 
+bench-optimizer: ## how well the optimizer ranks the requests in the CSV files of a folder (DIR=...), and what it costs
+	@tools/setup dev
+	@$(VENV)/python -m bench.optimizer $(DIR) $(ARGS)
+
 prices: ## compile the price list from genai-prices
 	@tools/setup dev
 	@$(VENV)/python -m octoplex.catalog.compile_prices
@@ -58,4 +62,4 @@ lock: ## resolve dependencies again into requirements/*.txt
 	@tools/setup dev
 	@tools/lock
 
-.PHONY: help setup serve test test-clients fuzz check bench soak bench-guard prices schema sbom lock
+.PHONY: help setup serve test test-clients fuzz check bench soak bench-guard bench-optimizer prices schema sbom lock

@@ -17,7 +17,7 @@ from bench import measure, report
 from bench.measure import Bench, Cell
 from bench.process import cores, priority
 from bench.soak import soak
-from bench.subjects import VARIANTS, Subject, all_subjects
+from bench.subjects import VARIANTS, Octoplex, Subject, all_subjects
 from bench.tools import ROOT, WORK, BenchError
 from bench.workloads import MODES, PLAIN, SATURATED, WORKLOADS
 
@@ -27,6 +27,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="direct, go, octoplex; few cells")
     parser.add_argument("--only", help="subjects, e.g. go,octoplex")
+    parser.add_argument("--against", type=Path, metavar="SRC", help="another tree's src, as `old`")
     parser.add_argument("--workload", help=f"of {', '.join(WORKLOADS)}")
     parser.add_argument("--mode", help=f"of {', '.join(MODES)}")
     parser.add_argument("--seconds", type=float, help="of each measurement")
@@ -93,6 +94,9 @@ def execute(options: argparse.Namespace, folder: Path) -> int:
     usual = [name for name in everyone if name not in variants]
     if options.quick or options.soak:
         usual = ["direct", "go", "octoplex"]
+    if options.against:
+        everyone["old"] = Octoplex("old", source=options.against)
+        usual.append("old")
     names = chosen(options.only, list(everyone), usual, "subject")
     subjects = [everyone[name] for name in names]
     bench = measure.prepare(folder, options.pace_ms)

@@ -6,8 +6,8 @@
 A labelled span is found when a finding of its type covers half of it. A finding is right when a
 labelled span of its name, found or not, overlaps it. Which names mean the same: `OTHER_NAMES` and
 `like`. A text without spans and without injection is clean: the share of those with any finding
-is the false-positive rate, by type under `alarms`. Without DIR only the cost is measured, on text
-written here.
+is the false-positive rate, by type under `alarms`. Then the cost: of text that is repeated, written
+here, and of new text (`guard_cost.py`), which alone says what users pay.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.guard_cost import costs
 from octoplex.reflex.guard.finding import Finding
 from octoplex.reflex.guard.scan import Detector, patterns
 
@@ -182,10 +183,12 @@ def main() -> None:
                     [*(f"missed {m}" for m in tally.missed), *(f"wrong {w}" for w in tally.wrong)]
                 )
             )
-    print("\nus per KB")
+    print("\nus per KB of text that is repeated")
     for name, text in (("clean ASCII", ASCII), ("clean, other", MIXED), ("dirty", DIRTY)):
         found = len(detector.find(text))
         print(f"  {name:14}{microseconds(detector, text):8.1f}   ({found} findings a sample)")
+    print("\nus per KB of clean text that is new")
+    print("\n".join(costs()))
 
 
 if __name__ == "__main__":

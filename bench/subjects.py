@@ -116,12 +116,15 @@ class Octoplex:
     """This project, from this working tree, with everything on that the others have.
 
     `more` are tables of the file beside: a variant is measured when it is asked for by name.
+    `source` is another tree's `src`, to be measured beside this one in the same run.
     """
 
     features = frozenset(FEATURES)
 
-    def __init__(self, name: str = "octoplex", server: str = "", more: str = "") -> None:
-        self.name, self.server, self.more = name, server, more
+    def __init__(
+        self, name: str = "octoplex", server: str = "", more: str = "", source: Path | None = None
+    ) -> None:
+        self.name, self.server, self.more, self.source = name, server, more, source
 
     def command(self, site: Site, port: int) -> tuple[list[str], dict[str, str]]:
         binary = Path(sys.executable).parent / "octoplex"
@@ -134,6 +137,8 @@ class Octoplex:
         config.write_text(text.replace("[server]\n", f"[server]\n{self.server}\n", 1) + self.more)
         keys = {"BENCH_KEY": SECRET, "BENCH_UPSTREAM_KEY": UPSTREAM_KEY}
         env = clean_environment(folder, {**keys, "SSL_CERT_FILE": str(site.authority)})
+        if self.source:
+            env["PYTHONPATH"] = str(self.source.resolve())
         return [str(binary), "serve", "--config", str(config), "--port", str(port)], env
 
     def ask(self, workload: Workload, site: Site) -> Asked | None:

@@ -1,9 +1,14 @@
 """What all tests share."""
 
 import gc
+import os
 from contextlib import suppress
 
 import pytest
+
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    # numpy reads it when it is imported: several threads wait for each other on a busy machine.
+    os.environ.setdefault(_name, "1")
 
 with suppress(ImportError):  # the clients' environment has no hypothesis
     from hypothesis import settings

@@ -177,7 +177,7 @@ def test_the_schema_is_up_to_date() -> None:
 def test_the_schema_knows_the_same_keys() -> None:
     schema = settings.schema()
     names = {"providers": "Provider", "models": "ModelTable", "keys": "Key", "local": "Local"}
-    names["tenants"] = "TenantTable"
+    names |= {"tenants": "TenantTable", "experiments": "Experiment"}
     for path, keys in tables(settings.Settings, ""):
         if re.fullmatch(r"\w+\.NAME", path):
             table = schema["$defs"][names[path.split(".")[0]]]

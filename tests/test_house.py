@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "upstreams": {"wire", "telemetry", "catalog", "transport", "secrets", "ledger", "dialects"},
     "reflex": {"wire", "telemetry", "catalog", "ledger"},
     "routing": {"wire", "telemetry", "catalog", "upstreams"},
-    "optimizer": {"wire", "ledger", "reflex"},
+    "optimizer": {"wire", "ledger", "reflex", "routing"},
     "settings": {
         "wire",
         "catalog",
@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "upstreams",
         "reflex",
         "routing",
+        "optimizer",
     },
     "gateway": {
         "wire",

@@ -1,6 +1,6 @@
 """The sentence: reflex -> routing -> metered(target) -> upstream.
 
-    recorded(attached(admitted(idempotent(guarded(cached(rescue(chain(metered(upstream)))))))))
+    recorded(tried(attached(admitted(idempotent(guarded(cached(rescue(chain(metered(upstream))))))))))
 
 Each layer is an Answerer around the next; `compose` joins them, and nothing else does.
 What the configuration decides (`Plan`) is replaced whole at a reload; what lives on
@@ -15,7 +15,9 @@ from octoplex.assembly.arrival import Patience
 from octoplex.assembly.attached import attached
 from octoplex.assembly.callers import check_alerts, check_exposed, file_keys, made_keys
 from octoplex.assembly.dialects import resuming
+from octoplex.assembly.experiments import tried
 from octoplex.assembly.hosts import sharing_of
+from octoplex.assembly.learning import Learning, learning_of
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.state import database_of
 from octoplex.assembly.works import Works
@@ -32,6 +34,7 @@ from octoplex.settings import Settings, size
 from octoplex.upstreams.detect import NONE_FOUND, Found
 from octoplex.wire.answer import Answer, Answerer, Head, Whole
 from octoplex.wire.ask import Ask, Caller
+from octoplex.wire.error import BadConfig
 
 STREAM_S, PLAIN_S = 3_600.0, 600.0
 MOST_LINES = 4_096
@@ -43,17 +46,19 @@ def header_safe(value: str) -> str:
     return _UNSAFE.sub("?", value)
 
 
-def compose(plan: Plan, works: Works) -> Recorded:
+def compose(plan: Plan, works: Works, learning: Learning | None = None) -> Recorded:
     """Reflex -> routing -> metered(target) -> upstream. The plan's lanes are metered upstreams."""
     route_of = plan.resolver.route_of
-    chain = Chain(route_of, works.health)
-    whole = Rescue(chain, route_of, resuming(works.faces))
+    chain = Chain(route_of, works.health, pick=learning.choosers if learning else None)
+    whole: Answerer = Rescue(chain, route_of, resuming(works.faces))
+    whole = learning.around(whole, chain) if learning else whole
     routed = Singles(whole, Counted(whole, route_of, works.counting), chain, route_of)
     kept = cached(routed, works.cache, plan.caches.for_asks(route_of))
     safe = guarded(kept, plan.guards.for_asks(route_of)) if plan.guards else kept
     once = idempotent(safe, works.cache, works.claims)
     hurried = any(route.deadline_s is not None for route in plan.routes.values())
-    return _entered(timely(once, route_of) if hurried else once, plan, works)
+    entered = _entered(timely(once, route_of) if hurried else once, plan, works)
+    return _recorded(tried(entered, plan.tests, works), works)
 
 
 def announced(plan: Plan, works: Works) -> Recorded:
@@ -63,15 +68,18 @@ def announced(plan: Plan, works: Works) -> Recorded:
         plan.resolver.route_of(ask)
         return Whole(Head("", ask.model), "", b"")
 
-    return _entered(ready, plan, works)
+    return _recorded(_entered(ready, plan, works), works)
 
 
-def _entered(inner: Answerer, plan: Plan, works: Works) -> Recorded:
-    """Record, files, models and rates around an Answerer."""
+def _entered(inner: Answerer, plan: Plan, works: Works) -> Answerer:
+    """Files, models and rates around an Answerer."""
     admits = admitted(inner, works.desk, plan.other_names)
     most = size(plan.settings.server.media.total)
-    admits = attached(admits, works.store.archive, most)
-    return Recorded(admits, works.store, works.metrics, lambda f, e: works.faces[f].status(e))
+    return attached(admits, works.store.archive, most)
+
+
+def _recorded(inner: Answerer, works: Works) -> Recorded:
+    return Recorded(inner, works.store, works.metrics, lambda f, e: works.faces[f].status(e))
 
 
 class Gateway:
@@ -95,7 +103,8 @@ class Gateway:
         check_alerts(settings, works.env)
         rows = list(run_time_keys)
         entries = self._entries(rows)
-        self.answer = compose(self.plan, works)
+        learning = learning_of(self.plan, works)
+        self.answer = compose(self.plan, works, learning)
         self.prepare = announced(self.plan, works)
         total_s = settings.server.timeouts.total_s
         self.patience = Patience(total_s or PLAIN_S, total_s or STREAM_S)
@@ -106,6 +115,8 @@ class Gateway:
         self._lines: dict[tuple[str, str, str], str] = {}
         if works.exposed:
             check_exposed(settings, works.env, works.exposed, made=bool(in_force(rows)))
+        elif works.needed_key and not (entries or rows):  # half a file must open no door
+            raise BadConfig("There is no [keys.NAME] any more; restart to serve without keys.")
         works.fleet.check(settings.local)
         self._put(entries, rows)  # the first to change anything, and the last that can refuse
         works.fleet.configure(settings.local)
@@ -113,6 +124,8 @@ class Gateway:
         routes = self.plan.routes.values()
         works.health.follow(c.target for route in routes for c in route.candidates)
         works.store.responses.keep_for(settings.server.responses_days)
+        if learning is not None:
+            learning.begin()
 
     def put_keys(self, rows: Iterable[KeyRow]) -> None:
         """Put the file's keys and those made at run time in force, and nobody else's."""
@@ -134,10 +147,12 @@ class Gateway:
             for tell in works.on_gone:
                 tell(gone)
         # Revoking the last key must not open the doors to the one it was taken from.
-        self.needs_key = bool(works.exposed or keys or rows)
+        self.needs_key = works.needed_key = bool(works.exposed or keys or rows)
         works.desk.update(keys)
         for key in keys:
             works.book.limit(key.id, key.limits.caps, key.caller.tenant)
+        for course in self.plan.courses.values():
+            works.book.limit(course.shadow, (course.spend.cap,) if course.spend.cap else ())
         for name in {*works.book.tenants, *self.tenants}:
             tenant = self.tenants.get(name)
             works.book.limit_tenant(name, tenant.limits.caps if tenant else ())

@@ -30,6 +30,7 @@ from msgspec import Struct
 
 from octoplex.catalog.own_price import CALLS, TOKENS
 from octoplex.catalog.provider import DialectName
+from octoplex.optimizer.config import Experiment, Learn, Promise, RuleTable
 from octoplex.reflex.cache.config import Caching
 from octoplex.reflex.guard.config import Guard
 from octoplex.reflex.tenants import TenantTable, flat
@@ -111,16 +112,22 @@ class Key(Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     limits: str = ""
     tenant: str = ""
+    user: str = ""
     region: str = ""
     begins: datetime.datetime | None = None
     expires: datetime.datetime | None = None
 
 
 class ModelTable(Model, frozen=True, kw_only=True):
-    """`[models.NAME]`: the route, and what stands before it."""
+    """`[models.NAME]`: the route, what stands before it, and what it learns (`Learned`)."""
 
     guard: Guard | None = None
     cache: Caching | None = None
+    reference: str = ""
+    promise: Promise = Promise()
+    learn: Learn = Learn()
+    segments: tuple[str, ...] = ()
+    rules: tuple[RuleTable, ...] = ()
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -130,6 +137,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     providers: dict[str, Provider] = {}
     models: dict[str, ModelTable] = {}
     guard: Guard = Guard()
+    experiments: dict[str, Experiment] = {}
     prices: dict[str, dict[str, Any]] = {}
     keys: dict[str, Key] = {}
     tenants: dict[str, TenantTable] = {}
@@ -362,6 +370,9 @@ def _refuse_unknown(tree: object, kind: Any, origin: str, table: str) -> None:
     elif isinstance(tree, dict) and typing.get_origin(kind) is dict:
         for key, value in tree.items():
             _refuse_unknown(value, typing.get_args(kind)[1], origin, f"{table}.{key}")
+    elif isinstance(tree, list) and typing.get_origin(kind) is tuple:
+        for value in tree:
+            _refuse_unknown(value, typing.get_args(kind)[0], origin, table)
 
 
 def _struct_in(kind: Any) -> Any:

@@ -114,13 +114,13 @@ def test_a_refused_reload_applies_nothing(tmp_path: Path) -> None:
 def test_a_reload_survives_whatever_goes_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def defective(path: Path | None) -> Settings:
+    def defective(text: str, origin: str) -> Settings:
         raise ZeroDivisionError("token=sk-abcdefghijklmnop")
 
     async def main() -> None:
         async with opened(tmp_path, KEY_A, ENV) as at:
             before = at.gateway
-            monkeypatch.setattr(serve, "load", defective)
+            monkeypatch.setattr(serve, "parse", defective)
             said = await at.reload(KEY_B)
             assert said.startswith("ZeroDivisionError")
             assert "sk-abc" not in said
@@ -138,6 +138,33 @@ def test_a_secret_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
             said = await at.reload(f'[keys.a]\nsecret = "file:{tmp_path}/secret"\n')
             assert "[keys.a] secret: the file" in said
             assert names(at) == ["a"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("[keys.a]\nsecret = 'env:LINES'\n", "[keys.a] secret (env:LINES): it holds a line break"),
+        (
+            "[providers.p]\nbase_url = 'https://p.test'\ndialect = 'openai-chat'\n"
+            "api_key = 'env:LINES'\n",
+            "[providers.p] api_key (env:LINES): it holds a line break",
+        ),
+    ],
+)
+def test_a_secret_with_a_line_break_is_a_sentence(tmp_path: Path, text: str, where: str) -> None:
+    env = ENV | {"LINES": "oct-canary-90ab\n12cd34ef"}
+
+    async def main() -> None:
+        async with opened(tmp_path, KEY_A, env) as at:
+            said = await at.reload(text)
+            assert where in said
+            assert "canary" not in said
+            assert names(at) == ["a"]
+            (tmp_path / "secret").write_text("oct-canary-90ab12cd34ef\n")
+            mended = text.replace("env:LINES", f"file:{tmp_path}/secret")
+            assert not await at.reload(mended if "[keys" in text else mended + KEY_A)
 
     asyncio.run(main())
 

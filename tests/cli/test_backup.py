@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -94,6 +95,42 @@ def test_nothing_to_back_up_leaves_no_file(home: Home, tmp_path: Path) -> None:
     file = tmp_path / "copy.tar"
     assert "nothing to back up" in run(home, "backup", str(file)).failed_with_a_sentence()
     assert not file.exists()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_backup_has_its_name_once_it_is_whole(
+    home: Home, mock: Mocked, tmp_path: Path, sent: signal.Signals
+) -> None:
+    with serving(home) as (_, url):
+        assert ask(url, "") == 200
+    (home.data / "files").mkdir(exist_ok=True)
+    with (home.data / "files" / "large").open("wb") as large:
+        large.truncate(1 << 29)
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    env = home.env | {"TMPDIR": str(copies)}
+    making = subprocess.Popen(command("backup", str(tmp_path / "copy.tar")), env=env, cwd=home.path)
+    until(lambda: list(tmp_path.glob("*.part")), "the copy begins")
+    making.send_signal(sent)
+    assert making.wait(30) != 0
+    assert not (tmp_path / "copy.tar").exists()
+    if sent != signal.SIGKILL:
+        assert not [*tmp_path.glob("*.part"), *copies.iterdir()]
+
+
+def test_a_backup_says_where_there_is_no_room(home: Home, mock: Mocked, tmp_path: Path) -> None:
+    with serving(home) as (_, url):
+        assert ask(url, "") == 200
+    inside = run(home, "backup", str(home.data / "copy.tar")).failed_with_a_sentence()
+    assert "would be in the next copy" in inside
+    small = ["bash", "-c", 'ulimit -f 8; exec "$@"', "-"]
+    made = [*small, *command("backup", str(tmp_path / "copy.tar"))]
+    done = subprocess.run(
+        made, env=home.env, cwd=home.path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "TMPDIR names another place" in done.stderr
+    assert not list(tmp_path.glob("copy*"))
 
 
 def test_export_says_what_spend_and_logs_say(home: Home, mock: Mocked) -> None:

@@ -41,7 +41,8 @@ def test_help_is_quick_and_tells_the_truth() -> None:
 def test_every_command_has_help(name: str) -> None:
     shown = CliRunner().invoke(main, [name, "--help"])
     assert shown.exit_code == 0, shown.output
-    if name not in ("mock", "keys", "prices", "import", "cache", "config", "optimize"):
+    groups = ("keys", "prices", "cache", "config", "optimize", "experiments")
+    if name not in ("mock", "import", *groups):
         assert "--config" in shown.output
 
 

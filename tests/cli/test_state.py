@@ -212,3 +212,28 @@ def test_keys_of_a_tenant_and_a_new_secret(home: Home, mock: Mocked) -> None:
     assert "duration" in run(home, "keys", "rotate", "app", "--overlap", "x"
                              ).failed_with_a_sentence()  # fmt: skip
     run(home, "keys", "rotate", "app", "--overlap", "91 days").failed_with_a_sentence()
+
+
+def test_a_folder_whose_pepper_is_gone_is_not_served(home: Home, mock: Mocked) -> None:
+    """Every caller would be refused, and nobody told why."""
+    run(home, "keys", "new", "app", status=0)
+    (home.data / "pepper").unlink()
+    for words in (("serve",), ("keys", "new", "other"), ("keys", "rotate", "app")):
+        said = run(home, *words).failed_with_a_sentence()
+        assert "pepper is not there, and without it none of the 1 keys" in said
+    run(home, "keys", "revoke", "app", status=0)
+    run(home, "keys", "new", "other", status=0)
+    with serving(home) as (_, url):
+        assert ask(url, "oct-of-nobody") == 401
+
+
+def test_a_key_is_made_for_a_person_of_a_tenant(bare: Home) -> None:
+    bare.config("[tenants.acme]\nroles = { 'ana@acme.example' = 'admin' }\n[tenants.acme.web]\n")
+    for_ana = ("--tenant", "acme.web", "--user", "ana@acme.example")
+    run(bare, "keys", "new", "ana", *for_ana, status=0)
+    assert "ana@acme.example" in run(bare, "keys", "list", status=0).out
+    assert "user     ana@acme.example" in run(bare, "keys", "show", "ana", status=0).out
+    wrong = run(bare, "keys", "new", "x", "--tenant", "acme", "--user", "anna@acme.example")
+    assert 'did you mean "ana@acme.example"' in wrong.failed_with_a_sentence()
+    nowhere = run(bare, "keys", "new", "x", "--user", "ana@acme.example").failed_with_a_sentence()
+    assert "needs a tenant" in nowhere

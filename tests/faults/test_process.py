@@ -8,6 +8,7 @@ import socket
 import time
 from pathlib import Path
 
+from tests.faults.strace import failing
 from tests.server import provider
 from tests.server.caller import Line, request
 from tests.server.conftest import Run
@@ -78,6 +79,35 @@ def test_f66_without_descriptors_nothing_spins_and_it_recovers(tmp_path: Path, r
                     await asyncio.sleep(0.01)
             statuses = [(await gate.chat("a/m")).status for _ in range(5)]
             assert statuses == [200] * 5
+
+    run(main())
+
+
+def test_f66_it_does_not_spin_when_nothing_can_be_given_up_either(tmp_path: Path, run: Run) -> None:
+    """The kernel says that there are no descriptors whenever it is asked to accept."""
+
+    async def main() -> None:
+        async with Upstream(provider.whole("openai-chat")) as up, Gate(
+            tmp_path, file(a=up), clean=False
+        ) as gate:  # fmt: skip
+            async with gate.line() as known:
+                known.send(request("GET", "/health/live"))
+                assert (await known.reply()).status == 200
+                async with failing(
+                    gate.process.pid, folder=tmp_path, calls="accept,accept4", error="EMFILE"
+                ) as injected:
+                    lines = await _connected(gate, 3)
+                    await until(lambda: injected.count > 1)
+                    before = injected.count
+                    await asyncio.sleep(1.0)
+                    assert injected.count - before < 30, "it spins"
+                    known.send(request("GET", "/health/live"))
+                    assert (await known.reply()).status == 200, "who is connected is served"
+            async with asyncio.timeout(10):
+                for line in lines:
+                    line.send(request("GET", "/health/live"))
+                    assert (await line.reply()).status == 200, "who waited is served, too"
+                    await line.__aexit__()
 
     run(main())
 

@@ -45,6 +45,15 @@ def test_a_changed_migration_is_refused(tmp_path: Path) -> None:
         open_store(tmp_path)
 
 
+def test_a_migration_that_was_passed_over_is_not_applied_after_later_ones(tmp_path: Path) -> None:
+    open_store(tmp_path).close()
+    db = connect(tmp_path / "control.db")
+    db.execute("delete from migrations where number = 2")
+    db.close()
+    with pytest.raises(BadConfig, match="migration 2 was never applied to it: restore a copy"):
+        open_store(tmp_path)
+
+
 def test_a_later_migration_is_applied_once_and_a_copy_kept(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     first = Step(1, "begin", "create table a (n integer) strict;")

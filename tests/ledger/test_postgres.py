@@ -261,7 +261,8 @@ def test_one_that_shares_with_nobody_is_refused_and_refuses(
     name, alone = name_of(database.url), f"select pg_try_advisory_lock({link.LOCK})"
     store = open_postgres(tmp_path / "one", database)
     assert postgres.sql(name, alone) == [(False,)]
-    postgres.sql(name, "delete from octoplex.migrations where number = 2")
+    newest = "(select max(number) from octoplex.migrations)"
+    postgres.sql(name, f"delete from octoplex.migrations where number = {newest}")
     with pytest.raises(StoreFailed, match="other hosts are using it: stop them"):
         open_postgres(tmp_path / "two", database)
     store.close()

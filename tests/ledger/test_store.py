@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from typing import Any
 
 import pytest
 from msgspec import Raw
@@ -46,15 +47,31 @@ def test_spend_has_the_contracts_shape(store: Store) -> None:
     assert (spend.rows[1].provider, spend.rows[1].model) == ("openai", "gpt-5-mini")
 
 
+def test_attempts_come_one_after_the_other(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("octoplex.ledger.postgres.queries.AT_ONCE", 2)
+    assert list(store.reader.each_attempt()) == []
+    for number in range(7):
+        store.reserve(made := order(number))
+        if number % 3:
+            settle(store, made, 10)
+    asyncio.run(store.drain())
+    rows = list(store.reader.each_attempt())
+    assert rows == store.reader.attempts()
+    assert [row["state"] for row in rows] == ["settled" if n % 3 else "reserved" for n in range(7)]
+
+
 def test_spend_can_be_narrowed(store: Store) -> None:
     for number, (at_ms, key) in enumerate([(DAY1, "a"), (DAY2, "a"), (DAY2, "b")]):
         made = order(number, at_ms=at_ms, key=key)
         store.reserve(made)
         settle(store, made, 10)
 
-    def total(**how: str) -> int:
+    def total(**how: Any) -> int:
         return asyncio.run(store.spend(SpendQuery(**how))).total_nano
 
+    assert total(key_ids=("a", "c\0")) == 20
+    assert total(key_ids=("a",), since="2026-01-02") == total(key_ids=("a",), key="a") / 2 == 10
+    assert total(key_ids=()) == total(key_ids=("b",), key="a") == 0
     assert total(since="2026-01-02") == 20
     assert total(until="2026-01-01") == 10
     assert total(key="b") == 10
@@ -178,8 +195,29 @@ def test_records_page_backwards_and_forwards_over_months(store: Store) -> None:
     assert page(limit=50, before="r02") == ["r01", "r00"]
     assert page(limit=5, after="r02") == ["r07", "r06", "r05", "r04", "r03"]
     assert page(limit=5, after="r09") == ["r11", "r10"]
-    assert page(limit=4, key_id="k1") == ["r11", "r09", "r07", "r05"]
+    assert page(limit=4, key_ids=("k1",)) == ["r11", "r09", "r07", "r05"]
     assert page(limit=4, before="nobody") == []
+
+
+def test_records_of_some_keys_of_a_tenant(store: Store) -> None:
+    """A key that moved to another tenant leaves its records where they were made."""
+    tenants = ("acme", "acme.web", "globex", "acmes", "")
+    for number in range(20):
+        made = Record(f"r{number:02}", DAY1, key_id=f"k{number % 4}", tenant=tenants[number % 5])
+        store.record(made)
+        if number % 6 == 5:
+            asyncio.run(store.drain())
+
+    def page(**how: object) -> list[str]:
+        return [r.id for r in asyncio.run(store.requests(Page(**how)))]  # type: ignore[arg-type]
+
+    assert page(tenant="acme", limit=3) == ["r16", "r15", "r11"]
+    assert page(tenant="acme", key_ids=("k0", "k1")) == ["r16", "r05", "r01", "r00"]
+    assert page(tenant="acme", key_ids=("k0", "k1"), limit=2, before="r16") == ["r05", "r01"]
+    assert page(tenant="acme", key_ids=("k0", "k1"), limit=2, after="r00") == ["r05", "r01"]
+    assert page(tenant="acme.web", key_ids=("k2",)) == ["r06"]
+    assert page(tenant="acme", key_ids=()) == page(tenant="acm") == page(key_ids=("k9",)) == []
+    assert len(page(key_ids=("k0", "k3"))) == 10
 
 
 def test_keys_are_kept_and_revoked_by_name_or_id(store: Store) -> None:
@@ -195,6 +233,8 @@ def test_keys_are_kept_and_revoked_by_name_or_id(store: Store) -> None:
             region="eu",
             created_at_ms=DAY1,
             begins_at_ms=DAY2,
+            tenant="acme",
+            user="ana@acme.example",
         )
 
     async def play() -> list[KeyRow]:
@@ -211,6 +251,7 @@ def test_keys_are_kept_and_revoked_by_name_or_id(store: Store) -> None:
         return await store.keys()
 
     keys = asyncio.run(play())
+    assert {(key.tenant, key.user) for key in keys} == {("acme", "ana@acme.example")}
     assert [(k.id, k.revoked_at_ms, k.models, k.region, k.begins_at_ms) for k in keys] == [
         ("key_1", DAY2, ("main", "openai/*"), "eu", DAY2),
         ("key_3", DAY2, ("main", "openai/*"), "eu", DAY2),
@@ -261,10 +302,10 @@ def test_a_key_is_found_among_the_records_of_many(store: Store) -> None:
     def page(**how: object) -> list[str]:
         return [r.id for r in asyncio.run(store.requests(Page(**how)))]  # type: ignore[arg-type]
 
-    assert page(key_id="rare") == [ids[2_007], ids[1_007], ids[7]]
-    assert page(key_id="rare", before=ids[2_007], limit=1) == [ids[1_007]]
-    assert page(key_id="rare", after=ids[5], limit=2) == [ids[1_007], ids[7]]
-    assert page(key_id="rar") == []
+    assert page(key_ids=("rare",)) == [ids[2_007], ids[1_007], ids[7]]
+    assert page(key_ids=("rare",), before=ids[2_007], limit=1) == [ids[1_007]]
+    assert page(key_ids=("rare",), after=ids[5], limit=2) == [ids[1_007], ids[7]]
+    assert page(key_ids=("rar",)) == []
     assert page(limit=5_000) == ids[::-1]
     assert page(limit=0) == []
     for number in (0, 511, 512, 1_700, 2_999):

@@ -29,7 +29,7 @@ try = ["openai/gpt-5", "openai/gpt-5-mini", "local/qwen3-8b"]
 promise = { quality_loss = 0.05, confidence = 0.95 }
 learn.shadow = 0.01
 learn.spend = "20% of savings"
-learn.judge = ["json-schema", "tests", "models.judge"]
+learn.judge = ["json-schema", "tool-calls", "models.judge"]
 segments = ["key", "metadata.task"]
 
 [[rules]]

@@ -2,10 +2,22 @@
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octoplex.optimizer.features import FORM, SIZE, WIDTH, Form, encoder_of, features_of
+from octoplex.optimizer.features import (
+    FEW,
+    FORM,
+    PAIR_WEIGHT,
+    SIZE,
+    WIDTH,
+    WORDS,
+    Form,
+    encoder_of,
+    features_of,
+    gram,
+)
 
 
 @given(st.text(max_size=300), st.text(max_size=5), st.text(max_size=5))
@@ -43,3 +55,31 @@ def test_rare_words_weigh_more() -> None:
     weights = dict(zip(seen.places.tolist(), seen.values.tolist(), strict=True))
     the, neap = (features_of(word).places[0] for word in ("the", "neap"))
     assert weights[neap] > weights[the]
+
+
+def test_words_and_pairs_share_no_places() -> None:
+    """Of lengths of their own, so that the many pairs do not drown the words."""
+    features = features_of("the neap tide follows the ebb")
+    assert sum(place < 1 << WORDS for place in features.places) == 5
+    seen = encoder_of([features, features_of("spring tide")]).row(features)
+    words, pairs = seen.places < 1 << WORDS, (seen.places >= 1 << WORDS) & (seen.places < SIZE)
+    assert np.linalg.norm(seen.values[words]) == pytest.approx(1)
+    assert np.linalg.norm(seen.values[pairs]) == pytest.approx(PAIR_WEIGHT)
+
+
+def test_a_gram_is_the_product_of_the_dense_rows() -> None:
+    dice = np.random.default_rng(1)
+    words = [f"word{'abcdefghijklmnop'[n % 16]}{n}" for n in range(300)]
+    rare = 1 / np.arange(1, 301)  # a few words in most texts, most words in few
+    texts = [" ".join(dice.choice(words, 12, p=rare / rare.sum())) for _ in range(60)]
+    texts[7] = texts[3]
+    features = [features_of(text, segment="s", reply="2 + 2 = 5") for text in texts]
+    encoder = encoder_of(features)
+    rows = [encoder.row(one) for one in features]
+    dense = np.zeros((len(rows), WIDTH))
+    for number, row in enumerate(rows):
+        dense[number, row.places] = row.values
+    shared = (dense != 0).sum(axis=0)
+    assert (shared > FEW).any()
+    assert ((shared > 1) & (shared <= FEW)).any()
+    assert np.allclose(gram(rows), dense @ dense.T, atol=1e-5)

@@ -145,3 +145,42 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
             read(path, Columns("large", ("small",)))
     with pytest.raises(BadConfig, match="cannot be read"):
         read(tmp_path / "absent.csv", Columns("large", ("small",)))
+
+
+def cascade(tmp_path: Path) -> Table:
+    """The small model's sums are wrong where it errs, which its prompts do not tell."""
+    told = rows(3_000, seed=5)
+    for row in told:
+        right = row["small"]
+        row["reply"] = f"3 * 4 = {12 if right else 13}, so {12 if right else 13}."
+        row["large"] = True
+    path = write(tmp_path / "rows.csv", told)
+    costs = {"large": "0.01", "small": "0.001"}
+    return read(path, Columns("large", ("small",), costs=costs, reply="reply"))
+
+
+def test_a_cascade_asks_first_and_decides_upon_the_reply(tmp_path: Path) -> None:
+    table = cascade(tmp_path)
+    assert table.costs[0].tolist() == pytest.approx([0.011, 0.001])
+    assert table.alone[0] == 0.01
+    plan = Plan(table.variants, feedback=0.2)
+    told = replay(table, plan, seed=1, requests=8_000)
+    assert told.ranking is not None
+    assert told.ranking.area > 0.75
+    assert told.saving > 0.4
+    assert not told.violated
+    assert told.baselines["reference"].saving == 0
+    usual = (str(tmp_path / "rows.csv"), "--reference", "large", "--candidate", "small")
+    printed = shell(*usual, "--reply", "reply", "--requests", "1500", "--feedback", "0.5")
+    assert "On rows that were never judged: " in printed.stdout
+    first = replay(table, Plan(table.variants, feedback=1.0), seed=1, requests=39)
+    assert first.saving_total == pytest.approx(-0.1)  # both answered, each once
+
+
+def test_a_cascade_has_one_candidate(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.csv", rows(3))
+    columns = Columns("large", ("small", "topic"), reply="prompt")
+    with pytest.raises(BadConfig, match="--reply: one candidate answers first, not 2"):
+        read(path, columns)
+    with pytest.raises(BadConfig, match='no column "said"'):
+        read(path, Columns("large", ("small",), reply="said"))

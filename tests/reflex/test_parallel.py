@@ -1,12 +1,14 @@
 """`N parallel`: read, and counted over keys and their tenants."""
 
+import asyncio
 import random
+from collections.abc import Callable
 
 import pytest
 
 from octoplex.reflex.keys import Key
 from octoplex.reflex.limit import Limits, describe, parse
-from octoplex.reflex.parallel import Crowd, Held, leave
+from octoplex.reflex.parallel import Crowd
 from octoplex.wire.ask import Caller
 from octoplex.wire.error import TooFast
 
@@ -43,7 +45,7 @@ def test_any_history_keeps_every_limit_and_ends_empty() -> None:
     """Of keys in a team of an organisation, and beside it, while limits change."""
     for seed in range(30):
         order = random.Random(seed)
-        crowd, running = Crowd(), list[tuple[str, Held]]()
+        crowd, running = Crowd(), list[tuple[str, Callable[[], None]]]()
         mosts = {"a": 4, "b": 0, "c": 2, "acme": 5, "acme.web": 3}
 
         def put(crowd: Crowd = crowd, mosts: dict[str, int] = mosts) -> None:
@@ -55,7 +57,7 @@ def test_any_history_keeps_every_limit_and_ends_empty() -> None:
         over = {"acme": ("a", "b"), "acme.web": ("a",), "a": ("a",), "c": ("c",)}
         for _ in range(300):
             if running and order.random() < 0.4:
-                leave(running.pop(order.randrange(len(running)))[1])
+                running.pop(order.randrange(len(running)))[1]()
             elif order.random() < 0.02:
                 mosts["acme"] = order.randint(1, 6)
                 put()
@@ -63,22 +65,22 @@ def test_any_history_keeps_every_limit_and_ends_empty() -> None:
             count = {of: sum(one in keys for one, _ in running) for of, keys in over.items()}
             fits = all(count[of] < mosts[of] for of, keys in over.items() if name in keys)
             try:
-                running.append((name, crowd.enter(name)))
+                running.append((name, asyncio.run(crowd.begin(name))))
             except TooFast as error:
                 assert not fits
                 assert error.retry_after_s  # noqa: PT017
             else:
                 assert fits
-        for _, held in running:
-            leave(held)
+        for _, over in running:
+            over()
         assert all(f.remaining == f.limit for name in "abc" for f in crowd.figures(name))
 
 
 def test_a_tenants_limit_says_whose_it_is() -> None:
     crowd = Crowd()
     crowd.update([key("a", 0, ("acme.web", 1), ("acme", 0))])
-    crowd.enter("a")
+    asyncio.run(crowd.begin("a"))
     with pytest.raises(TooFast, match=r"team acme\.web's limit of 1 parallel"):
-        crowd.enter("a")
-    crowd.enter("a", anyway=True)
+        asyncio.run(crowd.begin("a"))
+    crowd.resume("a")
     assert [figure.remaining for figure in crowd.figures("a")] == [0]

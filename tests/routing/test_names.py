@@ -132,3 +132,15 @@ def test_answers_are_remembered() -> None:
     names = resolver()
     assert names.resolve("openai/x") is names.resolve("openai/x")
     assert names.resolve_many(("openai/x", "groq/y")) is names.resolve_many(("openai/x", "groq/y"))
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """Any name may be asked for, and lists of them."""
+    names = resolver()
+    name, several = names.resolve("openai/x"), names.resolve_many(("openai/x", "groq/y"))
+    for n in range(1_024):
+        names.resolve(f"openai/{n}")
+    for n in range(64):
+        names.resolve_many(("openai/x", f"groq/{n}"))
+    assert names.resolve("openai/x") is not name
+    assert names.resolve_many(("openai/x", "groq/y")) is not several

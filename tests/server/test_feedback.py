@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from octoplex.ledger.learning import Said, read_learning
 from octoplex.reflex.cache.marks import MOST_WRONG, STEP, Mark, from_which, score_of
 from tests.server.cache_scene import KEYS, OTHER_KEY, cached, kept, numbered, told
 from tests.server.caller import Reply
@@ -102,19 +104,73 @@ def test_it_counts_for_who_shares_the_cache(tmp_path: Path, keys: str, after: st
 
 def test_what_is_no_feedback_is_refused_with_the_reason(tmp_path: Path) -> None:
     async def main() -> None:
+        async with Upstream(*numbered()) as up, Gate(tmp_path, file(a=up)) as gate:
+            told = await gate.chat("a/m")
+            id_ = told.headers["x-request-id"]
+            for more in (
+                *({"score": 2}, {"score": -0.1}, {"score": "1"}, {"score": None}, {}),
+                *({"label": ""}, {"label": 7}, {"label": "x" * 65}, {"comment": "x" * 4_001}),
+            ):
+                reply = await gate.post(
+                    "/v1/feedback", json.dumps({"request_id": id_, **more}).encode()
+                )
+                assert (reply.status, more) == (400, more)
+                assert "The body is no feedback" in reply.json["error"]["message"]
+            for which in ({}, {"request_id": id_, "conversation_id": "c"}):
+                reply = await gate.post("/v1/feedback", json.dumps({"score": 1, **which}).encode())
+                assert "either request_id or conversation_id" in reply.json["error"]["message"]
+            for which in ({"request_id": "req_none"}, {"conversation_id": "c"}):
+                reply = await gate.post("/v1/feedback", json.dumps({"score": 1, **which}).encode())
+                assert reply.status == 404
+
+    asyncio.run(main())
+
+
+def kept_of(gate: Gate) -> list[Said]:
+    found = read_learning(gate.data)
+    assert found is not None
+    with closing(found):
+        return found.said()
+
+
+@pytest.mark.parametrize("workers", ["", "workers = 2"])
+def test_what_is_said_of_any_answer_is_kept_once(tmp_path: Path, workers: str) -> None:
+    async def main() -> None:
         async with (
             Upstream(*numbered()) as up,
-            Upstream(embeds()) as e,
-            scene(tmp_path, e, up) as gate,
+            Gate(
+                tmp_path,
+                file(TENANT, workers, a=up),
+                key=APP_KEY,
+                env={"OTHER_KEY": OTHER_KEY},
+            ) as gate,
         ):
-            miss = await asks(gate, ASKED)
-            reply = await says(gate, miss, 1)
-            assert (reply.status, reply.json["error"]["param"]) == (400, "request_id")
-            assert "not answered by the semantic cache" in reply.json["error"]["message"]
-            for score in (2, -0.1, "1", None):
-                reply = await says(gate, miss, score)
-                assert reply.status == 400
-                assert "The body is no feedback" in reply.json["error"]["message"]
+            tags = {"metadata": {"conversation_id": "c7"}}
+            first = await gate.chat("a/m", **tags)
+            second = await gate.chat("a/m", **tags)
+            id_ = second.headers["x-request-id"]
+            await gate.records(2)
+            for said in (
+                {"request_id": id_, "score": 0},
+                {"request_id": id_, "score": 0.5, "comment": "too long", "correction": "Yes."},
+            ):
+                reply = await gate.post("/v1/feedback", json.dumps(said).encode())
+                assert (reply.status, reply.json) == (
+                    200, {"request_id": id_, "score": float(said["score"])}  # type: ignore[arg-type]
+                )  # fmt: skip
+            said = {"conversation_id": "c7", "label": "thumbs down"}
+            reply = await gate.post("/v1/feedback", json.dumps(said).encode())
+            assert reply.json == {"request_id": id_}, "its newest"
+            said = {"request_id": first.headers["x-request-id"], "score": True}
+            gate.key = OTHER_KEY
+            assert (await gate.post("/v1/feedback", json.dumps(said).encode())).status == 404
+            said = {"conversation_id": "c7", "score": 0}
+            assert (await gate.post("/v1/feedback", json.dumps(said).encode())).status == 404
+            (row,) = kept_of(gate)
+            assert (row.request_id, row.tenant, row.route, row.model, row.score) == (
+                *(id_, "acme", "a/m", "a/m", None),
+            )
+            assert json.loads(row.body) == {"conversation_id": "c7", "label": "thumbs down"}
 
     asyncio.run(main())
 

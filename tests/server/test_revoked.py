@@ -1,4 +1,4 @@
-"""A key that is revoked ends its running streams: in-band, at once, and settled."""
+"""A key that is revoked ends all that is being answered to it: at once, told, and settled."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from octoplex.server.out import Quiet
-from tests.server import provider
+from tests.server import caller, provider
 from tests.server.cache_scene import cached, gated
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, PATHS, Gate, file, question, until
@@ -105,7 +105,8 @@ def test_one_that_was_only_kept_alive_is_told_in_band(tmp_path: Path, run: Run) 
             async with gate.line() as line:
                 line.send(gate.question("a/m", stream=True))
                 status = (await line.head()).status
-                gate.app.quiet.end({""})
+                (tell,) = gate.works.on_gone
+                tell({""})
                 said = b""
                 while piece := await line.piece():
                     said += piece
@@ -144,6 +145,91 @@ def test_who_waits_for_the_same_has_it_although_who_asked_first_is_ended(
             assert len(up.book) == 1
             (row,) = await gate.rows(1)
             assert row["state"] == "settled"
+
+    run(main())
+
+
+PLAIN = {
+    "/v1/chat/completions": question("a/m"),
+    "/v1/messages": question("a/m"),
+    "/v1/responses": b'{"model": "a/m", "input": "x"}',
+    "/v1beta/models/a%2Fm:generateContent": b'{"contents": [{"parts": [{"text": "x"}]}]}',
+    "/v1/embeddings": b'{"model": "a/m", "input": "x"}',
+    "/providers/a/v1/chat/completions": question("m"),
+    "/providers/a/v1/unheard/of": b"{}",
+}
+
+
+@pytest.mark.parametrize("more", [(), (("idempotency-key", "one"),)], ids=["plain", "once"])
+@pytest.mark.parametrize("path", PLAIN)
+def test_a_revoked_keys_plain_reply_is_not_waited_for(
+    tmp_path: Path, run: Run, path: str, more: tuple[tuple[str, str], ...]
+) -> None:
+    """Its provider thinks, and would go on to for minutes."""
+
+    async def main() -> None:
+        async with Upstream(stalls()) as up, Gate(
+            tmp_path, file(KEYED, a=up), key=APP_KEY
+        ) as gate:  # fmt: skip
+            made = (await gate.control({"do": "keys.new", "name": "web"}))["ok"]
+            kept, gate.key = gate.key, made["secret"]
+            asking = asyncio.create_task(gate.post(path, PLAIN[path], *more))
+            await until(lambda: up.book)
+            assert "ok" in await gate.control({"do": "keys.revoke", "name": "web"})
+            reply = await asyncio.wait_for(asking, 10)
+            assert reply.status == 401
+            assert b"revoked while" in reply.body
+            assert ("request-id" in reply.headers) is (path == "/v1/messages")
+            await until(lambda: up.book[0].closed_at is not None)
+            gate.key = kept
+            (row,) = await gate.rows(1)
+            assert row["state"] != "reserved"
+            (record,) = await _records(gate)
+            assert (record["status"], record["outcome"]) == (401, "stopped")
+
+    run(main())
+
+
+def test_a_stream_that_is_gathered_is_ended_too(tmp_path: Path, run: Run) -> None:
+    """Its caller wants it whole; the provider streams nevertheless."""
+
+    async def main() -> None:
+        async with Upstream(silent) as up, Gate(
+            tmp_path, file(KEYED, a=up), key=APP_KEY
+        ) as gate:  # fmt: skip
+            made = (await gate.control({"do": "keys.new", "name": "web"}))["ok"]
+            kept, gate.key = gate.key, made["secret"]
+            asking = asyncio.create_task(gate.chat("a/m"))
+            await until(lambda: up.book and up.book[0].sent > 200)
+            assert "ok" in await gate.control({"do": "keys.revoke", "name": "web"})
+            assert (await asyncio.wait_for(asking, 10)).status == 401
+            await until(lambda: up.book[0].closed_at is not None)
+            gate.key = kept
+            (row,) = await gate.rows(1)
+            assert row["state"] != "reserved"
+            (record,) = await _records(gate)
+            assert record["outcome"] == "stopped"
+
+    run(main())
+
+
+def test_a_body_that_still_comes_is_asked_for_nothing(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with Upstream(stalls()) as up, Gate(
+            tmp_path, file(KEYED, a=up), key=APP_KEY
+        ) as gate:  # fmt: skip
+            made = (await gate.control({"do": "keys.new", "name": "web"}))["ok"]
+            head = [("authorization", f"Bearer {made['secret']}"), ("content-length", "99")]
+            async with gate.line() as line:
+                head.append(("expect", "100-continue"))
+                line.send(caller.request("POST", PATHS["openai-chat"], headers=head))
+                assert (await line.head()).status == 100
+                line.send(b'{"model": "a/m", ')
+                assert "ok" in await gate.control({"do": "keys.revoke", "name": "web"})
+                assert (await line.head()).status == 401
+            (record,) = await _records(gate)
+            assert (record["status"], record["error_code"]) == (401, "unauthorized"), record
+            assert not up.book
 
     run(main())
 

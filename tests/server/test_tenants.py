@@ -1,6 +1,7 @@
 """Organisations, teams and their keys, as callers and operators meet them."""
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
@@ -14,7 +15,7 @@ from tests.server import provider
 from tests.server.cache_scene import COST, OTHER_KEY, numbered
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, UP_KEY, Gate, file, route, until
-from tests.upstream_server import Upstream, says
+from tests.upstream_server import Exchange, Upstream, says
 
 SEVERAL = provider.whole("openai-chat")
 
@@ -300,5 +301,32 @@ def test_a_threshold_is_told_once_signed_and_until_it_is_taken(tmp_path: Path, r
             assert entry.path.endswith("/in?x=1")
             told: dict[str, Any] = json.loads(body)
             assert (told["tenant"], told["at"], told["spent_nano"]) == ("acme", 0.25, COST)
+
+    run(main())
+
+
+def test_what_a_webhook_says_beside_its_status_is_not_read(tmp_path: Path, run: Run) -> None:
+    """A redirect is followed nowhere: it is an answer that is not 2xx."""
+    ends: list[str] = []
+
+    async def endless(exchange: Exchange) -> None:
+        exchange.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while not exchange.gone.is_set():
+                exchange.send(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+                await asyncio.sleep(0)
+        ends.append("gone")
+
+    async def main() -> None:
+        away = says(b"", status=302, headers=[("location", "http://169.254.169.254/")])
+        async with Upstream(*numbered()) as up, Upstream(away, endless) as hook:
+            alerts = f"at = [0.5], webhook = '{hook.url}/in', secret = 'env:OTHER_KEY'"
+            more = f"limits = '{dollars(2 * COST)}/month'\nalerts = {{ {alerts} }}"
+            async with Gate(tmp_path, file(keys() + tenants(more), a=up), key=APP_KEY) as gate:
+                assert (await gate.chat("a/m", max_tokens=7)).status == 200
+                await until(lambda: ends == ["gone"], 10)
+                assert "was not taken: status 302" in gate.log.read_text()
+                await until(lambda: (gate.data / "alerts.json").exists())
+                assert len(hook.book) == 2
 
     run(main())

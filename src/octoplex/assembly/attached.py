@@ -27,6 +27,7 @@ from octoplex.ledger.archive import Archive
 from octoplex.ledger.batch import File
 from octoplex.wire.answer import Answer, Answerer, bound
 from octoplex.wire.ask import Ask, Call
+from octoplex.wire.beside import beside
 from octoplex.wire.error import InvalidCall
 
 TURNS = ("messages", "input")
@@ -57,16 +58,18 @@ def attached(inner: Answerer, archive: Archive, most_bytes: int) -> Answerer:
             raw = bytes(fields.get(name, b""))
             if _MARK not in raw:
                 continue
-            turns = msgspec.json.decode(raw)
+            turns = await beside(len(raw), msgspec.json.decode, raw)
             places = list(_places(turns))
             if places:
                 await _fill(places, ask, archive, most_bytes)
-                fields[name] = Raw(msgspec.json.encode(turns))
+                fields[name] = Raw(await asyncio.to_thread(msgspec.json.encode, turns))
         if fields == ask.fields:
             return await inner(ask)
         changed: dict[str, Any] = {"_chat": None, "_worst": None, "may_hold_media": True}
-        raw = msgspec.json.encode(fields)
-        return await inner(replace(ask, fields=fields, raw=raw, **changed))
+        raw = await asyncio.to_thread(msgspec.json.encode, fields)
+        call = replace(ask, fields=fields, raw=raw, **changed)
+        await beside(len(raw), call.worst_case)
+        return await inner(call)
 
     return attach
 

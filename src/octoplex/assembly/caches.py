@@ -23,7 +23,7 @@ PATIENCE = frozenset({"api_key", "timeouts", "models", "batches"})
 """What a provider's table says that changes no answer."""
 HERE = frozenset(
     {"cache", "retry", "timeouts", "pick", "weights", "forward_batches", "hedge", "deadline_s"}
-    | {"affinity", "health", "rescue"}
+    | {"affinity", "health", "rescue", "reference", "promise", "learn", "segments", "rules"}
 )
 """What a route's says. Its targets are interchangeable, or they would not be one route."""
 
@@ -63,7 +63,7 @@ def _rule(name: str, model: ModelTable, settings: Settings, sources: Mapping[str
         raise BadConfig(f"[models.{name}.cache] ttl: {error}") from None
     return Rule(
         route=name,
-        version=_version(model, settings, sources),
+        version=version_of(model, settings, sources),
         ttl_ms=ttl_ms,
         replay=cache.replay,
         tool_calls=cache.tool_calls,
@@ -94,7 +94,7 @@ def _near(
     return Near(model=asks, least=semantic.least, wait_s=semantic.wait_s)
 
 
-def _version(model: ModelTable, settings: Settings, sources: Mapping[str, Source]) -> str:
+def version_of(model: ModelTable, settings: Settings, sources: Mapping[str, Source]) -> str:
     """What stands for everything that is configured and changes what this route answers."""
     providers = sorted({target.partition("/")[0] for target in model.try_})
     tables = [settings.providers.get(name) for name in providers]

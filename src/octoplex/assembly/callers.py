@@ -2,17 +2,19 @@
 at run time, each with what its tenants bind it to."""
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from octoplex.ledger.rows import KeyRow
 from octoplex.reflex.keys import Entry, Hasher, KeySpec, from_config, in_force, weak
-from octoplex.reflex.tenants import Tenants, above, all_placed
+from octoplex.reflex.tenants import Tenants, above, all_placed, check_person
 from octoplex.settings import Settings, secret, url
-from octoplex.transport.origin import place_of
+from octoplex.transport.origin import NOT_CARRIED, place_of
 from octoplex.wire.error import BadConfig
 
 log = logging.getLogger("octoplex.keys")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def made_keys(rows: Iterable[KeyRow], tenants: Tenants) -> list[Entry]:
@@ -71,9 +73,16 @@ def file_keys(settings: Settings, env: Mapping[str, str], hasher: Hasher) -> lis
     entries = []
     for name, table in settings.keys.items():
         where = f"[keys.{name}]"
-        value = secret(table.secret, env, f"{where} secret")
-        if table.role:
+        reference = table.secret
+        value = secret(reference, env, f"{where} secret")
+        if _CONTROL.search(value):
+            raise BadConfig(f"{where} secret ({reference}): it {NOT_CARRIED}.")
+        if table.role or table.user:
             _not_weak(name, value)
+        if table.role and table.user:
+            raise BadConfig(f"{where}: role is for all tenants, user for one; give one of both.")
+        if table.user:
+            check_person(settings.tenants, table.tenant, table.user, where)
         spec = KeySpec(
             name=name,
             tenant=table.tenant,
@@ -83,6 +92,7 @@ def file_keys(settings: Settings, env: Mapping[str, str], hasher: Hasher) -> lis
             expires_at_ms=milliseconds(table.expires),
             begins_at_ms=milliseconds(table.begins),
             role=table.role,
+            user=table.user,
         )
         try:
             entries.append(from_config(spec, value, hasher))

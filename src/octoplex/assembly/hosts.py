@@ -14,7 +14,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from octoplex.ledger.redis.claims import RedisClaims
 from octoplex.ledger.redis.common import RedisCommon
 from octoplex.ledger.redis.link import Link
 from octoplex.ledger.redis.stock import Keyed, RedisStock
+from octoplex.ledger.rows import KeyRow
 from octoplex.reflex.keys import pepper
 from octoplex.secrets import is_reference
 from octoplex.settings import Settings, secret
@@ -48,12 +49,18 @@ class Sharing(Struct, frozen=True):
     token: bytes = b""
     """What claims of this host are known by, where several processes own it one after the other."""
 
-    def pepper_in(self, data: Path) -> bytes:
+    def pepper_in(self, data: Path, keys: Iterable[KeyRow] = ()) -> bytes:
         """The pepper under which secrets and requests are hashed here.
 
         Raises:
-            BadConfig: the data folder's cannot be used.
+            BadConfig: the folder's cannot be used; or it has gone, and `keys` were made under it.
         """
+        made = sum(row.revoked_at_ms is None for row in keys)
+        if self.pepper is None and made and not (data / "pepper").exists():
+            raise BadConfig(
+                f"{data / 'pepper'} is not there, and without it none of the {made} keys made at "
+                "run time opens anything: restore it from a backup, or revoke them first"
+            )
         return self.pepper or pepper(data)
 
 

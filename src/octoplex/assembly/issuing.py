@@ -15,7 +15,7 @@ from octoplex.assembly.region import check_demanded
 from octoplex.ledger.rows import KeyRow, Turned
 from octoplex.ledger.store import Store
 from octoplex.reflex.keys import Hasher, KeySpec, new_key, new_secret
-from octoplex.reflex.tenants import compiled
+from octoplex.reflex.tenants import check_person, compiled
 from octoplex.settings import Settings
 from octoplex.wire.error import BadConfig, InvalidCall, NotFound
 
@@ -38,7 +38,7 @@ async def new(
     """Make a key: its secret, and what is kept of it.
 
     Raises:
-        InvalidCall: the name is none or in use, or a limit, region, tenant or pattern is none.
+        InvalidCall: the name is none or in use, or a limit, region, tenant, person or pattern is.
     """
     _check_name(spec.name)
     if spec.name in settings.keys:
@@ -47,6 +47,8 @@ async def new(
     try:
         check_demanded(settings, {"region": spec.region})
         check_tenant(spec.tenant, compiled(settings.tenants), spec.name)
+        if spec.user:
+            check_person(settings.tenants, spec.tenant, spec.user, f"The key {spec.name}")
         secret, row = new_key(spec, hasher, _now_ms())
     except BadConfig as error:
         raise InvalidCall(str(error)) from None

@@ -17,6 +17,8 @@ import msgspec
 
 from octoplex.assembly.batching import DIALECT, Posting, forwards, percent_of, style_of
 from octoplex.assembly.caches import Caches
+from octoplex.assembly.courses import courses_of
+from octoplex.assembly.experiments import tests_of
 from octoplex.assembly.guards import JUDGED, Guards
 from octoplex.assembly.media import rules_of
 from octoplex.assembly.region import check_areas, here, outside
@@ -113,6 +115,8 @@ class Plan:
         self.guards = Guards(settings, works.env, works.hasher.hash, works.faces[JUDGED])
         self._breakers = breakers_of(settings.models)
         self.routes = {name: self._route(name, model) for name, model in settings.models.items()}
+        self.courses = courses_of(settings, self.routes, self.sources)
+        self.tests = tests_of(settings, self.routes, works.env)
         makers: dict[str, Callable[[str], Route | None]] = {
             source.id: partial(self._direct, source.id)
             for source in self.sources.values()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -28,6 +28,7 @@ from octoplex.ledger.shared.till import account_of
 from octoplex.ledger.stock import Stock
 from octoplex.ledger.stock_disk import DiskStock
 from octoplex.ledger.store import State
+from octoplex.optimizer.trying import Tries
 from octoplex.reflex.cache.layer import Cache
 from octoplex.reflex.gate import Desk
 from octoplex.reflex.idempotency import Claims
@@ -82,8 +83,22 @@ class Shared(Struct, frozen=True):
     """Of a worker."""
 
 
+class Closes(Protocol):
+    """What is closed with everything else."""
+
+    async def close(self) -> None:
+        """End what is under way, write what waits."""
+        ...
+
+
 class Works:
     """Opened once, inside the event loop that will serve."""
+
+    school: Closes | None = None
+    """Where routes learn (`assembly/classroom.py`)."""
+
+    tries: Tries | None = None
+    """The results of experiments, once there is one."""
 
     def __init__(
         self,
@@ -106,7 +121,7 @@ class Works:
         self.health = Health()
         self.counting = Health()
         """The health of the providers' token counts, which is not that of their chats."""
-        self.hasher = Hasher(sharing.pepper_in(data))
+        self.hasher = Hasher(sharing.pepper_in(data, store.keys_now()))
         self.hosts: Hosts | None = None
         """What is shared with other hosts, in the process that owns the data folder."""
         if sharing.redis is not None:
@@ -130,6 +145,8 @@ class Works:
         self.on_gone: list[Callable[[set[str]], None]] = []
         """Told the ids of keys that open nothing any more."""
         """Told of the keys made at run time when they change."""
+        self.needed_key = False
+        """Whether every route needed a key in what was last put in force."""
         self.stopping = False
         self.stalls = 0
         """How often the event loop stood still."""
@@ -221,6 +238,10 @@ class Works:
 
     async def close(self) -> None:
         """Close connections and engines, then write what is left to write."""
+        if self.tries is not None:
+            await _closed(self.tries.close)
+        if self.school is not None:
+            await self.school.close()
         await self.cache.close()
         if self.hosts is not None:
             await self.hosts.close()
@@ -231,10 +252,7 @@ class Works:
         await self.judge.close()
         if isinstance(self.desk, SharedDesk):
             await self.desk.close()
-        try:
-            await asyncio.to_thread(self.store.close)
-        except RuntimeError:  # the interpreter is ending and gives no more work to threads
-            self.store.close()
+        await _closed(self.store.close)
 
     def _routing(self) -> list[Gauge]:
         return routing(self.health, lambda name: self.metrics.named(name))
@@ -295,3 +313,11 @@ def _trust(env: Environment) -> ssl.SSLContext:
         ) from None
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+async def _closed(close: Callable[[], None]) -> None:
+    """Close in a thread what may take a while."""
+    try:
+        await asyncio.to_thread(close)
+    except RuntimeError:  # the interpreter is ending and gives no more work to threads
+        close()

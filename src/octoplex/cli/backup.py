@@ -1,5 +1,6 @@
 """`octoplex backup`: the data folder in one file, beside a running server (`ledger/backup.py`)."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def backup(file: Path, config: str | None) -> None:
     database, FILE holds what is not in it; pg_dump copies the rest.
     """
     place, piped = place_of(config), str(file) == "-"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing half done is left
     if piped:
         if sys.stdout.isatty():
             raise BadConfig("a backup is no text: octoplex backup - | age -p > copy.tar.age")

@@ -92,7 +92,7 @@ def _server(place: Place, findings: Findings) -> None:
     where = " and ".join([str(place.data), *beside])
     door = f", /admin on {server.admin}" if server.admin else ""
     findings.fine.append(f"listens on {listen}{door}, data in {where}")
-    if server.admin and not any(key.role for key in place.settings.keys.values()):
+    if server.admin and not any(key.role or key.user for key in place.settings.keys.values()):
         findings.warnings.append(
             '[server] admin: no key may use it; give one a role, [keys.NAME] role = "admin"'
         )

@@ -229,6 +229,16 @@ class Explainer:
             )
         if model.cache is not None:
             yield from self._cache((*table, "cache"), model.cache)
+        if route.name in self._plan.courses:
+            yield from self._learned(table, model)
+
+    def _learned(self, table: tuple[str, ...], model: ModelTable) -> Iterator[Value]:
+        for name in ("reference", "segments"):
+            yield Value(name, getattr(model, name), self._origin(*table, name))
+        for part in ("promise", "learn"):
+            for name in getattr(model, part).__struct_fields__:
+                value = getattr(getattr(model, part), name)
+                yield Value(f"{part}.{name}", value, self._origin(*table, part, name))
 
     def _retry(self, said: str, table: tuple[str, ...], retry: Retry) -> Iterator[Value]:
         for name in Retry.__struct_fields__:

@@ -7,6 +7,7 @@ Requests come newest first and are read in pages, so that any number of them fit
 import csv
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, Literal, get_args
 
 import click
@@ -36,7 +37,7 @@ def export(what: What, kind: str, config: str | None) -> None:
             found = reader.spend(SpendQuery()).rows
             _print((msgspec.structs.asdict(row) for row in found), SpendRow, kind)
         elif what == "attempts":
-            _print(reader.attempts(), None, kind)
+            _print(reader.each_attempt(), None, kind)
         else:
             _print((record.shown() for record in _requests(reader)), Record, kind)
     finally:
@@ -66,8 +67,9 @@ def _columns(rows: Rows, shape: type[msgspec.Struct] | None) -> tuple[list[str],
     """The names of a shape, or those of the first row."""
     if shape is not None:
         return list(shape.__struct_fields__), rows
-    whole = list(rows)
-    return list(whole[0]) if whole else [], whole
+    rows = iter(rows)
+    first = next(rows, None)
+    return ([], []) if first is None else (list(first), chain([first], rows))
 
 
 def _cell(value: object) -> object:

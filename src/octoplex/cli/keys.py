@@ -29,6 +29,10 @@ from octoplex.reflex.cache.config import duration_ms
 from octoplex.reflex.keys import Hasher, KeySpec
 from octoplex.wire.error import BadConfig, InvalidCall, NotFound
 
+COLUMNS = (
+    *("name", "key", "models", "region", "tenant", "user", "limits", "origin", "made", "state"),
+)
+
 
 @click.group()
 def keys() -> None:
@@ -40,6 +44,7 @@ def keys() -> None:
 @click.option("--limits", default="", help='Such as "60 req/min, 100k tok/min, $50/month".')
 @click.option("--models", multiple=True, help="A model, route or glob it may ask for; repeat it.")
 @click.option("--tenant", default="", help="The team or organisation it belongs to: acme.web.")
+@click.option("--user", default="", help="The person it is for, who has a role in its tenant.")
 @click.option("--region", default="", help='Where its targets must answer, such as "eu".')
 @click.option("--begins", default="", help="When it begins, as --expires; else at once.")
 @click.option("--expires", default="", help='When it ends: "90 days", 2027-01-31 or a UTC time.')
@@ -111,7 +116,7 @@ def show(name: str, config: str | None, as_json: bool) -> None:
         print_json(row)
         return
     (plain,) = _plain([row])
-    for column in ("name", "id", "key", "tenant", "origin", "made", "expires", "state"):
+    for column in ("name", "id", "key", "tenant", "user", "origin", "made", "expires", "state"):
         click.echo(f"{column:8} {plain[column] or '-'}")
     columns = ("level", "limits", "models", "region")
     shown = [("key", plain["limits"], plain["models"], plain["region"])]
@@ -133,8 +138,7 @@ def list_(config: str | None, as_json: bool) -> None:
     elif not rows:
         click.echo("No keys: anyone on this machine may ask. Make one: octoplex keys new NAME")
     else:
-        columns = ("name", "key", "models", "region", "tenant", "limits", "origin", "made", "state")
-        print_table(columns, [[str(row[c]) for c in columns] for row in _plain(rows)], frozenset())
+        print_table(COLUMNS, [[str(row[c]) for c in COLUMNS] for row in _plain(rows)], frozenset())
 
 
 @keys.command()
@@ -200,13 +204,13 @@ def _moment(option: str, text: str) -> int:
 
 async def _new_offline(place: Place, spec: KeySpec) -> dict[str, str]:
     async with _noted(place, "keys.new", spec.name, msgspec.to_builtins(spec)) as store:
-        secret, row = await issuing.new(store, _hasher(place), place.settings, spec)
+        secret, row = await issuing.new(store, _hasher(place, store), place.settings, spec)
         return {"id": row.id, "name": row.name, "secret": secret}
 
 
 async def _rotate_offline(place: Place, name: str, overlap_ms: int) -> dict[str, str]:
     async with _noted(place, "keys.rotate", name, {"overlap_ms": overlap_ms}) as store:
-        secret, row = await issuing.rotated(store, _hasher(place), name, overlap_ms)
+        secret, row = await issuing.rotated(store, _hasher(place, store), name, overlap_ms)
         return {"id": row.id, "name": row.name, "secret": secret}
 
 
@@ -216,8 +220,9 @@ async def _revoke_offline(place: Place, name: str) -> dict[str, str]:
         return {"id": row.id, "name": row.name}
 
 
-def _hasher(place: Place) -> Hasher:
-    return Hasher(sharing_of(place.settings, place.env).pepper_in(place.data))
+def _hasher(place: Place, store: State) -> Hasher:
+    sharing = sharing_of(place.settings, place.env)
+    return Hasher(sharing.pepper_in(place.data, store.keys_now()))
 
 
 def _rows(place: Place) -> list[dict[str, Any]]:
@@ -233,6 +238,7 @@ def _of_file(place: Place) -> list[dict[str, Any]]:
             "models": list(table.models),
             "limits": table.limits,
             "tenant": table.tenant,
+            "user": table.user,
             "region": table.region,
             "origin": place.origin,
             "created_at": None,
@@ -259,6 +265,7 @@ def _of_store(place: Place) -> list[dict[str, Any]]:
             "models": list(row.models),
             "limits": row.limits,
             "tenant": row.tenant,
+            "user": row.user,
             "region": row.region,
             "origin": "octoplex keys new",
             "created_at": _day(row.created_at_ms),

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "logs": ("logs:logs", "Show requests as they were answered."),
     "cache": ("cache:cache", "Show and empty the caches of routes."),
     "optimize": ("optimize:optimize", "Learn which model is good enough for what."),
+    "experiments": ("experiments:experiments", "Show experiments, and what they have found."),
     "batches": ("batches:batches", "Show batches, and how far they are."),
     "audit": ("audit:audit", "Show what operators changed, newest first."),
     "config": ("config:config", "Show the configuration in force, and what would change."),

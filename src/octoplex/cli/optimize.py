@@ -1,4 +1,5 @@
-"""`octoplex optimize`: what learning saves, shown on a file of judged answers."""
+"""`octoplex optimize`: routes that learn (`learning.py`), and what learning would save, shown on a
+file of judged answers."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,6 +14,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
+from octoplex.cli import learning
 from octoplex.cli.place import json_option
 from octoplex.cli.show import print_json, print_table
 from octoplex.wire.error import BadConfig
@@ -27,6 +29,13 @@ def optimize() -> None:
     """Learn which model is good enough for what."""
 
 
+for _command in (
+    *(learning.status, learning.explain, learning.pause, learning.resume, learning.rollback),
+    *(learning.export, learning.audit),
+):
+    optimize.add_command(_command)
+
+
 @optimize.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -39,6 +48,8 @@ def optimize() -> None:
               "Without any, saved calls of the reference are counted.")  # fmt: skip
 @click.option("--prompt", default="prompt", show_default=True, metavar="COL")
 @click.option("--segment", metavar="COL", help="A column that says what kind of request it is.")
+@click.option("--reply", metavar="COL", help="What the candidate answered. It is always asked "
+              "first then, the reference where prompt and reply look as if it erred.")  # fmt: skip
 @click.option("--quality-loss", default=0.05, show_default=True, type=click.FloatRange(0, 0.5),
               help="Share of the reference's quality that may be lost.")  # fmt: skip
 @click.option("--confidence", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.9999))
@@ -64,7 +75,12 @@ def replay(file: Path, as_json: bool, picture: Path | None, **given: Any) -> Non
     optimizer = _optimizer()
     pairs = [_cost(said) for said in given["costs"]]
     columns = optimizer.Columns(
-        given["reference"], given["candidates"], given["prompt"], given["segment"], dict(pairs)
+        given["reference"],
+        given["candidates"],
+        given["prompt"],
+        given["segment"],
+        dict(pairs),
+        given["reply"],
     )
     _check_names(columns.reference, columns.candidates)
     table = optimizer.read(file, columns)
@@ -160,6 +176,7 @@ def _print(reports: Sequence[Reported], plan: Any) -> None:
         print_table(["", "value"], [row[:2] for row in rows], frozenset({"value"}))
     else:
         print_table(["", "median", "least", "most"], rows, frozenset({"median", "least", "most"}))
+    _print_ranking([one.ranking for one in reports if one.ranking is not None])
     broken = sum(one.violated for one in reports)
     click.echo(
         f"\nPromise: at most {_percent(plan.loss)} of the quality lost, with "
@@ -173,6 +190,16 @@ def _print(reports: Sequence[Reported], plan: Any) -> None:
         click.echo(
             "\nNothing was certified: the reference served all. It takes some hundred judged "
             f"pairs; there were {first.judged:,}. Raise --feedback or --requests."
+        )
+
+
+def _print_ranking(told: Sequence[Any]) -> None:
+    if told:
+        half, most, area = (mean(getattr(one, f) for one in told) for f in ("half", "most", "area"))
+        click.echo(
+            f"\nOn rows that were never judged: {half:.1f} % calls of the reference for half of "
+            f"the gap, {most:.1f} % for four fifths; {area:.3f} of it on average (by chance 50, "
+            "80, 0.5)."
         )
 
 

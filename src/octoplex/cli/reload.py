@@ -26,6 +26,7 @@ def reload(config: str | None) -> None:
             with suppress(GatewayError):
                 ask_server(folder_named_by(path, env), {"do": "reload"})
         raise
-    if ask_server(place.data, {"do": "reload"}) is None:
+    done = ask_server(place.data, {"do": "reload"})
+    if done is None:
         raise StoreFailed(f"No server runs with {place.data}; `octoplex serve` starts one.")
-    click.echo("reloaded")
+    click.echo(done)

@@ -24,9 +24,12 @@ FIGURES = frozenset({"requests", "input", "output", "cost"})
 @click.option("--tenant", help="Only this team, or this organisation with its teams.")
 @config_option
 @json_option
-def spend(since: str, until: str, config: str | None, as_json: bool, **narrow: str | None) -> None:
+def spend(
+    since: str, until: str, key: str | None, tenant: str | None, config: str | None, as_json: bool
+) -> None:
     """Show what was spent, per key, model and day."""
-    query = SpendQuery(since=_day("--since", since), until=_day("--until", until), **narrow)
+    days = _day("--since", since), _day("--until", until)
+    query = SpendQuery(since=days[0], until=days[1], key=key, tenant=tenant)
     place = place_of(config)
     reader = place.reader()
     try:

@@ -11,8 +11,10 @@ it may lie on a private address.
 
 What was delivered is kept in `alerts.json` of the data folder, so that a restart does not tell
 it again; what was not is told again then. So receivers see each `id` at least once, rarely twice.
+It is forgotten an hour after its window, or what renews each minute would grow for ever.
 
-Not promised: that spending between two looks is told in two alerts.
+Not promised: that spending between two looks is told in two alerts; nor that what is billed later
+than 20 s after its window is told at all.
 """
 
 import asyncio
@@ -29,7 +31,7 @@ from msgspec import Struct
 
 from octoplex.gateway import Gateway
 from octoplex.ledger.allowance import Left, dollars
-from octoplex.ledger.period import called
+from octoplex.ledger.period import MINUTE_MS, called, instant
 from octoplex.reflex.tenants import Alerts, Tenant
 from octoplex.settings import secret, url
 from octoplex.transport.http import Request
@@ -41,8 +43,14 @@ log = logging.getLogger("octoplex.alerts")
 NAME = "alerts.json"
 LOOK_S = 1.0
 TRIES, ANSWER_S = 9, 10.0
-MOST_TOLD = 10_000
-"""Remembered at once; the oldest are forgotten."""
+AT_ONCE = 20
+"""Tenants that are looked at without letting requests pass."""
+BACK_MS = 20_000
+"""How long after its end a window is still looked at."""
+FORGOTTEN_MS = 3_600_000
+"""After its window, which a clock that is set back a little can bring again."""
+PARTS = 5
+"""Of an id, parted by blanks; the third is when its window ends."""
 _json = msgspec.json.Encoder().encode
 
 
@@ -92,12 +100,18 @@ def signed(body: bytes, key: str, at_s: int) -> tuple[tuple[str, str], ...]:
 class Watch:
     """Looks at the budgets of the configuration in force, which `gateway` gives."""
 
-    def __init__(self, gateway: Callable[[], Gateway], look_s: float = LOOK_S) -> None:
-        self._gateway, self._look_s = gateway, look_s
+    def __init__(
+        self,
+        gateway: Callable[[], Gateway],
+        look_s: float = LOOK_S,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._gateway, self._look_s, self._now_ms = gateway, look_s, now_ms
         self._path: Path = gateway().works.data / NAME
-        self._told: dict[str, None] = dict.fromkeys(self._read())
+        self._told = self._read()
         """Delivered, or on its way."""
         self._kept = set(self._told)
+        self._written = set(self._kept)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "Watch":
@@ -110,6 +124,7 @@ class Watch:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self._keep()
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -122,6 +137,7 @@ class Watch:
             before, problem = problem, await self._looked()
             if problem and problem != before:
                 log.error("budgets cannot be looked at now, alerts may come late: %s", problem)
+            await self._keep()
             await asyncio.sleep(self._look_s)
 
     async def _looked(self) -> str:
@@ -129,23 +145,28 @@ class Watch:
         try:
             gateway = self._gateway()
             watched = [t.name for t in gateway.tenants.values() if t.alerts is not None]
-            await gateway.works.book.look("", watched, time.time_ns() // 1_000_000)
-            self.look()
+            await gateway.works.book.look("", watched, self._now_ms())
+            await self.look()
         except Exception as error:  # noqa: BLE001 - whatever it is, the watch goes on
             return f"{type(error).__name__}: {error}"
         return ""
 
-    def look(self) -> None:
-        """Tell what is over a threshold since the last look."""
-        gateway, now_ms = self._gateway(), time.time_ns() // 1_000_000
-        for tenant in gateway.tenants.values():
-            if tenant.alerts is None:
-                continue
-            budgets = gateway.works.book.left_of_tenant(tenant.name, now_ms)
-            for alert in crossed(tenant, budgets):
-                if alert.id not in self._told:
-                    self._told[alert.id] = None
-                    self._tell(alert, tenant.alerts)
+    async def look(self) -> None:
+        """Tell what is over a threshold since the last look, also in windows that just ended."""
+        gateway, now_ms = self._gateway(), self._now_ms()
+        minutes = sorted({(now_ms - BACK_MS) // MINUTE_MS, now_ms // MINUTE_MS})
+        for number, tenant in enumerate(gateway.tenants.values()):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)  # 25 us each: with thousands requests would wait
+            for minute in minutes if tenant.alerts else ():
+                budgets = gateway.works.book.left_of_tenant(tenant.name, minute * MINUTE_MS)
+                for alert in crossed(tenant, budgets):
+                    if tenant.alerts and alert.id not in self._told:
+                        self._told.add(alert.id)
+                        self._tell(alert, tenant.alerts)
+        over = instant((now_ms - FORGOTTEN_MS) // MINUTE_MS)
+        for known in (self._told, self._kept):
+            known -= {id_ for id_ in known if id_.split()[2] < over}
 
     def _tell(self, alert: Alert, alerts: Alerts) -> None:
         log.warning(
@@ -170,9 +191,15 @@ class Watch:
             else:
                 return
         self._kept.add(alert.id)
-        kept = [id_ for id_ in self._told if id_ in self._kept][-MOST_TOLD:]
+
+    async def _keep(self) -> None:
+        """Write down what was delivered; one at a time, or two would write into each other."""
+        if self._kept <= self._written:
+            return
+        kept = set(self._kept)
         try:
-            await asyncio.to_thread(self._write, kept)
+            await asyncio.to_thread(self._write, sorted(kept))
+            self._written = kept
         except OSError as error:
             log.warning("%s cannot be written: %s", self._path, error.strerror)
 
@@ -185,7 +212,8 @@ class Watch:
             origin, path = place_of(url(alerts.webhook, works.env, f"{where}.webhook"))
             body = _json(alert)
             extra = header_block(signed(body, key, int(time.time())))
-            request = Request(origin, origin.head("POST", path), body, extra)
+            head = origin.head("POST", path)
+            request = Request(origin, head, body, extra, in_pieces=True)  # its status is all
             until_at = asyncio.get_running_loop().time() + ANSWER_S
             response = await works.client.send(request, Limits(deadline_at=until_at))
         except GatewayError as error:
@@ -196,10 +224,11 @@ class Watch:
             response.close()
         return "" if 200 <= response.status < 300 else f"status {response.status}"
 
-    def _read(self) -> list[str]:
+    def _read(self) -> set[str]:
         with suppress(OSError, msgspec.MsgspecError):
-            return msgspec.json.decode(self._path.read_bytes(), type=list[str])
-        return []
+            kept = msgspec.json.decode(self._path.read_bytes(), type=set[str])
+            return {id_ for id_ in kept if len(id_.split()) == PARTS}
+        return set()
 
     def _write(self, kept: list[str]) -> None:
         new = self._path.with_suffix(".new")

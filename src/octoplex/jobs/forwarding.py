@@ -83,13 +83,12 @@ class Forwarding:
 
     # -- before -----------------------------------------------------------------------------
 
-    def hold_again(self, batch: Batch) -> None:
-        """Set aside after a start what was set aside before it."""
-        if batch.remote is not None:
-            book, at_ms = self._gateway().works.book, batch.created_at * 1000
-            aside = book.set_aside(batch.key_id, batch.remote.held_nano, at_ms, anew=False)
-            assert aside is not None
-            self._asides[batch.id] = aside
+    def resume(self) -> None:
+        """Set aside after a start what was set aside before it: before anybody else is granted
+        anything."""
+        ids = [batch.id for batch in self._archive.open.values() if batch.remote is not None]
+        asides = self._gateway().works.book.resume(self._archive.laid())
+        self._asides = dict(zip(ids, asides, strict=True))
 
     async def offer(self, batch: Batch, sheet: Sheet) -> None:
         """Decide whether a batch is handed over; then its `remote` says where."""
@@ -116,7 +115,9 @@ class Forwarding:
             return
         self._asides[batch.id] = aside
         lane = next(iter(posting.lanes))
-        batch.remote = Remote(posting.route, posting.provider, posting.model, lane, nano)
+        batch.remote = Remote(
+            posting.route, posting.provider, posting.model, lane, nano, tenant=aside.tenant
+        )
 
     def _models(self, batch: Batch, sheet: Sheet) -> set[str]:
         """The models that a batch names; none where a line asks for what happens here."""

@@ -88,8 +88,6 @@ class Runner:
         self._stopping = False
 
     async def __aenter__(self) -> "Runner":
-        for batch in self._archive.open.values():
-            self._forwarding.hold_again(batch)
         self._own(self._watch())
         return self
 

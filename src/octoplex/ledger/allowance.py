@@ -118,6 +118,11 @@ class Allowance(Struct):
         """Where calls of this account wait: what all share that may free each other."""
         return self.above[-1] if self.above else self
 
+    def bound(self, at_ms: int) -> "list[tuple[str, Window]]":
+        """The windows that an order of its key is in at a moment, and whose they are."""
+        minute = at_ms // MINUTE_MS
+        return [(one.tenant, window) for one in self.binding for window in one.windows(minute)]
+
     def bind(self, caps: tuple[Cap, ...]) -> None:
         """Have these budgets; what was taken for others is not known by the time they are back."""
         self.caps, kinds = caps, {cap.window for cap in caps}

@@ -36,6 +36,7 @@ import msgspec
 from octoplex.ledger.batch import PARTS, RESULTS, Batch, File, Part, Span, Status, results
 from octoplex.ledger.connect import connect
 from octoplex.ledger.folder import Folder
+from octoplex.ledger.rows import Laid
 from octoplex.wire.error import BadConfig, InvalidCall, NotFound, StoreFailed
 
 T = TypeVar("T")
@@ -84,6 +85,14 @@ class Archive:
             self.open = {batch.id: batch for batch in found}
             for left in self._place.glob(f"{UPLOADING}*"):
                 left.unlink()
+
+    def laid(self) -> list[Laid]:
+        """What is set aside for batches that their providers run."""
+        return [
+            Laid(b.key_id, b.remote.tenant, b.created_at * 1000, b.remote.held_nano)
+            for b in self.open.values()
+            if b.remote is not None
+        ]
 
     async def do(self, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
         """Have the archive's thread do it, after what it was asked before.

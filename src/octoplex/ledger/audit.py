@@ -19,7 +19,7 @@ Not promised: protection from whoever can write the file and compute SHA-256 ove
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -149,13 +149,19 @@ def outcome(error: BaseException) -> str:
     return f"failed: {type(error).__name__}"
 
 
-def page(path: Path, limit: int, before: int | None = None) -> list[Line]:
+def page(
+    path: Path,
+    limit: int,
+    before: int | None = None,
+    only: Callable[[Line], bool] | None = None,
+) -> list[Line]:
     """The newest lines first; `before` is the `seq` that they come before.
 
     Raises:
         BadConfig: the file cannot be read.
     """
     kept = [line for _, line in _lines(path) if before is None or line.seq < before]
+    kept = kept if only is None else [line for line in kept if only(line)]
     return kept[: -limit - 1 : -1]
 
 

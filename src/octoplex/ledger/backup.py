@@ -22,7 +22,10 @@ from typing import BinaryIO, Literal
 
 from octoplex.wire.error import BadConfig
 
-SKIPPED = ("lock", "orders.ring*", "cache.db*", "*.sock", "*-wal", "*-shm", "*.new")
+SKIPPED = (
+    *("lock", "*.lock", "orders.ring*", "cache.db*", "*.sock"),
+    *("*-wal", "*-shm", "*-journal", "*.new"),
+)
 """Made anew at a start, part of the files copied, or, as the cache, of no promise and large."""
 CALLERS = "files"
 """The folder of what callers sent; models that were fetched can be fetched again."""
@@ -31,23 +34,28 @@ CALLERS = "files"
 def write_backup(data: Path, target: Path) -> list[str]:
     """Copy a data folder into a new tar file, readable by its owner only; what is in it.
 
+    It has its name once it is whole, whatever ends us before.
+
     Raises:
         BadConfig: there is nothing to copy, or a file of this name already.
         OSError, sqlite3.Error: it could not be read or written; no file is left.
     """
     paths = _found(data)
-    try:
-        made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise BadConfig(f"{target} is there already; choose another name") from None
+    if data.resolve() in target.resolve().parents:
+        raise BadConfig(f"{target} lies in the data folder and would be in the next copy")
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    if target.exists():
+        raise BadConfig(f"{target} is there already; choose another name")
+    made = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(made, "wb") as file:
             names = _write(data, paths, file, "w")
             file.flush()
             os.fsync(file.fileno())
+        part.rename(target)
     except BaseException:
         with suppress(OSError):
-            target.unlink()
+            part.unlink()
         raise
     return names
 
@@ -84,7 +92,13 @@ def _write(data: Path, paths: list[Path], file: BinaryIO, mode: Literal["w", "w|
                 continue
             if path.suffix == ".db":
                 source = Path(copies) / path.name
-                _copy(path, source)
+                try:
+                    _copy(path, source)
+                except sqlite3.OperationalError as error:
+                    raise BadConfig(
+                        f"{path.name} cannot be copied by way of {copies} ({error}); where there "
+                        "is no room, TMPDIR names another place"
+                    ) from error
             with suppress(FileNotFoundError):  # an upload may end meanwhile
                 tar.add(source, name, filter=_private)
                 names.append(name)

@@ -54,7 +54,8 @@ class Complaint(Struct, frozen=True):
 class Remote(Struct):
     """Where a batch is that its provider runs. `id` is "" until the provider said it.
 
-    `lane` is the label of the key it was made with; `held_nano` what may still be billed.
+    `lane` is the label of the key it was made with; `held_nano` what may still be billed, and
+    `tenant` whose it was when it was set aside.
     """
 
     route: str
@@ -69,6 +70,7 @@ class Remote(Struct):
     settling: bool = False
     """Its results were begun with: the ledger may know some that are not written down."""
     id: str = ""
+    tenant: str = ""
 
 
 class Batch(Struct, kw_only=True):

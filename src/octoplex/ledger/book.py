@@ -36,7 +36,7 @@ start that began more than `queries.BELATED_S` after their request.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from msgspec import Struct
@@ -49,11 +49,12 @@ from octoplex.ledger.rows import (
     RELEASED,
     SETTLED,
     Balance,
+    Laid,
     Minute,
     Order,
     Settlement,
 )
-from octoplex.ledger.shared.drawer import Drawer, Found, hopeless
+from octoplex.ledger.shared.drawer import Drawer, hopeless
 from octoplex.ledger.shared.till import Till, account_of
 from octoplex.ledger.store import Journal
 from octoplex.wire.error import OverBudget, StoreFailed
@@ -134,7 +135,7 @@ class Aside(Struct):
     nano: int
     _book: "Book"
     _parts: tuple[Part, ...]
-    _tenant: str
+    tenant: str
 
     def settle(
         self, order: Order, nano: int, usage: Usage, outcome: str, state: int = SETTLED
@@ -146,8 +147,8 @@ class Aside(Struct):
         if nano > order.nano:
             book.exceeded += 1
         book.unbilled += estimated and outcome == "done"
-        if self._tenant != order.tenant:
-            order = replace(order, tenant=self._tenant)
+        if self.tenant != order.tenant:
+            order = replace(order, tenant=self.tenant)
         book.write_down(Settlement(order, nano, usage, outcome, estimated, state))
         self._move(min(order.nano, self.nano), nano)
         if nano > order.nano:
@@ -270,6 +271,13 @@ class Book:
         tenant = account.above[0].tenant if account.above else ""
         return Aside(nano, self, tuple([(one, one.cell) for one in accounts]), tenant)
 
+    def resume(self, laid: Sequence[Laid]) -> list[Aside]:
+        """Set aside after a start what was before it; where hosts share the till it has kept it."""
+        if self._drawer is not None:
+            self._drawer.take_up([(one, self._account(one.key_id).binding) for one in laid])
+        asides = [self.set_aside(x.key_id, x.nano, x.at_ms, anew=False) for x in laid]
+        return [aside for aside in asides if aside is not None]
+
     def inherit(self, order: Order) -> Hold:
         """Hold again what the book before this one held for an order that is written down."""
         if self._drawer is not None:
@@ -295,7 +303,7 @@ class Book:
         self._refuse_hopeless(account, order)
         hold = await self._queue(order, timeout_s)
         if hold is None:
-            raise over(_bound(account, order), order)
+            raise over(account.bound(order.at_ms), order)
         return hold
 
     async def taken(self, order: Order) -> Hold | None:
@@ -486,12 +494,6 @@ class Book:
                 account.days[number // DAY] = account.days.get(number // DAY, 0) - nano
 
     def _refuse_hopeless(self, account: Allowance, order: Order) -> None:
-        found = _bound(account, order)
+        found = account.bound(order.at_ms)
         if hopeless(found, order.nano):
             raise over(found, order)
-
-
-def _bound(account: Allowance, order: Order) -> Found:
-    """The windows that an order is in, and whose they are."""
-    minute = order.at_ms // MINUTE_MS
-    return [(one.tenant, window) for one in account.binding for window in one.windows(minute)]

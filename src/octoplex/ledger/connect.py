@@ -1,6 +1,7 @@
 """The write connection of a file: its pragmas, its schema, and what damage looks like.
 
-Each file is written and checkpointed by exactly one connection (see `folder.py`).
+Each file is written and checkpointed by exactly one connection (see `folder.py`), but for those in
+`SEVERAL`.
 """
 
 import os
@@ -11,7 +12,7 @@ from typing import Literal
 
 from octoplex.ledger.migrate import migrate, steps
 
-Kind = Literal["control", "ledger", "logs", "responses", "archive", "cache"]
+Kind = Literal["control", "ledger", "logs", "responses", "archive", "cache", "learning"]
 
 WAL_PAGES = 1_000
 """Checkpoint at 4 MB of log (responses: 8, records: 16) at the latest; sooner when nothing is
@@ -24,11 +25,14 @@ PAGE_BYTES: dict[Kind, int] = {
     "responses": 8_192,
     "archive": 4_096,
     "cache": 8_192,
+    "learning": 4_096,
 }
 """A page costs four calls of the kernel until it is in its place, whatever its size."""
 SUFFIXES = ("-wal", "-shm")
 EMPTIED: frozenset[Kind] = frozenset({"responses", "cache"})
 """Files out of which rows are deleted: what they held is overwritten, and room is given back."""
+SEVERAL: frozenset[Kind] = frozenset({"learning"})
+"""Files that several processes write: with a journal that is rolled back, which is safe there."""
 
 
 def connect(path: Path, kind: Kind, synchronous: str) -> sqlite3.Connection:
@@ -43,7 +47,7 @@ def connect(path: Path, kind: Kind, synchronous: str) -> sqlite3.Connection:
         _create(path, kind)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
     try:
-        db.execute("pragma journal_mode = wal")
+        db.execute(f"pragma journal_mode = {_journal(kind)}")
         db.execute(f"pragma synchronous = {synchronous}")
         db.execute(f"pragma wal_autocheckpoint = {WAL_PAGES}")
         if kind in EMPTIED:
@@ -66,9 +70,13 @@ def _create(path: Path, kind: Kind) -> None:
         if kind in EMPTIED:
             db.execute("pragma auto_vacuum = incremental")
         migrate(db, new, steps(kind))
-        db.execute("pragma journal_mode = wal")
+        db.execute(f"pragma journal_mode = {_journal(kind)}")
     _forget_log(path)  # that of a file somebody deleted: it would be played into this one
     new.rename(path)
+
+
+def _journal(kind: Kind) -> str:
+    return "truncate" if kind in SEVERAL else "wal"
 
 
 class Transaction:

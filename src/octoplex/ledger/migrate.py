@@ -66,13 +66,19 @@ def check(done: dict[int, str], where: str, known: list[Step]) -> None:
     """Refuse what a newer octoplex wrote, or another migration of the same number.
 
     Raises:
-        BadConfig: which it is, of `where`.
+        BadConfig: which it is, of `where`; or one is missing before others.
     """
     newest = known[-1].number
     if done and max(done) > newest:
         raise BadConfig(
             f"{where} has schema {max(done)}, and this octoplex knows up to {newest}: it was "
             "written by a newer version; upgrade octoplex, or restore the copy kept beside it"
+        )
+    missing = set(range(1, max(done, default=0))) - done.keys()
+    if missing:
+        raise BadConfig(
+            f"{where} has schema {max(done)}, but migration {min(missing)} was never applied to "
+            "it: restore a copy"
         )
     for step in known:
         if step.number in done and done[step.number] != step.checksum:

@@ -18,7 +18,7 @@ import msgspec
 
 from octoplex.ledger.batch import Batch, results
 from octoplex.ledger.marks import PREFIX, WITH_ID, sought
-from octoplex.ledger.period import FOREVER, MINUTE_MS, day_number, day_text
+from octoplex.ledger.period import FOREVER, MINUTE_MS, day_number, day_text, levels
 from octoplex.ledger.rows import (
     SETTLED,
     Balance,
@@ -44,6 +44,7 @@ _SPEND = """select key_name, model, provider, day, sum(requests), sum(input_toke
       and (:key is null or key_id = :key or key_name = :key)
       and (:tenant is null or tenant = :tenant
         or substr(tenant, 1, length(:tenant) + 1) = :tenant || '.')
+      and (:key_ids is null or key_id in (select value from json_each(:key_ids)))
     group by key_id, key_name, tenant, model, provider, day
     order by day desc, sum(nano) desc, key_id, model, provider"""
 _COLUMNS = "pragma table_info(terms)"
@@ -77,9 +78,13 @@ _FIND = f"select seq, records {WITH_ID} and instr(records, :text)"
 _BACK = "select seq, records from batches where seq <= ? order by seq desc"
 _ON = "select seq, records from batches where seq >= ? order by seq"
 _BACK_OF_KEY = """select seq, records from marks join batches using (seq)
-    where mark = ? and seq <= ? order by seq desc"""
+    where mark = 'key ' || ? and seq <= ? order by seq desc"""
 _ON_OF_KEY = """select seq, records from marks join batches using (seq)
-    where mark = ? and seq >= ? order by seq"""
+    where mark = 'key ' || ? and seq >= ? order by seq"""
+_OF_KEYS = """seq in (select seq from marks
+    where mark in (select 'key ' || value from json_each(?)))"""
+_BACK_OF_KEYS = _BACK.replace("where ", f"where {_OF_KEYS} and ")
+_ON_OF_KEYS = _ON.replace("where ", f"where {_OF_KEYS} and ")
 _encode = msgspec.json.Encoder().encode
 _records = msgspec.json.Decoder(list[Record]).decode
 _one_by_one = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -107,6 +112,7 @@ class Reader:
             "until": day_number(query.until) if query.until else FOREVER,
             "key": query.key,
             "tenant": query.tenant,
+            "key_ids": None if query.key_ids is None else _encode(query.key_ids).decode(),
         }
         text = _SPEND
         if not any(name == "tenant" for _, name, *_ in self._all("ledger.db", _COLUMNS, ())):
@@ -147,19 +153,24 @@ class Reader:
 
     def attempts(self, request_id: str | None = None) -> list[dict[str, Any]]:
         """The ledger's rows of one request, or all, by the names of the view `ledger`."""
+        return list(self.each_attempt(request_id))
+
+    def each_attempt(self, request_id: str | None = None) -> Iterator[dict[str, Any]]:
+        """The same one after the other, however many there are."""
         path = self._folder / "ledger.db"
         if not path.exists():
-            return []
+            return
         with self._borrowed(path) as db:
-            if request_id is None:
-                found = db.execute(_ATTEMPTS)
-            else:
+            text, values = _ATTEMPTS, {}
+            if request_id is not None:
                 (view,) = db.execute(_SHOWN).fetchone()
                 shown = view[view.index("select") : view.rindex("from")]
                 values = {**sought(request_id), "text": _encode(request_id).decode()}
-                found = db.execute(_ATTEMPTS_OF.replace("SHOWN", shown), values)
-            names = [column[0] for column in found.description]
-            return [dict(zip(names, row, strict=True)) for row in found]
+                text = _ATTEMPTS_OF.replace("SHOWN", shown)
+            with closing(db.execute(text, values)) as found:
+                names = [column[0] for column in found.description]
+                for row in found:
+                    yield dict(zip(names, row, strict=True))
 
     def batches(self, limit: int, id_: str = "") -> list[Batch]:
         """The newest batches, or the one of an id; what is running counted from its results."""
@@ -240,15 +251,18 @@ class Reader:
         return None
 
     def _batches(self, name: str, page: Page, first: int, on: bool) -> Iterator[list[Record]]:
-        """Whole batches from a number on (or back), those with the page's key in them."""
+        """Whole batches from a number on (or back), those with the page's keys in them."""
         path = self._folder / name
         if not path.exists():
             return
         values: tuple[object, ...] = (first,)
         text = _ON if on else _BACK
-        if page.key_id:
-            values = (f"key {page.key_id}", first)
+        if page.key_ids is not None and len(page.key_ids) == 1:  # this reads no further than asked
+            values = (*page.key_ids, first)
             text = _ON_OF_KEY if on else _BACK_OF_KEY
+        elif page.key_ids is not None:
+            values = (_encode(page.key_ids).decode(), first)
+            text = _ON_OF_KEYS if on else _BACK_OF_KEYS
         with self._borrowed(path) as db, closing(db.execute(text, values)) as rows:
             for _, records in rows:
                 yield _decoded(records)
@@ -306,10 +320,12 @@ def _decoded(text: str) -> list[Record]:
 
 
 def _of(page: Page, records: list[Record], on: bool) -> list[Record]:
-    """Those of the page's key, in the direction of reading."""
-    if not on:
-        records = records[::-1]
-    return [r for r in records if r.key_id == page.key_id] if page.key_id else records
+    """Those of the page's keys and tenant, in the direction of reading."""
+    ids, tenant = page.key_ids, page.tenant
+    found = records if on else records[::-1]
+    if ids is not None:
+        found = [r for r in found if r.key_id in ids]
+    return found if tenant is None else [r for r in found if tenant in levels(r.tenant)]
 
 
 def _spent(key: str, model: str, provider: str, day: int, *sums: Any) -> SpendRow:

@@ -63,6 +63,15 @@ class Heirs(Struct, frozen=True):
 NO_HEIRS = Heirs()
 
 
+class Laid(Struct, frozen=True):
+    """Money set aside for work that goes on while nobody here runs: a batch at its provider."""
+
+    key_id: str
+    tenant: str
+    at_ms: int
+    nano: int
+
+
 class Settlement(Struct, frozen=True, gc=False):
     """How an attempt ended and what it cost."""
 
@@ -116,6 +125,10 @@ class Record(Struct, gc=False, array_like=True):
     """`hit`, `semantic` or `miss` where the route has a cache."""
     saved_nano: int = 0
     """What a hit cost when it was asked of its target."""
+    tenant: str = ""
+    """The team or organisation that the key belonged to then."""
+    trial: str = ""
+    """The variant of an experiment that it was answered by, `NAME: VARIANT`."""
 
     def shown(self) -> dict[str, object]:
         """Every field by name, for a JSON reply."""
@@ -145,6 +158,8 @@ class KeyRow(Struct, frozen=True, kw_only=True):
     former_until_ms: int | None = None
     begins_at_ms: int | None = None
     """It opens nothing before."""
+    user: str = ""
+    """The person it was made for, as `roles` of its tenant names them."""
 
 
 class Turned(Struct, frozen=True, kw_only=True):
@@ -217,6 +232,8 @@ class SpendQuery(Struct, frozen=True, kw_only=True):
     """A key's name or id; None for all."""
     tenant: str | None = None
     """A team, or an organisation with its teams; None for all."""
+    key_ids: tuple[str, ...] | None = None
+    """The ids of the only keys that count; None for all."""
 
 
 class SpendRow(Struct, frozen=True, omit_defaults=True):
@@ -245,12 +262,15 @@ class Spend(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """Which records: the newest `limit`, before (or after) the one with this id, of this key."""
+    """Which records: the newest `limit`, before (or after) the one with this id."""
 
     limit: int = 50
     before: str | None = None
     after: str | None = None
-    key_id: str | None = None
+    key_ids: tuple[str, ...] | None = None
+    """Of these keys alone; None for all."""
+    tenant: str | None = None
+    """A team, or an organisation with its teams, whose they were then; None for all."""
 
 
 class Balance(Struct, frozen=True):

@@ -29,6 +29,7 @@ from octoplex.ledger.clean import REFUSED, clean
 from octoplex.ledger.rows import Order
 
 SLOTS, SLOT = 8_192, 512
+"""4 MB for each process that grants, which become resident with its first 8,192 orders."""
 HEAD = 16
 """Bytes before the slots: the count of orders that are committed, and room."""
 

@@ -216,6 +216,9 @@ class SqliteStore:
         """The open orders of processes that outlived the last owner."""
         return self._files.inherited
 
+    def hear(self, listener: Callable[[Record], None] | None) -> None:
+        self._writer.heard = listener
+
     async def drain(self) -> bool:
         return await asyncio.wrap_future(self._writer.drain())
 

@@ -12,7 +12,7 @@ first to pass `tests/ledger/test_store.py`; `PostgresStore` (`postgres/`) passes
     store.record(record)
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol
 
 from octoplex.ledger.archive import Archive
@@ -100,6 +100,10 @@ class Store(Journal, Protocol):
         """Keep a request's record. May be dropped above a bound, counted in `condition`."""
         ...
 
+    def hear(self, listener: Callable[[Record], None] | None) -> None:
+        """Tell a listener, or nobody, each record as it comes, those that are dropped, too."""
+        ...
+
     async def drain(self) -> bool:
         """Wait until all that was written down so far is on disk; False while that fails."""
         ...
@@ -162,6 +166,10 @@ class Reads(Protocol):
 
     def attempts(self, request_id: str | None = None) -> list[dict[str, Any]]:
         """The ledger's rows of one request, or all, by the names of the view `ledger`."""
+        ...
+
+    def each_attempt(self) -> Iterator[dict[str, Any]]:
+        """All of the ledger's rows, without having them all at once."""
         ...
 
     def batches(self, limit: int, id_: str = "") -> list[Batch]:

@@ -98,6 +98,8 @@ class Writer:
         self._sink, self._tempo, self._note = sink, tempo or Tempo(), note
         self.refusal = ""
         self.dropped = 0
+        self.heard: Callable[[Record], None] | None = None
+        """Told each record, on the loop."""
         self._money: list[Money] = []
         self._records: list[Record] = []
         self._calls: deque[Callable[[], None]] = deque()
@@ -138,6 +140,8 @@ class Writer:
 
     def record(self, record: Record) -> None:
         """Append a record, which can wait until the thread looks up by itself."""
+        if self.heard is not None:
+            self.heard(record)
         if len(self._records) >= self._tempo.records_bound:
             self.dropped += 1
             return

@@ -131,6 +131,11 @@ def learned_of(table: Any, targets: Sequence[str], where: str) -> Learned | None
     learned = Learned(**{name: getattr(table, name) for name in Learned.__struct_fields__})
     for rule in learned.rules:
         _check_then(rule.then, targets, f"{where} rules: then")
+        if rule.then.cap is not None and table.pick != "learned":
+            raise BadConfig(
+                f"{where} rules: then.cap: bounds what candidates have beside a reference; it "
+                'needs pick = "learned", or write switch.'
+            )
     if table.pick != "learned":
         told = [name for name in ("reference", "segments") if getattr(learned, name)]
         told += [n for n in ("promise", "learn") if getattr(learned, n) != getattr(Learned(), n)]
@@ -149,8 +154,18 @@ def learned_of(table: Any, targets: Sequence[str], where: str) -> Learned | None
         _check_named(segment, SEGMENTS, f"{where} segments")
     for judge in learned.learn.judge:
         _check_judge(judge, f"{where} learn.judge")
+        if judge == "tests":
+            raise BadConfig(
+                f'{where} learn.judge: "tests" needs a sandbox to run code in, which is not there '
+                'yet; "exact-match" compares with metadata.expected.'
+            )
     spend_of(learned.learn.spend, f"{where} learn.spend")
     return learned
+
+
+def variants_of(reference: str, targets: Iterable[str]) -> tuple[str, ...]:
+    """Whom a route learns of, in the order in which policies number them: the reference first."""
+    return tuple(dict.fromkeys((reference, *targets)))
 
 
 def check_experiment(experiment: Experiment, routes: Collection[str], where: str) -> None:

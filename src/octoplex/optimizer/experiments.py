@@ -28,20 +28,18 @@ state.
 
 from collections.abc import Mapping
 from math import log
-from typing import Literal
 
 import msgspec
 
-from octoplex.optimizer.assignment import Mismatch, assigned, uniform
+from octoplex.optimizer.assignment import Mismatch
 from octoplex.optimizer.canary import STEPS, Canary
 from octoplex.optimizer.metric import Metric
 from octoplex.optimizer.sequences import Comparison, Interval, Mean
+from octoplex.optimizer.standing import Phase, Standing
 
 MISMATCH = 0.001
 LOOKED = 20
 """The next look is after so many parts of the results there are: looking costs a millisecond."""
-
-Phase = Literal["running", "canary", "promoted", "rolled back", "no winner", "mismatch"]
 
 
 class Design(msgspec.Struct, frozen=True):
@@ -141,13 +139,19 @@ class Trial:
 
     def assign(self, unit: str) -> str:
         """The variant of a unit; stays the same while the round does, and mostly beyond it."""
-        first = self.design.first
-        if self.phase == "running":
-            return assigned(self.design.name, unit, self._running)
-        if self.phase == "canary":
-            is_new = uniform(self.design.name, "canary", unit) < self._canary.share
-            return self.winner if is_new else first
-        return self.winner if self.phase == "promoted" else first
+        return self.standing().of(self.design.name, unit)
+
+    def standing(self) -> Standing:
+        """Who gets what now."""
+        return Standing(
+            self.phase,
+            self.round,
+            self.design.first,
+            dict(self._running),
+            self.winner,
+            self._canary.share if self.phase == "canary" else 0.0,
+            self.reason,
+        )
 
     def told(self, variant: str, values: Mapping[str, float], of_round: int | None = None) -> None:
         """What was measured on one unit that got this variant; what is unknown is left out.

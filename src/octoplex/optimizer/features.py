@@ -2,10 +2,11 @@
 
     encoder_of(seen).row(features_of("How many pools are there?"))    -> places and values
 
-A request becomes a sparse vector of `SIZE` places: words and pairs of neighbours by CRC-32, their
-counts damped and weighted by how rare they are (tf-idf, of length 1), some figures of its form,
-and a place for its segment and its key each. A scorer is one number per place, so a decision is a
-gather and a sum.
+A request becomes a sparse vector: words and pairs of neighbours by CRC-32, their counts damped and
+weighted by how rare they are (tf-idf, words of length 1, pairs of `PAIR_WEIGHT`), some figures of
+its form, and a place for its segment and its key each. Words share no places with pairs, of which
+there are many more: in their midst words would not be told apart. A scorer is one number per
+place, so a decision is a gather and a sum.
 
 Only the first `HEAD` and the last `TAIL` bytes are read: that bounds the time. Nothing but hashes
 is kept of a text.
@@ -22,16 +23,24 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from octoplex.optimizer.verifier import SIGNS, signs_of
+
 Places = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 
-SIZE = 1 << 13
+WORDS, PAIRS = 14, 12
+"""Bits of the places of words, and of pairs."""
+SIZE = (1 << WORDS) + (1 << PAIRS)
 HEAD, TAIL = 2_000, 500
 _WORD = re.compile(rb"[a-z\xc3-\xdf\x80-\xbf]+|[0-9]+|[\xe0-\xff][\x80-\xbf]+|[^\sa-z0-9\x80-\xff]")
 """Words of alphabets, numbers, single signs of scripts without spaces, punctuation."""
+SPREAD = np.uint32(2_654_435_769)
+"""2^32 by the golden ratio: the upper bits of a product are a good hash (Knuth, 6.4)."""
 FORM = 8
-FORM_WEIGHT = 0.09
-SEGMENT_WEIGHT = 0.35
+FORM_WEIGHT = 0.18
+PAIR_WEIGHT = 0.63
+SIGN_WEIGHT = 1.5
+SEGMENT_WEIGHT = 0.7
 
 
 class Features(msgspec.Struct, frozen=True, array_like=True):
@@ -45,7 +54,9 @@ class Features(msgspec.Struct, frozen=True, array_like=True):
     segment: str
     key: str
     prompt: int
-    """64 bits of the whole text: the same question again is known again."""
+    """64 bits of the whole text, and reply: the same question again is known again."""
+    signs: tuple[float, ...] = ()
+    """Of the candidate's reply (`verifier.py`), where it is decided upon that; else none."""
 
 
 class Seen(NamedTuple):
@@ -66,24 +77,33 @@ class Form(msgspec.Struct, frozen=True):
     structured: bool = False
 
 
-def features_of(text: str, form: Form | None = None, segment: str = "", key: str = "") -> Features:
-    """What a policy sees of a text; 30 to 90 us."""
+def features_of(
+    text: str,
+    form: Form | None = None,
+    segment: str = "",
+    key: str = "",
+    reply: str | None = None,
+) -> Features:
+    """What a policy sees of a text, and of a candidate's `reply`; 30 to 90 us without one."""
     raw = text.encode("utf-8", "replace")
     seen = raw if len(raw) <= HEAD + TAIL else raw[:HEAD] + b"\n" + raw[-TAIL:]
     words = _WORD.findall(seen.lower())
     crc = zlib.crc32
     ones = np.array(
-        [crc(b"0000"[: len(w)] if w[0] < 58 and w[0] > 47 else w) for w in words], np.int64
+        [crc(b"0000"[: len(w)] if w[0] < 58 and w[0] > 47 else w) for w in words], np.uint32
     )
-    pairs = (ones[:-1] * 40_503 + ones[1:]) % 2_147_483_647
-    places, counts = np.unique(np.concatenate((ones, pairs)) & (SIZE - 1), return_counts=True)
+    pairs = (ones[:-1] * np.uint32(40_503) + ones[1:]) * SPREAD >> np.uint32(32 - PAIRS)
+    told = np.concatenate((ones * SPREAD >> np.uint32(32 - WORDS), pairs + np.uint32(1 << WORDS)))
+    places, counts = np.unique(told, return_counts=True)
+    whole = raw if reply is None else raw + b"\0" + reply.encode("utf-8", "replace")
     return Features(
         tuple(places.tolist()),
         tuple(counts.tolist()),
         _form(raw, seen, len(words), form or Form()),
         segment,
         key,
-        crc(raw) << 32 | crc(raw[::-1]),
+        crc(whole) << 32 | crc(whole[::-1]),
+        () if reply is None else signs_of(text, reply),
     )
 
 
@@ -103,7 +123,7 @@ def _form(raw: bytes, seen: bytes, words: int, form: Form) -> tuple[float, ...]:
 
 SEGMENTS = 1 << 8
 """Places of segments, and as many of keys."""
-WIDTH = SIZE + FORM + 2 * SEGMENTS
+WIDTH = SIZE + FORM + SIGNS + 2 * SEGMENTS
 """Places of a vector in all."""
 
 
@@ -120,16 +140,24 @@ class Encoder:
         """The vector of one request; 20 us."""
         places = np.array(features.places, np.int64)
         values = (1 + np.log(np.array(features.counts, np.float64))) * self.idf[places]
-        norm = float(np.sqrt(values @ values))
+        words = int(places.searchsorted(1 << WORDS))
+        for part, length in ((values[:words], 1.0), (values[words:], PAIR_WEIGHT)):
+            norm = float(np.sqrt(part @ part))
+            part *= length / norm if norm else 0.0
         more = [SIZE + n for n in range(FORM)]
         extra = [FORM_WEIGHT * figure for figure in features.form]
-        for start, said in ((SIZE + FORM, features.segment), (WIDTH - SEGMENTS, features.key)):
+        more += [SIZE + FORM + n for n in range(len(features.signs))]
+        extra += [SIGN_WEIGHT * sign for sign in features.signs]
+        for start, said in (
+            (WIDTH - 2 * SEGMENTS, features.segment),
+            (WIDTH - SEGMENTS, features.key),
+        ):
             if said:
                 more.append(start + (zlib.crc32(said.encode()) & (SEGMENTS - 1)))
                 extra.append(SEGMENT_WEIGHT)
         return Seen(
             np.concatenate((places, np.array(more, np.int64))),
-            np.concatenate((values / norm if norm else values, np.array(extra, np.float64))),
+            np.concatenate((values, np.array(extra, np.float64))),
             features.prompt,
         )
 
@@ -142,9 +170,36 @@ def encoder_of(seen: Sequence[Features]) -> Encoder:
     return Encoder(np.maximum(0.05, np.log((len(seen) + 1) / having)))
 
 
-def dense(rows: Sequence[Seen]) -> npt.NDArray[np.float32]:
-    """Rows as one matrix."""
-    matrix = np.zeros((len(rows), WIDTH), np.float32)
-    for number, row in enumerate(rows):
-        matrix[number, row.places] = row.values
-    return matrix
+FEW = 8
+"""Requests that share a place: with more of them a product of matrices is faster."""
+
+
+def gram(rows: Sequence[Seen]) -> npt.NDArray[np.float32]:
+    """How alike each two of them are: their inner products.
+
+    Most places occur in few requests, so there would be little but zeros in a matrix of all.
+    """
+    places, values, owners = flat(rows)
+    count = np.bincount(places, minlength=WIDTH)
+    column = np.cumsum(count > FEW) - 1
+    often = count[places] > FEW
+    matrix = np.zeros((len(rows), int(column[-1]) + 1), np.float32)
+    matrix[owners[often], column[places[often]]] = values[often]
+    found: npt.NDArray[np.float32] = matrix @ matrix.T
+    for shared in range(1, FEW + 1):
+        rare = np.flatnonzero(count[places] == shared)
+        those = rare[np.argsort(places[rare], kind="stable")].reshape(-1, shared)
+        who, worth = owners[those], values[those].astype(np.float32)
+        at = (who[:, :, None], who[:, None, :])
+        np.add.at(found, at, worth[:, :, None] * worth[:, None, :])
+    return found
+
+
+def flat(rows: Sequence[Seen]) -> tuple[Places, Values, Places]:
+    """Places and values of all rows in one, and the number of the row of each."""
+    sizes = [len(row.places) for row in rows]
+    return (
+        np.concatenate([row.places for row in rows]),
+        np.concatenate([row.values for row in rows]),
+        np.repeat(np.arange(len(rows)), sizes),
+    )

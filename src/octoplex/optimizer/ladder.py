@@ -44,12 +44,14 @@ BET = 0.4
 cost the logarithm of their number."""
 BETS = (0.2, 0.5, 0.95)
 """Of alarms, which must find small losses and large: of an outcome that is at most 1."""
-FALSE_ALARM = log(100_000)
-"""A false one in so many pairs."""
-SUSPECT = log(10_000)
-"""For the watch, which `WORSE` keeps from false alarms, too."""
-WORSE = 0.1
-"""How much worse than before a candidate may become before the watch speaks against it."""
+FALSE_ALARM = log(10_000)
+"""A false one in so many pairs, if what serves were just as bad as is promised. It is better, and
+the watch has its allowance: in truth they are far rarer."""
+WORSE, UNEXPECTED = 0.1, 0.06
+"""How much worse than before, and than expected, a candidate may become before the watch speaks
+against it."""
+CLIPPED = 0.5
+"""The most that is expected, either way."""
 WATCHED, UNTOLD = 100, 150
 """Pairs from which the watch knows how it was; the newest, which may be worse, do not count."""
 
@@ -108,6 +110,10 @@ class Ladder:
         """How far it is certified, and tested."""
         self.serving: list[tuple[float, Snapshot]] = []
         """Who makes the rung, with shares that sum to one; empty where the reference serves all."""
+        self._before: list[tuple[int, Epoch | None, list[tuple[float, Snapshot]]]] = []
+        """What served (`rung`, `_best`, `serving`), each thriftier than the one before it."""
+        self._highest = RUNGS
+        """What an operator lets serve."""
 
     def snapshot(self, snapshot: Snapshot, pairs: int) -> None:
         """A new state of the learner; an epoch begins where one is due."""
@@ -152,9 +158,11 @@ class Ladder:
         self._alarm.see(np.array([said]))
         if self._alarm.logs()[0] > FALSE_ALARM:
             return self._alarm.began(0)
-        if decision.judged >= share and decision.rival == decision.proposal.candidate:
-            return self._watch.see(other - first)
-        return 0
+        proposal = decision.proposal
+        if decision.rival != proposal.candidate:
+            return 0
+        expected = proposal.scores[decision.rival - 1]
+        return self._watch.see(other - first, expected, decision.judged >= share)
 
     def _outcomes(self, decision: Decision, cuts: Array, first: float, other: float) -> Array:
         """What each rung serves, less what is promised, times how improbable the rival was."""
@@ -165,16 +173,29 @@ class Ladder:
             moved = (other - base) / decision.rival_propensity
         return np.where(proposal.strain <= cuts, moved, first - base)
 
+    def go_back(self) -> None:
+        """To what served before, the reference where nothing did, and no higher."""
+        before = self._before.pop() if self._before else (0, None, [])
+        self.rung, self._best, self.serving = before
+        self._highest = self.rung
+
+    def go_on(self) -> None:
+        """Let whatever is certified serve."""
+        self._highest = RUNGS
+        self._climb()
+
     def _climb(self) -> None:
         for epoch in self._epochs:
-            rung = epoch.certified()
+            rung = min(epoch.certified(), self._highest)
             if rung > self.rung or (rung == self.rung and rung and epoch is self._best):
+                if 0 < self.rung < rung:
+                    self._before.append((self.rung, self._best, self.serving))
                 self.rung, self._best, self.serving = rung, epoch, epoch.serving(rung)
         self.within = min(RUNGS, max(self.within, self.rung + AHEAD))
 
     def reset(self, origin: int) -> None:
         """Only the reference serves; all is tested anew, counting pairs from `origin`."""
-        self.rung, self.within, self.serving = 0, NEAR, []
+        self.rung, self.within, self.serving, self._before = 0, NEAR, [], []
         self._epochs, self._best = [], None
         self._origin, self._spent = origin, 0
         self._alarm, self._watch = self._quiet(), Watch()
@@ -184,25 +205,41 @@ class Ladder:
 
 
 class Watch:
-    """Finds that candidates, where they serve or soon may, have become worse than they were.
+    """Finds that candidates have become worse than they were, and than they were expected to be.
 
-    An alarm for the promise is slow where few requests are moved: it looks at all of them. This one
-    looks at those only; its claim is that the mean difference to the reference is no more than
-    `WORSE` below what it was up to now.
+    An alarm for the promise is slow where few requests are moved: it looks at all of them. These
+    look at candidates alone. What was expected of each request is told apart from what it is (one
+    that is known to be hard is no surprise), so less may be allowed; but expectations follow a
+    slow change, so those requests that are moved or soon may be are compared without them, too.
     """
 
     def __init__(self) -> None:
-        self._alarm = Alarm(1, (0.5, 0.95))
+        self._expected = Falling(UNEXPECTED, 1 + CLIPPED)
+        self._usual = Falling(WORSE, 1)
+
+    def see(self, difference: float, expected: float, is_near: bool) -> int:
+        """A pair. The number of pairs since it is worse; 0 while nothing shows that it is."""
+        surprise = difference - min(max(expected, -CLIPPED), CLIPPED)
+        return self._expected.see(surprise) or (self._usual.see(difference) if is_near else 0)
+
+
+class Falling:
+    """Finds that a mean is more than `allowed` below what it was up to now."""
+
+    def __init__(self, allowed: float, most: float) -> None:
+        self._allowed, self._most = allowed, most
+        self._alarm = Alarm(1, (0.45, 0.95))
         self._pairs, self._sum = 0, 0.0
         self._newest: deque[float] = deque()
 
-    def see(self, difference: float) -> int:
-        """A pair. The number of pairs since it is worse; 0 while nothing shows that it is."""
+    def see(self, value: float) -> int:
+        """One more value, at most `most`. The number of those since it is so; 0 if it is not."""
         if self._pairs >= WATCHED:
             before = self._sum / self._pairs
-            self._alarm.see(np.array([(difference - before + WORSE) / (1 + WORSE - before)]))
-        self._newest.append(difference)
+            above = self._allowed - before
+            self._alarm.see(np.array([(value + above) / (self._most + above)]))
+        self._newest.append(value)
         if len(self._newest) > UNTOLD:
             self._pairs += 1
             self._sum += self._newest.popleft()
-        return self._alarm.began(0) if self._alarm.logs()[0] > SUSPECT else 0
+        return self._alarm.began(0) if self._alarm.logs()[0] > FALSE_ALARM else 0

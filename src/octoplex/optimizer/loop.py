@@ -40,7 +40,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """A change of what serves: `fit`, `certified`, `alarm` or `void`."""
+    """A change of what serves: `fit`, `certified`, `alarm`, `void`, `rollback` or `resume`."""
 
     kind: str
     pairs: int
@@ -53,25 +53,34 @@ class Event(msgspec.Struct, frozen=True):
 class Loop:
     """One route that learns."""
 
-    def __init__(self, plan: Plan, random: Random) -> None:
+    def __init__(self, plan: Plan, random: Random, version: int = 0) -> None:
+        """`version` is that of its first policy: pairs of earlier ones say nothing here."""
         self.plan, self._random = plan, random
         self._candidates = len(plan.variants) - 1
         several = self._candidates > 1
         bound = 1 / (1 - OTHERS) if several else 1.0
-        most = (self._candidates - 1) / OTHERS / BEYOND if several else 1 / BEYOND
+        most = (self._candidates - 1) / OTHERS if several else 1.0
+        most = max(most, plan.loss / BEYOND)
         self._ladder = Ladder(plan.loss, 1 - plan.confidence, bound, most)
         self._recent: deque[tuple[Features, Values]] = deque(maxlen=RECENT)
         self._rows: deque[tuple[Seen, Values]] = deque(maxlen=RECENT)
-        self._changed, self._origin = 0, 0
+        self._changed, self._origin = version, 0
         """The policy's version, and the pairs, at the last change."""
-        self._encoder: Encoder | None = None
+        self.encoder: Encoder | None = None
+        """How requests become vectors, from the first fit on."""
         self._waiting: list[tuple[Features, int, float]] = []
         """Lessons before there was an encoder."""
         self._lessons: list[Lessons] = []
         self._newest: Snapshot | None = None
         self.pairs, self._next_fit = 0, EARLY
-        self.policy = Policy(None, Judging(plan.feedback, plan.feedback, np.inf, 0))
+        judging = Judging(plan.feedback, plan.feedback, np.inf, 0)
+        self.policy = Policy(None, judging, version=version)
         self.events: list[Event] = []
+
+    @property
+    def share(self) -> float:
+        """Of the traffic, that candidates may serve."""
+        return self._ladder.rung / RUNGS
 
     def draws(self) -> Draws:
         """Four uniform numbers."""
@@ -80,16 +89,20 @@ class Loop:
 
     def decide(self, features: Features, costs: Values) -> Decision:
         """Who answers this request, and whether a pair is made of it."""
+        return self.policy.decide(self.notice(features, costs), costs, self.draws())
+
+    def notice(self, features: Features, costs: Values) -> Seen:
+        """Count a request among those from which the rungs are cut; its vector."""
         seen = self.seen(features)
-        if self._encoder is None:
+        if self.encoder is None:
             self._recent.append((features, costs))
         else:
             self._rows.append((seen, costs))
-        return self.policy.decide(seen, costs, self.draws())
+        return seen
 
     def seen(self, features: Features) -> Seen:
         """The vector of a request; empty until there is an encoder."""
-        return NONE if self._encoder is None else self._encoder.row(features)
+        return NONE if self.encoder is None else self.encoder.row(features)
 
     def judged(self, features: Features, decision: Decision, pair: tuple[float, float]) -> None:
         """What the reference's and the rival's answers were worth, 0..1 each."""
@@ -114,11 +127,25 @@ class Loop:
         self._begin_anew(0)
         self._compile("void", why)
 
+    def renew(self) -> None:
+        """Give what serves another version."""
+        self._compile("")
+
+    def go_back(self, why: str) -> None:
+        """Serve what was certified before, and nothing thriftier until `go_on`."""
+        self._ladder.go_back()
+        self._compile("rollback", why)
+
+    def go_on(self, why: str) -> None:
+        """Serve again whatever is certified."""
+        self._ladder.go_on()
+        self._compile("resume", why)
+
     def _learn(self, features: Features, rival: int, difference: float) -> None:
-        if self._encoder is None:
+        if self.encoder is None:
             self._waiting.append((features, rival, difference))
         else:
-            self._lessons[rival - 1].add(self._encoder.row(features), difference)
+            self._lessons[rival - 1].add(self.encoder.row(features), difference)
 
     def _begin_anew(self, since: int) -> None:
         """Test all again, and learn only from what was judged since then."""
@@ -130,8 +157,8 @@ class Loop:
 
     def _fit(self) -> None:
         self._next_fit = self.pairs + max(STEP, int((self.pairs - self._origin) * GROWTH))
-        if self._encoder is None:
-            self._encoder = encoder_of([features for features, _ in self._recent])
+        if self.encoder is None:
+            self.encoder = encoder_of([features for features, _ in self._recent])
             self._rows.extend((self.seen(features), costs) for features, costs in self._recent)
             self._recent.clear()
             self._lessons = [Lessons() for _ in range(self._candidates)]
@@ -159,7 +186,7 @@ class Loop:
         version = self.policy.version + 1
         self.policy = Policy(self._newest, self._judging(), ladder.serving, ladder.rung, version)
         if kind:
-            self.events.append(Event(kind, self.pairs, ladder.rung / RUNGS, version, note))
+            self.events.append(Event(kind, self.pairs, self.share, version, note))
 
     def _judging(self) -> Judging:
         """Judge more where candidates may soon serve; the share of all stays as planned."""

@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from octoplex.optimizer.features import Places, Seen, Values
 from octoplex.optimizer.scorer import Scorer
@@ -63,6 +62,9 @@ class Proposal(NamedTuple):
     """Expected quality of each candidate less the reference's."""
 
 
+NO_PROPOSAL = Proposal(0, np.inf, ())
+
+
 class Decision(NamedTuple):
     """Who answers, and why to the last number."""
 
@@ -88,6 +90,10 @@ class Decision(NamedTuple):
     rival: int
     """Who is judged beside the reference."""
     rival_propensity: float
+    served: Proposal
+    """What the snapshot says that decided."""
+    cut: float
+    """The greatest strain at which that one lets a candidate serve."""
 
 
 class Judging(NamedTuple):
@@ -97,11 +103,23 @@ class Judging(NamedTuple):
     """
 
     within: float
-    """Probability of a pair, where the newest snapshot's strain is at most `cut`."""
+    """Probability of a pair, where a candidate serves or the newest's strain is at most `cut`."""
     beyond: float
     cut: float
     rungs: int
     """Whose cut that is: these are tested."""
+
+
+class _Proposals(NamedTuple):
+    """What each snapshot says of a request, the newest last."""
+
+    candidates: Places
+    strains: Values
+    scores: Values
+
+    def proposal(self, snapshot: int) -> Proposal:
+        scores = tuple(self.scores[snapshot].tolist())
+        return Proposal(int(self.candidates[snapshot]), float(self.strains[snapshot]), scores)
 
 
 class Policy:
@@ -124,33 +142,32 @@ class Policy:
         self._stack = _stacked(told)
         self._means = np.array([[s.mean for s in one.scorers] for one in told])
         self._known = [(m, c, s.known) for m, one in enumerate(told) for c, s in _own(one)]
-        self._told = told
+        self._rates = np.array([[one.rate] for one in told])
+        self._savings = np.array([one.savings for one in told])
+        self._rows = np.arange(len(told))
+        self._cuts = np.array([one.cuts[rung - 1] for one in self.serving])
 
     def decide(self, seen: Seen, costs: Values, draws: Draws) -> Decision:
         """Choose. `costs` are dollars by variant, the reference's first."""
         if self.newest is None:
             return self._blind(len(costs) - 1, draws)
         savings = costs[0] - costs[1:]
-        proposals = self._proposals(seen, savings)
-        newest = proposals[-1]
-        chosen = [
-            one.candidate if one.strain <= snapshot.cuts[self.rung - 1] else 0
-            for one, snapshot in zip(proposals, self.serving, strict=False)
-        ]
-        place, variant = -1, 0
-        if chosen:
+        told = self._proposals(seen, savings)
+        newest = told.proposal(-1)
+        place, variant, share = -1, 0, 1.0
+        if self.serving:
+            chosen = np.where(told.strains[:-1] <= self._cuts, told.candidates[:-1], 0)
             place = min(int(self._ends.searchsorted(draws.serve, "right")), len(chosen) - 1)
-            variant = chosen[place] if draws.floor >= FLOOR else 0
-        share = sum(w for w, one in zip(self.weights, chosen, strict=True) if one == variant)
-        if chosen:
-            share = share * (1 - FLOOR) + (FLOOR if variant == 0 else 0)
-        probability, rival, rival_share = self._whom(newest, len(savings), draws)
+            variant = int(chosen[place]) if draws.floor >= FLOOR else 0
+            share = float(self.weights @ (chosen == variant)) * (1 - FLOOR)
+            share += FLOOR if variant == 0 else 0
+        probability, rival, rival_share = self._whom(newest, variant, len(savings), draws)
         return Decision(
             self.version,
             variant,
-            float(share) if chosen else 1.0,
+            share,
             self.rung,
-            self.serving[place].born if chosen else 0,
+            self.serving[place].born if self.serving else 0,
             self.newest.born,
             newest,
             self.judging.rungs,
@@ -158,25 +175,30 @@ class Policy:
             draws.judge < probability,
             rival,
             rival_share,
+            told.proposal(place) if self.serving else NO_PROPOSAL,
+            float(self._cuts[place]) if self.serving else -np.inf,
         )
 
     def strains(self, asked: Sequence[tuple[Seen, Values]]) -> tuple[Values, Places]:
         """The newest snapshot's strain for each of these requests, and whom it proposes."""
-        told = [self._proposals(seen, costs[0] - costs[1:])[-1] for seen, costs in asked]
-        return np.array([one.strain for one in told]), np.array([one.candidate for one in told])
+        told = [self._proposals(seen, costs[0] - costs[1:]) for seen, costs in asked]
+        strains = np.array([one.strains[-1] for one in told])
+        return strains, np.array([one.candidates[-1] for one in told])
 
     def _blind(self, candidates: int, draws: Draws) -> Decision:
         """Nothing was learned yet: the reference serves, pairs are made of everybody."""
         rival = 1 + min(int(draws.rival * candidates), candidates - 1)
-        nothing = Proposal(0, np.inf, ())
-        made = draws.judge < self.judging.beyond
-        share = 1 / candidates
-        usual = self.judging.beyond
-        return Decision(self.version, 0, 1.0, 0, 0, 0, nothing, 0, usual, made, rival, share)
+        nothing, usual = NO_PROPOSAL, self.judging.beyond
+        made, share = draws.judge < usual, 1 / candidates
+        return Decision(
+            self.version, 0, 1.0, 0, 0, 0, nothing, 0, usual, made, rival, share, nothing, -np.inf
+        )
 
-    def _whom(self, newest: Proposal, candidates: int, draws: Draws) -> tuple[float, int, float]:
+    def _whom(
+        self, newest: Proposal, variant: int, candidates: int, draws: Draws
+    ) -> tuple[float, int, float]:
         """Probability of a pair, the candidate in it, and how probable that one was."""
-        within = newest.strain <= self.judging.cut
+        within = newest.strain <= self.judging.cut or variant > 0
         probability = self.judging.within if within else self.judging.beyond
         favourite = newest.candidate or 1
         share = 1 - OTHERS if candidates > 1 else 1.0
@@ -186,38 +208,31 @@ class Policy:
         at = min(int((draws.rival - share) / OTHERS * len(others)), len(others) - 1)
         return probability, others[at], OTHERS / len(others)
 
-    def _proposals(self, seen: Seen, savings: Values) -> list[Proposal]:
-        scores = np.tensordot(seen.values, self._stack[seen.places], 1) + self._means
+    def _proposals(self, seen: Seen, savings: Values) -> _Proposals:
+        found = seen.values @ self._stack.take(seen.places, 0)
+        scores = found.reshape(self._means.shape) + self._means
         for number, candidate, known in self._known:
             own = known.get(seen.prompt)
             if own is not None:
                 scores[number, candidate] += own
-        pairs = zip(scores, self._told, strict=True)
-        return [_proposed(told.tolist(), savings.tolist(), one) for told, one in pairs]
+        barred = (savings <= 0) | (self._savings <= 0)
+        best = np.where(barred, -np.inf, savings + self._rates * scores).argmax(1)
+        none = barred[self._rows, best]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            strains = -scores[self._rows, best] / self._savings[self._rows, best]
+        return _Proposals(np.where(none, 0, best + 1), np.where(none, np.inf, strains), scores)
 
 
 OTHERS = 0.1
 """Share of pairs in which not the proposed candidate is judged but another, to learn of it."""
 
 
-def _proposed(scores: list[float], savings: list[float], snapshot: Snapshot) -> Proposal:
-    best, worth = 0, 0.0
-    for number, (score, saved) in enumerate(zip(scores, savings, strict=True), 1):
-        value = saved + snapshot.rate * score
-        if saved > 0 and snapshot.savings[number - 1] > 0 and (best == 0 or value > worth):
-            best, worth = number, value
-    if best == 0:
-        return Proposal(0, np.inf, tuple(scores))
-    strain = -scores[best - 1] / float(snapshot.savings[best - 1])
-    return Proposal(best, strain, tuple(scores))
-
-
 def _own(snapshot: Snapshot) -> list[tuple[int, Scorer]]:
     return [(place, scorer) for place, scorer in enumerate(snapshot.scorers) if scorer.known]
 
 
-def _stacked(told: Sequence[Snapshot]) -> npt.NDArray[np.float32]:
-    """Weights by place, snapshot and candidate, so that one gather serves all."""
+def _stacked(told: Sequence[Snapshot]) -> Values:
+    """Weights by place, then by snapshot and candidate, so that one gather serves all."""
     if not told:
-        return np.zeros((0, 0, 0), np.float32)
-    return np.stack([np.stack([s.weights for s in one.scorers], 1) for one in told], 1)
+        return np.zeros((0, 0))
+    return np.stack([s.weights for one in told for s in one.scorers], 1).astype(np.float64)

@@ -6,6 +6,9 @@
 Each row is a prompt and what the answer of each model was worth. The loop decides as it would for
 traffic; only for the pairs that it has judged it is told the worth of two answers, and those cost
 what the second answer costs. All else the report knows, and the loop does not.
+
+With a column of replies the one candidate always answers first, and the loop decides on prompt and
+reply whether that will do: "ask the small one, verify, escalate" (`verifier.py`).
 """
 
 import csv
@@ -22,6 +25,7 @@ import numpy as np
 
 from octoplex.optimizer.features import Features, Places, Values, features_of
 from octoplex.optimizer.loop import Loop, Plan
+from octoplex.optimizer.ranking import Ranking, ranked
 from octoplex.wire.error import BadConfig
 
 POINTS = 100
@@ -38,6 +42,8 @@ class Columns(NamedTuple):
     segment: str | None = None
     costs: Mapping[str, str] = {}
     """By column of a model: a number per request, or `@COLUMN`."""
+    reply: str | None = None
+    """What the candidate answered, where it answers before it is decided."""
 
 
 class Table(NamedTuple):
@@ -48,6 +54,9 @@ class Table(NamedTuple):
     lengths: Values
     quality: Values
     costs: Values
+    """The reference's with those of what is asked before it."""
+    alone: Values
+    """What the reference costs if nothing is: shape (rows,)."""
 
 
 class Baseline(msgspec.Struct, frozen=True):
@@ -85,6 +94,8 @@ class Report(msgspec.Struct, frozen=True):
     """Whether that is more than was promised."""
     share: float
     """Of the second half, that candidates served."""
+    ranking: Ranking | None
+    """Of the rows that were never judged, by what the reference gains on them."""
     oracle: float
     """Saved by whoever knew for each prompt the cheapest answer that is as good."""
     regret: float
@@ -113,11 +124,16 @@ def read(path: Path, columns: Columns) -> Table:
             quality.append([_quality(row[name], name, where) for name in names])
             costs.append([_cost(row, columns, name, where) for name in names])
             segment = row[columns.segment] if columns.segment else ""
-            features.append(features_of(row[columns.prompt], segment=segment))
+            reply = (row[columns.reply] or "") if columns.reply else None
+            features.append(features_of(row[columns.prompt], segment=segment, reply=reply))
             lengths.append(len(row[columns.prompt]))
     if not features:
         raise BadConfig(f"{path} has no rows.")
-    return Table(names, features, np.array(lengths), np.array(quality), np.array(costs))
+    dollars = np.array(costs)
+    alone = dollars[:, 0].copy()
+    if columns.reply:
+        dollars[:, 0] += dollars[:, 1]
+    return Table(names, features, np.array(lengths), np.array(quality), dollars, alone)
 
 
 def _opened(path: Path) -> io.StringIO:
@@ -133,8 +149,10 @@ def _opened(path: Path) -> io.StringIO:
 def _check(found: object, columns: Columns, path: Path) -> None:
     there = list(found) if isinstance(found, (list, tuple)) else []
     more = [cost[1:] for cost in columns.costs.values() if cost.startswith("@")]
+    if columns.reply and len(columns.candidates) > 1:
+        raise BadConfig(f"--reply: one candidate answers first, not {len(columns.candidates)}.")
     wanted = [columns.prompt, columns.reference, *columns.candidates, *more]
-    for name in [*wanted, *([columns.segment] if columns.segment else [])]:
+    for name in [*wanted, *(one for one in (columns.segment, columns.reply) if one)]:
         if name not in there:
             raise BadConfig(f'{path} has no column "{name}"; it has {", ".join(there) or "none"}.')
     for name in columns.costs.keys() - {columns.reference, *columns.candidates}:
@@ -181,6 +199,8 @@ class _Told(NamedTuple):
     cost: Values
     certificates: list[Certified]
     judged: int
+    fresh: Places
+    """Rows whose prompts were never judged."""
 
 
 def replay(
@@ -197,7 +217,7 @@ def replay(
     at = np.arange(len(told.rows))
     first = table.quality[told.rows, 0]
     worth = table.quality[told.rows, told.variants]
-    full = table.costs[told.rows, 0]
+    full = table.alone[told.rows]
     half = slice(len(at) // 2, None)
     begun = next((c.request for c in told.certificates), len(at))
 
@@ -222,6 +242,7 @@ def replay(
         loss_certified=certified,
         violated=certified > plan.loss,
         share=float((told.variants[half] > 0).mean()),
+        ranking=_ranking(table, told.fresh, loop),
         oracle=oracle,
         regret=oracle - saving,
         certificates=told.certificates,
@@ -242,6 +263,7 @@ def _streamed(
     rows = np.fromiter(_rows(len(table.features), requests, seed), np.int64)
     variants, cost = np.zeros(len(rows), np.int64), np.zeros(len(rows))
     certificates: list[Certified] = []
+    known: set[int] = set()
     told = 0
     for number, row in enumerate(rows):
         features, costs = table.features[row], table.costs[row]
@@ -249,10 +271,11 @@ def _streamed(
         variants[number] = decision.variant
         cost[number] = costs[decision.variant]
         if decision.is_judged:
-            cost[number] += judge_cost + sum(
-                costs[one] for one in {0, decision.rival} - {decision.variant}
-            )
+            both = {0, decision.rival} - {decision.variant}
+            cost[number] += judge_cost + sum(costs[one] for one in both)
+            cost[number] -= costs[0] - table.alone[row]  # asked before, and once
             quality = table.quality[row]
+            known.add(features.prompt)
             loop.judged(features, decision, (float(quality[0]), float(quality[decision.rival])))
             for event in loop.events[told:]:
                 if event.kind != "fit":
@@ -261,7 +284,8 @@ def _streamed(
             told = len(loop.events)
         if number % 1_000 == 999:
             progress(number + 1)
-    return _Told(rows, variants, cost, certificates, loop.pairs), loop
+    fresh = [row for row, one in enumerate(table.features) if one.prompt not in known]
+    return _Told(rows, variants, cost, certificates, loop.pairs, np.array(fresh, np.int64)), loop
 
 
 def _rows(count: int, requests: int | None, seed: int) -> Iterator[int]:
@@ -278,15 +302,16 @@ def _share(part: float, whole: float) -> float:
 def _baselines(table: Table, rows: Places, plan: Plan, loop: Loop) -> dict[str, Baseline]:
     """What simpler rules do on the same requests; thresholds are the best in hindsight."""
     quality, costs = table.quality[rows], table.costs[rows]
+    costs[:, 0] = table.alone[rows]
     cheapest = int(costs.mean(axis=0).argmin())
 
-    def told(variants: Places) -> Baseline:
+    def told(variants: Places, costs: Values = costs) -> Baseline:
         at = np.arange(len(rows))
         worth, cost = quality[at, variants].sum(), costs[at, variants].sum()
-        first, full = quality[:, 0].sum(), costs[:, 0].sum()
+        first, full = quality[:, 0].sum(), table.alone[rows].sum()
         return Baseline(_share(full - cost, full), _share(first - worth, first))
 
-    def threshold(ranks: Values, moved: Places) -> Baseline:
+    def threshold(ranks: Values, moved: Places, costs: Values = costs) -> Baseline:
         """Move requests in this order, as many as the promised loss allows."""
         order = np.argsort(ranks, kind="stable")
         at = np.arange(len(rows))
@@ -296,7 +321,7 @@ def _baselines(table: Table, rows: Places, plan: Plan, loop: Loop) -> dict[str, 
         variants[order[: within[-1] + 1 if len(within) else 0]] = moved[
             order[: within[-1] + 1 if len(within) else 0]
         ]
-        return told(variants)
+        return told(variants, costs)
 
     all_cheap = np.full(len(rows), cheapest)
     good = quality >= quality[:, :1]
@@ -311,7 +336,18 @@ def _baselines(table: Table, rows: Places, plan: Plan, loop: Loop) -> dict[str, 
     }
     if loop.policy.newest is not None:
         unique, back = np.unique(rows, return_inverse=True)
-        asked = [(loop.seen(table.features[row]), table.costs[row]) for row in unique]
-        strains, proposed = loop.policy.strains(asked)
-        found["best threshold"] = threshold(strains[back], proposed[back])
+        strains, proposed = _strains(table, unique, loop)
+        found["best threshold"] = threshold(strains[back], proposed[back], table.costs[rows])
     return found
+
+
+def _strains(table: Table, rows: Places, loop: Loop) -> tuple[Values, Places]:
+    asked = [(loop.seen(table.features[row]), table.costs[row]) for row in rows]
+    return loop.policy.strains(asked)
+
+
+def _ranking(table: Table, rows: Places, loop: Loop) -> Ranking | None:
+    if loop.policy.newest is None or not len(rows):
+        return None
+    strains, proposed = _strains(table, rows, loop)
+    return ranked(strains, table.quality[rows, 0] - table.quality[rows, proposed])

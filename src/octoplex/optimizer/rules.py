@@ -1,6 +1,6 @@
 """Rules over what was lately measured: when this, then that, until it is over.
 
-    rule = rule_of(table, "[models.support] rules")   "p95_latency_s > 4 over 5 min and calls > 50"
+    rule = rule_of(table, "[models.support] rules")   "calls > 50 and p95_latency_s > 4 over 5 min"
     rules = Rules((rule,))
     rules.see(now_s, Outcome(latency_s=0.8, nano=120_000));  rules.score(now_s, 0.9)
     rules.check(now_s) -> [Firing]            once a second or so; what holds is in `rules.active`

@@ -14,14 +14,13 @@ price is known (`ledger/book.py`).
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 
 from msgspec import Struct
 
 from octoplex.reflex.keys import Key
 from octoplex.reflex.limit import Buckets, Figure, Rate
 from octoplex.reflex.models import Models
-from octoplex.reflex.parallel import Crowd, leave
+from octoplex.reflex.parallel import Crowd
 from octoplex.wire.answer import Answer, Answerer, Outcome, Whole, bound
 from octoplex.wire.ask import Ask, Call, fallback_models
 from octoplex.wire.error import Forbidden
@@ -90,7 +89,7 @@ class Desk:
         Raises:
             TooFast: as many as may are running.
         """
-        return partial(leave, self.crowd.enter(caller_id))
+        return await self.crowd.begin(caller_id)
 
     def guest(self, caller_id: str) -> _Guest | None:
         """What this caller may do; None for callers without a key."""

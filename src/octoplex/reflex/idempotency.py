@@ -33,6 +33,7 @@ from octoplex.reflex.cache.layer import OPERATIONS, Cache
 from octoplex.reflex.cache.replay import Replay
 from octoplex.wire.answer import Answer, Answerer, bound
 from octoplex.wire.ask import Ask, Attempt, Call, Single
+from octoplex.wire.beside import beside
 from octoplex.wire.error import DeadlinePassed, InvalidCall, KeyReused
 
 HEADER = "idempotency-key"
@@ -100,7 +101,8 @@ async def _answer(inner: Answerer, cache: Cache, claims: Claims | None, ask: Ask
         )
     key = name_of(ask, cache.keyed)
     assert key is not None
-    rule = msgspec.structs.replace(RULE, asked=cache.keyed(_pack(_what(ask))))
+    asked = await beside(len(ask.raw), lambda: cache.keyed(_pack(_what(ask))))
+    rule = msgspec.structs.replace(RULE, asked=asked)
     now = asyncio.get_running_loop().time
     since_at = now()
     while True:

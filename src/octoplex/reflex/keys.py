@@ -250,6 +250,8 @@ class KeySpec(Struct, frozen=True, kw_only=True):
     begins_at_ms: int | None = None
     role: str = ""
     """What it may do at `/admin`; the file alone gives one."""
+    user: str = ""
+    """The person it is for, who has a role in its tenant."""
 
 
 def from_config(spec: KeySpec, secret: str, hasher: Hasher) -> Entry:
@@ -269,6 +271,7 @@ def from_config(spec: KeySpec, secret: str, hasher: Hasher) -> Entry:
             bool(parse(spec.limits).caps),
             spec.region,
             spec.role,
+            spec.user,
         ),
         models=Models(spec.models),
         limits=parse(spec.limits),
@@ -288,7 +291,14 @@ def from_row(row: KeyRow) -> Entry:
     key = Key(
         id=row.id,
         name=row.name,
-        caller=Caller(row.id, row.name, row.tenant, bool(parse(row.limits).caps), row.region),
+        caller=Caller(
+            row.id,
+            row.name,
+            row.tenant,
+            bool(parse(row.limits).caps),
+            row.region,
+            user=row.user,
+        ),
         models=Models(row.models),
         limits=parse(row.limits),
         origin="run-time",
@@ -330,6 +340,7 @@ def new_key(
         expires_at_ms=spec.expires_at_ms,
         region=spec.region,
         begins_at_ms=spec.begins_at_ms,
+        user=spec.user,
     )
     return made.secret, row
 

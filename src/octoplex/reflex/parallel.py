@@ -2,17 +2,17 @@
 
     crowd = Crowd()                          of one process; where there are several, the owner's
     crowd.update(keys)                       at every change; what runs stays counted
-    held = crowd.enter(key_id)               counted in every limit that binds it, or TooFast
-    leave(held)                              when its answer has ended
+    over = await crowd.begin(key_id)         counted in every limit that binds it, or TooFast
+    over()                                   when its answer has ended
 
 `20 parallel` in `limits` is such a limit. A request runs from its admission to the end of its
 answer, a stream to its last event, whoever ends it. Over workers the owner counts (`lent.py`,
-`server/supervisor/crowding.py`), so that there are never more than the limit.
-
-Not promised: one count over several hosts. Each counts its own.
+`server/supervisor/crowding.py`), over hosts the till (`shared_parallel.py`), so that there are
+never more than the limit.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -65,19 +65,23 @@ class Crowd:
         """The limits that bind a key."""
         return self._binding.get(key_id, ())
 
-    def enter(self, key_id: str, *, anyway: bool = False) -> Held:
-        """Count one more request; `anyway`: it runs already.
+    async def begin(self, key_id: str) -> Callable[[], None]:
+        """Count one more request; what to call when it has ended.
 
         Raises:
             TooFast: as many as may are running.
         """
-        held = self.binding(key_id)
-        for slots in () if anyway else held:
+        for slots in self.binding(key_id):
             if slots.taken >= slots.most:
-                raise _too_many(slots)
+                raise too_many(slots)
+        return self.resume(key_id)
+
+    def resume(self, key_id: str) -> Callable[[], None]:
+        """Count one that runs already."""
+        held = self.binding(key_id)
         for slots in held:
             slots.taken += 1
-        return held
+        return partial(_leave, held)
 
     def figures(self, key_id: str) -> list[Figure]:
         """The limits of a key as they stand."""
@@ -87,13 +91,13 @@ class Crowd:
         ]
 
 
-def leave(held: Held) -> None:
-    """A request has ended."""
+def _leave(held: Held) -> None:
     for slots in held:
         slots.taken -= 1
 
 
-def _too_many(slots: Slots) -> TooFast:
+def too_many(slots: Slots) -> TooFast:
+    """The refusal of one more."""
     whose = f"The {called(slots.tenant)}'s" if slots.tenant else "This key's"
     return TooFast(
         f"{whose} limit of {slots.most:,} parallel requests is reached; "

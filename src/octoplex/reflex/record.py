@@ -17,11 +17,21 @@ from msgspec import Raw
 from octoplex.ledger.rows import NO_METADATA, Record
 from octoplex.ledger.store import Store
 from octoplex.telemetry.metrics import Metrics
-from octoplex.wire.answer import Answer, Answerer, Head, Outcome, Whole, bound, why_cancelled
+from octoplex.wire.answer import (
+    Answer,
+    Answerer,
+    Head,
+    Outcome,
+    Whole,
+    bound,
+    revoked,
+    why_cancelled,
+)
 from octoplex.wire.ask import Ask, Attempt, Call, Trail
-from octoplex.wire.error import CallerLeft, GatewayError, Stopping, Unauthorized
+from octoplex.wire.error import CallerLeft, GatewayError, Stopping
 from octoplex.wire.event import NO_USAGE, Usage
 
+NO_LABELS = "", NO_METADATA
 NOTHING: tuple[tuple[str, str, int], ...] = ()
 Ended = Outcome | Literal["failed"]
 Shown = Callable[[str, GatewayError], int]
@@ -44,11 +54,11 @@ class Recorded:
         except GatewayError as error:
             self._write(ask, self._shown(ask.face, error), "failed", NO_USAGE, error=error)
             raise
-        except asyncio.CancelledError as error:
-            why = why_cancelled(error)
+        except asyncio.CancelledError as left:
+            why = why_cancelled(left)
             told = CallerLeft if why == "left" else Stopping
-            status = Unauthorized.status if "revoked" in error.args else told.status
-            self._write(ask, status, why, NO_USAGE)
+            gone = revoked() if "revoked" in left.args else None
+            self._write(ask, (gone or told).status, why, NO_USAGE, error=gone)
             raise
         except Exception:
             self._write(ask, GatewayError.status, "failed", NO_USAGE)
@@ -94,9 +104,7 @@ class Recorded:
         else:
             answered = trail.answered()
             target, waited_s = answered.target if answered else "", _waited_s(attempts)
-        user, metadata = "", NO_METADATA
-        if isinstance(ask, Call) and ("user" in ask.fields or "metadata" in ask.fields):
-            user, metadata = _labels(ask.fields)
+        user, metadata = _labels(ask.fields) if isinstance(ask, Call) else NO_LABELS
         record = Record(  # by position: 0.15 us, by keyword 0.7
             ask.id,
             int((time() - total_s) * 1000),
@@ -127,12 +135,13 @@ class Recorded:
             _found(trail.findings) if trail.findings else NOTHING,
             "" if trail.cache == "off" else trail.cache,
             trail.saved_nano,
+            caller.tenant,
+            trail.trial,
         )
         self._store.record(record)
         self._metrics.count(record)
-        if trail.findings:
-            for kind, action, count in record.guard:
-                self._metrics.found(kind, action, count)
+        for found in record.guard:
+            self._metrics.found(*found)
         if outcome == "cut" or len(attempts) != 1 or status >= 400:
             _count_failures(self._metrics, attempts)
 
@@ -171,6 +180,8 @@ def _count_failures(metrics: Metrics, attempts: Sequence[Attempt]) -> None:
 
 def _labels(fields: Mapping[str, Raw]) -> tuple[str, Raw]:
     """The caller's own name for its user, and its own labels if they are of a sensible size."""
+    if "user" not in fields and "metadata" not in fields:
+        return NO_LABELS
     user, metadata = "", fields.get("metadata", NO_METADATA)
     if "user" in fields:
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):

@@ -25,6 +25,7 @@ from msgspec import Struct
 from octoplex.ledger.shared.till import RatePart, RateUnit, RateWant, Till, account_of
 from octoplex.reflex.lending import LendingBuckets, LendingDesk
 from octoplex.reflex.limit import Bucket, Buckets, Rate
+from octoplex.reflex.shared_parallel import SharedCrowd
 from octoplex.wire.eager import in_task
 from octoplex.wire.error import StoreFailed, TooFast
 
@@ -137,6 +138,7 @@ class SharedDesk(LendingDesk):
         """Calls back what is lent to workers of this host, of what binds a key."""
         till.listen_rates(self._recalled, self._answered, self._ended)
         super().__init__()
+        self.crowd = SharedCrowd(till)
 
     def make(self, key_id: str, rates: Sequence[Rate], tenant: str = "") -> Buckets:
         """See `Desk.make`."""

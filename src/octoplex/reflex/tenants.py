@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from octoplex.catalog.regions import narrower
-from octoplex.ledger.period import levels
+from octoplex.ledger.period import called, levels
 from octoplex.reflex.keys import Entry, Key
 from octoplex.reflex.limit import NO_LIMITS, Limits, parse
 from octoplex.reflex.models import EVERY, Models
@@ -184,3 +184,19 @@ def role_of(tables: Mapping[str, TenantTable], tenant: str, person: str) -> Role
     """What somebody is in a tenant: as it says itself, else as those above it do."""
     found = [tables[name].roles.get(person) for name in levels(tenant) if name in tables]
     return next((role for role in found if role), None)
+
+
+def check_person(tables: Mapping[str, TenantTable], tenant: str, person: str, where: str) -> None:
+    """Refuse a key for somebody who is nothing in its tenant, nor in the one above.
+
+    Raises:
+        BadConfig: names the nearest.
+    """
+    if role_of(tables, tenant, person) is not None:
+        return
+    if not tenant:
+        raise BadConfig(f'{where}: a key for "{person}" needs a tenant that gives them a role.')
+    known = [one for name in levels(tenant) if name in tables for one in tables[name].roles]
+    near = difflib.get_close_matches(person, known, 1)
+    advice = f'did you mean "{near[0]}"?' if near else f"add them to [tenants.{tenant}] roles."
+    raise BadConfig(f'{where}: "{person}" has no role in the {called(tenant)}; {advice}')

@@ -95,18 +95,25 @@ class Stays:
 
 def key_of(call: Call, route: str) -> int | None:
     """What makes this call one of its conversation on a route; None where nothing does."""
+    said = conversation(call)
+    return None if said is None else hash((route, call.caller.id, *said))
+
+
+def conversation(call: Call) -> tuple[object, ...] | None:
+    """What says which conversation a call is one of: texts, numbers and bytes, the same in every
+    process; None where nothing does."""
     fields = call.fields
     said: object = call.headers.get(SESSION)
     for name in SAID:
         if not said and name in fields:
             said = _said(name, fields[name])
     if said:
-        return hash((route, call.caller.id, said))
+        return (said,)
     turns = next((fields[name] for name in TURNS if name in fields), None)
     if turns is None:
         return None
     system = [_ends(bytes(fields[name])) for name in SYSTEM if name in fields]
-    return hash((route, call.caller.id, *system, *_ends(beginning(bytes(turns)))))
+    return (*system, *_ends(beginning(bytes(turns))))
 
 
 def _said(name: str, raw: Raw) -> object:

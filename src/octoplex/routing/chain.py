@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from octoplex.routing.affinity import Stay, key_of, roomy
+from octoplex.routing.bend import Bend, bent
 from octoplex.routing.deadline import within
 from octoplex.routing.health import Health, OpenCall
 from octoplex.routing.hedge import Race, ask_lane
@@ -152,6 +153,10 @@ class Chain:
         order = self._choosers[route.pick].order(ask, used, health)
         if stay is not None:
             order = health.stays.order(ask, order, stay)
+        if health.bends and (bend := health.bends.get(route.name)) is not None:
+            order = bent(order, ask, bend, self._random())
+        if ask.trail.first:
+            order = bent(order, ask, Bend(ask.trail.first, 1.0, ""), 0.0)
         small = route.least_context
         if small and isinstance(ask, Call) and ask.worst_case().input_tokens > small:
             order = roomy(ask, order)

@@ -11,7 +11,7 @@ from octoplex.routing.route import Hedge, Rescues
 from octoplex.upstreams.config import Timeouts
 from octoplex.wire.error import BadConfig
 
-Pick = Literal["in-order", "weighted", "fastest", "cheapest", "least-busy"]
+Pick = Literal["in-order", "weighted", "fastest", "cheapest", "least-busy", "learned"]
 _TIME = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s)\s*", re.ASCII)
 
 

@@ -20,6 +20,7 @@ from octoplex.routing.route import Candidate, Route
 from octoplex.upstreams.count import estimated
 from octoplex.wire.answer import Answer, Answerer, Head
 from octoplex.wire.ask import Ask, Attempt
+from octoplex.wire.beside import beside
 from octoplex.wire.error import UpstreamError
 
 
@@ -49,7 +50,8 @@ class Counted:
         target = first.target
         ask.trail.route, ask.trail.why = route.name, "estimated here"
         ask.trail.attempts.append(Attempt(target=target.name, outcome="estimated", status=200))
-        return estimated(ask, Head(provider=target.provider, model=target.model))
+        head = Head(provider=target.provider, model=target.model)
+        return await beside(len(ask.raw), estimated, ask, head)
 
 
 def _counting(route: Route) -> Route:
@@ -57,4 +59,7 @@ def _counting(route: Route) -> Route:
     candidates = tuple(
         Candidate(c.target, c.counters, c.weight) for c in route.candidates if c.counters
     )
-    return msgspec.structs.replace(route, candidates=candidates, hedge="off", affinity=False)
+    pick = "in-order" if route.pick == "learned" else route.pick  # what is learned is of chats
+    return msgspec.structs.replace(
+        route, candidates=candidates, pick=pick, hedge="off", affinity=False
+    )

@@ -21,6 +21,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from octoplex.routing.affinity import Stays
+from octoplex.routing.bend import Bend
 from octoplex.routing.breaker import Breaker
 from octoplex.routing.budget import RetryBudget, Share
 from octoplex.routing.ejection import LEAST_SHARE, SLOWEST_START, Ejections, Host, Trouble
@@ -164,8 +165,8 @@ class Health:
     """The states of all targets, the resting keys and the budgets of routing."""
 
     __slots__ = (
-        "_ejections", "_random", "_shares", "gone", "hedges", "hedges_won", "hosts", "now", "rests",
-        "retries", "stays", "targets", "trouble",
+        "_ejections", "_random", "_shares", "bends", "gone", "hedges", "hedges_won", "hosts", "now",
+        "rests", "retries", "stays", "targets", "trouble",
     )  # fmt: skip
 
     def __init__(
@@ -181,6 +182,8 @@ class Health:
         self.rests, self.retries, self.stays = Rests(), RetryBudget(), Stays()
         self.gone = Rests()
         """The targets that their providers do not know, with an operation in a key's place."""
+        self.bends: dict[str, Bend] = {}
+        """What rules have routes do now, by their names."""
         self.hedges = self.hedges_won = 0
         """How often another target was asked beside a slow one, and how often that won."""
 

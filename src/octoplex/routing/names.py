@@ -30,7 +30,9 @@ from octoplex.upstreams.passing import PASS
 from octoplex.wire.ask import Ask, Call, fallback_models
 from octoplex.wire.error import InvalidCall, NotFound
 
-REMEMBERED = 4_096
+REMEMBERED, REMEMBERED_LISTS = 1_024, 64
+"""Routes of names, and of lists of names: callers may ask for any name of a provider's, and what is
+made for one takes 19 kB. So they are 20 MB at most, and as much again for lists of 16."""
 LONGEST_NAME = 512
 MOST_MODELS = 16
 PIECES = 12
@@ -78,7 +80,7 @@ class Resolver:
         self.resolve: Callable[[str], Route] = lru_cache(REMEMBERED)(self._resolve)
         """The route of a name. Raises NotFound, InvalidCall when two providers offer it, or
         OutOfRegion when none of its targets answers in the route's own region."""
-        self.resolve_many: Callable[[tuple[str, ...]], Route] = lru_cache(REMEMBERED)(
+        self.resolve_many: Callable[[tuple[str, ...]], Route] = lru_cache(REMEMBERED_LISTS)(
             self._resolve_many
         )
         """The route that tries the targets of several names, in their order."""

@@ -1,8 +1,9 @@
 """`/admin/...`: what the shell can do to a running server, for keys with a role.
 
-A key of role `viewer` may look, one of role `admin` may change. Changes go through the operator's
-own socket (`control.py`), as the shell's do, so that there is one place where each is done, in the
-process that owns the data folder, and noted in the audit log as `key:NAME`.
+A key of role `viewer` may look, one of role `admin` may change; a person's key may what its tenant
+says (`realm.py`). Changes go through the operator's own socket (`control.py`), as the shell's do,
+so that there is one place where each is done, in the process that owns the data folder, and noted
+in the audit log as `key:NAME`.
 
     GET    /admin/status                      the server, its configuration, what is wrong with it
     GET    /admin/providers                   every provider: in use or not, how it did of late
@@ -29,11 +30,12 @@ from octoplex.assembly.issuing import LONGEST_OVERLAP_MS, shown
 from octoplex.assembly.report import Report
 from octoplex.gateway import Gateway
 from octoplex.ledger.audit import NAME, page
-from octoplex.ledger.rows import Page, SpendQuery
+from octoplex.ledger.rows import Page, Spend, SpendQuery
 from octoplex.server.control import command
 from octoplex.server.difference import difference, settings_shown
 from octoplex.server.files import count_in
 from octoplex.server.inbound import JSON, Inbound, read_body
+from octoplex.server.realm import realm_of
 from octoplex.server.standing import standing
 from octoplex.settings import parse
 from octoplex.wire.error import BadConfig, Forbidden, InvalidCall, NotFound, TooLarge
@@ -53,6 +55,7 @@ class NewKey(Struct, forbid_unknown_fields=True):
     limits: str = ""
     models: tuple[str, ...] = ()
     tenant: str = ""
+    user: str = ""
     region: str = ""
     expires_at_ms: int | None = None
     begins_at_ms: int | None = None
@@ -83,23 +86,31 @@ class Text(Struct, forbid_unknown_fields=True):
 
 
 async def look(inbound: Inbound, gateway: Gateway) -> None:
-    """How the server, its providers, keys and caches stand; `role` viewer or admin."""
+    """How the server, its providers, keys and caches stand; `role` viewer, admin or a tenant's."""
     name, _, rest = inbound.rest.strip("/").partition("/")
     answer = LOOKS.get(name)
     if answer is None or rest:
         raise NotFound(f"There is no /admin/{inbound.rest[:200]} to look at.")
+    realm = realm_of(inbound.caller, gateway.settings)
+    if realm is not None:
+        realm.check_look(name)
     await _json(inbound, await answer(inbound, gateway))
 
 
 async def change(inbound: Inbound, gateway: Gateway) -> None:
-    """Change what the shell can change; `role` admin."""
-    if inbound.caller.role != "admin":
+    """Change what the shell can change; `role` admin, or a tenant's for its keys."""
+    caller, who = inbound.caller, f"key:{inbound.caller.name}"
+    realm = realm_of(caller, gateway.settings)
+    if realm.role == "viewer" if realm else caller.role != "admin":
         raise Forbidden("This key may look, and not change: its role is viewer.")
     order = await _order(inbound, gateway)
+    if realm is not None:
+        order = await realm.bounded(order, caller, gateway)
+        who = f"user:{caller.user} {who}"
     if "text" in order:
         await _json(inbound, await asyncio.to_thread(_difference, gateway, order["text"]))
         return
-    done = await command(gateway.works.data, order | {"who": f"key:{inbound.caller.name}"})
+    done = await command(gateway.works.data, order | {"who": who})
     await _json(inbound, done)
 
 
@@ -219,31 +230,54 @@ def _key_of(source: Any, switches: Any) -> dict[str, Any]:
 async def _keys(inbound: Inbound, gateway: Gateway) -> list[dict[str, Any]]:
     made = [shown(row) | {"origin": "run-time"} for row in await gateway.store.keys()]
     file = [
-        {"name": name, "origin": "file", "tenant": key.tenant, "limits": key.limits}
+        {
+            "name": name,
+            "origin": "file",
+            "tenant": key.tenant,
+            "user": key.user,
+            "limits": key.limits,
+        }
         for name, key in gateway.settings.keys.items()
     ]
-    return file + made
+    realm = realm_of(inbound.caller, gateway.settings)
+    rows = file + made
+    return rows if realm is None else [r for r in rows if realm.sees(r["tenant"], r["user"])]
 
 
 async def _spend(inbound: Inbound, gateway: Gateway) -> Any:
-    query = inbound.query
+    query, realm = inbound.query, realm_of(inbound.caller, gateway.settings)
     asked = SpendQuery(
-        since=query.get("since", ""), until=query.get("until", ""), key=query.get("key")
+        since=query.get("since", ""),
+        until=query.get("until", ""),
+        key=query.get("name"),  # `key` in a query is a secret
+        tenant=realm.tenant if realm else None,
+        key_ids=await realm.ids(gateway) if realm and realm.role == "member" else None,
     )
     try:
-        return to_builtins(await gateway.store.spend(asked))
+        spend = await gateway.store.spend(asked)
     except ValueError as error:
         raise InvalidCall(f"since and until are days such as 2026-01-31: {error}.") from None
+    if realm is not None and asked.key_ids is None:
+        rows = [row for row in spend.rows if realm.reads(row.tenant)]
+        spend = Spend(sum(row.nano for row in rows), rows)
+    return to_builtins(spend)
 
 
 async def _requests(inbound: Inbound, gateway: Gateway) -> Any:
-    query = inbound.query
-    asked = Page(limit=count_in(query, USUAL, MOST), before=query.get("before"))
+    query, realm = inbound.query, realm_of(inbound.caller, gateway.settings)
+    asked = Page(
+        limit=count_in(query, USUAL, MOST),
+        before=query.get("before"),
+        tenant=realm.tenant if realm else None,
+        key_ids=await realm.ids(gateway) if realm else None,
+    )
     return {"data": [record.shown() for record in await gateway.store.requests(asked)]}
 
 
 async def _tenants(inbound: Inbound, gateway: Gateway) -> Any:
-    return await command(gateway.works.data, {"do": "tenants.list"})
+    realm = realm_of(inbound.caller, gateway.settings)
+    rows = await command(gateway.works.data, {"do": "tenants.list"})
+    return rows if realm is None else [row for row in rows if realm.reads(row["name"])]
 
 
 async def _cache(inbound: Inbound, gateway: Gateway) -> Any:
@@ -256,7 +290,9 @@ async def _audit(inbound: Inbound, gateway: Gateway) -> Any:
     if before and not (before.isdecimal() and len(before) <= DIGITS):
         raise InvalidCall(f'before "{before[:20]}" must be a line\'s seq.', param="before")
     path, limit = gateway.works.data / NAME, count_in(query, USUAL, MOST)
-    lines = await asyncio.to_thread(page, path, limit, int(before) if before else None)
+    realm = realm_of(inbound.caller, gateway.settings)
+    only = realm.noted if realm is not None else None
+    lines = await asyncio.to_thread(page, path, limit, int(before) if before else None, only)
     return {"data": to_builtins(lines)}
 
 

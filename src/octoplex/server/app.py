@@ -8,7 +8,7 @@ are taken from the decoded `scope["path"]` alone, never rebuilt from a header.
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from time import monotonic
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from octoplex.server.memory import Hoard
 from octoplex.server.room import Room
 from octoplex.server.websocket import Limits
 from octoplex.settings import Server, loopback
+from octoplex.wire.answer import revoked
 from octoplex.wire.ask import Ask
 from octoplex.wire.error import (
     CallerLeft,
@@ -64,7 +65,9 @@ class App:
     def __init__(self, gateway: Gateway, routes: list[Route], faces: dict[str, Face]) -> None:
         self.gateway = gateway
         self.quiet = out.Quiet()
-        gateway.works.on_gone.append(self.quiet.end)
+        self.running: set[Inbound] = set()
+        """What is being answered to keys, but for `/admin`: what has begun there is done."""
+        gateway.works.on_gone.append(self._revoke)
         self.room = Room(gateway.settings.server.max_bodies_bytes)
         self._faces = faces
         self._beside: list[App] = []
@@ -129,6 +132,8 @@ class App:
         try:
             route = self._admitted(inbound, gateway)
             known = True
+            if route.who == "key":
+                self.running.add(inbound)
             await route.serve(inbound, gateway)
         except GatewayError as error:
             await self._end(inbound, gateway, error, known)
@@ -136,14 +141,23 @@ class App:
             if line.gone:  # its caller went away: everything below was cancelled, nobody waits
                 await self._end(inbound, gateway, left(), known)
                 return
+            if inbound.revoked:
+                await self._end(inbound, gateway, revoked(), known)
+                return
             if gateway.works.stopping:
                 await self._end(inbound, gateway, Stopping(LAST_WORDS), known)
             raise
         except Exception as error:  # noqa: BLE001 - the last line: no traceback reaches a caller
             await self._end(inbound, gateway, defect(inbound, error), known)
         finally:
+            self.running.discard(inbound)
             if inbound.held:
                 inbound.let_go()
+
+    def _revoke(self, keys: Collection[str]) -> None:
+        """End everything that is being answered to these keys."""
+        for inbound in [one for one in self.running if one.caller.id in keys]:
+            inbound.revoke()
 
     async def _end(
         self, inbound: Inbound, gateway: Gateway, error: GatewayError, known: bool
@@ -214,7 +228,7 @@ class App:
                 given = credentials(line.headers, line.query, line.repeated)
                 line.proof = gateway.works.keyring.proof(given)
             inbound.caller = gateway.works.keyring.opened_by(line.proof).caller
-            if route.who == "admin" and not inbound.caller.role:
+            if route.who == "admin" and not (inbound.caller.role or inbound.caller.user):
                 raise Forbidden(NO_ROLE)
             return
         if route.who == "admin":
@@ -274,7 +288,7 @@ MOST_REMEMBERED = 256_000_000
 """Bytes that all websockets may remember together of responses that nobody stores."""
 NO_ROLE = (
     'This needs a key that may: give one a role in the file, [keys.NAME] role = "viewer" to look '
-    'or "admin" to change.'
+    'or "admin" to change, or make it for a person with a role in its tenant.'
 )
 LAST_WORDS = "The server is shutting down; ask again in a moment."
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")

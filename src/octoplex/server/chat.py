@@ -17,8 +17,9 @@ from octoplex.server import out
 from octoplex.server.app import LAST_WORDS, defect
 from octoplex.server.headers import NO_COMMENTS, answer_headers, trailing
 from octoplex.server.inbound import JSON, Inbound, read_body, ready_body
-from octoplex.wire.answer import Answer, Frame, Outcome
+from octoplex.wire.answer import Answer, Frame, Outcome, revoked, why_cancelled
 from octoplex.wire.ask import Ask, Call, Operation
+from octoplex.wire.beside import LARGE, beside
 from octoplex.wire.error import GatewayError, Stopping
 from octoplex.wire.event import Event, Usage, fold, unfold
 
@@ -41,14 +42,14 @@ def chat(inbound: Inbound, gateway: Gateway) -> Awaitable[None]:
 
 async def _chat_later(inbound: Inbound, gateway: Gateway) -> None:
     body = await read_body(inbound, gateway.max_body)
-    call = call_of(inbound, gateway, body, "chat")
+    call = await arrived(inbound, gateway, body, "chat")
     await (streamed if call.stream else _whole)(inbound, gateway, call)
 
 
 async def count_tokens(inbound: Inbound, gateway: Gateway) -> None:
     """Count the tokens of a request without running it; an estimate is marked as one."""
     body = await read_body(inbound, gateway.max_body)
-    await count(inbound, gateway, call_of(inbound, gateway, body, "count_tokens"))
+    await count(inbound, gateway, await arrived(inbound, gateway, body, "count_tokens"))
 
 
 async def generate(inbound: Inbound, gateway: Gateway) -> None:
@@ -57,7 +58,7 @@ async def generate(inbound: Inbound, gateway: Gateway) -> None:
     assert isinstance(face, PathFace)
     place = face.read_path(inbound.rest, inbound.line.query.decode("latin-1"))
     body = await read_body(inbound, gateway.max_body)
-    call = call_of(inbound, gateway, body, place.op, place)
+    call = await arrived(inbound, gateway, body, place.op, place)
     if place.op == "count_tokens":
         await count(inbound, gateway, call)
     elif place.stream:
@@ -91,7 +92,16 @@ def call_of(
     )
     call = read_call(arrival, body, op)
     inbound.trail = call.trail
+    if call.may_hold_media and len(body) >= LARGE:  # what will be asked of it, while we are beside
+        call.worst_case()
     return call
+
+
+async def arrived(
+    inbound: Inbound, gateway: Gateway, body: bytes, op: Operation, place: Place | None = None
+) -> Call:
+    """`call_of` a body of any size."""
+    return await beside(len(body), call_of, inbound, gateway, body, op, place)
 
 
 def travelling(headers: dict[bytes, bytes]) -> dict[str, str]:
@@ -116,6 +126,9 @@ async def events_of(answer: Answer) -> list[Event]:
     """Every event of a stream that is to be a whole reply."""
     try:
         return [event async for frame in answer for event in frame.events()]
+    except asyncio.CancelledError as error:
+        answer.close(why_cancelled(error))
+        raise
     finally:
         answer.close()
 
@@ -133,6 +146,7 @@ async def streamed(
     comments = ask.face not in NO_COMMENTS
     block = kind + inbound.id_lines().encode()
     stream = out.Stream(inbound.line, block, ask, array=array, comments=comments)
+    inbound.stream = stream
     inbound.quiet.add(stream)
     try:
         answer = await gateway.answer(ask)
@@ -151,11 +165,8 @@ async def streamed(
             raise error from None
         await _fail(inbound, ask, stream, error)
     except asyncio.CancelledError:
-        if stream.revoked:
-            gone = stream.cause(None)
-            if not stream.started:
-                raise gone from None
-            await _fail(inbound, ask, stream, gone)
+        if stream.started and inbound.revoked:
+            await _fail(inbound, ask, stream, revoked())
             return
         if stream.started and gateway.works.stopping:
             await _fail(inbound, ask, stream, Stopping(LAST_WORDS))

@@ -42,7 +42,8 @@ _CUT = frozenset({"length", "context", "refusal"})
 async def compact(inbound: Inbound, gateway: Gateway) -> None:
     """Compact a conversation: its user messages, and one item that stands for the rest."""
     body = await read_body(inbound, gateway.max_body)
-    turn = await turn_of(inbound, gateway, chat.call_of(inbound, gateway, body, "compact"))
+    call = await chat.arrived(inbound, gateway, body, "compact")
+    turn = await turn_of(inbound, gateway, call)
     call = _asked(turn.call)
     answer = await gateway.answer(call)
     body = answer.body or b""
@@ -65,7 +66,8 @@ def _asked(call: Call) -> Call:
     added = -(-PROMPT_BYTES // BYTES_PER_TOKEN)
     if call.may_hold_media:  # the typed view is counted: it has the prompt in it, but no media
         added = MEDIA_TOKENS * sum(call.raw.count(mark) for mark in _MEDIA)
-    return msgspec.structs.replace(call, understand=read_compaction, added_tokens=added)
+    anew: dict[str, None] = {"_chat": None, "_worst": None}
+    return msgspec.structs.replace(call, understand=read_compaction, added_tokens=added, **anew)
 
 
 def _sealed(call: Call, reply: Reply, gateway: Gateway) -> bytes:

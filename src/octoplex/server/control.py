@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from octoplex.assembly import optimizing
 from octoplex.assembly.issuing import REVOKED, before, new, revoked, rotated
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.pricing import put_prices
@@ -41,6 +42,14 @@ from octoplex.wire.error import GatewayError, InvalidCall, NotFound, StoreFailed
 
 NAME = "control.sock"
 SIGNAL = "signal:HUP"
+AT_START = frozenset(
+    f"server.{name}"
+    for name in (
+        *("listen", "admin", "workers", "data", "database", "redis", "redis_prefix", "pepper"),
+        *("log", "tls", "hang_s", "batch_concurrency"),
+    )
+)
+"""What a reload leaves as it is."""
 LONGEST = 64 * 1024
 WAIT_S = 20.0
 log = logging.getLogger("octoplex.server")
@@ -55,9 +64,10 @@ class Control:
 
     def __init__(self, data: Path, app: App, reload: Callable[[bool], Awaitable[str]]) -> None:
         self._path, self._app, self._reload = data / NAME, app, reload
-        self._audit = Audit(data)
+        self.audit = Audit(data)
+        """The folder's; nobody else writes to it while the server runs."""
         self._switching = asyncio.Lock()
-        self._abroad = Abroad(app, reload, self._switching, self._audit)
+        self._abroad = Abroad(app, reload, self._switching, self.audit)
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> "Control":
@@ -114,15 +124,17 @@ class Control:
             case "reload", "":
                 return await self._renewed(who)
             case "prices", "update":
-                put_prices(self._app.gateway.works.data, self._audit, order, who)
+                put_prices(self._app.gateway.works.data, self.audit, order, who)
                 return await self._renewed(who)
+            case "optimizer", "pause" | "resume" | "rollback":
+                return await self._optimizer(how, order, who)
             case "cache", "purge":
                 route = msgspec.convert(order.get("model"), str | None)
                 cache = self._app.gateway.works.cache
                 before = await cache.kept(route)
                 if route is not None and not before and route not in self._app.gateway.plan.routes:
                     raise NotFound(f'Nothing is kept for "{route}", and there is no such route.')
-                with self._audit.change(who, what, route or "", before=before, after={}):
+                with self.audit.change(who, what, route or "", before=before, after={}):
                     try:
                         return await cache.purge(route)
                     finally:
@@ -159,12 +171,17 @@ class Control:
     async def _renewed(self, who: str) -> str:
         """The file in force as it is now. What it changed is known, and noted, after that."""
         old = self._app.gateway.settings
-        with self._audit.change(who, "reload", old.origin, before={"digest": digest(old)}):
+        with self.audit.change(who, "reload", old.origin, before={"digest": digest(old)}):
             done = await self._put_in_force(anew=True)
         self._abroad.renewed()
         new = self._app.gateway.settings
-        after = {"digest": digest(new), "changes": difference(old, new)}
-        self._audit.note(who, "reloaded", new.origin, after=after)
+        changes = difference(old, new)
+        after = {"digest": digest(new), "changes": changes}
+        self.audit.note(who, "reloaded", new.origin, after=after)
+        keys = {".".join(str(change["key"]).split(".")[:2]) for change in changes}
+        if later := sorted(keys & AT_START):
+            done = f"{done}; of {', '.join(later)} at the next start only"
+            log.warning("%s", done)
         return done
 
     async def _put_in_force(self, *, anew: bool) -> str:
@@ -176,7 +193,7 @@ class Control:
 
     async def _providers(self, how: str, order: dict[str, Any], who: str) -> Any:
         works, settings = self._app.gateway.works, self._app.gateway.settings
-        board = Switchboard(works.data, self._audit, settings, works.env)
+        board = Switchboard(works.data, self.audit, settings, works.env)
         before = Switches.read(works.data)
         done = board.do(how, order, who)
         if how == "reseal":  # the same keys: nothing to put in force
@@ -187,10 +204,19 @@ class Control:
             await self._put_in_force(anew=False)
         except InvalidCall as error:
             Switches.read(works.data).as_in(before, id_).write(works.data)
-            self._audit.note(who, f"providers.{how}", id_, after=outcome(error))
+            self.audit.note(who, f"providers.{how}", id_, after=outcome(error))
             raise
         self._abroad.switched(id_)
         return done
+
+    async def _optimizer(self, how: str, order: dict[str, Any], who: str) -> Any:
+        gateway = self._app.gateway
+        data, route, why = gateway.works.data, str(order.get("route")), str(order.get("why", ""))
+        done = optimizing.lever(gateway.settings, route, how, who, why)
+        old = await asyncio.to_thread(optimizing.before, data, route)
+        with self.audit.change(who, f"optimizer.{how}", route, before=old, after={"why": done.why}):
+            await asyncio.to_thread(optimizing.pull, data, done)
+        return {"route": route, "done": how, "before": old}
 
     async def _keys(self, how: str, order: dict[str, Any], who: str) -> dict[str, str]:
         if how == "new":
@@ -198,15 +224,15 @@ class Control:
             if spec.role:
                 raise InvalidCall("The file alone gives a key a role: [keys.NAME] role.")
             after = msgspec.to_builtins(spec)
-            with self._audit.change(who, "keys.new", spec.name, after=after):
+            with self.audit.change(who, "keys.new", spec.name, after=after):
                 return await self._new_key(spec)
         name = str(order.get("name", ""))
         old = await before(self._app.gateway.works.store, name)
         if how == "revoke":
-            with self._audit.change(who, "keys.revoke", name, before=old, after=REVOKED):
+            with self.audit.change(who, "keys.revoke", name, before=old, after=REVOKED):
                 return await self._revoke(name)
         after = {"overlap_ms": (overlap_ms := msgspec.convert(order.get("overlap_ms"), int))}
-        with self._audit.change(who, "keys.rotate", name, before=old, after=after):
+        with self.audit.change(who, "keys.rotate", name, before=old, after=after):
             return await self._rotate(name, overlap_ms)
 
     async def _new_key(self, spec: KeySpec) -> dict[str, str]:

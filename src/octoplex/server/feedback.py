@@ -1,32 +1,59 @@
 """`POST /v1/feedback`: what a caller says of an answer it got.
 
-    {"request_id": "req_...", "score": 0}   ->   {"request_id", "score", "cache": {"min"}}
+    {"request_id": "req_...", "score": 0.5, "comment": "too long"}
+    ->   {"request_id", "score", "cache": {"min"}}
 
-`score` is 1 or true for right, 0 or false for wrong, or between. It counts for answers that
-the semantic cache gave for another wording: `min` is the cosine that a hit must have from now
-on, for this caller's tenant and that route. Said again, it takes the place of what was said.
+`score` is 1 or true for right, 0 or false for wrong, or between; `label`, `comment` and
+`correction`, what the answer should have been, are kept as they are. `conversation_id` in the place
+of `request_id` means the newest answer to a request whose `metadata.conversation_id` it is. Said
+again, it takes the place of what was said; nobody can speak of another's requests.
+
+Of an answer that the semantic cache gave for another wording a score decides about the next ones:
+`min` is the cosine that a hit must have from now on, for this caller's tenant and that route. Of
+all others it is a measurement of quality (`optimizer/opinions.py`).
 """
 
-from typing import Annotated
+import asyncio
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
 from octoplex.gateway import Gateway
+from octoplex.ledger.learning import Said, open_learning
+from octoplex.ledger.rows import Page, Record
 from octoplex.reflex.cache.marks import score_of
 from octoplex.server.inbound import JSON, Inbound, read_body
 from octoplex.server.reads import own_record
-from octoplex.wire.error import InvalidCall
+from octoplex.wire.ask import Caller
+from octoplex.wire.error import InvalidCall, NotFound, StoreFailed
 
 RIGHT = 0.5
+NEWEST = 1_000
+"""Of a caller's requests, among which those of a conversation are looked for."""
 
 
-class _Feedback(Struct):
-    request_id: str
-    score: Annotated[float, Meta(ge=0, le=1)] | bool
+class Feedback(Struct, omit_defaults=True):
+    """The body."""
+
+    request_id: Annotated[str, Meta(max_length=128)] = ""
+    conversation_id: Annotated[str, Meta(max_length=512)] = ""
+    score: Annotated[float, Meta(ge=0, le=1)] | bool | None = None
+    label: Annotated[str, Meta(max_length=64)] = ""
+    comment: Annotated[str, Meta(max_length=4_000)] = ""
+    correction: Annotated[str, Meta(max_length=16_000)] = ""
 
 
-_read = msgspec.json.Decoder(_Feedback).decode
+class _Tags(Struct):
+    conversation_id: str = ""
+
+
+_read = msgspec.json.Decoder(Feedback).decode
+_tags = msgspec.json.Decoder(_Tags).decode
 
 
 async def feedback(inbound: Inbound, gateway: Gateway) -> None:
@@ -36,25 +63,70 @@ async def feedback(inbound: Inbound, gateway: Gateway) -> None:
         said = _read(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidCall(f"The body is no feedback: {error}.") from None
-    record = await own_record(said.request_id, inbound.caller, gateway)
-    cosine = score_of(record.why)
-    if record.cache != "semantic" or cosine is None:
-        raise InvalidCall(
-            f'Request "{record.id}" was not answered by the semantic cache; '
-            "feedback on other answers is not taken yet.",
-            param="request_id",
-        )
-    rule = gateway.plan.caches.rules.get(record.route)
-    if rule is None or rule.near is None:
-        raise InvalidCall(
-            f'The route "{record.route}" has no semantic cache any more.', param="request_id"
-        )
-    good = said.score >= RIGHT
-    least = await gateway.works.cache.marks.mark(inbound.caller, rule, record.id, cosine, good)
-    answer = {
-        "request_id": record.id,
-        "score": float(said.score),
-        "cache": {"min": round(least, 4)},
-    }
+    if said.score is None and not (said.label or said.comment or said.correction):
+        raise InvalidCall("The body is no feedback: it has no score, label, comment or correction.")
+    if bool(said.request_id) == bool(said.conversation_id):
+        raise InvalidCall("Say of which answer: either request_id or conversation_id.")
+    if said.request_id:
+        record = await own_record(said.request_id, inbound.caller, gateway)
+    else:
+        record = await _newest(said.conversation_id, inbound.caller, gateway)
+    await asyncio.to_thread(_keep, gateway.works.data, said, record)
+    answer: dict[str, Any] = {"request_id": record.id}
+    if said.score is not None:
+        answer["score"] = float(said.score)
+        answer |= await _marked(said.score >= RIGHT, record, inbound.caller, gateway)
     block = JSON + inbound.id_lines().encode() + inbound.cors
     await inbound.line.whole(200, block, msgspec.json.encode(answer))
+
+
+async def _newest(conversation: str, caller: Caller, gateway: Gateway) -> Record:
+    """The caller's newest request of a conversation.
+
+    Raises:
+        NotFound: there is none.
+    """
+    page = Page(limit=NEWEST, key_ids=(caller.id,) if caller.id else None)
+    for record in await gateway.store.requests(page):
+        try:
+            if _tags(record.metadata).conversation_id == conversation:
+                return record
+        except msgspec.MsgspecError:
+            continue
+    raise NotFound(
+        f'None of your {NEWEST:,} newest requests has the metadata.conversation_id "'
+        f'{conversation[:128]}".'
+    )
+
+
+def _keep(data: Path, said: Feedback, record: Record) -> None:
+    """Write it down.
+
+    Raises:
+        StoreFailed: it cannot be written.
+    """
+    kept = Said(
+        request_id=record.id,
+        key_id=record.key_id,
+        tenant=record.tenant,
+        route=record.route,
+        model=record.target,
+        at_ms=time.time_ns() // 1_000_000,
+        score=None if said.score is None else float(said.score),
+        body=msgspec.json.encode(said),
+    )
+    try:
+        with closing(open_learning(data)) as file:
+            file.say(kept)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreFailed(f"The feedback could not be kept: {error}.") from None
+
+
+async def _marked(good: bool, record: Record, caller: Caller, gateway: Gateway) -> dict[str, Any]:
+    """What it changes for the semantic cache, where that gave the answer."""
+    cosine = score_of(record.why)
+    rule = gateway.plan.caches.rules.get(record.route)
+    if record.cache != "semantic" or cosine is None or rule is None or rule.near is None:
+        return {}
+    least = await gateway.works.cache.marks.mark(caller, rule, record.id, cosine, good)
+    return {"cache": {"min": round(least, 4)}}

@@ -40,6 +40,7 @@ from octoplex.server.chat import call_of
 from octoplex.server.inbound import Inbound
 from octoplex.server.memory import Memory, memory_of
 from octoplex.wire.ask import Call
+from octoplex.wire.beside import beside
 from octoplex.wire.error import NotFound
 
 OURS = re.compile(r"resp_octo[0-9a-f]{40}")
@@ -85,11 +86,10 @@ async def turn_of(inbound: Inbound, gateway: Gateway, call: Call) -> Turn:
     fields = call.fields
     previous = value_of(fields, PREVIOUS)
     input_ = fields.get("input")
-    text = b"" if input_ is None else bytes(input_)
-    refers = _MARK in text
+    refers, sealed = await beside(len(call.raw), _mentions, input_)
     turn = Turn(call, call, input_, memory=memory_of(inbound.line))
     turn.whole = all(value_of(fields, name) is None for name in _ELSEWHERE)
-    if previous is None and not refers and SEALED not in text:
+    if previous is None and not refers and not sealed:
         return turn
     if previous is not None and not isinstance(previous, str):
         raise wrong(PREVIOUS, previous, "the id of a response")
@@ -99,16 +99,30 @@ async def turn_of(inbound: Inbound, gateway: Gateway, call: Call) -> Turn:
         del now[PREVIOUS]
     if refers:
         await _resolve(turn, inbound, gateway)
+    size = len(call.raw) + sum(len(memoryview(item)) for item in turn.before)
+    turn.call = await beside(size, _whole, turn, inbound, gateway, now, refers)
+    turn.told = msgspec.structs.replace(turn.call, fields=fields)
+    return turn
+
+
+def _whole(
+    turn: Turn, inbound: Inbound, gateway: Gateway, fields: dict[str, Raw], refers: bool
+) -> Call:
+    """The call with all of the conversation in it."""
     whole = turn.input
     if turn.before or refers:
         whole = joined(turn.before, turn.input)
         if not _at_home(turn, gateway):
             whole = portable(whole)
     if whole is not None:
-        now["input"] = opened(whole, inbound.caller.id, gateway.works.hasher.hash)
-    turn.call = call_of(inbound, gateway, join(now), call.op)
-    turn.told = msgspec.structs.replace(turn.call, fields=fields)
-    return turn
+        fields["input"] = opened(whole, inbound.caller.id, gateway.works.hasher.hash)
+    return call_of(inbound, gateway, join(fields), turn.call.op)
+
+
+def _mentions(input_: Raw | None) -> tuple[bool, bool]:
+    """Whether it may refer to items, and hold a compaction of ours."""
+    text = b"" if input_ is None else bytes(input_)
+    return _MARK in text, SEALED in text
 
 
 async def _continue(turn: Turn, id_: str, inbound: Inbound, gateway: Gateway) -> bool:

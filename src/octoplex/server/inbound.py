@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from octoplex.dialects.dialect import Encoder, Face
 from octoplex.server.line import Line, too_large
-from octoplex.server.out import Quiet
+from octoplex.server.out import Quiet, Stream
 from octoplex.server.room import SMALL, Room
 from octoplex.wire.ask import ANYONE, Caller, Trail
 from octoplex.wire.error import InvalidCall
@@ -14,7 +14,7 @@ from octoplex.wire.error import InvalidCall
 JSON = b"content-type: application/json\r\n"
 
 
-class Inbound(Struct, gc=False):
+class Inbound(Struct, eq=False, gc=False):
     """`rest` is the path's open end, `cors` header lines for a browser.
 
     `id` is ours and the key of every row. `echo` is the caller's own id, if it sent one:
@@ -38,6 +38,18 @@ class Inbound(Struct, gc=False):
     encoder: Encoder | None = None
     held: int = 0
     """Bytes of its body that are counted in `room`."""
+    stream: Stream | None = None
+    """What its reply goes out by, if that is in pieces."""
+    revoked: bool = False
+    """It was cancelled because of its key."""
+
+    def revoke(self) -> None:
+        """End it now, for its key opens nothing any more; whoever answers it says why."""
+        if self.stream is not None and self.stream.answer is not None:
+            self.stream.revoke(self.stream.answer)
+        else:
+            self.revoked = True
+            self.line.stop("revoked")
 
     @property
     def shown_id(self) -> str:

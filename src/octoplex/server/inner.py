@@ -23,6 +23,7 @@ from octoplex.ledger.batch import Batch
 from octoplex.server.app import App, defect
 from octoplex.server.inbound import Inbound
 from octoplex.server.line import too_large
+from octoplex.wire.answer import revoked
 from octoplex.wire.ask import ANYONE, Ask, Caller
 from octoplex.wire.error import (
     GatewayError,
@@ -61,6 +62,7 @@ class Inner:
         self.client = ""
         self.status, self.reply = 0, b""
         self._body = body
+        self._task = asyncio.current_task()
 
     def ready(self, cap: int) -> bytes | None:
         """The whole body if it is within the cap."""
@@ -89,7 +91,13 @@ class Inner:
         """There is nobody who could take it for a whole one."""
 
     def stop(self, why: str) -> None:
-        """Only streams are stopped."""
+        """Cancel what asks it."""
+        if self._task is not None:
+            self._task.cancel(why)
+
+    def still_asked(self) -> bool:
+        """Take that back; False if it was cancelled for another reason, too."""
+        return self._task is not None and not self._task.uncancel()
 
 
 NO_STREAM = "Batches are not streamed; leave `stream` out."
@@ -123,16 +131,21 @@ class Asker:
             if _crowded(inbound.caller, gateway):
                 return Replied(0, inbound.id, b"", LOOK_AGAIN_S)
             _check(line)
+            app.running.add(inbound)
             await route.serve(inbound, gateway)
             return Replied(line.status, inbound.id, line.reply)
         except GatewayError as failed:
             error = failed
         except asyncio.CancelledError:
-            if inbound.trail is None:
-                _record(inbound, gateway, Stopping("The server is shutting down."), known)
-            raise
+            if not inbound.revoked or not line.still_asked():
+                if inbound.trail is None:
+                    _record(inbound, gateway, Stopping("The server is shutting down."), known)
+                raise
+            error = revoked()
         except Exception as failed:  # noqa: BLE001 - one line's defect is no other's
             error = defect(inbound, failed)
+        finally:
+            app.running.discard(inbound)
         if inbound.trail is None:
             _record(inbound, gateway, error, known)
         return _told(inbound, error)

@@ -20,6 +20,7 @@ from octoplex.server.headers import answer_headers, trailing
 from octoplex.server.inbound import JSON, Inbound, read_body
 from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Ask, Operation, Single, Trail
+from octoplex.wire.beside import beside
 
 NEEDS: dict[Operation, tuple[tuple[str, str], ...]] = {
     "embed": (("input", "a text, or a list of texts"),),
@@ -66,8 +67,11 @@ async def of_gemini(inbound: Inbound, gateway: Gateway) -> None:
         await generate(inbound, gateway)
         return
     body = await read_body(inbound, gateway.max_body)
-    fields = read_embed(split(body), model, verb)
-    ask = _asked("embed", inbound, gateway, body, fields)
+
+    def read() -> Single:
+        return _asked("embed", inbound, gateway, body, read_embed(split(body), model, verb))
+
+    ask = await beside(len(body), read)
     answer = await gateway.answer(ask)
     block = JSON + answer_headers(inbound, ask, answer.head, gateway)
     await inbound.line.whole(200, block, write_embed(answer.body or b"{}", verb))
@@ -75,7 +79,7 @@ async def of_gemini(inbound: Inbound, gateway: Gateway) -> None:
 
 async def _serve(op: Operation, inbound: Inbound, gateway: Gateway) -> None:
     body = await read_body(inbound, gateway.max_body)
-    ask = _asked(op, inbound, gateway, body, split(body))
+    ask = await beside(len(body), lambda: _asked(op, inbound, gateway, body, split(body)))
     if ask.stream:
         inbound.verbatim = True  # a failure before the answer opens is told as after it
         await streamed(inbound, gateway, ask, passing=_pass_on)

@@ -1,15 +1,14 @@
 """Streams to a caller: written event by event, kept alive while silent."""
 
 import asyncio
-from collections.abc import Collection
 from time import monotonic
 from typing import Protocol
 
 from octoplex.dialects.gemini import JsonArray
 from octoplex.server.line import Line, Waiting
-from octoplex.wire.answer import Answer
+from octoplex.wire.answer import Answer, revoked
 from octoplex.wire.ask import Ask
-from octoplex.wire.error import GatewayError, Unauthorized
+from octoplex.wire.error import GatewayError
 
 COMMENT = b": keep-alive\n\n"
 SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
@@ -67,20 +66,12 @@ class Stream:
         if error is not None and not self.revoked:
             return error
         self.revoked = False
-        return Unauthorized("This key was revoked while it was answered.")
+        return revoked()
 
-    def end_if_of(self, keys: Collection[str]) -> None:
-        """End it where its key is one of these, which opens nothing any more.
-
-        Its answer stops now, and the next write says why; where none has opened yet, whoever
-        waits for that is cancelled, and says why.
-        """
-        if self._ask.caller.id in keys:
-            self.revoked = True
-            if self.answer is not None:
-                self.answer.close("stopped")
-            else:
-                self._line.stop("revoked")
+    def revoke(self, answer: Answer) -> None:
+        """End what it hands on, for its key was revoked: the next write says so."""
+        self.revoked = True
+        answer.close("stopped")
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
         """Send bytes; waits while the caller reads more slowly than we write.
@@ -117,11 +108,6 @@ class Quiet:
         self.after_s, self.step_s, self.unread_s = after_s, step_s, unread_s
         self._streams: set[Stream] = set()
         self.add, self.discard = self._streams.add, self._streams.discard
-
-    def end(self, keys: Collection[str]) -> None:
-        """End every stream of these keys."""
-        for stream in list(self._streams):
-            stream.end_if_of(keys)
 
     async def watch(self) -> None:
         """Run until cancelled; owned by the server."""

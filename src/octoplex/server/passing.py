@@ -16,6 +16,7 @@ from octoplex.server.named import Named, budgeted, is_free, named
 from octoplex.upstreams.passing import NO_MODEL, PASS
 from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Passed, Trail
+from octoplex.wire.beside import beside
 from octoplex.wire.error import GatewayError, InvalidCall
 
 GO_ON = frozenset(
@@ -42,7 +43,7 @@ FAMILIES = (b"anthropic-", b"x-stainless-")
 async def passed(inbound: Inbound, gateway: Gateway) -> None:
     """Pass a call on to a provider, with its key in place of the caller's."""
     body = await read_body(inbound, gateway.max_body)
-    ask = _asked(inbound, gateway, body)
+    ask = await beside(len(body), _asked, inbound, gateway, body)
     inbound.trail = ask.trail
     answer = await gateway.answer(ask)
     kind = header_safe(answer.head.content_type).encode()
@@ -108,6 +109,7 @@ async def _stream(
     stream = out.Stream(inbound.line, block, ask)
     stream.keep_alive = b""  # what passes is nobody's to add to
     stream.answer = answer
+    inbound.stream = stream
     inbound.quiet.add(stream)
     try:
         async for frame in answer:

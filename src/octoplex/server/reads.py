@@ -12,6 +12,7 @@ import msgspec
 from octoplex.gateway import Gateway
 from octoplex.ledger.period import levels
 from octoplex.ledger.rows import Page, Record
+from octoplex.reflex.tenants import role_of
 from octoplex.server.files import count_in
 from octoplex.server.inbound import JSON, Inbound
 from octoplex.wire.ask import Caller
@@ -71,7 +72,8 @@ async def requests(inbound: Inbound, gateway: Gateway) -> None:
     """The newest records, of this caller's own requests. `?limit=` and `?before=ID` page on."""
     query = inbound.query
     limit = count_in(query, USUAL_RECORDS, MOST_RECORDS)
-    page = Page(limit=limit, before=query.get("before"), key_id=inbound.caller.id or None)
+    own = (inbound.caller.id,) if inbound.caller.id else None
+    page = Page(limit=limit, before=query.get("before"), key_ids=own)
     rows = await gateway.store.requests(page)
     await _json(inbound, {"object": "list", "data": [record.shown() for record in rows]})
 
@@ -103,10 +105,13 @@ async def key(inbound: Inbound, gateway: Gateway) -> None:
         await _json(inbound, {"name": None, **nothing})
         return
     standing = await works.standing(own.id)
+    whose = own.caller.tenant, own.caller.user
     shown = {
         "id": own.id,
         "name": own.name,
         "tenant": own.caller.tenant,
+        "user": own.caller.user,
+        "role": own.caller.role or role_of(gateway.settings.tenants, *whose) or "",
         "expires_at_ms": None if own.expires_at is None else int(own.expires_at * 1000),
         "models": [str(m) for m in own.models.patterns],
         "models_of_tenants": {

@@ -72,7 +72,8 @@ async def respond(inbound: Inbound, gateway: Gateway) -> None:
     body = ready_body(inbound, gateway.max_body)
     if body is None:
         body = await read_body(inbound, gateway.max_body)
-    turn = await turn_of(inbound, gateway, chat.call_of(inbound, gateway, body, "chat"))
+    call = await chat.arrived(inbound, gateway, body, "chat")
+    turn = await turn_of(inbound, gateway, call)
     stores = bool(gateway.store.responses.days)
     name = name_of(turn.call, gateway.works.hasher.hash) if turn.call.headers else None
     inbound.face = OpenAIResponsesFace(stores=stores, reply_id=new_id(name))
@@ -88,7 +89,7 @@ async def respond(inbound: Inbound, gateway: Gateway) -> None:
 async def count_tokens(inbound: Inbound, gateway: Gateway) -> None:
     """Count the tokens of a Responses request without running it."""
     body = await read_body(inbound, gateway.max_body)
-    call = chat.call_of(inbound, gateway, body, "count_tokens")
+    call = await chat.arrived(inbound, gateway, body, "count_tokens")
     await chat.count(inbound, gateway, (await turn_of(inbound, gateway, call)).call)
 
 

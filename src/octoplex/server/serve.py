@@ -12,6 +12,7 @@ import contextlib
 import gc
 import logging
 import os
+import re
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
@@ -27,7 +28,11 @@ from octoplex.assembly.guards import prepared
 from octoplex.gateway import Gateway, open_gateway
 from octoplex.jobs.alerts import Watch
 from octoplex.jobs.forwarding import Forwarding
+from octoplex.jobs.learning import Tutor
+from octoplex.jobs.rules import RuleWatch
 from octoplex.jobs.runner import Runner
+from octoplex.jobs.trials import TrialWatch
+from octoplex.server.accepting import Acceptor
 from octoplex.server.app import App
 from octoplex.server.control import Control
 from octoplex.server.inner import Asker
@@ -43,6 +48,8 @@ from octoplex.settings import (
     data_folder,
     load,
     loopback,
+    parse,
+    source,
     with_secrets,
 )
 from octoplex.upstreams.detect import detect
@@ -51,6 +58,8 @@ from octoplex.wire.redact import redact
 
 log = logging.getLogger("octoplex.server")
 PORTS_TRIED = 20
+SAYS = re.compile(r"^\s*[^#\s]", re.MULTILINE)
+"""What a file has that is more than comments."""
 LAST_WORDS_S = 2.0
 
 
@@ -136,9 +145,13 @@ async def _serve(settings: Settings, options: Options, place: Place, ready: Read
         asker = Asker(app)
         archive = works.store.archive
         forwarding = Forwarding(archive, lambda: app.gateway)
+        forwarding.resume()
         server.runner = Runner(archive, asker.answer, asker.rules, forwarding)
         watch = Watch(lambda: app.gateway)
-        async with control, server.runner, watch, admin_door(app, place):
+        rules = RuleWatch(lambda: app.gateway, control.audit)
+        trials = TrialWatch(lambda: app.gateway, control.audit)
+        tutor = Tutor(lambda: app.gateway, control.audit)
+        async with control, server.runner, watch, rules, trials, tutor, admin_door(app, place):
             gc.collect()
             gc.freeze()  # what exists now lives as long as the process
             pulse.begin()
@@ -165,21 +178,54 @@ def uvicorn_config(app: App, settings: Settings) -> uvicorn.Config:
     )
 
 
-async def reload(app: App, options: Options, one_by_one: asyncio.Lock, anew: bool = True) -> str:
+def read_again(path: Path) -> str:
+    """The text of a file that was read before.
+
+    Raises:
+        BadConfig: it cannot be read, or whoever reads it may wait for ever.
+    """
+    if path.exists() and not path.is_file():
+        raise BadConfig(f"{path}: is no file now.")
+    return source(path)
+
+
+async def reload(
+    app: App,
+    options: Options,
+    one_by_one: asyncio.Lock,
+    anew: bool = True,
+    read: Callable[[Path], str] = read_again,
+) -> str:
     """Put the file in force as it is now, or what operators switched; "" or why the old stays.
 
     Only the former fetches secrets.
     """
     async with one_by_one:
-        return await _reload(app, options, anew)
+        return await _reload(app, options, anew, read)
 
 
-async def _reload(app: App, options: Options, anew: bool) -> str:
+def _settings_again(gateway: Gateway, path: Path | None, read: Callable[[Path], str]) -> Settings:
+    """The file as it is now.
+
+    Raises:
+        BadConfig: it cannot be; one that says nothing may not have been written yet.
+    """
+    if path is None:
+        return load(None)
+    text = read(path)
+    settings = parse(text, str(path))
+    if settings != gateway.settings and not SAYS.search(text):
+        raise BadConfig(f"{path}: says nothing; restart to serve without it.")
+    return settings
+
+
+async def _reload(app: App, options: Options, anew: bool, read: Callable[[Path], str]) -> str:
     works = app.gateway.works
     before = works.env
     try:
-        settings = load(options.config) if anew else app.gateway.settings
+        settings = app.gateway.settings
         if anew:
+            settings = _settings_again(app.gateway, options.config, read)
             works.env = await with_secrets(settings, options.env)
             await asyncio.to_thread(prepared, settings, works.env, works.hasher.hash)
         app.put(Gateway(settings, works, works.keys_now(), app.gateway.found))
@@ -223,7 +269,8 @@ class DoorServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
-        await super().startup(sockets)
+        self.servers = [Acceptor(one, self) for one in sockets or ()]  # type: ignore[misc]
+        self.started = True
         await self.on_tick(0)
         self._told()
 
@@ -326,9 +373,8 @@ def admin_door(app: App, place: Place) -> contextlib.AbstractAsyncContextManager
     if admin is None:
         return contextlib.nullcontext()
 
-    async def listen(server: SideServer) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(server.protocol, sock=admin.socket, ssl=server.config.ssl)
+    async def listen(server: SideServer) -> Acceptor:
+        return Acceptor(admin.socket, server)
 
     return SideServer(app.beside(routes("admin")), listen)
 

@@ -15,6 +15,7 @@ from octoplex.server import (
     guard,
     message_batches,
     operations,
+    optimizer,
     passing,
     reads,
     responses,
@@ -82,6 +83,9 @@ def _rows() -> list[Route]:
         *[_row(m, "/providers/", "key", "openai-chat", passing.passed) for m in PASSED],
         _row("POST", "/v1/guard", "key", "openai-chat", guard.guard),
         _row("POST", "/v1/feedback", "key", "openai-chat", feedback.feedback),
+        _row("GET", "/v1/optimizer/decisions/", "key", "openai-chat", optimizer.decision),
+        _row("GET", "/v1/optimizer", "admin", "openai-chat", optimizer.routes),
+        _row("GET", "/v1/optimizer/", "admin", "openai-chat", optimizer.route),
         _row("POST", "/v1/files", "key", "openai-chat", files.upload),
         _row("GET", "/v1/files", "key", "openai-chat", files.files),
         _row("GET", "/v1/files/", "key", "openai-chat", files.read),
@@ -205,7 +209,11 @@ OF_ONE_BODY = {
     "/v1/completions": _single(["model", "prompt"], OPENAI + "completions"),
     "/v1/guard": _object({"text": {"type": "string"}}),
     "/v1/feedback": _object(
-        {"request_id": {"type": "string"}, "score": {"type": "number", "minimum": 0, "maximum": 1}}
+        {
+            **{name: {"type": "string"} for name in ("request_id", "conversation_id", "label")},
+            **{name: {"type": "string"} for name in ("comment", "correction")},
+            "score": {"type": "number", "minimum": 0, "maximum": 1},
+        }
     ),
     "/v1/files": _object(
         {"file": {"type": "string", "format": "binary"}, "purpose": {"enum": files.PURPOSES}},

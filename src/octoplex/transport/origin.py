@@ -42,6 +42,14 @@ _OURS = frozenset(
 )
 
 
+NOT_CARRIED = "holds a line break or another character that a header cannot carry"
+
+
+def carried(value: str) -> bool:
+    """Whether a header can carry this value."""
+    return _VALUE.fullmatch(value) is not None
+
+
 def header_block(headers: Iterable[tuple[str, str]]) -> bytes:
     """Write header lines, each ending in CRLF.
 
@@ -52,11 +60,8 @@ def header_block(headers: Iterable[tuple[str, str]]) -> bytes:
     for name, value in headers:
         if not _TOKEN.fullmatch(name) or name.lower() in _OURS:
             raise InvalidCall(f"The header {name!r} cannot be sent; remove it")
-        if not _VALUE.fullmatch(value):
-            raise InvalidCall(
-                f"The value of header {name!r} holds a line break or another character "
-                "that a header cannot carry; remove it"
-            )
+        if not carried(value):
+            raise InvalidCall(f"The value of header {name!r} {NOT_CARRIED}; remove it")
         lines.append(f"{name}: {value.strip()}\r\n")
     return "".join(lines).encode("latin-1")
 

@@ -17,6 +17,7 @@ from octoplex.dialects.effort import is_off
 from octoplex.dialects.openai_chat.thinking import lacks_thinking
 from octoplex.wire.answer import Answer, Answerer
 from octoplex.wire.ask import Ask, Call
+from octoplex.wire.beside import is_left, understood
 from octoplex.wire.error import InvalidCall
 
 MEMBERS = frozenset(
@@ -54,6 +55,15 @@ class ByModel:
 
     def __call__(self, ask: Ask, /) -> Awaitable[Answer]:
         """Answer by the name that does what is wished."""
+        if isinstance(ask, Call) and not MEMBERS.isdisjoint(ask.fields) and is_left(ask):
+            return self._later(ask)
+        return self._now(ask)
+
+    async def _later(self, call: Call) -> Answer:
+        await understood(call)
+        return await self._now(call)
+
+    def _now(self, ask: Ask) -> Awaitable[Answer]:
         if not self._is_for_other(ask):
             return self._own(ask)
         if ask.trail.attempts:

@@ -20,13 +20,13 @@ from octoplex.dialects.watsonx.request import ACCOUNT
 from octoplex.secrets.reference import MARKS
 from octoplex.transport.google import google_grant
 from octoplex.transport.oci_sign import oci_key
-from octoplex.transport.origin import NO_PROXIES
+from octoplex.transport.origin import NO_PROXIES, NOT_CARRIED, carried, header_block
 from octoplex.transport.sigv4 import Credentials, Scope
 from octoplex.upstreams import oracle
 from octoplex.upstreams.config import Provider
 from octoplex.upstreams.grants import GRANTED, grant_for
 from octoplex.upstreams.source import Secret, Signer, Source
-from octoplex.wire.error import BadConfig
+from octoplex.wire.error import BadConfig, InvalidCall
 from octoplex.wire.redact import is_credential, redact
 
 DOCUMENTED: tuple[RowOperation, ...] = ("embed", "rerank", "moderation")
@@ -34,6 +34,8 @@ KEY_HEADERS = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
 """Where a dialect has the key, for a provider that has no row."""
 
 _VARIABLE = re.compile(r"\$\{(\w+):-(.*)\}")
+CHANGED = GRANTED | {"oci"}
+"""The ways of authorisation whose key is never sent itself."""
 REFERENCES = ("env:", "file:", *MARKS)
 """How a value of `headers` or `query` begins that is not meant as it stands there."""
 UNKNOWN = Source(
@@ -68,11 +70,15 @@ def from_row(row: Row, env: Mapping[str, str], region: str = "") -> Source:
         keys, unreadable = _from_oracles(keys[0], env) if not unreadable else ((), unreadable)
     elif keys and row.auth in GRANTED and not token:
         keys, unreadable = _to_change(row, keys[0], env)
-    missing = unreadable or missing
+    elif keys and not carried(keys[0].value):
+        keys, unreadable = (), f"{found} {NOT_CARRIED}"
     signer = None
     if row.auth == "sigv4" and not token:
         signer = _signer(row, env, region)
         keys, found = (), found if signer else ""
+        if signer and not all(map(carried, msgspec.structs.astuple(signer.credentials))):
+            signer, unreadable = None, f"what AWS's variables say {NOT_CARRIED}"
+    missing = unreadable or missing
     if not missing and not found and row.auth != "none" and not row.local:
         pairs = [" and ".join(pair) for pair in zip(row.key_env, row.secret_env, strict=False)]
         missing = f"set {' or '.join([*(pairs or row.key_env), *row.bearer_env])}"
@@ -241,6 +247,7 @@ def from_file(
     hidden += [query[n] for n in query if query[n] != table.query[n]]
     if auth in GRANTED:
         _check_grants(where, auth, keys, account)
+    _check_headers(where, keys if auth not in CHANGED else (), headers)
     return msgspec.structs.replace(
         source,
         id=name,
@@ -284,6 +291,21 @@ def _check_grants(
             grant_for(auth, key.value, account, NO_PROXIES)
         except BadConfig as error:
             raise BadConfig(f"{where} api_key ({key.label}): {error}") from None
+
+
+def _check_headers(where: str, keys: Sequence[Secret], headers: Mapping[str, str]) -> None:
+    """Refuse what would be no header: a key with a line break in it, a name that decides framing.
+
+    Raises:
+        BadConfig: naming it, never its value.
+    """
+    for key in keys:
+        if not carried(key.value):
+            raise BadConfig(f"{where} api_key ({key.label}): it {NOT_CARRIED}.")
+    try:
+        header_block(headers.items())
+    except InvalidCall as error:
+        raise BadConfig(f"{where} headers: {error}.") from None
 
 
 def _resolved(where: str, given: Mapping[str, str], lookup: Lookup) -> dict[str, str]:

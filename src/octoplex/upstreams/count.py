@@ -36,6 +36,7 @@ from octoplex.upstreams.fetch import Fetcher
 from octoplex.upstreams.upstream import BETAS, TRACE, Sign, billed_if_reached
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import MEDIA_TOKENS, Ask, Call
+from octoplex.wire.beside import beside
 from octoplex.wire.chat import Chat, Media, Native, Part, TextPart, ToolCall, ToolResult
 from octoplex.wire.error import InvalidCall, UpstreamError
 from octoplex.wire.event import Refusal, Reply, Thinking, Usage
@@ -215,7 +216,8 @@ class CountUpstream:
         spec = self._spec
         if self._fetch is not None and ask.may_hold_media and ask.face != spec.words:
             ask = await self._fetch.fill(ask, spec.dialect.name, spec.traits)
-        request = await proven(self._request(ask), spec.tokens)
+        request = await beside(len(ask.raw), self._request, ask)
+        request = await proven(request, spec.tokens)
         limits = Limits(
             connect_s=spec.connect_s,
             first_s=spec.wait_s,
@@ -233,9 +235,9 @@ class CountUpstream:
             spec.tokens.told(response.status)
         error = self._refused(response)
         if response.status in NO_SUCH_PATH and not _is_of_the_model(error):
-            return estimated(ask, head)
+            return await beside(len(ask.raw), estimated, ask, head)
         if isinstance(spec.dialect, CountForm) and response.status in spec.dialect.uncounted:
-            return estimated(ask, head)
+            return await beside(len(ask.raw), estimated, ask, head)
         raise error
 
     def _request(self, call: Call) -> Request:

@@ -41,6 +41,7 @@ from octoplex.upstreams.judge import Judge
 from octoplex.upstreams.upstream import Spec, decoded
 from octoplex.wire.answer import Answer, Answerer, Whole, bound
 from octoplex.wire.ask import BYTES_PER_TOKEN, Ask, Attempt, Call, Trail, Worst
+from octoplex.wire.beside import is_left, understood
 from octoplex.wire.chat import Chat, Format, TextPart
 from octoplex.wire.error import InvalidCall, OutputInvalid, Unsupported
 from octoplex.wire.event import Refusal, Reply, Text, fold
@@ -158,6 +159,8 @@ class Enforced:
         """
         if not isinstance(ask, Call) or MEMBERS.isdisjoint(ask.fields):
             return self._inner(ask)
+        if is_left(ask):
+            return self._later(ask)
         form = self._enforcement.wanted(ask)
         if form is None:
             return self._inner(ask)
@@ -166,6 +169,10 @@ class Enforced:
         if how == "exactly":
             return self._inner(_anew(ask, ask.chat()))  # it is another of its dialects that does
         return self._held(ask, form, natively=how == "loosely")
+
+    async def _later(self, call: Call) -> Answer:
+        await understood(call)
+        return await (self(call) if call.is_understood else self._inner(call))
 
     async def _held(self, call: Call, form: Format, *, natively: bool) -> Answer:
         name = words_of(call.chat()).get("response_format", "response_format")

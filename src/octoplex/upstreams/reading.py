@@ -109,21 +109,25 @@ class Reading:
         """Keep events to be taken, and what they tell; whether there were any."""
         if self._names:
             events = told_back(events, self._names)
+        received = begun = 0
         for event in events:
             if type(event) is TextDelta:
-                self.received += len(event.text)
+                received += len(event.text)
             elif type(event) is Started:
+                begun += 1
                 self.model, self._input = event.model, event.usage
                 if not event.model or not event.id:
                     events = self._named(events, event)
-                continue
             elif type(event) is Finished:
+                self.received += received  # before the bill, which may be made of it
+                received = 0
                 events = self._ended(events, event)
             elif type(event) is ThinkingDelta or type(event) is RefusalDelta:
-                self.received += len(event.text)
+                received += len(event.text)
             elif type(event) is ToolDelta:
-                self.received += len(event.arguments)
-            self.content = True
+                received += len(event.arguments)
+        self.received += received
+        self.content = self.content or len(events) > begun
         self._events += events
         return bool(events)
 

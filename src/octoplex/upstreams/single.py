@@ -26,6 +26,7 @@ from octoplex.upstreams.upstream import (
 )
 from octoplex.wire.answer import Answer, Head, Whole
 from octoplex.wire.ask import Ask, Single
+from octoplex.wire.beside import beside
 from octoplex.wire.error import InvalidCall, UpstreamBroken, UpstreamError
 
 
@@ -59,7 +60,7 @@ class SingleUpstream:
         """
         if not isinstance(ask, Single):
             raise InvalidCall(f"{self._spec.provider}/{self._spec.model} does not take {ask.op}.")
-        request, hidden = self._request(ask)
+        request, hidden = await beside(len(ask.raw), self._request, ask)
         request = await proven(request, self._spec.tokens)
         with billed_if_reached(request, ask, self._spec.provider):
             limits = limits_of(self._spec.wait, ask, self._now())

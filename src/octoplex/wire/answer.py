@@ -20,6 +20,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from octoplex.wire.ask import Ask
+from octoplex.wire.error import Unauthorized
 from octoplex.wire.event import NO_USAGE, Event, Reply, Usage
 
 Outcome = Literal["done", "cut", "left", "late", "stopped"]
@@ -74,9 +75,14 @@ Ended = Callable[[Outcome, Usage], None]
 def why_cancelled(error: BaseException) -> Outcome:
     """What a cancellation means: a shutdown says `task.cancel("stopped")`, a caller nothing.
 
-    "revoked": the caller's key was, before anything was said.
+    "revoked": the caller's key was, and it has been told nothing yet.
     """
     return "stopped" if error.args in (("stopped",), ("revoked",)) else "left"
+
+
+def revoked() -> Unauthorized:
+    """What a request is told whose key stopped opening anything while it was answered."""
+    return Unauthorized("This key was revoked while it was answered.")
 
 
 class Answer(Protocol):

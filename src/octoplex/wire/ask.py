@@ -10,6 +10,7 @@ Asks are never changed on the way down; what is learned while one is answered
 """
 
 import contextlib
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable
 from typing import Literal
 
@@ -27,6 +28,7 @@ Operation = Literal[
 MEDIA_TOKENS = 1_000
 """Tokens reserved for an image or a page whose true count only the provider knows."""
 BYTES_PER_TOKEN = 3
+_PIECE = 1_000_000
 
 
 class Worst(Struct, frozen=True, gc=False):
@@ -43,7 +45,7 @@ class Caller(Struct, frozen=True):
 
     `budgeted` says that a dollar budget applies, so that no call may be open-ended;
     `region` is the area in which its targets must answer, "" for any; `role` what it may do at
-    `/admin`.
+    `/admin`, everywhere; `user` the person it was made for, whose role in its tenant counts there.
     """
 
     id: str = ""
@@ -52,6 +54,7 @@ class Caller(Struct, frozen=True):
     budgeted: bool = False
     region: str = ""
     role: str = ""
+    user: str = ""
 
 
 ANYONE = Caller()
@@ -81,6 +84,12 @@ class Trail(Struct, kw_only=True):
     added: list[str] = []
     route: str = ""
     why: str = ""
+    decided: object = None
+    """What a route that learns has decided: a `Choice` of the optimizer."""
+    trial: str = ""
+    """Which variant of which experiment it was answered by, `NAME: VARIANT`."""
+    first: str = ""
+    """The target that is to be asked first, whatever the route's pick says, by its name."""
     orders: int = 0
     """Attempts that were paid for so far: the number of the next one's row."""
     nano: int = 0
@@ -216,6 +225,11 @@ class Call(Ask):
     _chat: Chat | None = None
     _worst: Worst | None = None
 
+    @property
+    def is_understood(self) -> bool:
+        """Whether there is a typed view already."""
+        return self._chat is not None
+
     def chat(self) -> Chat:
         """The typed view, decoded at the first use.
 
@@ -244,8 +258,12 @@ class Call(Ask):
 
 
 def _check_utf8(body: bytes) -> None:
-    try:
-        body.isascii() or body.decode()
+    if body.isascii():
+        return
+    decode, size = getincrementaldecoder("utf-8")().decode, len(body)
+    try:  # in pieces: one call for all of 20 MB holds up other threads for 200 ms
+        for at in range(0, size, _PIECE):
+            decode(body[at : at + _PIECE], at + _PIECE >= size)
     except UnicodeDecodeError as error:
         raise InvalidCall(f"The body is not UTF-8: {error}.") from None
 

@@ -1,14 +1,19 @@
 """The scanner: what it sees, what it keeps back, and that it never raises."""
 
 import json
+import unittest.mock
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from octoplex.dialects.openai_chat import scan
 from octoplex.dialects.openai_chat.scan import ChatScanner
-from octoplex.wire.error import UpstreamBroken, UpstreamFailed
+from octoplex.dialects.openai_chat.shapes import read_wire
+from octoplex.dialects.openai_chat.stream import MOST_CALLS, ChatDecoder
+from octoplex.wire.error import UpstreamBroken, UpstreamError, UpstreamFailed
 from tests.fuzz.parts import weight
 
 
@@ -264,3 +269,113 @@ def test_of_a_tool_call_only_what_it_says_counts(pieces: list[dict[str, Any]]) -
     scanner, _ = scanned(*chunks)
     said = len("run" + ARGUMENTS)
     assert said <= scanner.received <= said + ARGUMENTS.count('"')
+
+
+MORE: dict[str, Any] = {
+    "content": st.one_of(st.text(), st.just([{"type": "text", "text": "part"}])),
+    "reasoning_content": st.sampled_from(["", None, "thought"]),
+    "reasoning": st.sampled_from(["", None, "thought"]),
+    "refusal": st.sampled_from(["", None, "No."]),
+    "role": st.just("assistant"),
+    "tool_calls": st.sampled_from([[], None, [{"index": 0, "id": "t", "function": {"name": "f"}}]]),
+    "unknown": st.just({"x": 1}),
+}
+CHUNKS = st.builds(
+    lambda delta, choice, top: {"choices": [{"delta": delta, **choice}], **top},
+    st.fixed_dictionaries({}, optional=MORE),
+    st.fixed_dictionaries(
+        {}, optional={"index": st.sampled_from([0, 0, 1]), "finish_reason": st.sampled_from(
+            [None, "", "stop"]), "logprobs": st.none()}
+    ),
+    st.fixed_dictionaries(
+        {}, optional={"usage": st.sampled_from([None, {"prompt_tokens": 3}]),
+                      "error": st.sampled_from([None, "", {"message": "no"}])}
+    ),
+)  # fmt: skip
+
+
+def seen(scanner: ChatScanner) -> tuple[Any, ...]:
+    told = scanner.usage, scanner.stop, scanner.content, scanner.received, scanner.skipped
+    return (*told, scanner.error is None)
+
+
+@given(chunks=st.lists(CHUNKS, max_size=8), at_once=st.booleans())
+def test_the_short_path_sees_what_the_long_one_does(chunks: list[Any], at_once: bool) -> None:
+    """Chunks that only go on with text are read by a type that admits nothing else."""
+    short, long = ChatScanner(hide_usage=False), ChatScanner(hide_usage=False)
+    events = [TEXT, *(wire(chunk) for chunk in chunks), TEXT]
+    for part in [b"".join(events)] if at_once else events:
+        if short.error is not None:
+            break
+        with unittest.mock.patch.object(scan, "read_more", side_effect=msgspec.ValidationError):
+            expected = long.feed(part)
+        assert short.feed(part) == expected
+        assert seen(short) == seen(long)
+
+
+def read(decoder: ChatDecoder, chunks: list[Any]) -> object:
+    try:
+        return [*decoder.feed(b"".join(wire(c) for c in chunks)), *decoder.end()]
+    except UpstreamError as error:
+        return decoder.read, str(error)
+
+
+@given(chunks=st.lists(CHUNKS, max_size=8))
+def test_the_decoder_reads_the_same_on_either_path(chunks: list[Any]) -> None:
+    assert read(ChatDecoder(), chunks) == read(ChatDecoder(lambda data: read_wire(data)), chunks)
+
+
+CALL = {"index": 0, "id": "t", "function": {"name": "f", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("delta", "choice", "top"),
+    [
+        ({"tool_calls": [CALL]}, {}, {}),
+        ({"function_call": {"name": "f", "arguments": "{}"}}, {}, {}),
+        ({"reasoning_content": "thought"}, {}, {}),
+        ({"reasoning": "thought"}, {}, {}),
+        ({"reasoning_details": [{"type": "reasoning.text", "text": "thought"}]}, {}, {}),
+        ({"refusal": "No."}, {}, {}),
+        ({}, {"index": 1}, {}),
+        ({}, {"finish_reason": "length"}, {}),
+        ({}, {}, {"usage": {"prompt_tokens": 7, "completion_tokens": 9}}),
+        ({}, {}, {"error": {"message": "broken"}}),
+        ({}, {}, {"x_groq": {"usage": {"prompt_tokens": 7, "completion_tokens": 9}}}),
+    ],
+)
+def test_whatever_stands_beside_text_is_read(delta: Any, choice: Any, top: Any) -> None:
+    first = {"choices": [{"delta": {"content": "a"}}]}
+    plain = {"choices": [{"delta": {"content": "b"}}]}
+    more = {"choices": [{"delta": {"content": "b", **delta}, **choice}], **top}
+    last = [] if choice.get("finish_reason") else [{"choices": [{"finish_reason": "stop"}]}]
+    assert read(ChatDecoder(), [first, more, *last]) != read(ChatDecoder(), [first, plain, *last])
+
+
+def test_no_answer_has_endless_tool_calls() -> None:
+    call = wire({"choices": [{"delta": {"tool_calls": [{"function": {"name": "f"}}]}}]})
+    scanner = ChatScanner(hide_usage=False)
+    for _ in range(MOST_CALLS):
+        assert scanner.feed(call)
+    assert scanner.feed(call) == b""
+    assert isinstance(scanner.error, UpstreamBroken)
+    decoder = ChatDecoder()
+    with pytest.raises(UpstreamBroken, match="more than 256 tool calls"):
+        decoder.feed(call * (MOST_CALLS + 1))
+
+
+def test_an_event_over_two_lines_is_one_line_when_mended() -> None:
+    call = b'{"choices": [{"delta": {"tool_calls": [{"function":\ndata: {"name": "f"}}]}}]}'
+    scanner = ChatScanner(hide_usage=False)
+    written = scanner.feed(b"data: " + call + b"\n\n")
+    assert written.count(b"\n") == 2
+    read = json.loads(written.removeprefix(b"data: "))
+    assert read["choices"][0]["delta"]["tool_calls"][0]["function"]["name"] == "f"
+
+
+@pytest.mark.parametrize("where", ['{"choices": [{"delta": {"\\ud800": 1}}]}', '{"\\ud800": 1}'])
+def test_half_a_surrogate_pair_in_a_name_passes(where: str) -> None:
+    odd = b"data: " + where.encode() + b"\n\n"
+    scanner = ChatScanner(hide_usage=False)
+    assert scanner.feed(odd) == odd
+    assert scanner.feed(TEXT) == TEXT

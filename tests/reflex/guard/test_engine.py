@@ -1,15 +1,17 @@
 """What is looked for at all: never less than what the patterns themselves would find."""
 
 import random
+from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octoplex.reflex.guard.engine import Finder, Sieve
 from octoplex.reflex.guard.needs import EDGE, LONG, needs
+from octoplex.reflex.guard.normal import FORMS
 from octoplex.reflex.guard.prefix import loosened
-from octoplex.reflex.guard.scan import patterns
+from octoplex.reflex.guard.scan import Detector, patterns
 from tests.reflex.guard.test_injection import ATTACKS
 from tests.reflex.guard.test_personal import FALSE, TRUE
 from tests.reflex.guard.test_secrets import ASSIGNED
@@ -44,6 +46,29 @@ def test_what_matches_passes(sieve: Sieve, finders: list[Finder]) -> None:
         data = text.encode()
         matching = {n for n, finder in enumerate(finders) if finder.search(data)}
         assert matching <= set(sieve.passes(data)), text
+
+
+FRAGMENTS = (
+    *"0123456789", *"AZaz", *" .-/:@^<=,|\n_", "4111", "1990", "DE89", "+44 20", "license,", "ssn",
+    "phone: ", "password=", "token", "sk-", "dob", "born ", "ignore ", "previous ", "instructions",
+    "Aq9", "xK", "0f3e", "%41", "10.1",
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
+def test_what_is_found_is_what_trying_every_pattern_finds(text: str) -> None:
+    sorted_out, every = detectors()
+    assert sorted_out.find(text) == every.find(text)
+
+
+@cache
+def detectors() -> tuple[Detector, Detector]:
+    """One as it is, and one that tries every pattern and every form."""
+    every = Detector(patterns())
+    count = len(every._patterns) + len(FORMS)
+    every._sieve.passes = lambda data: list(range(count))  # type: ignore[method-assign]
+    return Detector(patterns()), every
 
 
 def test_most_patterns_are_not_tried() -> None:

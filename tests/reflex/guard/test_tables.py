@@ -89,3 +89,17 @@ def test_no_cell_leaves_a_character_at_a_time(text: str, values: list[str]) -> N
 def test_a_table_of_any_length_is_looked_through_once(piece: str) -> None:
     alone = Detector([pattern for pattern in patterns() if pattern.type == "passport"])
     assert alone.find("id,passport\n" + piece * 20_000 + "1,YB1419081") is not None
+
+
+def test_many_names_in_one_long_line_take_linear_time() -> None:
+    """A line is looked at once, however often it says what a column may be called."""
+    text = "license, " * 60_000 + "AB12345"
+    assert found(text, "pii") == []
+
+
+def test_a_heading_may_end_with_its_word() -> None:
+    """`license` alone is no word for a number, but as the whole name of a column it is."""
+    for head in ("id,license", "id,license,note", '"id","license"', "| id | license |"):
+        mark = "|" if "|" in head else ","
+        row = mark.join(["", "7", "D123-4567-8901", "x"] if mark == "|" else ["7", "Z99887766"])
+        assert [type_ for type_, _ in found(f"{head}\n{row}\n", "pii")] == ["driver_license"], head

@@ -145,6 +145,7 @@ def test_s38_a_herd_never_passes_it_and_leaves_nothing_taken(
         ):
             asked = [asyncio.create_task(gate.chat("main", stream=n % 2 == 0)) for n in range(40)]
             await until(lambda: sum(one.done() for one in asked) == 40 - MOST, 15)
+            await until(lambda: held.most == MOST, 15)
             held.over.set()
             statuses = [(await one).status for one in asked]
             assert sorted(statuses) == [200] * MOST + [429] * (40 - MOST)

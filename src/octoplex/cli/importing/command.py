@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from octoplex.cli.importing import bifrost, litellm, tensorzero
 from octoplex.cli.importing.draft import Draft, Note
-from octoplex.cli.importing.given import MOST_BYTES, Given, read
+from octoplex.cli.importing.given import MOST_BYTES, Given, clean_text, read
 from octoplex.cli.place import json_option
 from octoplex.cli.show import clean, print_json
 from octoplex.settings import Environment, environment
@@ -103,6 +103,8 @@ def carry(gateway: str, content: bytes, name: str, env: Environment) -> Carried:
     given = read(content, source.form, name)
     mentioned = frozenset(source.mention.findall(content.decode("utf-8", "replace")))
     draft = Draft(source.title, source.variable, mentioned, env)
+    for key in given.twice:
+        draft.left_out(clean_text(key), "it stands twice in one table, where the last one counts.")
     source.carry(given, draft)
     if not draft.providers and not draft.models:
         raise BadConfig(f"{name}: names no model or provider that can be asked here.")

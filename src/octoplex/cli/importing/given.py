@@ -7,14 +7,14 @@ A parser's own message may quote the line it stumbled over, and that line may ho
 what is wrong only the place is told.
 """
 
+import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
-
-import msgspec
 
 from octoplex.wire.error import BadConfig
 
@@ -27,8 +27,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class Given:
     """One table of the foreign file. `path` is where it stands, such as `model_list[0]`."""
 
-    def __init__(self, tree: Mapping[Any, Any], path: str = "") -> None:
-        self.path = path
+    def __init__(
+        self, tree: Mapping[Any, Any], path: str = "", twice: Collection[str] = ()
+    ) -> None:
+        """`twice` are keys of the file that stand twice in one table: the last one counts."""
+        self.path, self.twice = path, twice
         self._tree = {_name(key): value for key, value in tree.items()}
         self._read: set[str] = set()
         self._inner: dict[str, list[Given]] = {}
@@ -149,8 +152,9 @@ def read(content: bytes, form: str, name: str) -> Given:
     """
     if len(content) > MOST_BYTES:
         raise BadConfig(f"{name}: is larger than {MOST_BYTES} bytes, which no configuration is.")
+    twice: dict[str, None] = {}
     try:
-        tree = {"yaml": _yaml, "json": _json, "toml": _toml}[form](content)
+        tree = {"yaml": _yaml, "json": _json, "toml": _toml}[form](content, twice)
     except RecursionError:
         raise BadConfig(f"{name}: is nested too deeply.") from None
     except UnicodeDecodeError as error:
@@ -159,23 +163,34 @@ def read(content: bytes, form: str, name: str) -> Given:
         raise BadConfig(f"{name}: is not valid {form.upper()}{error}.") from None
     if not isinstance(tree, Mapping):
         raise BadConfig(f"{name}: is no {form.upper()} table with named entries.")
-    return Given(tree)
+    return Given(tree, twice=twice)
 
 
 class _Wrong(Exception):
     """It is not what it should be; the text says where."""
 
 
-def _yaml(content: bytes) -> Any:
+def _doubled(names: Iterable[str]) -> dict[str, None]:
+    return {name: None for name, count in Counter(names).items() if count > 1}
+
+
+def _yaml(content: bytes, twice: dict[str, None]) -> Any:
     try:
         import yaml  # type: ignore[import-untyped]  # an extra
     except ImportError:
         raise BadConfig(
             "Reading YAML needs the pyyaml package: pip install 'octoplex[import]'."
         ) from None
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = (key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+            twice.update(_doubled(keys))
+            return super().construct_mapping(node, deep)
+
     text = content.decode("utf-8-sig")
     try:
-        return yaml.safe_load(text)
+        return Loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
@@ -184,16 +199,21 @@ def _yaml(content: bytes) -> Any:
         raise _Wrong("") from None
 
 
-def _json(content: bytes) -> Any:
-    try:
-        decoder = msgspec.json.Decoder(float_hook=Decimal)  # a price must not be rounded
-        return decoder.decode(content.removeprefix(b"\xef\xbb\xbf"))
-    except msgspec.DecodeError as error:
-        at = re.search(r"\(byte \d+\)", str(error))
-        raise _Wrong(f" {at[0]}" if at else "") from None
+def _json(content: bytes, twice: dict[str, None]) -> Any:
+    def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twice.update(_doubled(name for name, _ in pairs))
+        return dict(pairs)
+
+    text = content.decode("utf-8-sig")
+    try:  # a price must not be rounded
+        return json.loads(text, parse_float=Decimal, object_pairs_hook=table)
+    except json.JSONDecodeError as error:
+        raise _Wrong(f" (line {error.lineno}, column {error.colno})") from None
+    except (ValueError, ArithmeticError):  # a number of too many digits
+        raise _Wrong("") from None
 
 
-def _toml(content: bytes) -> Any:
+def _toml(content: bytes, _: dict[str, None]) -> Any:
     try:
         return tomllib.loads(content.decode("utf-8-sig"), parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:

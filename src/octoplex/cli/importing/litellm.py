@@ -38,6 +38,8 @@ ASKED = (
     *("tool_choice", "parallel_tool_calls", "service_tier"),
 )
 """Members of a request that `litellm_params` may hold."""
+MEDIA = ("audio", "image", "video", "realtime", "ocr", "search", "vector_store")
+"""How those modes begin for which there is no door."""
 PRICES = {
     "input": "input_cost_per_token",
     "output": "output_cost_per_token",
@@ -149,6 +151,9 @@ class LiteLLM:
             defaults=kept,
             where=entry.path,
         )
+        mode = info.text("mode")
+        if mode.startswith(MEDIA):
+            self._draft.left_out(info.at("mode"), f"{mode} has no path here.")
         if shares[1:] != [None, None]:
             says = "rpm and tpm are weights only: a 429 moves a call on, and limits belong to keys."
             self._draft.differs(entry.path, says)

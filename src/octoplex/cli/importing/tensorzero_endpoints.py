@@ -41,7 +41,7 @@ class TensorZeroEndpoints:
         """`provider/model` for a provider of a model; "" with a note."""
         kind = given.text("type")
         row = ROWS.get(kind, kind)
-        ids = ("model_name", "model_id", "deployment_id", "endpoint_name", "endpoint_id")
+        ids = ("endpoint_name", "model_name", "model_id", "deployment_id", "endpoint_id")
         model = next(filter(None, map(given.text, ids)), name)
         if "endpoint_id" in given and row == "vertex":
             row = "vertex-endpoints"

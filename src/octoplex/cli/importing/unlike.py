@@ -33,6 +33,7 @@ LITELLM: Mapping[str, str] = MappingProxyType(
         "litellm_settings.cache_params": CACHE,
         "router_settings.cache_responses": CACHE,
         "router_settings.caching_groups": CACHE,
+        "include": "this file alone was read: import those as well.",
         "guardrails": GUARD,
         "litellm_settings.guardrails": GUARD,
         "litellm_settings.max_budget": "give the keys limits instead, such as $50/month.",

@@ -123,18 +123,21 @@ class AnthropicEncoder:
     def feed(self, events: Sequence[Event]) -> bytes:
         """Write the events that may be written now."""
         out: list[bytes] = []
+        text_at = self._text_at()
         for event in events:
-            if self._done:
-                break
-            if isinstance(event, TextDelta) and self._streams_text(event):
+            if type(event) is TextDelta and event.index == text_at and event.text:
                 # Most of a stream: cut from ready-made bytes around the encoded text.
                 out.append(_TEXT % (self._index, _encode(event.text)))
-            elif isinstance(event, Started):
+                continue
+            if self._done:
+                break
+            if isinstance(event, Started):
                 self._start(event, out)
             elif isinstance(event, Finished):
                 self._finish(event, out)
             else:
                 self._delta(event, out)
+            text_at = self._text_at()
         return b"".join(out)
 
     def resume(self, told: Sequence[Event], kinds: Sequence[str], *, is_open: bool) -> None:
@@ -162,10 +165,11 @@ class AnthropicEncoder:
         self._done = True
         return write_fail_event(error, request_id or self._request_id)
 
-    def _streams_text(self, event: TextDelta) -> bool:
-        """Whether the text belongs to the one open block."""
+    def _text_at(self) -> int:
+        """The index of the text block that alone is open; -1 where another is, or none."""
         line = self._line
-        return len(line) == 1 and line[0].key == ("text", event.index) and bool(event.text)
+        kind, index = line[0].key if len(line) == 1 and not self._done else ("", -1)
+        return index if kind == "text" else -1
 
     def _start(self, event: Started, out: list[bytes]) -> None:
         if self._started:

@@ -102,7 +102,11 @@ class Regular:
         self._by_choice: dict[int, _Begun] = {}
 
     def mended(self, data: bytes) -> bytes:
-        """An event's JSON written anew; b"" where it may pass as it came."""
+        """An event's JSON written anew; b"" where it may pass as it came.
+
+        Raises:
+            UpstreamBroken: its calls make no answer.
+        """
         try:
             chunk = _members(data)
             choices = _fields(chunk.get("choices", b"[]"))

@@ -1,7 +1,8 @@
 """A look at a Chat stream, or a completion's, that passes verbatim.
 
-Per event one typed decode that reads only what the gateway must know: usage, finish
-reason, error, and how much content came. `feed` returns the same bytes unless an event
+Per event one typed decode: while text goes on, into a type that admits nothing else,
+otherwise into one that has what the gateway must know: usage, finish reason, error, and
+how much content came. `feed` returns the same bytes unless an event
 must not reach the caller, or holds tool calls that a client would break on (`regular.py`).
 Nothing here raises; what cannot be understood but is valid JSON passes on unread.
 
@@ -30,6 +31,7 @@ from octoplex.dialects.openai_chat.shapes import (
     WireError,
     WireUsage,
     counts_of,
+    read_more,
     stop_of,
     usage_of,
 )
@@ -104,8 +106,8 @@ class ChatScanner:
     """One verbatim stream. See `dialects.dialect.Scanner` for the attributes."""
 
     __slots__ = (
-        "_anew", "_hide_usage", "_last", "_regular", "_running", "_several", "content", "ended",
-        "error", "model", "received", "skipped", "stop", "usage",
+        "_anew", "_hide_usage", "_last", "_more", "_regular", "_running", "_several", "content",
+        "ended", "error", "model", "received", "skipped", "stop", "usage",
     )  # fmt: skip
 
     def __init__(self, *, hide_usage: bool) -> None:
@@ -118,6 +120,8 @@ class ChatScanner:
         self._anew = b""
         """The JSON that goes out in place of an event that may not pass as it came."""
         self.content = self.ended = self._several = False
+        self._more = False
+        """Whether the next event is expected to go on with the text."""
         self.usage: Usage | None = None
         self.stop: StopReason | None = None
         self.model = ""
@@ -126,38 +130,19 @@ class ChatScanner:
 
     def feed(self, wire: bytes) -> bytes:
         """Look at whole events; return those that may reach the caller."""
-        # One plain `data:` event is the rule, so it is read where it lies.
-        try:
-            chunk = _read(wire[6:])
-        except UNREADABLE:
-            return self._feed_many(wire)
-        # JSON may hold line ends between its tokens, an event may not.
         if wire[:6] != b"data: " or wire.find(b"\n") != len(wire) - 2 or 13 in wire:
             return self._feed_many(wire)
-        return wire if self._look(chunk, wire) else self._instead()
+        return wire if self._look_line(wire) else self._instead()
 
     def _instead(self) -> bytes:
         """What goes out in place of the event that was just looked at; b"" for nothing."""
         anew, self._anew = self._anew, b""
+        if 10 in anew or 13 in anew:  # JSON that came over several `data:` lines, kept as it was
+            anew = anew.replace(b"\n", b" ").replace(b"\r", b" ")
         return b"data: %b\n\n" % anew if anew else b""
 
     def _look(self, chunk: _Chunk, data: bytes) -> bool:
         """Look at one event; False when it must not pass as it came. `data`: its JSON, or line."""
-        choices = chunk.choices
-        if choices and chunk.usage is None and data.isascii() and not self._several:
-            choice = choices[0]
-            delta = choice.delta
-            # The usual chunk: nothing but text.
-            if (
-                delta
-                and delta.content
-                and choice.finish_reason is None
-                and not choice.index
-                and not delta.tool_calls
-            ):
-                self.received += len(delta.content)
-                self.content = True
-                return True
         return self._is_utf8(data) and self._look_closely(chunk, data.removeprefix(b"data: "))
 
     def _look_closely(self, chunk: _Chunk, data: bytes) -> bool:
@@ -174,7 +159,10 @@ class ChatScanner:
         for choice in chunk.choices or ():
             self._choice(choice, data)
         if self._regular is not None and self.error is None:
-            self._anew = self._regular.mended(data)
+            try:
+                self._anew = self._regular.mended(data)
+            except UpstreamError as error:
+                self.error = error
         return self.error is None and not self._anew
 
     def _choice(self, choice: _Choice, data: bytes) -> None:
@@ -185,6 +173,7 @@ class ChatScanner:
             if delta.content:
                 self.received += len(delta.content)
                 self.content = True
+                self._more = not self._several
             elif delta.tool_calls:
                 self.received += sum([_letters(call) for call in delta.tool_calls])
                 self.content = True
@@ -242,7 +231,7 @@ class ChatScanner:
             return False
         try:
             chunk = msgspec.convert(found, _Odd)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeEncodeError):  # half a surrogate pair
             return True
         if chunk.usage:
             self.usage = counts_of(chunk.usage) or self.usage
@@ -274,21 +263,31 @@ class ChatScanner:
 
     def _kept(self, events: list[bytes], look: Callable[[bytes], bool], wire: bytes) -> bytes:
         """Look at each; the bytes they lie in, or anew those that may pass."""
-        passes = [self._goes_on() and (look(e) or self._instead()) for e in events]
+        passes: list[bytes | bool] = []
+        for event in events:
+            if self.ended or self.error is not None:
+                self.skipped += self.ended  # nothing counts after the end marker, or an error
+                passes.append(False)
+            else:
+                passes.append(look(event) or self._instead())
         if passes.count(True) == len(events):
             return wire
         return b"".join(
             [e + b"\n\n" if p is True else p or b"" for e, p in zip(events, passes, strict=True)]
         )
 
-    def _goes_on(self) -> bool:
-        """Nothing counts that comes with an error or the end marker, after it."""
-        self.skipped += self.ended
-        return self.error is None and not self.ended
-
     def _look_line(self, line: bytes) -> bool:
         if not line.startswith(b"data: {"):
             return self._look_unusual(line)
+        if self._more:
+            try:
+                text = read_more(line[6:]).choices[0].delta.content
+            except UNREADABLE:
+                self._more = False
+            else:
+                self.received += len(text)
+                self.content = self.content or bool(text)
+                return line.isascii() or self._is_utf8(line)
         try:
             return self._look(_read(line[6:]), line)
         except UNREADABLE:

@@ -14,10 +14,10 @@ they pass verbatim only.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from octoplex.wire.event import MOST_TOKENS, StopReason, Usage, is_possible
 
@@ -123,6 +123,44 @@ class Wire(Struct):
 class Last(Wire):
     """A chunk after which nothing comes, in a dialect near Chat that says so."""
 
+
+_Nothing = Literal["", None]
+_NoList = Annotated[list[Raw], Meta(max_length=0)] | None
+
+
+class OnlyText(Struct, gc=False):
+    """A delta of text: whatever else a delta may say is absent or empty."""
+
+    content: str
+    reasoning_content: _Nothing = None
+    reasoning: _Nothing = None
+    reasoning_details: _NoList = None
+    refusal: _Nothing = None
+    tool_calls: _NoList = None
+    function_call: None = None
+
+
+class OnlyChoice(Struct, gc=False):
+    """The first choice of a chunk that goes on with text."""
+
+    delta: OnlyText
+    index: Literal[0] = 0
+    finish_reason: _Nothing = None
+
+
+class More(Struct, gc=False):
+    """A chunk that goes on with text and says nothing else, as nearly all of a stream do.
+
+    That it could be read proves it: nothing need be asked of it in Python.
+    """
+
+    choices: tuple[OnlyChoice]
+    usage: None = None
+    error: _Nothing = None
+    x_groq: None = None
+
+
+read_more = msgspec.json.Decoder(More).decode
 
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 _NO_DETAILS = TokenDetails()

@@ -30,6 +30,7 @@ from octoplex.dialects.openai_chat.shapes import (
     Said,
     ToolPiece,
     Wire,
+    read_more,
     read_wire,
     stop_of,
     usage_of,
@@ -64,8 +65,8 @@ class ChatDecoder:
     """One stream. `feed` wire bytes of whole events, then `end`."""
 
     __slots__ = (
-        "_block", "_calls", "_decode", "_done", "_id", "_index", "_plain", "_refused", "_started",
-        "_stop", "_usage", "read", "skipped",
+        "_block", "_calls", "_decode", "_done", "_goes_on", "_id", "_index", "_plain", "_refused",
+        "_started", "_stop", "_usage", "read", "skipped",
     )  # fmt: skip
 
     def __init__(self, decode: Callable[[bytes], Wire] = read_wire) -> None:
@@ -75,6 +76,7 @@ class ChatDecoder:
         self.read: list[Event] = []
         self._decode = decode
         self._started = self._done = self._refused = self._plain = False
+        self._goes_on = False  # whether a chunk is expected to be `More`; in a block of text
         self._id = self._block = ""
         self._index = -1
         self._calls: Calls | None = None
@@ -99,15 +101,18 @@ class ChatDecoder:
             if data == b"[DONE]":
                 self._finish(events)
                 break
-            chunk = self._read(data)
-            if chunk is None:
-                continue
-            if self._block == "text" and self._stop is None:
-                text = _more_text(chunk)
-                if text is not None:
+            if self._goes_on and self._block == "text":
+                try:
+                    text = read_more(data).choices[0].delta.content
+                except UNREADABLE:
+                    self._goes_on = False
+                else:
                     if text:
                         events.append(TextDelta(text, self._index))
                     continue
+            chunk = self._read(data)
+            if chunk is None:
+                continue
             self._chunk(chunk, data, events)
             if self._stop is not None and type(chunk) is Last:
                 self._finish(events)
@@ -168,7 +173,7 @@ class ChatDecoder:
         if choice.finish_reason:
             if choice.finish_reason in BROKEN_STOPS:
                 raise judge_in_band(data, choice.finish_reason)
-            self._stop = stop_of(choice.finish_reason)
+            self._stop, self._goes_on = stop_of(choice.finish_reason), False
 
     def _said(self, said: Said, events: list[Event]) -> None:
         thinking, text = content_of(said)
@@ -193,6 +198,7 @@ class ChatDecoder:
         if self._block != kind:
             self._block = kind
             self._index += 1
+            self._goes_on = self._decode is read_wire
         return self._index
 
     def _detail(self, detail: ReasoningDetail, events: list[Event]) -> None:
@@ -261,6 +267,10 @@ class ToolCall:
             events.append(ToolDelta("{}", self.block))
 
 
+MOST_CALLS = 256
+"""In one reply: twice the tools that may be declared. A stream that goes on costs no memory."""
+
+
 class Calls:
     """The tool calls of one stream, in the order they began."""
 
@@ -275,9 +285,15 @@ class Calls:
         self._reply_id = reply_id
 
     def find(self, piece: ToolPiece) -> ToolCall:
-        """The call that a piece belongs to; a new one where it belongs to none."""
+        """The call that a piece belongs to; a new one where it belongs to none.
+
+        Raises:
+            UpstreamBroken: there are more than an answer can have.
+        """
         call = self._begun(piece)
         if call is None:
+            if len(self._calls) >= MOST_CALLS:
+                raise cut(f"The provider's stream holds more than {MOST_CALLS} tool calls.")
             id_ = made_id(piece.id, self._reply_id, len(self._calls), self._taken)
             call = ToolCall(piece.index, piece.id or None, id_)
             self._calls.append(call)
@@ -315,26 +331,3 @@ class Calls:
         """Nothing more comes: a call without arguments gets the empty object."""
         for call in self._calls:
             call.close(events)
-
-
-def _more_text(chunk: Wire) -> str | None:
-    """The text of a chunk that holds nothing else, as nearly all do once text has begun."""
-    choices = chunk.choices
-    if not choices or len(choices) > 1 or chunk.usage or chunk.error or chunk.x_groq:
-        return None
-    choice = choices[0]
-    said = choice.delta
-    if said is None or choice.finish_reason or choice.index:
-        return None
-    text = said.content
-    if (
-        type(text) is not str
-        or said.tool_calls
-        or said.reasoning_content
-        or said.reasoning
-        or said.reasoning_details
-        or said.refusal
-        or said.function_call
-    ):
-        return None
-    return text

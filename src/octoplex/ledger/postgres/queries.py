@@ -7,7 +7,9 @@ Files of callers, batches and replies that are given again are not in the databa
 asked of the data folder.
 """
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +21,7 @@ from octoplex.ledger.period import FOREVER, MINUTE_MS, day_number, day_text
 from octoplex.ledger.postgres.link import Connection, Link, Work, said
 from octoplex.ledger.queries import Reader
 from octoplex.ledger.rows import (
+    REQUEST_FIELDS,
     Balance,
     KeyRow,
     Minute,
@@ -32,12 +35,15 @@ from octoplex.wire.error import StoreFailed
 
 T = TypeVar("T")
 
+AT_ONCE = 5_000
+"""Rows that are read in one question, where all are wanted."""
 _SPEND = """select key_name, model, provider, day, sum(requests)::bigint,
     octoplex.bounded(sum(input_tokens)), octoplex.bounded(sum(output_tokens)),
     octoplex.bounded(sum(nano)), sum(estimated)::bigint, tenant
     from octoplex.days join octoplex.terms on terms.id = days.terms
     where day >= $1 and day <= $2 and ($3::text is null or key_id = $3 or key_name = $3)
       and ($4::text is null or tenant = $4 or starts_with(tenant, $4 || '.'))
+      and ($5::text[] is null or key_id = any($5))
     group by key_id, key_name, tenant, model, provider, day
     order by day desc, sum(nano) desc, key_id, model, provider"""
 _BALANCES = """select key_id, tenant, day, octoplex.bounded(sum(nano)) as nano
@@ -47,11 +53,15 @@ _MINUTES = """select key_id, tenant, at_ms / $2::bigint, octoplex.bounded(sum(na
     where at_ms >= $1 and state = 1 group by 1, 2, 3"""
 _ATTEMPTS = """select * from octoplex.ledger
     where $1::text is null or request_id = $1 order by request_id, attempt"""
+_SOME_ATTEMPTS = """select * from octoplex.ledger
+    where (request_id, attempt) > ($1, $2) order by request_id, attempt limit $3"""
 _REQUEST = "select record from octoplex.records where id = $1"
 _PAGE = """select record from octoplex.records
-    where ($1::text is null or key_id = $1)
+    where ($1::text[] is null or key_id = any($1))
+      and ($4::text is null or record::json ->> TENANT = $4
+        or starts_with(record::json ->> TENANT, $4 || '.'))
       and ($2::text is null or seq {} (select seq from octoplex.records where id = $2))
-    order by seq {} limit $3"""
+    order by seq {} limit $3""".replace("TENANT", str(REQUEST_FIELDS.index("tenant")))
 _BACK, _ON = _PAGE.format("<", "desc"), _PAGE.format(">", "asc")
 _KEYS = "select * from octoplex.keys order by created_at_ms, id"
 
@@ -62,7 +72,8 @@ async def spend(connection: Connection, query: SpendQuery) -> Spend:
     """Sums per key, model, provider and day, newest day first."""
     since = day_number(query.since) if query.since else -FOREVER
     until = day_number(query.until) if query.until else FOREVER
-    found = await _all(connection, _SPEND, since, until, _sought(query.key), _sought(query.tenant))
+    whose = (_sought(query.key), _sought(query.tenant), _all_sought(query.key_ids))
+    found = await _all(connection, _SPEND, since, until, *whose)
     rows = [SpendRow(*[*row[:3], day_text(row[3]), *row[4:]]) for row in found]
     return Spend(sum(row.nano for row in rows), rows)
 
@@ -89,6 +100,10 @@ async def attempts(connection: Connection, request_id: str | None) -> list[dict[
     return [dict(row) for row in await _all(connection, _ATTEMPTS, _sought(request_id))]
 
 
+async def _attempts_after(last: tuple[str, int], connection: Connection) -> list[Any]:
+    return await _all(connection, _SOME_ATTEMPTS, *last, AT_ONCE)
+
+
 async def keys(connection: Connection) -> list[KeyRow]:
     """All run-time keys, revoked ones too, oldest first."""
     found = []
@@ -108,10 +123,9 @@ async def requests(connection: Connection, page: Page) -> list[Record]:
     """Newest first; with `after`, the oldest `limit` of the newer ones, still newest first."""
     on = page.after is not None
     mark = _sought(page.after if on else page.before)
-    whose = _sought(page.key_id or None)
-    records = _decoded(
-        await _all(connection, _ON if on else _BACK, whose, mark, max(0, page.limit))
-    )
+    whose, limit = _all_sought(page.key_ids), max(0, page.limit)
+    asked = (whose, mark, limit, _sought(page.tenant))
+    records = _decoded(await _all(connection, _ON if on else _BACK, *asked))
     return records[::-1] if on else records
 
 
@@ -137,6 +151,10 @@ def _sought(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
+def _all_sought(texts: Iterable[str] | None) -> list[str | None] | None:
+    return None if texts is None else [_sought(text) for text in texts]
+
+
 class PostgresReader:
     """The same questions as `Reader`, asked and waited for in any thread but the link's."""
 
@@ -154,6 +172,13 @@ class PostgresReader:
     def attempts(self, request_id: str | None = None) -> list[dict[str, Any]]:
         """The ledger's rows of one request, or all, by the names of the view `ledger`."""
         return self._ask(lambda connection: attempts(connection, request_id))
+
+    def each_attempt(self) -> Iterator[dict[str, Any]]:
+        """All of the ledger's rows, some at a time."""
+        last: tuple[str, int] = ("", 0)
+        while found := self._ask(partial(_attempts_after, last)):
+            yield from map(dict, found)
+            last = found[-1]["request_id"], found[-1]["attempt"]
 
     def batches(self, limit: int, id_: str = "") -> list[Batch]:
         """The newest batches of this host, or the one of an id."""

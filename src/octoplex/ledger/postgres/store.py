@@ -86,14 +86,16 @@ class PostgresStore:
         """
         self._folder, self._link = folder, link
         slate = _slate(folder)
-        self._writing = Writing(link, Spool(folder.path / NAME), slate, heirs, link.host)
+        self.archive = Archive(folder)
+        spool, laid = Spool(folder.path / NAME), self.archive.laid
+        self._writing = Writing(link, spool, slate, heirs, link.host, laid)
         self._keys_heard: Callable[[list[KeyRow]], None] = lambda rows: None
         self._loop: asyncio.AbstractEventLoop | None = None
         link.begin(self._begin, self._again)
         self.till = PostgresTill(link, link.host, link.name, how.beats)
+        self.till.kept = self._writing.kept
         self.common = PostgresCommon(self.till.ask)
         self.responses = SqliteShelf(folder)
-        self.archive = Archive(folder)
         self._writer = Writer(self._writing, how.tempo, slate.note if slate else None)
         self.reader = PostgresReader(link, folder.path)
         self.reserve = self._writer.reserve
@@ -114,6 +116,9 @@ class PostgresStore:
     def inherited(self) -> list[Order]:
         """The open orders of processes that outlived the last owner."""
         return self._writing.inherited
+
+    def hear(self, listener: Callable[[Record], None] | None) -> None:
+        self._writer.heard = listener
 
     async def drain(self) -> bool:
         return await asyncio.wrap_future(self._writer.drain())

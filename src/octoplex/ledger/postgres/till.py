@@ -31,6 +31,7 @@ from msgspec import Struct
 
 from octoplex.ledger.period import span
 from octoplex.ledger.postgres.link import FAILURES, PAUSE_S, Connection, Link, said
+from octoplex.ledger.rows import WindowKind
 from octoplex.ledger.shared.till import Part, RatePart, RateWant, Stand, Want
 from octoplex.wire.error import BadConfig, StoreFailed
 
@@ -97,7 +98,9 @@ class PostgresTill:
         """How often the database was asked or told, but for beats."""
         self.away = False
         """Whether nothing is heard of other hosts."""
-        self._recalled: Callable[[str], None] = lambda account: None
+        self.kept: dict[tuple[str, WindowKind, int], int] = {}
+        """See `Till`."""
+        self._recalled: list[Callable[[str], None]] = []
         self._rate_recalled: Callable[[RateWant], None] = lambda want: None
         self._answered: Callable[[str], None] = lambda account: None
         self._ended: list[Callable[[bool], None]] = []
@@ -140,7 +143,8 @@ class PostgresTill:
 
     def listen(self, recalled: Callable[[str], None], ended: Callable[[bool], None]) -> None:
         """See `Till`."""
-        self._app, self._recalled = asyncio.get_running_loop(), recalled
+        self._app = asyncio.get_running_loop()
+        self._recalled.append(recalled)
         self._ended.append(ended)
 
     def listen_rates(
@@ -464,7 +468,8 @@ class PostgresTill:
         elif pid == connection.get_server_pid():
             return
         elif what == "recall":
-            self._tell_app(self._recalled, rest)
+            for recalled in self._recalled:
+                self._tell_app(recalled, rest)
         elif what == "rate":
             self._tell_app(self._rate_recalled, msgspec.json.decode(rest, type=RateWant))
         elif what == "gave":

@@ -13,8 +13,9 @@ settlement may come before its order, which then is not opened any more.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # an extra
 import msgspec
@@ -26,7 +27,17 @@ from octoplex.ledger.migrate import check, steps
 from octoplex.ledger.postgres.link import LOCK, WRITE_S, Connection, Link
 from octoplex.ledger.postgres.queries import keys
 from octoplex.ledger.records import fitted
-from octoplex.ledger.rows import NO_HEIRS, Heirs, KeyRow, Order, Record, Settlement, Turned
+from octoplex.ledger.rows import (
+    NO_HEIRS,
+    Heirs,
+    KeyRow,
+    Laid,
+    Order,
+    Record,
+    Settlement,
+    Turned,
+    WindowKind,
+)
 from octoplex.ledger.slate import Slate
 from octoplex.ledger.spool import Rows, Spool
 from octoplex.ledger.writer import Money
@@ -67,6 +78,16 @@ _HELD = """insert into octoplex.leases
         and at_ms / 60000 >= first and at_ms / 60000 < after
     where host = $1 group by 1, 2, 3, 4"""
 """What the heirs' orders hold stays here: else another host would have it, too."""
+_LEASES = "select account, kind, first, nano from octoplex.leases where host = $1"
+_LAID = """select till.account, kind, first, octoplex.bounded(sum(nano))
+    from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
+        as laid (key_id, tenant, at_ms, nano)
+    cross join lateral octoplex.accounts(key_id, tenant) as own (account)
+    join octoplex.till on till.account = own.account
+        and at_ms / 60000 >= first and at_ms / 60000 < after
+    group by 1, 2, 3"""
+_KEEP = """insert into octoplex.leases as l values ($1, $2, $3, $4, $5)
+    on conflict on constraint leases_pkey do update set nano = l.nano + excluded.nano"""
 _FULL = """delete from octoplex.rates
     where not exists (select from octoplex.hosts where id <> $1)"""
 """Rates start full, where nobody else uses them."""
@@ -96,10 +117,16 @@ class Writing:
         slate: Slate | None,
         heirs: Heirs = NO_HEIRS,
         host: str = "",
+        laid: Callable[[], list[Laid]] = list,
     ) -> None:
-        """What `heirs` go on with stays open at the start. `host` is who writes."""
+        """What `heirs` go on with stays open at the start. `host` is who writes.
+
+        What is `laid` aside stays taken, whether this host runs or not.
+        """
         self._link, self.spool, self.slate, self._heirs = link, spool, slate, heirs
-        self._host = host
+        self._host, self._laid = host, laid
+        self.kept: dict[tuple[str, WindowKind, int], int] = {}
+        """What the till kept for that, by account, kind and first minute of the window."""
         self._terms: dict[Terms, int] = {}
         self._replay: Iterator[Rows] | None = None
         self.conflicts = 0
@@ -123,10 +150,23 @@ class Writing:
         await self._settle_lost(connection)
         lock = self._link.own_lock + 1  # nothing that a killed one asked of the till comes later
         await connection.execute(f"select pg_advisory_lock({lock}), pg_advisory_unlock({lock})")
+        await self._forsake(connection)
+        await connection.execute(_FULL, self._host)
+
+    async def _forsake(self, connection: Connection) -> None:
+        """Give back what this host had taken, but for what heirs have open and what is laid."""
+        columns = _columns(map(msgspec.structs.astuple, self._laid()), 4)
+        self.kept = {}
         async with connection.transaction():
+            had = _by_place(await connection.fetch(_LEASES, self._host))
             await connection.execute(_LEFT, self._host)
             await connection.execute(_HELD, self._host, *_columns(map(_id, self.inherited), 2))
-        await connection.execute(_FULL, self._host)
+            held = _by_place(await connection.fetch(_LEASES, self._host))
+            for place, nano in _by_place(await connection.fetch(_LAID, *columns)).items():
+                kept = min(nano, had.get(place, 0) - held.get(place, 0))
+                if kept > 0:
+                    self.kept[place] = kept
+                    await connection.execute(_KEEP, *place, self._host, kept)
 
     async def again(self, connection: Connection) -> None:
         """Read what is known of the database: it may be another one after a failover."""
@@ -186,7 +226,7 @@ class Writing:
     async def _leave(self, connection: Connection) -> None:
         """Give back what this host had taken: all that it spent is written."""
         if not await connection.fetchval(_UNDONE, self._host):
-            await connection.execute(_LEFT, self._host)
+            await self._forsake(connection)
             await connection.execute(_GONE, self._host)
 
     def read_keys(self) -> list[KeyRow]:
@@ -202,7 +242,8 @@ class Writing:
         """Keep a key; names in use are unique."""
         values = msgspec.structs.asdict(row) | {"models": msgspec.json.encode(row.models).decode()}
         places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
-        text = _ADD_KEY.format(", ".join(values), places)
+        names = ", ".join(f'"{name}"' for name in values)  # `user` is a word of SQL
+        text = _ADD_KEY.format(names, places)
 
         async def add(connection: Connection) -> bool:
             added = await connection.fetchval(text, *values.values()) is not None
@@ -382,6 +423,11 @@ def _cleaned(rows: Rows) -> Rows:
         for one in rows.settlements
     ]
     return Rows([clean(order) for order in rows.orders], done, rows.records)
+
+
+def _by_place(rows: Iterable[Any]) -> dict[tuple[str, WindowKind, int], int]:
+    """Amounts by account, kind and first minute."""
+    return {(account, kind, first): nano for account, kind, first, nano in rows}
 
 
 def _columns(rows: Iterable[tuple[object, ...]], count: int) -> list[Sequence[object]]:

@@ -397,6 +397,9 @@ class RemoteStore:
         """Ask the owner something rare."""
         return msgspec.msgpack.decode(await self.ask(what, *args), type=kind)
 
+    def hear(self, listener: Callable[[Record], None] | None) -> None:
+        """The owner's store tells them, all workers' together."""
+
     def record(self, record: Record) -> None:
         wire = self._wire
         if wire is not None and wire.waiting > MOST_WAITING:

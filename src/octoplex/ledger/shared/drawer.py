@@ -22,7 +22,8 @@ from functools import partial
 from msgspec import Struct
 
 from octoplex.ledger.allowance import UNLIMITED, Allowance, Left, Window
-from octoplex.ledger.period import instant
+from octoplex.ledger.period import MINUTE_MS, instant
+from octoplex.ledger.rows import Laid
 from octoplex.ledger.shared.till import SHARE, Part, Stand, Till, Want
 from octoplex.wire.eager import in_task
 from octoplex.wire.error import StoreFailed
@@ -190,6 +191,26 @@ class Drawer:
             for window in account.windows(minute):
                 account.take(window.cap.window, window.first, nano)
             self._use(account, minute)
+
+    def take_up(self, laid: Sequence[tuple[Laid, Sequence[Allowance]]]) -> None:
+        """Count as taken what the till has kept for what was laid aside before the start.
+
+        What is left then goes back: its budget is no more, or its key is another tenant's.
+        """
+        kept = self._till.kept
+        for one, accounts in laid:
+            minute = one.at_ms // MINUTE_MS
+            for account, window in [(a, w) for a in accounts for w in a.windows(minute)]:
+                place = account.account, window.cap.window, window.first
+                nano = min(one.nano, kept.get(place, 0))
+                if nano:
+                    kept[place] -= nano
+                    account.take(window.cap.window, window.first, nano)
+                    self._use(account, minute)
+        parts = sorted(Part(*place, nano) for place, nano in kept.items() if nano)
+        kept.clear()
+        if parts:
+            self._till.give(parts)
 
     async def _cover(self, accounts: Sequence[Allowance], minute: int) -> None:
         while True:

@@ -74,6 +74,10 @@ class RatePart(Struct, frozen=True, order=True):
 class Till(Protocol):
     """Where the hosts' budgets lie. The event loop's."""
 
+    kept: dict[tuple[str, WindowKind, int], int]
+    """What this host had laid aside before its start and still has: by account, kind and first
+    minute of the window. Whoever takes it up takes it out."""
+
     @property
     def hosts(self) -> int:
         """How many hosts there are, this one too."""

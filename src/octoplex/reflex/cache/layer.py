@@ -30,6 +30,7 @@ from octoplex.reflex.cache.semantic import Neighbours, Rejected, Spot, spot_of
 from octoplex.telemetry.metrics import Gauge, Labels
 from octoplex.wire.answer import Answer, Answerer
 from octoplex.wire.ask import Ask, Attempt, Caller
+from octoplex.wire.beside import beside
 
 RuleOf = Callable[[Ask], Rule | None]
 OPERATIONS = frozenset({"chat", "embed", "rerank", "moderate", "complete"})
@@ -238,7 +239,9 @@ def cached(inner: Answerer, cache: Cache, rule_of: RuleOf | None) -> Answerer:
 
 async def _answer(inner: Answerer, cache: Cache, ask: Ask, rule: Rule) -> Answer:
     wishes = _wishes(ask)
-    key = None if "no-store" in wishes else fingerprint(ask, rule, cache.keyed)
+    key = None
+    if "no-store" not in wishes:
+        key = await beside(len(ask.raw), fingerprint, ask, rule, cache.keyed)
     if key is None:
         return await inner(ask)
     since_at, anew = asyncio.get_running_loop().time(), "no-cache" in wishes

@@ -34,6 +34,7 @@ from octoplex.reflex.cache.fingerprint import Keyed, Near, Rule, fingerprint
 from octoplex.reflex.cache.vectors import nearest, ngrams, packed, signs
 from octoplex.wire.answer import Answerer
 from octoplex.wire.ask import Ask, Call, Single
+from octoplex.wire.beside import beside
 from octoplex.wire.chat import TextPart, ToolCall, ToolResult
 from octoplex.wire.eager import in_task
 from octoplex.wire.error import GatewayError
@@ -91,12 +92,14 @@ class Spot(Struct, frozen=True):
 async def spot_of(inner: Answerer, ask: Ask, rule: Rule, keyed: Keyed) -> Spot | None:
     """Where an ask stands; None where it is compared with nothing, or no vector came in time."""
     near = rule.near
-    found = _compared(ask, rule) if near is not None and isinstance(ask, Call) else None
-    if near is None or found is None:
+    if near is None or not isinstance(ask, Call):
+        return None
+    found = await beside(len(ask.raw), _compared, ask, rule)
+    if found is None:
         return None
     text, fields = found
-    beside = ("semantic 1", near.model, facts(text), () if near.model else words(text))
-    group = fingerprint(ask, rule, keyed, fields, beside)
+    apart = ("semantic 1", near.model, facts(text), () if near.model else words(text))
+    group = await beside(len(ask.raw), fingerprint, ask, rule, keyed, fields, apart)
     if group is None:
         return None
     vector = await _asked(inner, ask, near, text) if near.model else ngrams(text)

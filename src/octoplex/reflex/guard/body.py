@@ -43,6 +43,8 @@ _ID = re.compile(
 CLOCKS = frozenset({b"created", b"created_at", b"completed_at", b"expires_at", b"seed"})
 """Members whose number is no text."""
 _CLOCK = re.compile(rb'"(?:%b)"\s*:\s*[0-9]+' % b"|".join(sorted(CLOCKS, reverse=True)))
+_DAY = re.compile(rb'"model"\s*:\s*"[a-z][a-z0-9.-]{1,40}(-20[0-9]{2}-?[0-9]{2}-?[0-9]{2})"')
+_COUNT = re.compile(rb'"[a-z_]{0,32}tokens(?:"\s*:\s*[0-9]{1,6}(?![0-9.eE])|_details"\s*:\s*\{)')
 MUTE = frozenset(
     {b"", b"text", b"content", b"input", b"output", b"prompt", b"instructions", b"thinking"}
 )
@@ -83,7 +85,17 @@ def glance(raw: bytes, name: bytes = b"") -> bytes:
 
 
 def timeless(raw: bytes) -> bytes:
-    """A body without the numbers of its clocks, which look like telephone numbers."""
+    """A body without what is no text though it looks like it.
+
+    Clocks and the day of a model look like telephone numbers, counts of tokens have names of keys.
+    """
+    at = raw.find(b'"model"')
+    day = _DAY.match(raw, at) if at >= 0 else None
+    if day:
+        raw = raw[: day.start(1)] + raw[day.end(1) :]
+    at = raw.rfind(b'"usage"')
+    if at >= 0:
+        raw = raw[:at] + _COUNT.sub(b'""', raw[at:])
     return _CLOCK.sub(b'""', raw)
 
 

@@ -8,7 +8,8 @@ A set of hundreds of regexes in one automaton is fast only in text that it has s
 of them that is begun is a state of its own. Over 4.7 MB of documents and sources a set of 410
 took 7,000 us a KB, since its 64 MB were filled again and again; with a repeated sentence, 3.
 So a regex that needs a word (`needs.py`) is tried only where one of its words stands, and looking
-for words knows no subsets. What is left, digits and classes, is a set with loosened counts.
+for words knows no subsets. What is left, digits and classes, are sets with loosened counts, by how
+they begin (`looks.py`), each behind one regex that says whether any of them is there.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -16,6 +17,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from octoplex.reflex.guard.looks import Look, look
 from octoplex.reflex.guard.needs import EDGE, Words, needs, telling
 from octoplex.reflex.guard.prefix import loosened
 
@@ -101,6 +103,7 @@ class Set:
         except re2().error:  # the memory does not even hold the program
             made = None
         self._made = made
+        self.is_made = made is not None
 
     def match(self, data: bytes) -> list[int] | None:
         """Their numbers, None where memory ran out."""
@@ -111,13 +114,36 @@ class Set:
         return found
 
 
+class _Shapes:
+    """Regexes without words that begin alike: whether there is any, and only then which.
+
+    A set knows which of them it has met, and so has many more states than one regex of all.
+    """
+
+    def __init__(
+        self, numbers: Sequence[int], regexes: Sequence[str], memory: int, alike: Look
+    ) -> None:
+        self._numbers = numbers
+        self._set = Set(regexes, memory)
+        self._any: Finder | None = None
+        if alike != "often":
+            self._any = Finder("|".join(f"(?:{regex})" for regex in regexes), memory)
+
+    def passes(self, data: bytes) -> list[int] | None:
+        """Their numbers, None where memory ran out."""
+        if self._set.is_made and self._any is not None and not self._any.search(data):
+            return []
+        found = self._set.match(data)
+        return None if found is None else [self._numbers[place] for place in found]
+
+
 class Sieve:
     """Which of many regexes may match: those whose words stand there, or whose shape does."""
 
     def __init__(self, regexes: Sequence[str], memory: int) -> None:
         self._size = len(regexes)
         self._by_word: dict[str, set[int]] = {}
-        self._shapes: list[int] = []
+        shapes: dict[Look, list[int]] = {}
         needed: set[str] = set()
         for number, regex in enumerate(regexes):
             words = _words(regex)
@@ -125,8 +151,11 @@ class Sieve:
             for word in words:
                 self._by_word.setdefault(_plain(word), set()).add(number)
             if not words:
-                self._shapes.append(number)
-        self._set = Set([_loose(regexes[number]) for number in self._shapes], memory)
+                shapes.setdefault(look(regex), []).append(number)
+        self._shapes = [
+            _Shapes(numbers, [_loose(regexes[number]) for number in numbers], memory, alike)
+            for alike, numbers in shapes.items()
+        ]
         self._words = _finder(needed, memory)
         for word, numbers in self._by_word.items():
             for end in range(1, len(word)):  # what begins it is found with it
@@ -134,10 +163,12 @@ class Sieve:
 
     def passes(self, data: bytes) -> list[int]:
         """Their numbers, in order."""
-        shapes = self._set.match(data)
-        if shapes is None:
-            return list(range(self._size))
-        found = {self._shapes[number] for number in shapes}
+        found: set[int] = set()
+        for shapes in self._shapes:
+            passed = shapes.passes(data)
+            if passed is None:
+                return list(range(self._size))
+            found.update(passed)
         for word in self._words.distinct(data) if self._words else ():
             found |= self._by_word.get(_plain(word.decode("utf-8", "replace")), set())
         return sorted(found)

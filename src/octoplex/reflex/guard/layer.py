@@ -28,6 +28,7 @@ from octoplex.reflex.guard.scan import Detector
 from octoplex.reflex.guard.stream import Flows
 from octoplex.wire.answer import Answer, Answerer, Ended, Frame, Outcome, Whole
 from octoplex.wire.ask import Ask, Call, Passed, Single
+from octoplex.wire.beside import beside, understood
 from octoplex.wire.error import Blocked, CallerError, GatewayError, InvalidCall
 from octoplex.wire.event import Block, Refusal, Reply, Text, Thinking, ToolUse
 
@@ -72,13 +73,12 @@ def guarded(inner: Answerer, ruling_of: RulingOf) -> Answerer:
         if ruling is None:
             return await inner(ask)
         leash = ruling.leash
-        tied = leash is not None and isinstance(ask, Call) and ask.op == "chat" and leash.tied(ask)
+        if leash is None or not isinstance(ask, Call) or ask.op != "chat":
+            return await looked_through(ask, ruling)
+        await understood(ask)
+        tied = leash.tied(ask)
         answer = await looked_through(ask, ruling)
-        if tied:
-            assert leash is not None
-            assert isinstance(ask, Call)
-            return leash.held(ask, answer)
-        return answer
+        return leash.held(ask, answer) if tied else answer
 
     async def looked_through(ask: Ask, ruling: Ruling) -> Answer:
         _check_form(ask, ruling)
@@ -88,6 +88,8 @@ def guarded(inner: Answerer, ruling_of: RulingOf) -> Answerer:
             safe = _asked(ask, verdict)
         else:
             safe = await asyncio.to_thread(_asked, ask, verdict)
+            if isinstance(safe, Call) and safe.may_hold_media:
+                await beside(len(safe.raw), safe.worst_case)
         if ruling.referee is not None and isinstance(safe, Call) and safe.op == "chat":
             await ruling.referee.check(inner, safe, verdict.counts)
         answer = await inner(safe)

@@ -21,7 +21,7 @@ import codecs
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import accumulate
 
 from msgspec import Struct
@@ -185,30 +185,41 @@ _CODED = re.compile(
 _PERCENT = re.compile(PERCENT)
 PARTIAL = re.compile(rb"%[0-9A-Fa-f]?\Z")
 """What may become an escape."""
+FORMS = {
+    "base64": BASE64.decode(),
+    "hex": HEX.decode(),
+    "percent": PERCENT.decode(),
+    "leet": LEET,
+    "apart": APART,
+    "rot13": ROT13,
+    "backwards": BACKWARDS,
+    "binary": BINARY,
+}
+"""What text looks like in which something stands encoded."""
 _URLSAFE = bytes.maketrans(b"-_", b"+/")
 
 
-def decoded(view: View) -> Iterator[View]:
-    """What stands in it encoded, one level deep."""
-    for found in _CODED.finditer(view.data):
-        if found.lastgroup == "b64":
-            yield _base64(view, *found.span())
-        else:
-            yield _hex(view, *found.span())
-    if b"%" in view.data and _PERCENT.search(view.data):
+def decoded(view: View, forms: Collection[str] = FORMS.keys()) -> Iterator[View]:
+    """What stands in it encoded in one of these `FORMS`, one level deep."""
+    data = view.data
+    if "base64" in forms or "hex" in forms:
+        for found in _CODED.finditer(data):
+            yield (_base64 if found.lastgroup == "b64" else _hex)(view, *found.span())
+    if "percent" in forms and _PERCENT.search(data):
         yield _unescaped(view)
-    if _LEET.search(view.data):
-        yield View(view.data.translate(_MEANT), view.first, view.last, view.open, "injection")
-    if _APART.search(view.data):
+    if "leet" in forms and _LEET.search(data):
+        yield View(data.translate(_MEANT), view.first, view.last, view.open, "injection")
+    if "apart" in forms and _APART.search(data):
         yield _together(view)
-    if _ROT13.search(view.data):
-        data = view.data.translate(_FROM_ROT13)
-        yield View(data, view.first, view.last, view.open, "injection")
-    if _BACKWARDS.search(view.data):
+    if "rot13" in forms and _ROT13.search(data):
+        turned = data.translate(_FROM_ROT13)
+        yield View(turned, view.first, view.last, view.open, "injection")
+    if "backwards" in forms and _BACKWARDS.search(data):
         yield from _backwards(view)
-    for found in _BINARY.finditer(view.data):
-        bits = re.findall(rb"[01]{8}", found[0])
-        yield _whole(view, bytes([int(eight, 2) for eight in bits]), *found.span())
+    if "binary" in forms:
+        for found in _BINARY.finditer(data):
+            bits = re.findall(rb"[01]{8}", found[0])
+            yield _whole(view, bytes([int(eight, 2) for eight in bits]), *found.span())
 
 
 def _backwards(view: View) -> Iterator[View]:

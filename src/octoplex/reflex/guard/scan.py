@@ -34,16 +34,7 @@ from octoplex.wire.error import BadConfig
 ALL: tuple[Kind, ...] = ("pii", "secret", "injection")
 MEMORY = 64 << 20
 """Bytes that the states of the set may take; prose needs a hundredth of it."""
-_CODED = (
-    normal.BASE64.decode(),
-    normal.HEX.decode(),
-    normal.PERCENT.decode(),
-    normal.LEET,
-    normal.APART,
-    normal.ROT13,
-    normal.BACKWARDS,
-    normal.BINARY,
-)
+_FORMS = tuple(normal.FORMS)
 
 
 def patterns(kinds: Collection[str] = ALL, *, unnamed: bool = False) -> list[Pattern]:
@@ -107,6 +98,7 @@ class _Compiled(Struct):
     finder: Finder
     lead: Finder | None
     near: Finder | None
+    hint: Finder | None
     after: re.Pattern[bytes] | None
     rest: Finder | None
     resting: Finder | None
@@ -133,6 +125,9 @@ class _Hit(Struct):
         return bool(self.pattern.rest or self.pattern.until)
 
 
+_END = re.compile(r"(?<!\\)\$")
+_CELL_ENDS = r"(?:[\\s\"'`*>\\[\\]]*(?:[|;,)\\t\\n]|$))"
+"""What stands in a text where a heading (`tables.py`) ends."""
 _SAMPLE = "Call +44 20 7946 0958 or write to ana@acme.example. The password is "
 
 
@@ -146,13 +141,15 @@ class Detector:
         self._coded = len(self._patterns)
         self._memory = memory
         self._kinds = {"", *(pattern.kind for pattern in patterns)}
-        self._sieve = Sieve([*map(_whole_regex, patterns), *_CODED], memory)
+        self._sieve = Sieve([*map(_whole_regex, patterns), *normal.FORMS.values()], memory)
         self._window = max([LONGEST, *(pattern.longest for pattern in patterns)]) + 16
 
     @cached_property
     def _beginnings(self) -> list[Finder]:
         """By kind, as small as may be; made for the first stream."""
-        found: dict[str, dict[str, None]] = {"": dict.fromkeys(map(prefixes, _CODED[:2]))}
+        found: dict[str, dict[str, None]] = {
+            "": dict.fromkeys(prefixes(normal.FORMS[form]) for form in ("base64", "hex"))
+        }
         for pattern in self._patterns:
             found.setdefault(pattern.kind, {})[_begun(pattern)] = None
         ways = ["|".join(begun) for begun in found.values()]
@@ -200,7 +197,7 @@ class Detector:
         fired = self._sieve.passes(data)
         if not fired:
             return open_from
-        views = self._views(view) if max(fired) >= self._coded else []
+        views = self._views(view, fired)
         for inner in views:
             if inner.open:
                 open_from = min(open_from, inner.first(self._begins(inner.data)))
@@ -226,16 +223,18 @@ class Detector:
         for number in fired:
             if number < self._coded:
                 yield from _look(self._one(number), view, tables)
-        if max(fired, default=0) < self._coded:
-            return
-        for inner in self._views(view) if views is None else views:
+        for inner in self._views(view, fired) if views is None else views:
             tables = Tables(inner.data)
             for number in self._sieve.passes(inner.data):
                 if number < self._coded and inner.only in ("", self._patterns[number].kind):
                     yield from _look(self._one(number), inner, tables)
 
-    def _views(self, view: normal.View) -> list[normal.View]:
-        return [one for one in normal.decoded(view) if one.only in self._kinds]
+    def _views(self, view: normal.View, fired: list[int]) -> list[normal.View]:
+        """What stands in it in the forms that fired."""
+        forms = [_FORMS[number - self._coded] for number in fired if number >= self._coded]
+        if not forms:
+            return []
+        return [one for one in normal.decoded(view, forms) if one.only in self._kinds]
 
     def _one(self, number: int) -> _Compiled:
         """A pattern on its own; most are never needed."""
@@ -280,15 +279,14 @@ def _look(compiled: _Compiled, view: normal.View, tables: Tables) -> Iterator[_H
     After one that is none the search goes on at its second byte, so that none is hidden.
     """
     data, pattern = view.data, compiled.pattern
-    words: list[int] | None = None
-    named = False
+    said = _said_before(compiled, tables)
+    if said is None:
+        return
+    words, named = said
     at = 0
     while at <= len(data) and (span := _match(compiled, data, at)):
         first, end = span
         at = first + 1
-        if compiled.near and words is None:
-            words = [word[1] for word in compiled.near.all(tables.said)]
-            named = tables.say(compiled.near)
         if first and chr(data[first - 1]) in pattern.not_before:
             continue
         lead = compiled.lead.match(data, first, end) if compiled.lead else None
@@ -310,6 +308,19 @@ def _look(compiled: _Compiled, view: normal.View, tables: Tables) -> Iterator[_H
         if hit is not None:
             at = max(at, hit.end)
             yield _Hit(*view.span(start, hit.end), hit.score, pattern, far, hit.open)
+
+
+def _said_before(compiled: _Compiled, tables: Tables) -> tuple[list[int] | None, bool] | None:
+    """Where the words end that must stand before, and whether a column is called so; None where
+    there is neither. No list where nothing need be said.
+    """
+    if compiled.near is None or compiled.hint is None:
+        return None, False
+    if not compiled.hint.search(tables.said):
+        return None
+    words = [word[1] for word in compiled.near.all(tables.said)]
+    named = tables.say(compiled.near, compiled.hint)
+    return (words, named) if words or named else None
 
 
 def _match(compiled: _Compiled, data: bytes, at: int) -> tuple[int, int] | None:
@@ -366,12 +377,18 @@ def _whole_regex(pattern: Pattern) -> str:
     return f"(?:{pattern.lead})(?:{pattern.regex})"
 
 
+def _hint(pattern: Pattern) -> str:
+    """What stands in a text wherever a word of `near` does, also where a heading ends."""
+    return _said(_END.sub(_CELL_ENDS, pattern.near)) if pattern.near else ""
+
+
 def _compiled(pattern: Pattern) -> _Compiled:
     return _Compiled(
         pattern,
         Finder(_whole_regex(pattern)),
         _finder(pattern.lead),
         _finder(_said(pattern.near) if pattern.near else ""),
+        _finder(_hint(pattern)),
         re.compile(pattern.after.encode()) if pattern.after else None,
         _finder(pattern.rest),
         _finder(prefixes(pattern.rest) if pattern.rest else ""),

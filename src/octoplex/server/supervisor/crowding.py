@@ -7,7 +7,7 @@ of what runs before it answers anybody (`Hello.entered`).
 
 from collections.abc import Iterable
 
-from octoplex.reflex.parallel import Crowd, leave
+from octoplex.reflex.parallel import Crowd
 from octoplex.server.supervisor.lending import Peer
 
 
@@ -20,7 +20,7 @@ class Crowding:
     def take_up(self, peer: Peer, entered: Iterable[tuple[int, str]]) -> None:
         """What a worker had running when the last owner died."""
         for number, key_id in entered:
-            peer.entered[number] = self._crowd.enter(key_id, anyway=True)
+            peer.entered[number] = self._crowd.resume(key_id)
 
     async def enter(self, peer: Peer, key_id: str, number: int) -> None:
         """Count a request of a worker.
@@ -28,18 +28,27 @@ class Crowding:
         Raises:
             TooFast: as many as may are running.
         """
-        held = self._crowd.enter(key_id)
-        if peer.wire.up:
-            peer.entered[number] = held
-        else:
-            leave(held)
+        peer.entered[number] = None
+        try:
+            over = await self._crowd.begin(key_id)
+        except BaseException:
+            peer.entered.pop(number, None)
+            raise
+        if number in peer.entered and peer.wire.up:
+            peer.entered[number] = over
+        else:  # it has ended meanwhile, or its worker has
+            peer.entered.pop(number, None)
+            over()
 
     async def leave(self, peer: Peer, number: int) -> None:
         """It has ended; nothing where it was refused."""
-        leave(peer.entered.pop(number, ()))
+        over = peer.entered.pop(number, None)
+        if over is not None:
+            over()
 
     def lost(self, peer: Peer) -> None:
         """A worker is dead."""
-        for held in peer.entered.values():
-            leave(held)
-        peer.entered.clear()
+        counted, peer.entered = peer.entered, {}
+        for over in counted.values():
+            if over is not None:
+                over()

@@ -35,7 +35,6 @@ from octoplex.ledger.remote.messages import (
 from octoplex.ledger.remote.wire import Wire
 from octoplex.ledger.rows import Order
 from octoplex.reflex.lending import LendingBuckets
-from octoplex.reflex.parallel import Held
 from octoplex.wire.error import GatewayError, StoreFailed
 from octoplex.wire.event import NO_USAGE
 
@@ -108,8 +107,9 @@ class Peer(Struct, eq=False):
     """Orders on its slate that were heard of."""
     serving: bool = False
     rates: dict[str, RateLease] = field(default_factory=dict)
-    entered: dict[int, Held] = field(default_factory=dict)
-    """Its requests of which so many may run at a time, by its own numbers."""
+    entered: dict[int, Callable[[], None] | None] = field(default_factory=dict)
+    """Its requests of which so many may run at a time, by its own numbers, and how each is counted
+    no more; None: it is not counted yet."""
 
 
 def refusal(ask: int, error: GatewayError) -> Refused:

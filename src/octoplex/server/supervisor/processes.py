@@ -8,15 +8,13 @@ one, that nobody waits any more.
 
 import asyncio
 import contextlib
-import errno
 import gc
 import logging
 import os
 import signal
-import socket
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -28,7 +26,10 @@ from octoplex.assembly.works import Shared, Standing, Works, make_book, make_des
 from octoplex.gateway import Gateway
 from octoplex.jobs.alerts import Watch
 from octoplex.jobs.forwarding import Forwarding
+from octoplex.jobs.learning import Tutor
+from octoplex.jobs.rules import RuleWatch
 from octoplex.jobs.runner import Runner
+from octoplex.jobs.trials import TrialWatch
 from octoplex.ledger.folder import Folder
 from octoplex.ledger.remote.book import LentBook
 from octoplex.ledger.remote.claims import RemoteClaims
@@ -47,6 +48,7 @@ from octoplex.ledger.remote.store import RemoteStore
 from octoplex.ledger.slate import Slate
 from octoplex.reflex.lending import LendingDesk
 from octoplex.reflex.lent import LentDesk
+from octoplex.routing.bend import Bend
 from octoplex.server.app import App
 from octoplex.server.control import Control
 from octoplex.server.inner import Asker
@@ -57,6 +59,7 @@ from octoplex.server.serve import (
     Options,
     Place,
     admin_door,
+    read_again,
     reload,
     uvicorn_config,
     wait_until,
@@ -71,9 +74,6 @@ from octoplex.upstreams.detect import Found
 from octoplex.wire.error import GatewayError
 
 log = logging.getLogger("octoplex.server")
-SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
-SHORT_S = 1.0
-"""How long nothing is accepted once descriptors or memory have run out."""
 
 
 class Start(Struct, frozen=True, kw_only=True):
@@ -129,16 +129,22 @@ async def run_owner(
             owner.renew_keys = app.renew_keys
             works.cache.on_purge = lambda route: owner.tell_all("purge", route)
             works.begin()
+            forwarding = Forwarding(store.archive, lambda: app.gateway)
+            forwarding.resume()
             owner.take_up(gateway, store.inherited, keys)
             asker = Asker(app)
-            forwarding = Forwarding(store.archive, lambda: app.gateway)
             runner = Runner(store.archive, asker.answer, asker.rules, forwarding)
             reloading = _Reload(app, start, owner)
             control = Control(data, app, reloading)
             with _on_hup(control.hup):
                 watch = Watch(lambda: app.gateway)
+                rules = RuleWatch(
+                    lambda: app.gateway, control.audit, partial(owner.tell_all, "bends")
+                )
                 doors = inner_door(app, data), admin_door(app, start.place)
-                async with doors[0], doors[1], control, runner, watch:
+                trials = TrialWatch(lambda: app.gateway, control.audit)
+                tutor = Tutor(lambda: app.gateway, control.audit)
+                async with doors[0], doors[1], control, runner, watch, rules, trials, tutor:
                     reloading.keep()
                     started()
                     pulse.begin()
@@ -159,12 +165,14 @@ class _Reload:
     async def __call__(self, anew: bool = True) -> str:
         """ "" or why the old one stays; see `reload`."""
         async with self._one_by_one:
-            config = self._options.config
             text = None if anew else self._owner.text
-            if anew and config is not None:
-                with contextlib.suppress(GatewayError):
-                    text = source(config)
-            problem = await reload(self._app, self._options, asyncio.Lock(), anew)
+
+            def read(path: Path) -> str:
+                nonlocal text  # what the workers are given is what was looked at here
+                text = read_again(path)
+                return text
+
+            problem = await reload(self._app, self._options, asyncio.Lock(), anew, read)
             if problem:
                 if anew:
                     self._owner.config_error = problem
@@ -326,6 +334,9 @@ class Ear:
             case "purge":
                 route = msgspec.msgpack.decode(order.args, type=str | None)
                 await self._app.gateway.works.cache.purge(route)
+            case "bends":
+                bends = msgspec.msgpack.decode(order.args, type=dict[str, Bend])
+                self._app.gateway.works.health.bends = bends
             case "report":
                 return await self._app.gateway.works.report("worker")
             case "metrics":
@@ -350,63 +361,8 @@ class Ear:
         return ""
 
 
-class Acceptor:
-    """Takes one connection in a turn of the loop, so that others who wait for some get theirs."""
-
-    def __init__(self, listening: socket.socket, server: "WorkerServer") -> None:
-        self._loop, self._listening, self._server = asyncio.get_running_loop(), listening, server
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._again: asyncio.TimerHandle | None = None
-        self._short = False
-        self._listen()
-
-    def _listen(self) -> None:
-        self._loop.add_reader(self._listening.fileno(), self._accept)
-
-    def close(self) -> None:
-        """Take no more."""
-        if self._again is not None:
-            self._again.cancel()
-        self._loop.remove_reader(self._listening.fileno())
-
-    def _accept(self) -> None:
-        try:
-            connection, _ = self._listening.accept()
-        except (BlockingIOError, ConnectionError):
-            return  # another worker was faster
-        except OSError as error:
-            if error.errno in SHORT:  # the socket stays readable: each turn would try again
-                self._loop.remove_reader(self._listening.fileno())
-                self._again = self._loop.call_later(SHORT_S, self._listen)
-            if not self._short:
-                log.error("connections cannot be accepted now: %s", error)
-            self._short = True
-            return
-        self._short = False
-        connection.setblocking(False)
-        with contextlib.suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = self._loop.create_task(self._open(connection))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _open(self, connection: socket.socket) -> None:
-        config = self._server.config
-        with contextlib.suppress(OSError):  # TLS that failed is the caller's
-            await self._loop.connect_accepted_socket(
-                self._server.protocol, connection, ssl=config.ssl
-            )
-
-
 class WorkerServer(DoorServer):
     """A `DoorServer` whose signals are the supervisor's, and whose socket is everybody's."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept, then say so."""
-        self.servers = [Acceptor(one, self) for one in sockets or ()]  # type: ignore[misc]
-        self.started = True
-        await self.on_tick(0)
-        self._told()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

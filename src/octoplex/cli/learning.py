@@ -1,0 +1,289 @@
+"""`octoplex optimize status`, `explain`, `pause` and so on: routes that learn.
+
+What is shown is read beside a running server. What is changed is done by the process that owns the
+data folder, and noted in the audit log, as is all that the learner does.
+"""
+
+import subprocess
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from octoplex.assembly import optimizing
+from octoplex.cli.link import ask_server, operator
+from octoplex.cli.place import Place, config_option, json_option, place_of
+from octoplex.cli.show import clean, print_json, print_table
+from octoplex.jobs.learning import of_learner, shown
+from octoplex.ledger.allowance import dollars
+from octoplex.ledger.audit import NAME, Audit, page
+from octoplex.ledger.folder import Folder
+from octoplex.optimizer.process import command, environment
+from octoplex.wire.error import BadConfig, NotFound
+
+COLUMNS = ("route", "reference", "moved", "certified since", "pairs", "saved, net", "judge")
+RIGHT = frozenset({"moved", "pairs", "saved, net"})
+TEACHING = """No route learns yet. To have one learn which model is good enough:
+
+    [models.support]
+    pick = "learned"
+    reference = "openai/gpt-5"                       # whose quality is promised
+    try = ["openai/gpt-5", "openai/gpt-5-mini"]
+    promise = { quality_loss = 0.05, confidence = 0.95 }
+    learn = { shadow = 0.01, judge = ["json-schema", "models.judge"] }
+
+`octoplex optimize replay FILE` shows on judged answers what that would save."""
+BATCH = 1_000
+
+
+@click.command()
+@click.argument("route", required=False, default="")
+@config_option
+@json_option
+def status(route: str, config: str | None, as_json: bool) -> None:
+    """Show how the routes that learn stand: what is certified, what was saved."""
+    place = place_of(config)
+    rows = optimizing.standing(place.data, place.settings, route)
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        click.echo(TEACHING)
+    elif route:
+        _show(rows[0])
+    else:
+        print_table(COLUMNS, [_cells(row) for row in rows], RIGHT)
+        for row in rows:
+            _say_next(row)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    since = row["certified_since_ms"]
+    return [
+        row["route"],
+        row["reference"],
+        "paused" if row["paused"] else f"{row['share']:.1%}",
+        _moment(since) if since else "-",
+        f"{row['pairs']:,}",
+        _money(row["saved_net_nano"]),
+        ", ".join(row["judge"]) or "-",
+    ]
+
+
+def _show(row: dict[str, Any]) -> None:
+    since = row["certified_since_ms"]
+    promise = (
+        f"at most {row['quality_loss']:.1%} of the reference's quality is lost, "
+        f"with {row['confidence']:.1%} confidence"
+    )
+    lines = [
+        ("reference", row["reference"]),
+        ("candidates", ", ".join(row["candidates"])),
+        ("promise", promise),
+        ("certified", f"rung {row['rung']} of {optimizing.STEPS}: candidates may serve "
+         f"{row['share']:.1%} of the traffic, since {_moment(since)}"
+         if since else "nothing yet: the reference serves all"),
+        ("paused", "yes: the reference serves all" if row["paused"] else ""),
+        ("requests", f"{row['requests']:,}, of which candidates answered {row['moved']:,}"),
+        ("judged", f"{row['pairs']:,} pairs, by {', '.join(row['judge']) or 'nobody'}"),
+        ("saved", f"{_money(row['saved_nano'])}, less {_money(row['learning_nano'])} for learning: "
+         f"{_money(row['saved_net_nano'])}"),
+        ("policy", f"version {row['version']}" if row["version"] else "none yet"),
+    ]  # fmt: skip
+    said = row["callers_say"]
+    if said["said"]:
+        who = f"{said['said']:,} scores of {said['tenants']:,} callers or tenants"
+        lines.append(("callers say", f"{said['mean']:.3f} of 1, from {who} in 30 days"))
+    for name, value in lines:
+        if value:
+            click.echo(clean(f"{name:<12}{value}"))
+    if row["events"]:
+        click.echo()
+        cells = [
+            [_moment(e["at_ms"]), e["kind"], f"{e['share']:.1%}", f"{e['pairs']:,}", e["why"]]
+            for e in row["events"]
+        ]
+        print_table(("at", "what", "moved", "pairs", "why"), cells, frozenset({"moved", "pairs"}))
+    else:
+        _say_next(row)
+
+
+def _say_next(row: dict[str, Any]) -> None:
+    """What there is to wait for."""
+    if row["share"] or row["paused"]:
+        return
+    if not row["requests"]:
+        click.echo(clean(f"\n{row['route']}: no request has come yet."))
+    elif row["pairs"] < optimizing.STEPS * 10:
+        click.echo(
+            clean(
+                f"\n{row['route']}: {row['pairs']:,} pairs are judged; the first certificate takes "
+                f"some hundred. {row['shadow']:.1%} of the requests make one (learn.shadow)."
+            )
+        )
+
+
+@click.command()
+@click.argument("request_id")
+@config_option
+@json_option
+def explain(request_id: str, config: str | None, as_json: bool) -> None:
+    """Explain who answered a request, and why, to the last number."""
+    place = place_of(config)
+    told = optimizing.explained(place.data, request_id)
+    if as_json:
+        print_json(told)
+        return
+    pair = told["pair"]
+    lines = [
+        ("route", f"{told['route']}, policy {told['policy']}"),
+        ("decided", f"{told['variant']}, with probability {told['propensity']:.4f}"),
+        ("why", told["reason"]),
+        ("proposed", told["proposed"] or ""),
+        ("strain", "" if told["strain"] is None else
+         f"{told['strain']:.6g} of quality per dollar saved; the cut is {told['cut']:.6g}"),
+        ("pair", f"{'drawn' if pair['drawn'] else 'not drawn'}, with probability "
+         f"{pair['probability']:.4f}, against {pair['rival']} ({pair['rival_propensity']:.2f})"),
+    ]  # fmt: skip
+    for name, value in lines:
+        if value:
+            click.echo(clean(f"{name:<10}{value}"))
+    click.echo()
+    scores = told["scores"]
+    rows = [
+        [name, f"${price:.6f}", f"{scores[name]:+.4f}" if name in scores else "-"]
+        for name, price in told["prices"].items()
+    ]
+    print_table(("variant", "would cost", "quality beside the reference"), rows,
+                frozenset({"would cost", "quality beside the reference"}))  # fmt: skip
+
+
+def _lever(name: str, says: str, done: str) -> click.Command:
+    @click.argument("route")
+    @click.option("--why", default="", metavar="TEXT", help="The reason, for the audit log.")
+    @config_option
+    def pull(route: str, why: str, config: str | None) -> None:
+        place = place_of(config)
+        order = {"do": f"optimizer.{name}", "route": route, "why": why}
+        if ask_server(place.data, order) is None:
+            _pull_offline(place, optimizing.lever(place.settings, route, name, operator(), why))
+        click.echo(clean(done.format(route)))
+
+    return click.command(name, help=says)(pull)
+
+
+pause = _lever(
+    "pause",
+    "Have the reference of a route serve all, until it is resumed.",
+    "Paused: the reference of {} serves all from now on; nothing is asked to learn.",
+)
+resume = _lever(
+    "resume",
+    "Let candidates of a route serve again, as far as they are certified.",
+    "Resumed: candidates of {} serve what is certified.",
+)
+rollback = _lever(
+    "rollback",
+    "Go back to what was certified before, else to the reference, until it is resumed.",
+    "Rolled back: {} serves what was certified before, and goes no further until it is resumed.",
+)
+
+
+def _pull_offline(place: Place, done: optimizing.Lever) -> None:
+    folder = Folder(place.data)
+    folder.lock()
+    try:
+        old = optimizing.before(place.data, done.route)
+        audit, what = Audit(place.data), f"optimizer.{done.how}"
+        with audit.change(done.who, what, done.route, before=old, after={"why": done.why}):
+            optimizing.pull(place.data, done)
+    finally:
+        folder.unlock()
+
+
+@click.command()
+@click.argument("route")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+def export(route: str, file: Path, config: str | None) -> None:
+    """Write all that a route has learned from into FILE, JSON on each line; - prints it."""
+    place = place_of(config)
+    count, last = 0, 0
+    with optimizing.reading(place.data) as kept, click.open_file(str(file), "wb") as target:
+        if kept is None or not kept.newest_note(route):
+            raise NotFound(f'Nothing is kept that a route "{route}" has learned from.')
+        from octoplex.optimizer.notes import decode, kind_of
+
+        while notes := kept.notes(route, last, BATCH):
+            for last, body in notes:
+                with suppress(msgspec.MsgspecError):  # the learner says what it makes of such
+                    note = decode(body)
+                    row = {"id": last, "kind": kind_of(note), "note": msgspec.to_builtins(note)}
+                    target.write(msgspec.json.encode(row) + b"\n")
+                    count += 1
+    click.echo(f"Written: {count:,} notes.", err=True)
+
+
+@click.command()
+@click.argument("route", required=False, default="")
+@config_option
+@json_option
+def audit(route: str, config: str | None, as_json: bool) -> None:
+    """Make every policy again from what it was learned from, and compare byte for byte.
+
+    Also with what the audit log says of each. Ends with 1 where anything differs.
+    """
+    place = place_of(config)
+    with optimizing.reading(place.data) as file:
+        routes = [name for name in (file.learned() if file else []) if route in ("", name)]
+        if not routes:
+            raise NotFound(f"Nothing was learned{f' of {route!r}' if route else ''} here.")
+        found = _recomputed(place.data, routes)
+        for name in routes:
+            kept = {} if file is None else {row.seq: shown(row) for row in file.each(name)}
+            found[name]["differences"] += _unlike(place.data, name, kept)
+    if as_json:
+        print_json(found)
+    else:
+        for name, said in found.items():
+            for one in said["differences"]:
+                click.echo(clean(f"{name}: policy {one['version']}: {one['why']}"))
+            wrong = len(said["differences"])
+            verdict = f"{wrong:,} differ" if wrong else "all are the same, byte for byte"
+            click.echo(clean(f"{name}: {said['policies']:,} policies made again; {verdict}."))
+    if any(said["differences"] for said in found.values()):
+        raise click.exceptions.Exit(1)
+
+
+def _recomputed(data: Path, routes: list[str]) -> dict[str, Any]:
+    """In a process as the learner's, whose sums come out as its own."""
+    done = subprocess.run(
+        command(data, *routes), env=environment(), capture_output=True, check=False
+    )
+    if done.returncode:
+        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise BadConfig(f"The policies cannot be made again: {last}")
+    found: dict[str, Any] = msgspec.json.decode(done.stdout)
+    return found
+
+
+def _unlike(data: Path, route: str, kept: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the audit log says otherwise."""
+    lines = page(data / NAME, 1 << 30, None, of_learner)
+    found = []
+    for line in lines:
+        if line.about == route and kept.get(line.after["seq"]) != line.after:
+            version, note = line.after["version"], line.after["note"]
+            why = f"line {line.seq} of the audit log says otherwise"
+            found.append({"route": route, "version": version, "note": note, "why": why})
+    return found
+
+
+def _moment(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _money(nano: int) -> str:
+    return f"-{dollars(-nano)}" if nano < 0 else dollars(nano)

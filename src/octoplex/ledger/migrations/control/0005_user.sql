@@ -1,0 +1,2 @@
+-- The person whom a key was made for.
+alter table keys add column user text not null default '';

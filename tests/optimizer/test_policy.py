@@ -1,0 +1,92 @@
+"""A policy proposes what is worth most, says how probable it was, and judges whom it moves."""
+
+from itertools import pairwise
+from random import Random
+
+import numpy as np
+import pytest
+
+from octoplex.optimizer.features import WIDTH, Seen
+from octoplex.optimizer.policy import FLOOR, RUNGS, Draws, Judging, Policy, Snapshot
+from octoplex.optimizer.scorer import Scorer
+
+COSTS = np.array([1.0, 0.2, 0.5])
+JUDGING = Judging(within=0.4, beyond=0.1, cut=0.05, rungs=RUNGS)
+
+
+def snapshot(seed: int) -> Snapshot:
+    dice = np.random.default_rng(seed)
+    scorers = tuple(
+        Scorer(dice.normal(0, 0.3, WIDTH).astype(np.float32), {7: float(dice.normal())}, -0.05)
+        for _ in range(2)
+    )
+    cuts = np.sort(dice.normal(0, 0.3, RUNGS))
+    return Snapshot(scorers, cuts, np.array([0.8, 0.5]), 1 + seed, seed)
+
+
+def request(seed: int) -> Seen:
+    dice = np.random.default_rng(100 + seed)
+    places = np.sort(dice.choice(WIDTH, 9, replace=False))
+    return Seen(places, dice.normal(0, 1, 9), 7 if seed % 3 == 0 else seed)
+
+
+def policy(count: int = 3) -> Policy:
+    serving = [(weight, snapshot(n)) for n, weight in enumerate((0.5, 0.3, 0.2)[:count])]
+    return Policy(snapshot(9), JUDGING, serving, rung=20, version=4)
+
+
+def by_hand(one: Snapshot, seen: Seen, costs: np.ndarray) -> tuple[int, float]:
+    """Candidate and strain, candidate by candidate."""
+    best, found, worth = 0, float("inf"), -float("inf")
+    for number, scorer in enumerate(one.scorers, 1):
+        saved, score = float(costs[0] - costs[number]), scorer.of(seen)
+        if saved > 0 and saved + one.rate * score > worth:
+            best, worth = number, saved + one.rate * score
+            found = -score / float(one.savings[number - 1])
+    return best, found
+
+
+@pytest.mark.parametrize("costs", [COSTS, np.array([1.0, 1.5, 0.5]), np.array([0.1, 0.2, 0.5])])
+def test_each_snapshot_proposes_what_is_worth_most(costs: np.ndarray) -> None:
+    told = policy()
+    starts = [0.0, *np.cumsum(told.weights)]
+    for number in range(40):
+        seen = request(number)
+        for (start, end), one in zip(pairwise(starts), told.serving, strict=True):
+            decision = told.decide(seen, costs, Draws((start + end) / 2, 0.9, 0.9, 0.0))
+            best, strain = by_hand(one, seen, costs)
+            assert decision.served.candidate == best
+            assert decision.served.strain == pytest.approx(strain)
+            assert decision.variant == (best if strain <= one.cuts[19] else 0)
+        best, strain = by_hand(told.newest or one, seen, costs)
+        assert (decision.proposal.candidate, decision.proposal.strain) == (
+            best,
+            pytest.approx(strain),
+        )
+
+
+def test_propensities_are_how_often_it_happens() -> None:
+    told, dice = policy(), Random(3)
+    for number in range(6):
+        seen, counts, said = request(number), np.zeros(3), {}
+        for _ in range(4_000):
+            draws = Draws(dice.random(), dice.random(), dice.random(), dice.random())
+            decision = told.decide(seen, COSTS, draws)
+            counts[decision.variant] += 1
+            said[decision.variant] = decision.propensity
+        for variant, propensity in said.items():
+            assert counts[variant] / 4_000 == pytest.approx(propensity, abs=0.03)
+        assert said.get(0, FLOOR) >= FLOOR
+
+
+def test_whom_a_candidate_serves_is_judged_as_often_as_who_is_near() -> None:
+    """Otherwise one pair in many would weigh so much that a loss could not be told from chance."""
+    told = policy()
+    far = [
+        decision
+        for number in range(60)
+        for decision in [told.decide(request(number), COSTS, Draws(0.1, 0.9, 0.3, 0.0))]
+        if decision.proposal.strain > JUDGING.cut
+    ]
+    assert {one.judged for one in far if one.variant} == {JUDGING.within}
+    assert {one.judged for one in far if not one.variant} == {JUDGING.beyond}
