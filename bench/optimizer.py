@@ -1,6 +1,6 @@
-"""How well the optimizer ranks, what a decision costs, and how soon it notices a loss.
+"""How well the optimizer ranks, what a decision and the path cost, and how soon it notices a loss.
 
-    python -m bench.optimizer [DIR] [--seeds N] [--changes N]
+    python -m bench.optimizer [DIR] [--seeds N] [--changes N] [--no-path]
 
 DIR has `routellm_mmlu_train.csv.gz` and `routellm_gsm8k.csv.gz`; without them only the cost is
 measured, on prompts written here. Ranking is in RouteLLM's own measures (`ranking.py`) and
@@ -13,7 +13,7 @@ import argparse
 import csv
 import gzip
 import re
-import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from random import Random
@@ -21,6 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bench.learned import CHEAP, REFERENCE, added, choices, lessons, timed
+from bench.learned import COSTS as DOLLARS
 from octoplex.optimizer.features import Features, Values, encoder_of, features_of
 from octoplex.optimizer.loop import Loop, Plan
 from octoplex.optimizer.policy import Decision
@@ -34,12 +36,10 @@ BEST = {MMLU: Ranking(35.4, 70.3, 0.603), GSM8K: Ranking(33.6, 63.3, 0.622)}
 FOLDS = 5
 ENOUGH = 1_500
 """Labels that RouteLLM's routers had of MMLU."""
-COSTS = np.array([1.0, 0.025])
+COSTS = np.array(DOLLARS)
 REQUESTS, FEEDBACK = 60_000, 1 / 30
 SOON = 200
 """Judged pairs within which a silent regression must be found."""
-FLUSHED = 32 << 20
-"""Bytes that are touched between two cold decisions: more than caches hold."""
 ENGLISH = ("tide", "of", "a", "shore", "law", "court", "proof", "river", "market", "price", "old")
 Row = dict[str, str]
 
@@ -133,47 +133,29 @@ def prompts(folder: Path | None) -> list[str]:
 
 def taught(features: Sequence[Features]) -> Loop:
     """A route whose certified rung is made of many snapshots: the dearest kind of decision."""
-    dice = Random(1)
-    loop = Loop(Plan(("strong", "weak"), feedback=0.5), Random(1))
-    for _ in range(6_000):
-        one = dice.choice(features)
-        decision = loop.decide(one, COSTS)
-        if decision.is_judged:
-            lost = (one.prompt % 100) < 10 and dice.random() < 0.5
-            loop.judged(one, decision, (1.0, 0.0 if lost else 1.0))
+    loop = Loop(Plan((REFERENCE, CHEAP), feedback=0.5), Random(1))
+    deque(lessons(loop, features), maxlen=0)
     return loop
 
 
-def timed(
-    work: Callable[[int], object], count: int, before: Callable[[], object] = lambda: None
-) -> str:
-    """Microseconds of CPU, so that what else runs here does not count: median, 99th percentile."""
-    found = []
-    for number in range(count):
-        before()
-        begun = time.thread_time()
-        work(number)
-        found.append(1e6 * (time.thread_time() - begun))
-    return f"p50 {np.percentile(found, 50):6.1f}   p99 {np.percentile(found, 99):6.1f}"
+def costs(folder: Path | None, *, path: bool) -> None:
+    """Print what features, a decision and the whole choice take; with `path`, what a request does.
 
-
-def costs(folder: Path | None) -> None:
-    """Print what features and a decision take, warm and cold."""
+    CPU, so that what else runs here does not count: median, 99th percentile.
+    """
     texts = prompts(folder)
     features = [features_of(text) for text in texts]
     loop = taught(features)
-    trash = np.zeros(FLUSHED, np.uint8)
 
-    def decide(number: int) -> Decision:
-        one = features[number % len(features)]
+    def decide(one: Features) -> Decision:
         return loop.policy.decide(loop.seen(one), COSTS, loop.draws())
 
     print(f"\nus of CPU, {len(texts)} prompts; {len(loop.policy.serving)} snapshots serve")
-    for number in range(200):
-        decide(number)
-    print(f"  features of a text      {timed(lambda n: features_of(texts[n % len(texts)]), 3_000)}")
-    print(f"  decision, warm          {timed(decide, 3_000)}")
-    print(f"  decision, cold          {timed(decide, 300, lambda: trash.fill(1))}")
+    print(f"  features of a text      {timed(features_of, texts[:3_000])}")
+    print(f"  decision                {timed(decide, features[:3_000])}")
+    choices(loop, texts)
+    if path:
+        added(texts, features)
 
 
 class Change(NamedTuple):
@@ -244,13 +226,14 @@ def main() -> None:
     parser.add_argument("dir", nargs="?", type=Path, help="folder of the two files")
     parser.add_argument("--seeds", type=int, default=8, help="of the rankings")
     parser.add_argument("--changes", type=int, default=0, help="runs of each loss; 10 s each")
+    parser.add_argument("--no-path", action="store_true", help="leave out the gateway under load")
     options = parser.parse_args()
     there = options.dir is not None and all((options.dir / n).exists() for n in (MMLU, GSM8K))
     if there:
         rankings(options.dir, options.seeds)
     else:
         print(f"Without {MMLU} and {GSM8K} in DIR only the cost is measured.")
-    costs(options.dir)
+    costs(options.dir, path=not options.no_path)
     if there and options.changes:
         changes(options.dir, options.changes)
 

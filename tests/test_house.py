@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reflex": {"wire", "telemetry", "catalog", "ledger"},
     "routing": {"wire", "telemetry", "catalog", "upstreams"},
     "optimizer": {"wire", "ledger", "reflex", "routing"},
+    "sandbox": {"wire", "transport"},
     "settings": {
         "wire",
         "catalog",
@@ -38,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "reflex",
         "routing",
         "optimizer",
+        "sandbox",
     },
     "gateway": {
         "wire",
@@ -51,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "reflex",
         "routing",
         "optimizer",
+        "sandbox",
         "settings",
         "assembly",
     },

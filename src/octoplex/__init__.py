@@ -18,12 +18,19 @@ __all__ = [
     "ModelOffer",
     "Octoplex",
     "Receipt",
+    "Sandbox",
     "Tool",
     "error",
     "event",
 ]
 
-_HOMES = {"Message": "wire.chat", "Tool": "wire.chat", "error": "wire", "event": "wire"}
+_HOMES = {
+    "Message": "wire.chat",
+    "Sandbox": "sandbox.sandbox",
+    "Tool": "wire.chat",
+    "error": "wire",
+    "event": "wire",
+}
 
 
 def __getattr__(name: str) -> object:

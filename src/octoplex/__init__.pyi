@@ -5,6 +5,7 @@ from octoplex.client import ChatStream as ChatStream
 from octoplex.client import ModelOffer as ModelOffer
 from octoplex.client import Octoplex as Octoplex
 from octoplex.client import Receipt as Receipt
+from octoplex.sandbox.sandbox import Sandbox as Sandbox
 from octoplex.wire import error as error
 from octoplex.wire import event as event
 from octoplex.wire.chat import Message as Message

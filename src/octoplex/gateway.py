@@ -15,10 +15,11 @@ from octoplex.assembly.arrival import Patience
 from octoplex.assembly.attached import attached
 from octoplex.assembly.callers import check_alerts, check_exposed, file_keys, made_keys
 from octoplex.assembly.dialects import resuming
-from octoplex.assembly.experiments import tried
+from octoplex.assembly.experiments import tried, verified
 from octoplex.assembly.hosts import sharing_of
 from octoplex.assembly.learning import Learning, learning_of
 from octoplex.assembly.plan import Plan
+from octoplex.assembly.servable import check_routes
 from octoplex.assembly.state import database_of
 from octoplex.assembly.works import Works
 from octoplex.ledger.rows import KeyRow
@@ -51,6 +52,7 @@ def compose(plan: Plan, works: Works, learning: Learning | None = None) -> Recor
     route_of = plan.resolver.route_of
     chain = Chain(route_of, works.health, pick=learning.choosers if learning else None)
     whole: Answerer = Rescue(chain, route_of, resuming(works.faces))
+    whole = verified(whole, plan.changes, works, route_of)
     whole = learning.around(whole, chain) if learning else whole
     routed = Singles(whole, Counted(whole, route_of, works.counting), chain, route_of)
     kept = cached(routed, works.cache, plan.caches.for_asks(route_of))
@@ -91,14 +93,17 @@ class Gateway:
         works: Works,
         run_time_keys: Iterable[KeyRow] = (),
         found: Found = NONE_FOUND,
+        anew: bool = False,
     ) -> None:
-        """Compile and put in force.
+        """Compile and put in force. `anew`: a file that is not in force yet may be refused.
 
         Raises:
             BadConfig: nothing has changed then; the old gateway keeps serving.
         """
         self.settings, self.works, self.found = settings, works, found
         self.plan = Plan(settings, works, found)
+        if anew:
+            check_routes(self.plan)
         self.tenants = compiled(settings.tenants)
         check_alerts(settings, works.env)
         rows = list(run_time_keys)
@@ -212,7 +217,7 @@ def open_gateway(
     database, sharing = database_of(settings, env), sharing_of(settings, env)
     works = Works.open(data, env, address, exposed, database, sharing)
     try:
-        gateway = Gateway(settings, works, works.keys_now(), found)
+        gateway = Gateway(settings, works, works.keys_now(), found, anew=True)
     except BaseException:
         works.cache.stock.close()
         works.store.close()

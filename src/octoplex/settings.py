@@ -30,11 +30,12 @@ from msgspec import Struct
 
 from octoplex.catalog.own_price import CALLS, TOKENS
 from octoplex.catalog.provider import DialectName
-from octoplex.optimizer.config import Experiment, Learn, Promise, RuleTable
+from octoplex.optimizer.config import Experiment, Learn, Promise, RuleTable, Variant
 from octoplex.reflex.cache.config import Caching
 from octoplex.reflex.guard.config import Guard
 from octoplex.reflex.tenants import TenantTable, flat
 from octoplex.routing.config import Model
+from octoplex.sandbox.config import SandboxTable
 from octoplex.secrets import fetched, is_reference
 from octoplex.upstreams.config import Local, Media, Provider, Timeouts
 from octoplex.wire.error import BadConfig
@@ -128,6 +129,7 @@ class ModelTable(Model, frozen=True, kw_only=True):
     learn: Learn = Learn()
     segments: tuple[str, ...] = ()
     rules: tuple[RuleTable, ...] = ()
+    variants: dict[str, Variant] = msgspec.field(default_factory=dict)
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -143,6 +145,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     tenants: dict[str, TenantTable] = {}
     """Teams too, as "organisation.team"."""
     local: dict[str, Local] = {}
+    sandbox: SandboxTable = SandboxTable()
     origin: str = ""
 
 

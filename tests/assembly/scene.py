@@ -16,6 +16,7 @@ from typing import Any
 from octoplex.assembly.arrival import Arrival, read_call
 from octoplex.assembly.works import Works
 from octoplex.gateway import Gateway
+from octoplex.ledger.postgres.database import Database
 from octoplex.server.app import App
 from octoplex.server.serve import Options, reload
 from octoplex.server.table import routes
@@ -87,11 +88,16 @@ class Scene:
 
 @contextlib.asynccontextmanager
 async def opened(
-    folder: Path, text: str, env: Mapping[str, str], *scripts: Script, exposed: str = ""
+    folder: Path,
+    text: str,
+    env: Mapping[str, str],
+    *scripts: Script,
+    exposed: str = "",
+    database: Database | None = None,
 ) -> AsyncIterator[Scene]:
     config = folder / "octoplex.toml"
     config.write_text(text)
-    works = Works.open(folder / "data", env, "", exposed)
+    works = Works.open(folder / "data", env, "", exposed, database)
     fake = works.client = Fake(scripts or (Script(body=CHAT),))  # type: ignore[assignment]
     works.client.close = lambda: None  # type: ignore[method-assign]
     try:

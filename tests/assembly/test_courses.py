@@ -10,6 +10,7 @@ import pytest
 from octoplex.assembly import courses as made
 from octoplex.assembly.sketch import Sketch
 from octoplex.optimizer.course import Course
+from octoplex.sandbox import bubblewrap
 from octoplex.settings import parse
 from octoplex.wire.error import BadConfig
 
@@ -63,6 +64,33 @@ def test_what_changes_answers_changes_the_version(tmp_path: Path) -> None:
     assert version(ROUTE) != version(ROUTE + "defaults = { temperature = 0.5 }\n")
 
 
+def test_what_changes_verdicts_changes_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(text: str, judge: str = "[models.judge]\ntry = ['a/ref']\n") -> str:
+        plain = PROVIDERS.replace('[models.judge]\ntry = ["a/ref"]\n', judge)
+        assert plain != PROVIDERS or "a/ref']" in judge
+        settings = parse(plain.replace("'", '"') + text)
+
+        async def whole() -> str:
+            return Sketch({"A_KEY": "sk-1"}, tmp_path).plan(settings).courses["main"].version
+
+        return asyncio.run(whole())
+
+    same = "[models.judge]\ntry = ['a/ref']\nretry = { attempts = 2 }\n"
+    other = "[models.judge]\ntry = ['a/mini']\n"
+    told = "[models.judge]\ntry = ['a/ref']\ndefaults = { temperature = 0.0 }\n"
+    assert version(ROUTE) == version(ROUTE, same)
+    assert len({version(ROUTE), version(ROUTE, other), version(ROUTE, told)}) == 3
+    verified = ROUTE.replace(', "models.judge"', "")
+    assert version(verified) == version(verified, other)
+    before = version(ROUTE), version(verified)
+    monkeypatch.setattr(made, "INSTRUCTION", "Say which is better.")
+    after = version(ROUTE), version(verified)
+    assert before[0] != after[0], "it is told something else"
+    assert before[1] == after[1]
+
+
 def test_dollars_are_a_budget_of_the_shadows_own(tmp_path: Path) -> None:
     text = ROUTE.replace('["exact-match", "models.judge"]', '["exact-match"], spend = "$5/day"')
     (course,) = compiled(tmp_path, text).values()
@@ -84,7 +112,10 @@ WRONG = {
     "no judge": (('"exact-match", "models.judge"', ""), "nobody says which"),
     "no route to judge": (('"models.judge"', '"models.jugde"'), 'did you mean "models.judge"'),
     "judges itself": (('"models.judge"', '"models.main"'), "learns itself"),
-    "a sandbox": (('"models.judge"', '"tests"'), "needs a sandbox"),
+    "nobody to doubt": (
+        ('"exact-match", "models.judge"]', '"exact-match"], labels = 0.2'),
+        "none of learn.judge is one",
+    ),
     "no such provider": (('"models.judge"', '"nobody/m"'), 'no provider "nobody"'),
     "spend": (("shadow = 0.02", 'spend = "some"'), '"some" cannot be read'),
     "segments": (("learn =", 'segments = ["ky"]\nlearn ='), 'did you mean "key"'),
@@ -125,3 +156,15 @@ def test_without_numpy_it_is_said_what_to_install(
     with pytest.raises(BadConfig, match=r'pip install "octoplex\[optimizer\]"'):
         compiled(tmp_path, ROUTE)
     compiled(tmp_path, '[models.main]\ntry = ["a/ref", "b/m"]')
+
+
+def test_tests_are_refused_as_judge_where_no_sandbox_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = ROUTE.replace('"exact-match"', '"tests"')
+    monkeypatch.setattr(bubblewrap, "found", lambda: "/usr/bin/bwrap")
+    assert compiled(tmp_path, text)
+    monkeypatch.setattr(bubblewrap, "found", lambda: None)
+    with pytest.raises(BadConfig, match=r"\[models.main\] learn.judge: .*apt install bubblewrap"):
+        compiled(tmp_path, text)
+    assert compiled(tmp_path, f"{text}\n[sandbox]\nunsafe = true\n")

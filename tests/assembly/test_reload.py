@@ -7,7 +7,7 @@ import pytest
 
 from octoplex.ledger.rows import KeyRow
 from octoplex.reflex.keys import KeySpec, new_key
-from octoplex.server import serve
+from octoplex.server import rereading, serve
 from octoplex.settings import Settings
 from octoplex.wire.error import BadConfig, Unauthorized
 from tests.assembly.scene import Scene, opened
@@ -203,5 +203,29 @@ def test_of_keys_that_are_read_at_once_the_newer_are_put_in_force_last(tmp_path:
             go.set()
             await late
             assert names(at) == ["b"]
+
+    asyncio.run(main())
+
+
+def test_a_file_that_is_still_being_written_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cut off at the border of a table it could be read; one that stays so is told of."""
+    monkeypatch.setattr(rereading, "STILL_S", 2.0)
+    monkeypatch.setattr(rereading, "LONGEST_S", 20.0)
+
+    async def main() -> None:
+        async with opened(tmp_path, KEY_A + KEY_B, ENV) as at:
+            config = at.options.config
+            assert config is not None
+            reading = asyncio.create_task(at.reload(KEY_A))
+            await asyncio.sleep(0.05)
+            config.write_text(KEY_A + KEY_B)
+            assert await reading == ""
+            assert names(at) == ["a", "b"]
+            assert "any more" not in caplog.text
+            monkeypatch.setattr(rereading, "STILL_S", 0.0)
+            assert await at.reload(KEY_A) == ""
+            assert "has no [keys.b] any more" in caplog.text
 
     asyncio.run(main())

@@ -54,6 +54,48 @@ def test_a_backup_beside_a_server_is_a_whole_data_folder(
         until(lambda: settled(other) == 400_000, "the settlement")
 
 
+def test_a_backup_is_not_mixed_with_what_was_there(
+    home: Home, mock: Mocked, tmp_path: Path
+) -> None:
+    mock.app.play(TURN)
+    file = tmp_path / "copy.tar"
+    with serving(home) as (server, url):
+        secret = run(home, "keys", "new", "app", status=0).out.strip()
+        assert ask(url, secret) == 200
+        until(lambda: settled(home) == 200_000, "the settlement")
+        run(home, "backup", str(file), status=0)
+        assert ask(url, secret) == 200
+        until(lambda: settled(home) == 400_000, "the settlement")
+        server.process.kill()
+        server.process.wait()
+    assert (home.data / "ledger.db-wal").exists()
+    subprocess.run(["tar", "-xf", file, "-C", home.data], check=True)
+    for words in (["serve", "--port", "0"], ["serve", "--port", "0", "--workers", "2"],
+                  ["keys", "new", "two"]):  # fmt: skip
+        said = run(home, *words).failed_with_a_sentence()
+        assert "over what was there before (" in said
+        assert "ledger.db-wal" in said
+        assert "unpack it into an empty folder" in said
+    shutil.rmtree(home.data)
+    home.data.mkdir()
+    subprocess.run(["tar", "-xf", file, "-C", home.data], check=True)
+    (home.data / "pepper").rename(tmp_path / "pepper")
+    assert "pepper is not there" in run(home, "serve").failed_with_a_sentence()
+    (tmp_path / "pepper").rename(home.data / "pepper")
+    for _ in range(2):
+        with serving(home) as (_, url):
+            assert ask(url, secret) == 200
+
+
+@pytest.mark.parametrize("name", ["control.db", "ledger.db"])
+def test_an_empty_file_is_no_new_one(home: Home, mock: Mocked, name: str) -> None:
+    run(home, "keys", "new", "app", status=0)
+    (home.data / name).write_bytes(b"")
+    said = run(home, "serve", "--port", "0").failed_with_a_sentence()
+    assert f"{name} is empty, so what it held is lost: restore the folder from a backup" in said
+    assert not (home.data / name).read_bytes()
+
+
 def test_s58_a_backup_goes_encrypted_to_the_disk(home: Home, mock: Mocked, tmp_path: Path) -> None:
     """Through a program of the system that encrypts, and back; nothing of it lies open."""
     if shutil.which("openssl") is None:

@@ -51,3 +51,32 @@ hosted_provider = "openai"
 """
     (route,) = parse(carry("tensorzero", text, "given", {}).octoplex_toml).models.values()
     assert route.try_ == ("sagemaker/my-endpoint",)
+
+
+def test_an_entry_that_is_none_loses_no_other() -> None:
+    """A dash too many, or a line that lost its indentation."""
+    text = b"""
+model_list:
+- model_name: a
+  litellm_params: {model: os.environ/MODEL}
+-
+- a word
+- model_name: b
+  litellm_params: {model: os.environ/UNSET}
+"""
+    carried = carry("litellm", text, "given", {"MODEL": "openai/gpt-5-mini"})
+    (route,) = parse(carried.octoplex_toml).models.values()
+    assert route.try_ == ("openai/gpt-5-mini",)
+    notes = [(note.where, note.says) for note in carried.notes]
+    assert ("model_list[2]", "nothing here corresponds to it.") in notes
+    said = {where: says for where, says in notes if "variable" in says}
+    assert "what MODEL holds now" in said["model_list[0].litellm_params.model"]
+    assert "what UNSET holds now" in said["model_list[3].litellm_params.model"]
+
+
+def test_an_origin_that_stands_for_several_is_not_written() -> None:
+    text = b"""{"client": {"allowed_origins": ["https://a.example", "https://*.b.example"]},
+        "providers": {"openai": {"keys": [{"value": "env.OPENAI_API_KEY"}]}}}"""
+    carried = carry("bifrost", text, "given", {})
+    assert parse(carried.octoplex_toml).server.cors == ("https://a.example",)
+    assert "client.allowed_origins" in [note.where for note in carried.notes]

@@ -41,7 +41,7 @@ def test_help_is_quick_and_tells_the_truth() -> None:
 def test_every_command_has_help(name: str) -> None:
     shown = CliRunner().invoke(main, [name, "--help"])
     assert shown.exit_code == 0, shown.output
-    groups = ("keys", "prices", "cache", "config", "optimize", "experiments")
+    groups = ("keys", "prices", "cache", "config", "optimize", "experiments", "sandbox")
     if name not in ("mock", "import", *groups):
         assert "--config" in shown.output
 
@@ -102,6 +102,9 @@ def test_explain_names_every_origin(home: Home) -> None:
         text.replace('["mock/m"]', '["mock/m", "openai/gpt-5-mini"]\npick = "cheapest"')
         + "[models.main.timeouts]\nheader_s = 7.0\n[models.main.retry]\nattempts = 2\n"
         + "[models.main.health]\npanic = 0.2\n"
+        + "[experiments.cheap]\nroute = 'main'\n[experiments.cheap.variants]\ntoday = {}\n"
+        + "small = { target = 'mock/m', verify = ['json-schema', 'tool-calls'], "
+        + "escalate = 'openai/gpt-5-mini' }\n"
     )
     way = json.loads(run(home, "explain", "main", "--json", status=0).out)
     assert way["means"] == "the route [models.main]"
@@ -111,6 +114,8 @@ def test_explain_names_every_origin(home: Home) -> None:
     assert route["retry.backoff_s"] == (0.5, "default")
     assert route["health.panic"] == (0.2, "octoplex.toml [models.main.health]")
     assert route["health.eject_s"] == (30.0, "default")
+    tried = "target mock/m; verify json-schema, tool-calls; escalate openai/gpt-5-mini"
+    assert route["cheap: small"] == (tried, "octoplex.toml [experiments.cheap.variants]")
     mock, openai = ({v["what"]: (v["value"], v["origin"]) for v in t["values"]}
                     for t in way["targets"])  # fmt: skip
     assert mock["input $/M"] == ("1", "octoplex.toml [prices]")

@@ -110,6 +110,48 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("face", "body", "expected"),
+    [
+        (
+            "openai-chat",
+            {"messages": [{"role": "developer", "content": "Rhyme."}, TURN]},
+            {
+                "messages": [
+                    {"role": "developer", "content": "Be short."},
+                    {"role": "developer", "content": "Rhyme."},
+                    TURN,
+                ],
+            },
+        ),
+        (
+            "gemini",
+            {
+                "systemInstruction": None,
+                "generation_config": {
+                    "top_p": 0.1,
+                    "max_output_tokens": 9,
+                    "thinking_config": {"include_thoughts": True, "thinking_budget": 64},
+                },
+            },
+            {
+                "systemInstruction": {"parts": [{"text": "Be short."}]},
+                "generation_config": {
+                    "topP": 0.9,
+                    "maxOutputTokens": 50,
+                    "temperature": 0.2,
+                    "thinkingConfig": {"includeThoughts": True, "thinkingLevel": "low"},
+                },
+            },
+        ),
+    ],
+)
+def test_what_is_changed_is_there_once(face: str, body: Any, expected: Any) -> None:
+    """By one of its names, and beside nothing that a provider refuses with it."""
+    told = changed(face, body)
+    assert {name: told[name] for name in expected} == expected
+
+
 @pytest.mark.parametrize(("face", "body", "expected"), CASES)
 def test_all_is_changed_and_nothing_else(face: str, body: Any, expected: Any) -> None:
     assert changed(face, body) == {**body, **expected}

@@ -90,7 +90,7 @@ def test_longer_inputs_are_drift() -> None:
 
 def test_what_callers_say_is_quality() -> None:
     rules = watched(("quality < 0.8 over 1 min", Then(switch="a/m")), least=2)
-    rules.score(0.9, 1.0)
-    rules.score(0.6, 1.0)
+    rules.score(0.9, 1.0, "acme")
+    rules.score(0.6, 1.0, "acme")
     (firing,) = rules.check(1.0)
     assert firing.figures[0].value == 0.75

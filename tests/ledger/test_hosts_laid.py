@@ -105,3 +105,39 @@ def test_what_nobody_takes_up_again_goes_back(
         leave(a, "stopped")
 
     run(main())
+
+
+@pytest.mark.parametrize("meanwhile", [0, 70, 100])
+def test_a_host_that_was_given_up_passes_a_budget_by_what_it_laid_at_most(
+    tmp_path: Path, postgres: Server, database: Database, meanwhile: int
+) -> None:
+    """The others may spend what it had, as it seemed gone for good; its batch went on."""
+    caps = [Cap("total", 1_000), Cap("month", 1_000)]
+    of_k = "where account = 'key k' and kind = 'total'"
+    mine = f"select coalesce(max(nano), 0) from octoplex.leases {of_k} and nano >= 600"
+    spent = f"select spent from octoplex.till {of_k}"
+
+    async def main() -> None:
+        a, b = (Host(tmp_path / name, database, caps) for name in "ab")
+        await lay(a, 600)
+        leave(a, "killed")
+        await settles(postgres, database, "select count(*) from octoplex.hosts", 1)
+        own = await b.count(range(meanwhile))
+        assert own == meanwhile
+        a = Host(tmp_path / "a", database, caps)
+        (aside,) = a.book.resume(a.store.archive.laid())
+        await settles(postgres, database, mine, 600)
+        own += await b.count(range(1_000, 1_100))
+        assert own in ((40,) if not meanwhile else range(meanwhile, 101))
+        assert await a.count(range(2_000, 2_010)) == 0
+        aside.settle(order(400, 600), 600, Usage(1, 1), "done")
+        aside.give_back()
+        a.store.archive.open.clear()
+        assert await a.store.drain()
+        assert await a.count(range(3_000, 3_010)) == await b.count(range(4_000, 4_010)) == 0
+        await settles(postgres, database, spent, 10 * own + 600)
+        leave(a, "stopped")
+        leave(b, "stopped")
+        await asyncio.to_thread(agrees, postgres, database)
+
+    run(main())

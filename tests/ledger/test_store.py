@@ -247,7 +247,10 @@ def test_keys_are_kept_and_revoked_by_name_or_id(store: Store) -> None:
         assert await store.revoke_key("app", DAY2) is None
         await store.add_key(row("app", "key_3"))
         assert await store.revoke_key("key_3", DAY2)
-        assert await store.revoke_key("x'; drop table keys; --", DAY2) is None
+        for name in ("x'; drop table keys; --", "\0"):
+            assert await store.revoke_key(name, DAY2) is None
+            turned = Turned(name=name, hash=b"n", prefix="p", last4="l", former_until_ms=1)
+            assert await store.rotate_key(turned) is None
         return await store.keys()
 
     keys = asyncio.run(play())

@@ -44,6 +44,7 @@ class Verdict:
 
     def __init__(self, reference: float, rival: float) -> None:
         self.reference, self.rival, self.judge, self.nano = reference, rival, "exact-match", 0
+        self.model = ""
 
 
 async def same_words(chat: Chat, reference: Reply, rival: Reply) -> Verdict:
@@ -56,6 +57,8 @@ class Memory:
     def __init__(self, plan: LoopPlan) -> None:
         self.loop = Loop(plan, Random(7))
         self.notes: list[Note] = []
+        self.kept: list[bytes] = []
+        self.is_deaf = False
         self.decisions: list[tuple[str, Decision]] = []
         self.published: dict[str, tuple[int, bytes]] = {}
         self.pauses: set[str] = set()
@@ -64,6 +67,13 @@ class Memory:
 
     def note(self, route: str, note: Note) -> None:
         self.notes.append(note)
+
+    def keep(self, route: str, pair: Pair, texts: bytes, days: int) -> None:
+        self.note(route, pair)
+        self.kept.append(texts)
+
+    def has_room(self, route: str) -> bool:
+        return len(self.kept) < 10_000
 
     def decided(
         self, request_id: str, route: str, decision: Decision, costs: tuple[float, ...],
@@ -76,6 +86,9 @@ class Memory:
 
     def paused(self, route: str) -> bool:
         return route in self.pauses
+
+    def is_heard(self) -> bool:
+        return not self.is_deaf
 
     def close(self) -> None:
         self.closed = True
@@ -96,10 +109,15 @@ class Memory:
         self.published["main"] = (self.loop.policy.version, dump(made))
 
 
-def certified(variants: Sequence[str], version: int = 9, shadow: float = 0.25) -> bytes:
-    """A policy by which the second of three serves all: as good as the first; the third is bad."""
-    good, bad = (Scorer(np.zeros(WIDTH, np.float32), {}, mean) for mean in (0.0, -1.0))
-    one = Snapshot((good, bad), np.full(RUNGS, 0.5), np.full(2, 1e-4), 1.0, 400)
+def certified(
+    variants: Sequence[str], version: int = 9, shadow: float = 0.25, best: int = 1
+) -> bytes:
+    """A policy by which one serves all, by its number: as good as the first; the others are bad."""
+    scorers = tuple(
+        Scorer(np.zeros(WIDTH, np.float32), {}, 0.0 if number == best else -1.0)
+        for number in range(1, len(variants))
+    )
+    one = Snapshot(scorers, np.full(RUNGS, 0.5), np.full(len(scorers), 1e-4), 1.0, 400)
     policy = Policy(one, Judging(shadow, shadow, np.inf, RUNGS), [(1.0, one)], RUNGS, version)
     return dump(Compiled(policy, encoder_of([features_of("How many?")]), tuple(variants)))
 

@@ -8,7 +8,7 @@ import pytest
 from octoplex.optimizer.compiled import Compiled, dump, load
 from octoplex.optimizer.features import encoder_of, features_of
 from octoplex.optimizer.loop import Loop, Plan
-from octoplex.optimizer.policy import Draws
+from octoplex.optimizer.policy import Draws, Limits, Mix, Policy
 from octoplex.wire.error import BadConfig
 from tests.optimizer.world import COSTS, PLAN, REQUESTS, notes
 
@@ -39,6 +39,34 @@ def test_it_decides_the_same(learned: Loop) -> None:
         assert there == learned.policy.decide(learned.encoder.row(features), costs, draws)
         assert there.served.strain <= there.cut or there.variant == 0
     assert dump(Compiled(policy, encoder, variants)) == data
+
+
+def test_segments_have_rungs_of_their_own(learned: Loop) -> None:
+    """One is held, one is lower, the others are the reference's: after bytes, too."""
+    newest, told = learned.policy.newest, learned.policy
+    assert newest is not None
+    mixes = {"held": Mix(), "low": Mix(3, [(0.25, newest), (0.75, told.serving[0])])}
+    shares = list(zip(told.weights, told.serving, strict=True))
+    for is_closed in (False, True):
+        limits = Limits(mixes, is_closed)
+        policy = Policy(newest, told.judging, shares, told.rung, 9, limits)
+        there = load(dump(Compiled(policy, learned.encoder, VARIANTS)))
+        assert dump(there) == dump(Compiled(policy, learned.encoder, VARIANTS))
+        assert there.encoder is not None
+        rungs = {"held": 0, "low": 3, "other": 0 if is_closed else told.rung}
+        random, served = Random(5), dict.fromkeys(rungs, 0.0)
+        for number in range(900):
+            name = random.choice(list(rungs))
+            text = f"what of the {random.choice(['poem', 'pool', 'price', 'lemma'])} {number}"
+            seen = there.encoder.row(features_of(text, segment=name))
+            draws = Draws(*(random.random() for _ in range(4)))
+            decision = there.policy.decide(seen, np.array(COSTS), draws)
+            assert decision == policy.decide(seen, np.array(COSTS), draws)
+            assert decision.rung == rungs[name]
+            served[name] += decision.variant
+        assert served["held"] == 0
+        assert (served["other"] == 0) is is_closed
+        assert is_closed or served["low"] < served["other"]
 
 
 def test_one_that_knows_nothing_too() -> None:

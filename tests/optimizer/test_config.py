@@ -14,6 +14,7 @@ from octoplex.optimizer.config import (
     Promise,
     RuleTable,
     Spend,
+    Variant,
     check_experiment,
     learned_of,
     spend_of,
@@ -57,6 +58,7 @@ class Table(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
     learn: Learn = Learn()
     segments: tuple[str, ...] = ()
     rules: tuple[RuleTable, ...] = ()
+    variants: dict[str, Variant] = msgspec.field(default_factory=dict)
 
 
 def read(text: str) -> Learned | None:

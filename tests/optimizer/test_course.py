@@ -5,10 +5,21 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from octoplex.optimizer.cascade import JUDGED, Cascade
 from octoplex.optimizer.config import spend_of
-from octoplex.optimizer.course import OTHERS, START, USUAL_OUTPUT, Course, Expected, Fund, Name
+from octoplex.optimizer.course import (
+    FEW,
+    OTHERS,
+    START,
+    USUAL_INPUT,
+    USUAL_OUTPUT,
+    Course,
+    Expected,
+    Fund,
+    Name,
+)
 from octoplex.routing import Target
-from octoplex.wire.ask import Worst
+from octoplex.wire.ask import Attempt, Call, Worst
 from octoplex.wire.event import Usage
 from tests.optimizer.classroom import Doubles, call, run
 
@@ -84,10 +95,73 @@ def test_a_share_of_savings_is_earned_and_overdrawn_by_one() -> None:
 
 
 def test_dollars_are_the_books_to_refuse_and_none_is_none() -> None:
-    fund = Fund(spend_of("$5/day", ""))
+    fund = Fund(spend_of("$5 total", ""))
     fund.pay(10**12)
     assert fund.is_open
     assert not Fund(spend_of("0% of savings", "")).is_open
+
+
+class Changed:
+    """A variant of "b/m" with a prompt of 300 tokens, whose answers may go on to "a/m"."""
+
+    target, targets, prompt, added_tokens = "b/m", ("b/m", "a/m"), "x" * 900, 300
+
+    def __init__(self, *, escalates: bool) -> None:
+        self.cascade = Cascade("main", "b/m", (), "a/m") if escalates else None
+
+    def __call__(self, call: Call) -> Call:
+        return call
+
+
+def test_a_prompt_costs_and_a_cascade_what_it_did_of_late() -> None:
+    async def main(at: Doubles) -> None:
+        two = course(at, target("a/m", 100, 100), target("b/m", 1, 1))
+        targets = (*two.targets, two.targets[1], two.targets[1])
+        changes = (None, None, Changed(escalates=False), Changed(escalates=True))
+        four = replace(two, targets=targets, changes=changes, able=(True,) * 4)
+        asked, expected = call(), Expected(4)
+        most = asked.worst_case().input_tokens
+        dear, plain, told, cascade = expected.costs(four, asked)
+        more = int((most + 300) * USUAL_INPUT) - int(most * USUAL_INPUT)
+        assert told - plain == pytest.approx(more / 1e9)
+        assert cascade == pytest.approx(told + dear / 2)
+        rows = [Attempt("b/m", nano=10), Attempt("a/m", nano=90)]
+        expected.cascaded(3, "b/m", rows)
+        assert expected.costs(four, asked)[3] == cascade  # one says nothing
+        asked_itself = Attempt("b/m", nano=5, outcome=JUDGED)  # the small one is its own judge
+        for _ in range(FEW):
+            expected.cascaded(3, "b/m", [rows[0], asked_itself])
+        known = (0.99**FEW * 100 + 15 * (1 - 0.99**FEW) / 0.01) / (
+            10 * (1 - 0.99 ** (FEW + 1)) / 0.01
+        )
+        assert expected.costs(four, asked)[3] == pytest.approx(known * told)
+        for _ in range(1_000):
+            expected.cascaded(3, "b/m", rows[1:])  # unverifiable
+        assert expected.costs(four, asked)[3] == pytest.approx(9 * told, rel=0.01)
+        expected.saw(2, asked, Usage(input_tokens=most + 300, output_tokens=USUAL_OUTPUT), 300)
+        assert expected.costs(four, asked)[2] * 1e9 == pytest.approx(most + 300 + USUAL_OUTPUT)
+
+    run(main)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_dollars_in_a_window_are_paced(workers: int) -> None:
+    """What a window's time has brought, and a tenth; of several processes each has its part."""
+    at_s = 0.0
+    fund = Fund(spend_of("$24/day", ""), now=lambda: at_s, among=lambda: workers)
+    pair, spent = 10_000_000, list[int]()
+    for minute in range(2 * 1_440):
+        at_s = minute * 60.0
+        while minute >= 600 and fund.is_open:  # until ten nobody asks anything
+            fund.pay(pair)
+            spent.append(minute)
+    share = 24_000_000_000 // workers
+    by_hour = [sum(minute // 60 == hour for minute in spent) * pair for hour in range(48)]
+    assert spent.count(600) * pair == pytest.approx(share * (0.1 + 10 / 24), abs=pair)
+    assert spent.count(1_440) * pair == pytest.approx(share / 10, abs=pair)
+    assert by_hour[12] == by_hour[15] == pytest.approx(share / 24, abs=pair)
+    for day in (by_hour[:24], by_hour[24:]):
+        assert share <= sum(day) <= share + pair
 
 
 def test_another_name_counts_once_it_stays() -> None:

@@ -83,7 +83,7 @@ VALID, OTHER, WRONG = text('{"n": 3}'), text('{"n": 4}'), text('{"n": "three"}')
 def test_what_must_have_a_form(
     chat: Chat, reference: Reply, rival: Reply, worth: tuple[float, float]
 ) -> None:
-    assert judged(("json-schema",), chat, reference, rival) == (*worth, "json-schema", 0)
+    assert judged(("json-schema",), chat, reference, rival) == (*worth, "json-schema", 0, "")
 
 
 MUST = msgspec.structs.replace(TOOLED, tool_choice=ToolChoice(mode="any"))
@@ -104,7 +104,7 @@ GOOD = calls(("count", '{"n": 1}'))
     ],
 )
 def test_what_calls_tools(chat: Chat, rival: Reply, worth: float) -> None:
-    assert judged(("tool-calls",), chat, GOOD, rival) == (1.0, worth, "tool-calls", 0)
+    assert judged(("tool-calls",), chat, GOOD, rival) == (1.0, worth, "tool-calls", 0, "")
 
 
 @pytest.mark.parametrize("name", ["json-schema", "tool-calls", "exact-match"])
@@ -138,7 +138,33 @@ def test_what_is_compared_word_by_word(
     chat: Chat, reference: str, rival: str, worth: tuple[float, float] | None
 ) -> None:
     found = judged(("exact-match",), chat, text(reference), text(rival))
-    assert found == (None if worth is None else (*worth, "exact-match", 0))
+    assert found == (None if worth is None else (*worth, "exact-match", 0, ""))
+
+
+async def passing(code: str, tests: str) -> bool:
+    return f"{code.strip()}|{tests}" == "f()|f"
+
+
+@pytest.mark.parametrize(
+    ("words", "worth"),
+    [
+        ("f()", 1.0),
+        ("Here:\n```python\nf()\n```\nand\n```sh\nrm x\n```", 1.0),
+        ("Here:\n```\nf()\n```", 1.0),
+        ("```js\nf()\n```", 0.0),
+        ("g()", 0.0),
+    ],
+)
+def test_code_is_run_against_the_tests_of_its_request(words: str, worth: float) -> None:
+    async def main(metadata: bytes | None) -> Judged | None:
+        chat = msgspec.structs.replace(ASKED, metadata=metadata and msgspec.Raw(metadata))
+        names, fault = ("tests",), Checker().fault
+        return await judges_of(names, nobody, fault, passing)(chat, text("f()"), text(words))
+
+    for told in (b'{"tests": "f"}', b'{"tests": ["f"]}'):
+        assert asyncio.run(main(told)) == (1.0, worth, "tests", 0, "")
+    for told in (None, b"{}", b'{"tests": 3}', b'{"tests": " "}'):
+        assert asyncio.run(main(told)) is None
 
 
 def longest(shown: dict[str, Any]) -> str:
@@ -149,7 +175,7 @@ def longest(shown: dict[str, Any]) -> str:
 def test_a_model_sees_both_orders_and_no_names() -> None:
     model = Model(longest)
     found = judged(("models.judge",), ASKED, text("12345678"), text("1234"), model)
-    assert found == (0.8, 0.4, "models.judge", 2_000)
+    assert found == (0.8, 0.4, "models.judge", 2_000, "x")
     texts = [(shown["A"]["text"], shown["B"]["text"]) for shown in model.shown]
     assert sorted(texts) == [("1234", "12345678"), ("12345678", "1234")]
     assert model.shown[0]["conversation"] == [{"role": "user", "text": "How many?"}]
@@ -158,7 +184,7 @@ def test_a_model_sees_both_orders_and_no_names() -> None:
 def test_who_likes_the_first_one_makes_a_tie() -> None:
     model = Model(lambda shown: '{"a": 1.0, "b": 0.0}')
     assert judged(("models.judge",), ASKED, text("x"), text("y"), model) == (
-        *(0.5, 0.5), "models.judge", 2_000
+        *(0.5, 0.5), "models.judge", 2_000, "x"
     )  # fmt: skip
 
 
@@ -176,7 +202,7 @@ def test_what_cannot_be_read_is_no_verdict_and_costs(said: str) -> None:
 def test_a_fence_around_it_is_read_through() -> None:
     model = Model(lambda shown: f"```json\n{longest(shown)}\n```")
     found = judged(("models.judge",), ASKED, text("12"), text("1234"), model)
-    assert found == (0.2, 0.4, "models.judge", 2_000)
+    assert found == (0.2, 0.4, "models.judge", 2_000, "x")
 
 
 def test_a_judge_that_fails_is_no_verdict() -> None:
@@ -190,12 +216,12 @@ def test_a_judge_that_fails_is_no_verdict() -> None:
 
 def test_verifiers_speak_first_and_a_model_of_what_passes() -> None:
     names = ("json-schema", "tool-calls", "models.judge")
-    assert judged(names, FORMED, VALID, WRONG) == (1.0, 0.0, "json-schema", 0)
+    assert judged(names, FORMED, VALID, WRONG) == (1.0, 0.0, "json-schema", 0, "")
     found = judged(names, FORMED, VALID, text('{"n": 44}'), Model(longest))
-    assert found == (0.8, 0.9, "models.judge", 2_000)
-    assert judged(names, FORMED, VALID, VALID) == (1.0, 1.0, "models.judge", 0), "not asked"
+    assert found == (0.8, 0.9, "models.judge", 2_000, "x")
+    assert judged(names, FORMED, VALID, VALID) == (1.0, 1.0, "models.judge", 0, ""), "not asked"
     said = judged(("exact-match", "models.judge"), expecting("3"), text("3"), text("4"))
-    assert said == (1.0, 0.0, "exact-match", 0)
+    assert said == (1.0, 0.0, "exact-match", 0, "")
 
 
 def test_an_answer_cannot_leave_its_quotation() -> None:

@@ -17,10 +17,11 @@ import pytest
 
 from octoplex.ledger.learning import LearningFile, Noted, Published, open_learning
 from octoplex.optimizer.compiled import load
+from octoplex.optimizer.course import OTHERS
 from octoplex.optimizer.learner import FAILED, SILENT, Learner, Pupil, Wish, recomputed
 from octoplex.optimizer.loop import Loop, Plan
 from octoplex.optimizer.notes import Note, Order, Pair, Planned, encode, kind_of
-from octoplex.optimizer.process import command, environment
+from octoplex.optimizer.process import LOCK, command, environment
 from tests.optimizer.world import PLAN, REQUESTS, notes
 
 WISHES = {"support": Wish(PLAN, ("exact-match",))}
@@ -94,6 +95,10 @@ def test_it_publishes_what_the_path_may_serve(taught: LearningFile) -> None:
     assert compiled.policy.version == newest.version
     assert compiled.policy.rung > 0
     assert newest.share == compiled.policy.rung / 40
+    told = msgspec.json.decode(newest.told)
+    assert told["rung"] == compiled.policy.rung
+    assert told["told"]["pairs"] > 100
+    assert 0.9 < told["told"]["snips"] < 1.1
     assert file.policies()[0].body is None, "old bodies are forgotten"
     count, differences = recomputed(file, "support")
     assert (count, differences) == (len(kinds), [])
@@ -106,7 +111,7 @@ def test_a_restart_at_any_note_changes_nothing(
     random = Random(5)
     rest = told
     while rest:
-        size = random.randrange(1, 800)
+        size = random.randrange(1, 400)
         add(file, rest[:size])
         run_out(file)  # a learner of its own each time
         rest = rest[size:]
@@ -116,7 +121,7 @@ def test_a_restart_at_any_note_changes_nothing(
 
 def test_what_was_changed_is_found(file: LearningFile, told: list[Note], tmp_path: Path) -> None:
     run_out(file)
-    add(file, told[:900])
+    add(file, told[:600])
     run_out(file)
     other = sqlite3.connect(tmp_path / "own" / "learning.db")
     last, body = other.execute("select id, body from notes where kind = 'pair'").fetchall()[60]
@@ -141,9 +146,9 @@ def test_what_was_changed_is_found(file: LearningFile, told: list[Note], tmp_pat
 @pytest.mark.parametrize(
     "other",
     [
-        Wish(Plan(("big", "tiny"), feedback=0.5), ("exact-match",)),
+        Wish(Plan(("big", "tiny"), loss=0.2, feedback=0.5), ("exact-match",)),
         Wish(Plan(("big", "small"), loss=0.02, feedback=0.5), ("exact-match",)),
-        Wish(Plan(("big", "small"), feedback=0.1), ("exact-match",)),
+        Wish(Plan(("big", "small"), loss=0.2, feedback=0.1), ("exact-match",)),
         Wish(PLAN, ("models.judge",)),
         Wish(PLAN, ("exact-match",), "another prompt"),
     ],
@@ -159,6 +164,18 @@ def test_another_plan_begins_anew(taught: LearningFile, told: list[Note], other:
     add(file, told[-500:])  # decided by what was there before
     run_out(file, {"support": other})
     assert len(history(file)) == len(before) + 1
+
+
+def test_what_is_said_of_a_policy_is_made_again_too(taught: LearningFile, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "learning.db")
+    newest = taught.newest("support")
+    assert newest is not None
+    told = newest.told.replace(b'"snips":0.', b'"snips":1.')
+    assert told != newest.told
+    other.execute("update policies set told = ? where version = ?", (told, newest.version))
+    other.commit()
+    (found,) = recomputed(taught, "support")[1]
+    assert (found.version, found.why) == (newest.version, "it is said otherwise")
 
 
 def pupil(told: list[Note]) -> Pupil:
@@ -216,6 +233,12 @@ def test_an_operator_goes_back_a_rung_and_on_again(told: list[Note], ready: Pupi
     assert on.share >= top
 
 
+def test_an_order_that_nobody_knows_here_is_none(ready: Pupil) -> None:
+    learned = deepcopy(ready)
+    assert learned.hear(encode(Order("of a newer build", ""))) is None
+    assert learned.version == ready.version
+
+
 def test_what_each_process_says_voids_once(told: list[Note], ready: Pupil) -> None:
     learned = deepcopy(ready)
     assert learned.loop is not None
@@ -236,9 +259,31 @@ def test_what_each_process_says_voids_once(told: list[Note], ready: Pupil) -> No
     assert learned.hear(other).kind == "void"  # type: ignore[union-attr]
 
 
+def test_a_judge_that_is_another_model_voids(told: list[Note], ready: Pupil) -> None:
+    pairs = [note for note in told if isinstance(note, Pair)]
+
+    def by(model: str) -> bytes:
+        return encode(msgspec.structs.replace(pairs[-1], judge="models.judge", model=model))
+
+    learned = deepcopy(ready)
+    assert learned.loop is not None
+    for model in ("gpt-5-01", "", "gpt-5-02", "gpt-5-01"):  # one of two that judge, or none
+        learned.hear(by(model))
+    last = None
+    for number in range(OTHERS):
+        assert learned.loop.share > 0, number
+        last = learned.hear(by("gpt-5-02"))
+    assert last is not None
+    assert (last.kind, last.share) == ("void", 0.0)
+    assert last.why == "the judge models.judge answers as gpt-5-02, no longer as gpt-5-01"
+    assert learned.hear(by("gpt-5-02")) is None, "said once"
+
+
 def test_nonsense_among_the_notes_voids_and_ends_nothing(told: list[Note], ready: Pupil) -> None:
     pairs = [note for note in told if isinstance(note, Pair)]
-    bad = msgspec.structs.replace(pairs[-1].features, places=(10**9,))
+    bad = msgspec.structs.replace(
+        pairs[-1].features, places=b"\xff\xff" * len(pairs[-1].features.counts)
+    )
     for body in (b"", b"\x93", encode(msgspec.structs.replace(pairs[-1], features=bad))):
         learned = deepcopy(ready)
         last = learned.hear(body)
@@ -291,8 +336,8 @@ def test_killed_again_and_again(
     while rest:
         with process(tmp_path / "own") as running:
             before = len(history(file))
-            add(file, rest[:500])
-            rest = rest[500:]
+            add(file, rest[:300])
+            rest = rest[300:]
             until(lambda: len(history(file)) > before or running.poll() is not None)  # noqa: B023
             assert running.poll() is None, running.stderr and running.stderr.read()
             time.sleep(random.random() * 0.05)
@@ -308,6 +353,8 @@ def test_killed_again_and_again(
 def test_it_ends_with_who_began_it(tmp_path: Path) -> None:
     with process(tmp_path) as running:
         until(lambda: (tmp_path / "learning.db").exists())
+        os.utime(tmp_path / LOCK, (0, 0))
+        until(lambda: (tmp_path / LOCK).stat().st_mtime > 0)  # it says that it hears
         assert running.stdin is not None
         running.stdin.close()
         assert running.wait(WITHIN_S) == 0
@@ -324,7 +371,7 @@ def test_it_ends_when_its_file_is_moved_away(tmp_path: Path) -> None:
 
 
 def test_a_version_is_published_once(file: LearningFile) -> None:
-    one = Published("r", 1, 1, 1, "fit", 1, 0.0, "", "x", b"x")
+    one = Published("r", 1, 1, 1, "fit", 1, 0.0, "", b"null", "x", b"x")
     file.publish(one)
     with pytest.raises(sqlite3.IntegrityError):
         file.publish(one)

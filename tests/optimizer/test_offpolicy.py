@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octoplex.optimizer.offpolicy import CAPS, Kind, OffPolicy, Rows, Weighted, outcomes
+from octoplex.optimizer.offpolicy import (
+    CAPS,
+    Compared,
+    Gate,
+    Kind,
+    OffPolicy,
+    Rows,
+    Weighted,
+    outcomes,
+)
 from octoplex.optimizer.sequences import Array
 from tests.optimizer.test_sequences import capitals, ever_above, running
 
@@ -173,3 +182,61 @@ def test_nonsense_is_refused(column: str, value: float) -> None:
         OffPolicy().see(rows._replace(**{column: np.array([value])}))
     with pytest.raises(ValueError, match="propensity is 0"):
         OffPolicy().see(rows._replace(propensity=np.zeros(1), same=np.array([True])))
+
+
+# Pairs
+
+LOSS = 0.05
+NEEDED = -log(0.05)
+
+
+def paired(rng: np.random.Generator, lost: float, both: bool = False) -> tuple[Compared, bool]:
+    """A pair of a world in which half of the requests are moved, and those judged twice as often.
+
+    Of these the candidate loses `lost` of what the reference gets right, 0.9. With `both`, one in
+    five pairs is made with another candidate.
+    """
+    moved = bool(rng.random() < 2 / 3)
+    weight = 0.75 if moved else 1.5
+    first = float(rng.random() < 0.9)
+    other = first * float(rng.random() > lost)
+    is_other = both and rng.random() < 0.2
+    propensity = 0.8 if both else 1.0
+    return Compared(weight, first, None if is_other else other, propensity, 0.8 * first), moved
+
+
+def seen_pairs(seed: int, count: int, lost: float, both: bool = False) -> tuple[Gate, float]:
+    """A gate, and the most that its lower bound ever was."""
+    rng, gate, most = np.random.default_rng(seed), Gate(1, LOSS, 0.3), -9.0
+    for _ in range(count):
+        pair, moved = paired(rng, lost, both)
+        gate.see(pair, np.array([moved]), np.ones(1, bool))
+        most = max(most, gate.lower(0, NEEDED))
+        assert (gate.lower(0, NEEDED) >= 0) == (gate.capital.logs()[0] >= NEEDED)
+    return gate, most
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_gate_says_what_a_policy_keeps(both: bool) -> None:
+    """Half of the traffic loses a fiftieth of 0.9: 99 % are kept."""
+    gate, _ = seen_pairs(1, 6_000, 0.02, both)
+    told = gate.evaluated(0, NEEDED)
+    assert told.pairs == 6_000
+    assert told.snips == pytest.approx(0.99, abs=0.012)
+    assert told.dr == pytest.approx(0.99, abs=0.01)
+    assert 0.02 < told.lower < (0.99 - 0.95) * 0.9 + 0.005
+
+
+def test_a_gate_opens_to_what_breaks_the_promise_no_more_often_than_promised() -> None:
+    """A tenth of a half, just what is promised, however often one looks."""
+    opened = sum(seen_pairs(seed, 500, 0.1, both=True)[1] >= 0 for seed in range(60))
+    assert opened <= 60 * 0.05 + 3 * sqrt(60 * 0.05 * 0.95)
+    assert all(seen_pairs(seed, 900, 0.0)[1] >= 0 for seed in range(5))
+
+
+def test_of_a_policy_that_no_pair_tells_of_nothing_is_known() -> None:
+    gate = Gate(2, LOSS, 0.3)
+    pair, _ = paired(np.random.default_rng(1), 0.0)
+    gate.see(pair, np.array([True, True]), np.array([True, False]))
+    assert gate.evaluated(1, NEEDED).pairs == 0
+    assert gate.lower(1, NEEDED) < -1

@@ -6,8 +6,19 @@ from random import Random
 import numpy as np
 import pytest
 
-from octoplex.optimizer.features import WIDTH, Seen
-from octoplex.optimizer.policy import FLOOR, RUNGS, Draws, Judging, Policy, Snapshot
+from octoplex.optimizer.features import WIDTH, Seen, features_of
+from octoplex.optimizer.ladder import FIRST
+from octoplex.optimizer.loop import Loop, Plan
+from octoplex.optimizer.policy import (
+    FLOOR,
+    OTHERS,
+    RUNGS,
+    Decision,
+    Draws,
+    Judging,
+    Policy,
+    Snapshot,
+)
 from octoplex.optimizer.scorer import Scorer
 
 COSTS = np.array([1.0, 0.2, 0.5])
@@ -65,6 +76,14 @@ def test_each_snapshot_proposes_what_is_worth_most(costs: np.ndarray) -> None:
         )
 
 
+def test_one_that_saved_nothing_when_cuts_were_made_has_no_strain() -> None:
+    """It is cheaper now; how much quality that may cost nobody has tested."""
+    told = Policy(snapshot(9)._replace(savings=np.array([0.0, 0.5])), JUDGING)
+    draws = Draws(0.1, 0.9, 0.9, 0.0)
+    proposed = {told.decide(request(n), COSTS, draws).proposal.candidate for n in range(40)}
+    assert proposed == {2}
+
+
 def test_propensities_are_how_often_it_happens() -> None:
     told, dice = policy(), Random(3)
     for number in range(6):
@@ -90,3 +109,24 @@ def test_whom_a_candidate_serves_is_judged_as_often_as_who_is_near() -> None:
     ]
     assert {one.judged for one in far if one.variant} == {JUDGING.within}
     assert {one.judged for one in far if not one.variant} == {JUDGING.beyond}
+
+
+def test_at_first_all_candidates_are_judged_alike() -> None:
+    """Who stands first in the file is no better for it; evidence begins when that has ended."""
+    dice, names = Random(3), ("ref", "a", "b", "c", "best")
+    loop, told = Loop(Plan(names, feedback=1.0), Random(1)), list[Decision]()
+    costs = np.array([1.0, 0.1, 0.1, 0.1, 0.1])
+    while len(told) < 320:
+        features = features_of(f"{dice.choice(('tide', 'law', 'sea'))} {len(told)}")
+        decision = loop.decide(features, costs)
+        if decision.is_judged:
+            told.append(decision)
+            good = decision.rival == 4 or dice.random() < 0.3
+            loop.judged(features, decision, (1.0, float(good)))
+    early = [one.rival for one in told if one.rival_propensity == 0.25]
+    late = [one for one in told[len(early) :] if one.rival_propensity != 0.25]
+    assert FIRST <= len(early) < FIRST + 40
+    assert len(early) + len(late) == len(told)
+    assert min(early.count(one) for one in (1, 2, 3, 4)) > 35
+    assert [one.rival for one in late].count(4) > 0.8 * len(late)
+    assert {one.rival_propensity for one in late} == {1 - OTHERS, OTHERS / 3}

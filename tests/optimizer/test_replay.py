@@ -50,20 +50,22 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
 
 def test_it_saves_and_keeps_its_promise(table: Table) -> None:
     plan = Plan(table.variants, feedback=0.1)
-    told = replay(table, plan, seed=1, requests=16_000)
-    assert 1_400 < told.judged < 1_800
+    told = replay(table, plan, seed=1, requests=12_000)
+    assert 1_100 < told.judged < 1_300
     assert told.saving > 0.3
     assert not told.violated
     assert told.loss_certified < 0.05
-    assert [c.kind for c in told.certificates] == ["certified"] * len(told.certificates)
+    assert {c.kind for c in told.certificates} <= {"certified", "lowered"}
     assert told.baselines["reference"].saving == 0
     assert told.oracle > told.saving
     assert told.regret == pytest.approx(told.oracle - told.saving)
     assert told.baselines["best threshold"].saving > told.baselines["random mix"].saving
+    for bandit in ("LinUCB", "LinTS"):  # words say which are well answered: any learner finds them
+        assert 0.2 < told.baselines[bandit].saving < told.oracle
     assert told.curve[-1][1] == pytest.approx(told.saving_total)
-    again = replay(table, plan, seed=1, requests=16_000)
-    assert again == told
-    assert replay(table, plan, seed=2, requests=2_000).judged != told.judged
+    once, again, other = (replay(table, plan, seed=n, requests=2_500) for n in (1, 1, 2))
+    assert once == again
+    assert once.judged != other.judged
 
 
 def test_pairs_cost_what_the_second_answer_costs(table: Table) -> None:
@@ -103,7 +105,7 @@ def shell(*words: str) -> Any:
 def test_the_shell_prints_json_a_table_and_a_plot(tmp_path: Path) -> None:
     path = str(write(tmp_path / "rows.csv", rows(1_500)))
     usual = (path, "--reference", "large", "--candidate", "small", "--feedback", "0.3")
-    told = json.loads(shell(*usual, "--requests", "3000", "--json").stdout)
+    told = json.loads(shell(*usual, "--requests", "900", "--json").stdout)
     assert {"saving", "loss", "saving_total", "loss_total", "judged", "violated"} <= told.keys()
     picture = tmp_path / "plot.svg"
     several = shell(*usual, "--requests", "500", "--seeds", "2", "--plot", str(picture))
@@ -111,6 +113,32 @@ def test_the_shell_prints_json_a_table_and_a_plot(tmp_path: Path) -> None:
     assert "Broken in 0 of 2." in several.stdout
     assert "Nothing was certified" in several.stdout
     assert picture.read_text().startswith("<svg")
+
+
+def test_segments_are_told_apart(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.csv", rows(3_000))
+    costs = {"large": "@dollars", "small": "0.0005"}
+    table = read(path, Columns("large", ("small",), costs=costs, segment="topic"))
+    told = {}
+    for kind in ("watched", "each"):
+        plan = Plan(table.variants, feedback=0.2, segments=kind)  # type: ignore[arg-type]
+        told[kind] = replay(table, plan, seed=1, requests=8_000)
+    for report in told.values():
+        assert not report.violated
+        segments = {one.segment: one for one in report.segments}
+        assert segments.keys() == {"0", "1", "2"}
+        assert sum(one.requests for one in report.segments) == 8_000
+        assert segments["1"].saving > segments["0"].saving + 0.2
+        known = report.certificates[-1].told
+        assert known is not None
+        assert known.lower >= 0
+        assert 0.93 < known.snips < 1.02
+        assert known.dr == pytest.approx(known.snips), "of one candidate both are the same"
+    assert not any(one.violated for one in told["each"].segments)
+    assert told["each"].saving < told["watched"].saving
+    usual = (str(path), "--reference", "large", "--candidate", "small", "--feedback", "0.3")
+    said = shell(*usual, "--segment", "topic", "--requests", "2500", "--each-segment").stdout
+    assert "By segment; more was lost than promised in " in said
 
 
 @pytest.mark.parametrize(
@@ -122,6 +150,7 @@ def test_the_shell_prints_json_a_table_and_a_plot(tmp_path: Path) -> None:
         (["--candidate", "small", "--cost", "large=1"], 'What "small" costs is missing'),
         (["--candidate", "small", "--cost", "x=1"], "neither the reference nor a candidate"),
         (["--candidate", "small", "--cost", "small=@y"], 'has no column "y"'),
+        (["--candidate", "small", "--each-segment"], "say with --segment"),
     ],
 )
 def test_what_is_asked_wrongly_is_told(tmp_path: Path, more: list[str], says: str) -> None:
@@ -138,10 +167,13 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     for name, body in (
         ("cut.csv.gz", gzip.compress(b"prompt,large\n" * 99)[:30]),
         ("none.csv", b""),
+        ("short.csv", b"large,small,prompt\n1,0\n"),
     ):
         path = tmp_path / name
         path.write_bytes(body)
-        with pytest.raises(BadConfig, match=r"cannot be read|no column"):
+        with pytest.raises(
+            BadConfig, match=r"cannot be read|no column|line 2 ends before \"prompt\""
+        ):
             read(path, Columns("large", ("small",)))
     with pytest.raises(BadConfig, match="cannot be read"):
         read(tmp_path / "absent.csv", Columns("large", ("small",)))
@@ -164,14 +196,14 @@ def test_a_cascade_asks_first_and_decides_upon_the_reply(tmp_path: Path) -> None
     assert table.costs[0].tolist() == pytest.approx([0.011, 0.001])
     assert table.alone[0] == 0.01
     plan = Plan(table.variants, feedback=0.2)
-    told = replay(table, plan, seed=1, requests=8_000)
+    told = replay(table, plan, seed=1, requests=6_000)
     assert told.ranking is not None
     assert told.ranking.area > 0.75
     assert told.saving > 0.4
     assert not told.violated
     assert told.baselines["reference"].saving == 0
     usual = (str(tmp_path / "rows.csv"), "--reference", "large", "--candidate", "small")
-    printed = shell(*usual, "--reply", "reply", "--requests", "1500", "--feedback", "0.5")
+    printed = shell(*usual, "--reply", "reply", "--requests", "600", "--feedback", "0.5")
     assert "On rows that were never judged: " in printed.stdout
     first = replay(table, Plan(table.variants, feedback=1.0), seed=1, requests=39)
     assert first.saving_total == pytest.approx(-0.1)  # both answered, each once

@@ -167,6 +167,24 @@ def test_quality_and_drift_have_counts_of_their_own() -> None:
     assert [f.figures[0].value for f in fired] == [pytest.approx(10.2 / 20), 0.25]
 
 
+def test_nobody_has_a_rule_fire_by_what_it_says() -> None:
+    for others, fires in ((("b", "c"), False), ((), True)):
+        rules = Rules([rule("quality < 0.7 over 1 min")])
+        for second in range(40):
+            for who in ("a", *others):
+                rules.see(second, QUICK, who)
+            rules.score(second, 0.0, "a")
+        assert bool(rules.check(40)) == fires, "it speaks alone, for itself or for others"
+        for who in others:
+            rules.score(41, 0.9, who)
+        assert bool(rules.check(41)) is False
+        if others:
+            for who in others:
+                for _ in range(40):
+                    rules.score(42, 0.1, who)
+            assert rules.check(42)[0].figures[0].value == pytest.approx((40 * 0.1 + 0.9) / 41)
+
+
 @pytest.mark.parametrize("quality", [-0.1, 1.1, float("nan"), float("inf")])
 def test_what_is_no_quality_is_refused(quality: float) -> None:
     with pytest.raises(ValueError, match="is not from 0 to 1"):

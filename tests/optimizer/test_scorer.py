@@ -1,9 +1,11 @@
 """A scorer learns from words, remembers questions, and does not take noise for knowledge."""
 
+from itertools import product
+
 import numpy as np
 
 from octoplex.optimizer.features import Seen, encoder_of, features_of
-from octoplex.optimizer.scorer import MOST, Lessons
+from octoplex.optimizer.scorer import MOST, NOISES, OWN, Lessons, _likely
 
 TOPICS = {"law": "statute court liability tort appeal", "tide": "pool shore moon water crab"}
 
@@ -54,6 +56,23 @@ def test_a_question_that_is_asked_again_and_answers_alike_is_known() -> None:
     scorer = lessons.fit()
     told = np.array([scorer.of(row) for row in seen])
     assert ((told < -0.5) == (worth < -0.5)).mean() > 0.95
+
+
+def test_what_is_chosen_makes_the_residuals_most_probable() -> None:
+    """By the density of a normal distribution whose scale has its most probable value."""
+    dice = np.random.default_rng(7)
+    for own, spread in ((0.1, 0.3), (1.0, 0.3), (3.0, 0.1)):
+        seen = dice.normal(0, 0.1, (60, 20))
+        alike, heard = seen @ seen.T, dice.integers(1, 4, 60) * 0.99
+        residual = seen @ dice.normal(0, own, 20) + dice.normal(0, spread, 60)
+
+        def density(choice: tuple[float, float]) -> float:
+            noise, share = choice
+            whole = alike + np.diag(noise * (share + (1 - share) / heard))  # noqa: B023
+            fits = residual @ np.linalg.solve(whole, residual)  # noqa: B023
+            return float(-np.linalg.slogdet(whole)[1] / 2 - 30 * np.log(fits + 1e-9))
+
+        assert _likely(alike, residual, heard) == max(product(NOISES, OWN), key=density)
 
 
 def test_noise_is_not_learned() -> None:

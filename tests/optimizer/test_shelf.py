@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
+import msgspec
 import numpy as np
 import pytest
 
+from octoplex.ledger.labels import open_labels
 from octoplex.ledger.learning import (
     LearningFile,
     Noted,
@@ -23,9 +25,10 @@ from octoplex.ledger.learning import (
 from octoplex.ledger.period import DAY_MS
 from octoplex.optimizer.features import features_of
 from octoplex.optimizer.loop import Loop
-from octoplex.optimizer.notes import Noticed, Order, Pair, decode
+from octoplex.optimizer.notes import Label, Noticed, Order, Pair, decode, encode
 from octoplex.optimizer.policy import Decision
-from octoplex.optimizer.shelf import Bounds, DiskShelf, decode_decided
+from octoplex.optimizer.process import LOCK
+from octoplex.optimizer.shelf import DEAF_S, Bounds, DiskShelf, decode_decided
 from tests.optimizer.world import COSTS, PLAN
 
 QUICK = Bounds(gather_s=0.01, look_s=0.02)
@@ -98,7 +101,9 @@ def test_policies_and_switches_come_by_themselves(shelf: DiskShelf, file: Learni
     assert shelf.policy("support") is None
     assert not shelf.paused("support")
     for version in (1, 2):
-        one = Published("support", version, 1, 1, "fit", 0, 0.0, "", "digest", b"%d" % version)
+        one = Published(
+            "support", version, 1, 1, "fit", 0, 0.0, "", b"null", "digest", b"%d" % version
+        )
         file.publish(one)
     file.throw(Switch("support", True, "shell:ann", 1))
     until(lambda: shelf.paused("support"))
@@ -240,3 +245,68 @@ def test_the_last_word_of_a_caller_counts(file: LearningFile) -> None:
     ]  # fmt: skip
     assert file.scores("support", 0) == [("acme", 2, 2.0), ("k4", 1, 0.5)]
     assert file.scores("support", 1_001) == []
+
+
+def test_texts_for_people_are_kept_for_their_days_and_then_overwritten(tmp_path: Path) -> None:
+    """What nobody has said by then is noted as the worst for the rival, once."""
+    now = [1_000.0]
+    bounds = msgspec.structs.replace(QUICK, sweep_s=0.0, asked=3)
+    shelf = DiskShelf(tmp_path, bounds, lambda: now[0])
+    assert shelf.wait(WITHIN_S)
+    for number in range(3):
+        asked = Pair(
+            f"req_{number}", FEATURES, decision(), 1.0, 1.0, "models.judge", 0, "m", 0.5, True
+        )
+        shelf.keep("main", asked, b"canary-%d" % number * 900, 14)
+    file, learned = open_labels(tmp_path), open_learning(tmp_path)
+    until(lambda: len(file.waiting("main", 9)) == 3)
+    assert [one.request_id for one in file.waiting("main", 2)] == ["req_0", "req_1"]
+    said = encode(Label("req_1", 1.0, 1.0, "ann"))
+    assert file.say(Noted("main", 1, "label", said), "req_1")
+    assert not file.say(Noted("main", 1, "label", said), "req_1"), "the first word counts"
+    assert not file.say(Noted("main", 1, "label", said), "req_9")
+    assert [one.request_id for one in file.waiting("main", 9)] == ["req_0", "req_2"]
+    assert [one.said for one in file.kept("main")] == [False, True, False]
+    assert b"canary" in (tmp_path / "learning.db").read_bytes()
+    until(lambda: not shelf.has_room("main"))
+    assert shelf.has_room("other")
+    now[0] += 15 * DAY_MS / 1000
+    until(lambda: not file.kept("main"))
+    shelf.close()
+    told = [decode(body) for body in learned.about("main", ("label",), 0)]
+    assert told == [Label("req_1", 1.0, 1.0, "ann"), Label("req_0", 1, 0), Label("req_2", 1, 0)]
+    assert len(list(learned.about("main", ("pair", "label"), 0))) == 6
+    assert learned.sum("main").pairs == 3
+    file.close()
+    learned.close()
+    for path in tmp_path.iterdir():
+        assert b"canary" not in path.read_bytes(), path
+
+
+def test_a_learner_that_hears_nothing_for_long_is_silence(tmp_path: Path) -> None:
+    now = [5_000.0]
+    shelf = DiskShelf(tmp_path, QUICK, lambda: now[0])
+    assert shelf.wait(WITHIN_S)
+    assert shelf.is_heard(), "it has just begun"
+    now[0] += DEAF_S
+    assert not shelf.is_heard()
+    (tmp_path / LOCK).touch()
+    os.utime(tmp_path / LOCK, (now[0], now[0] - 1))
+    until(shelf.is_heard)
+    now[0] += DEAF_S
+    assert not shelf.is_heard()
+    shelf.close()
+
+
+def test_pairs_of_before_a_route_began_anew_ask_nobody(shelf: DiskShelf, tmp_path: Path) -> None:
+    asked = Pair("req_1", FEATURES, decision(), 1.0, 1.0, "models.judge", 0, "m", 0.5, True)
+    shelf.keep("main", asked, b"{}", 14)
+    file = open_labels(tmp_path)
+    until(lambda: file.waiting("main", 9))
+    learned = open_learning(tmp_path)
+    assert learned.add_after(Noted("main", 0, "planned", b""), learned.newest_note("main"))
+    assert not file.waiting("main", 9)
+    assert file.forget("main", int(time.time() * 1000)) == 1
+    assert not file.kept("main")
+    learned.close()
+    file.close()

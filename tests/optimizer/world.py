@@ -10,9 +10,10 @@ from octoplex.optimizer.loop import Loop, Plan
 from octoplex.optimizer.notes import Note, Noticed, Pair
 
 WORDS = ("pool", "river", "stone", "price", "order", "refund", "sum", "proof", "lemma", "poem")
-REQUESTS = 1_400
+REQUESTS = 700
 """After so many some rungs are certified."""
-PLAN = Plan(("big", "small"), feedback=0.5)
+PLAN = Plan(("big", "small"), loss=0.2, feedback=0.5)
+"""Much may be lost, so little must be seen."""
 COSTS = (0.01, 0.001)
 
 

@@ -81,6 +81,13 @@ def test_other_beginnings_callers_and_dialects_are_other_conversations() -> None
     assert len({key_of(ask, "main") for ask in asks}) == len(asks)
 
 
+@pytest.mark.parametrize("size", [5_000, 20_000])
+def test_a_long_beginning_is_known_by_both_its_ends(size: int) -> None:
+    texts = ("x" * size, "a" + "x" * (size - 1), "x" * (size - 1) + "a", "x" * (size + 1))
+    asks = [call(messages=[{"role": "user", "content": text}]) for text in texts]
+    assert len({key_of(ask, "main") for ask in asks}) == len(asks)
+
+
 def test_only_a_turn_that_is_the_users_ends_a_beginning() -> None:
     system = {"role": "system", "content": [{"type": "text", "text": "user"}]}
     firsts = ({"role": "user", "content": text} for text in ("one", "two"))

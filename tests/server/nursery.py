@@ -1,4 +1,4 @@
-"""Lives of `octoplex serve`, forked from a process that has imported it.
+"""Lives of `octoplex serve`, and of other commands, forked from a process that has imported it.
 
     life = nursery().spawn(["serve", "--config", path], env, folder, out, log)
 
@@ -8,6 +8,7 @@ An environment that changes how Python starts is not taken: such a life is a pro
 """
 
 import atexit
+import gc
 import json
 import os
 import random
@@ -16,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -67,6 +69,7 @@ class Nursery:
     """One per process of the tests."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._line, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST)
@@ -88,9 +91,11 @@ class Nursery:
     ) -> Life:
         ended, tells = os.pipe()
         order = json.dumps([args, dict(env), str(folder)]).encode()
-        socket.send_fds(self._line, [order], [out.fileno(), log.fileno(), tells])
+        with self._lock:
+            socket.send_fds(self._line, [order], [out.fileno(), log.fileno(), tells])
+            pid = int(self._line.recv(16))
         os.close(tells)
-        return Life(int(self._line.recv(16)), ended)
+        return Life(pid, ended)
 
     def close(self) -> None:
         self._line.close()
@@ -109,6 +114,7 @@ def _tend(line: socket.socket) -> None:
     import octoplex.server.serve
     import octoplex.server.supervisor.processes  # noqa: F401
 
+    gc.freeze()  # what is shared is not looked through, so not copied, by each life at its end
     woken, wakes = socket.socketpair()
     wakes.setblocking(False)
     signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)

@@ -36,6 +36,8 @@ class Site:
     lost: set[str] = field(default_factory=set)
     """Lines that the results say nothing of."""
     running: bool = True
+    deaf: int = 0
+    """So many cancellations fail."""
 
     @property
     def said(self) -> list[str]:
@@ -98,9 +100,7 @@ def openai_batches(site: Site) -> Play:
         elif path.startswith("/batches?"):
             _json(exchange, {"object": "list", "data": list(site.batches.values())})
         elif path.endswith("/cancel"):
-            batch = site.batches[path.split("/")[2]]
-            batch["status"] = "cancelling"
-            _json(exchange, batch)
+            _cancelled(exchange, site, site.batches[path.split("/")[2]])
         elif path.startswith("/batches/"):
             batch = site.batches[path.split("/")[2]]
             if not site.running and batch["status"] in ("in_progress", "cancelling"):
@@ -113,6 +113,15 @@ def openai_batches(site: Site) -> Play:
             _reply(exchange, provider.chat_body("here"))
 
     return play
+
+
+def _cancelled(exchange: Exchange, site: Site, batch: dict[str, Any]) -> None:
+    if site.deaf:
+        site.deaf -= 1
+        _json(exchange, {"error": {"message": "not now"}}, 503)
+        return
+    batch["status"] = "cancelling"
+    _json(exchange, batch)
 
 
 async def _made(exchange: Exchange, site: Site, asked: dict[str, Any]) -> None:

@@ -160,9 +160,10 @@ def test_operators_see_what_is_tried(tmp_path: Path, run: Run) -> None:
             "nowhere.md",
         ),
         (
-            "[experiments.x]\nroute = 'main'\n"
-            "variants = { a = {}, b = { verify = ['json-schema'], escalate = 'b/m' } }",
-            "cannot be tried yet",
+            "pick = 'learned'\nreference = 'a/m'\nlearn.judge = ['exact-match']\n"
+            "[experiments.x]\nroute = 'main'\nvariants = { a = {}, "
+            "b = { target = 'b/m', verify = ['json-schema'], escalate = 'a/m' } }",
+            "[models.main.variants]",
         ),
         ("[experiments.x]\nroute = 'main'\nvariant = { a = {} }", "variant"),
         (SHORT.format(unit="user") + SHORT.format(unit="user").replace("shorter", "x"), "already"),

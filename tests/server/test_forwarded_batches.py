@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from octoplex.ledger import Page, Reader
+from octoplex.ledger.batch import Batch
 from tests.server import provider
 from tests.server.batch_scene import APP_KEY, chat, claude, made, output, over, sdk, text, until
 from tests.server.conftest import Run
@@ -22,6 +23,13 @@ from tests.upstream_server import Upstream
 HALF = provider.nano(provider.BILL) // 2
 OPENAI, ANTHROPIC = "batches = 'openai'", "batches = 'anthropic'"
 MAIN = "[models.main]\ntry = ['a/m']\n"
+EXPERIMENT = """
+[experiments.x]
+route = "main"
+unit = "key"
+variants = { today = { top_p = 0.5 }, short = { prompt = "Be short." } }
+metric = "error_rate"
+"""
 
 
 def test_a_batch_is_handed_over_and_settled_line_by_line(tmp_path: Path, run: Run) -> None:
@@ -97,6 +105,7 @@ HERE: dict[str, tuple[str, str, str, Any]] = {
     "the server says so": ("forward_batches = false", "", OPENAI, {}),
     "the route says so": ("", "forward_batches = false\n", OPENAI, {}),
     "the route adds to it": ("", "defaults = { temperature = 0.5 }\n", OPENAI, {}),
+    "an experiment changes it": ("", EXPERIMENT, OPENAI, {}),
     "a line streams": ("", "", OPENAI, {"stream": False}),
     "a line has a tier": ("", "", OPENAI, {"service_tier": "flex"}),
     "another dialect": ("", "", ANTHROPIC, {}),
@@ -244,6 +253,95 @@ def test_a_cancellation_goes_through(tmp_path: Path, run: Run) -> None:
             assert set(await output(client, done.output_file_id)) == {"0"}
             assert gate.spent() == HALF
             assert (await gate.get("/v1/key")).json["budgets"][0]["held_nano"] == 0
+
+    run(main())
+
+
+ACME = "[tenants.acme]\nlimits = '$1/day'\n"
+OF_ACME = "[keys.app]\ntenant = 'acme'"
+CANCEL = ("POST", "/batches/batch_there0/cancel")
+
+
+def kept(gate: Gate) -> Batch:
+    """The one batch, as it is on the disk."""
+    reader = Reader(gate.data)
+    try:
+        (batch,) = reader.batches(9)
+    finally:
+        reader.close()
+    return batch
+
+
+@pytest.mark.parametrize("how", ["revoked", "gone from the file", "gone while stopped"])
+def test_a_batch_whose_key_is_revoked_ends_at_its_provider(
+    tmp_path: Path, run: Run, how: str
+) -> None:
+    """It is told so until it has heard it, and paid for what it has answered."""
+
+    async def main() -> None:
+        site = Site(deaf=1)
+        async with (
+            Upstream(openai_batches(site)) as up,
+            Gate(tmp_path, text(ACME, limits="$1/day", each=OPENAI, a=up), clean=False) as gate,
+        ):
+            gate.config.write_text(gate.config.read_text().replace("[keys.app]", OF_ACME))
+            assert "ok" in await gate.control({"do": "reload"})
+            left = gate.config.read_text().replace("[keys.app]", "[keys.web]")
+            key = APP_KEY
+            if how == "revoked":
+                order = {"do": "keys.new", "name": "new", "tenant": "acme"}
+                key = (await gate.control(order))["ok"]["secret"]
+            async with sdk(gate, key) as client:
+                await made(client, [chat(f"{n}", "x") for n in range(5)])
+                await soon(lambda: bool(site.batches))
+            if how == "revoked":
+                assert "ok" in await gate.control({"do": "keys.revoke", "name": "new"})
+            elif how == "gone while stopped":
+                await gate.stop()
+                gate.config.write_text(left)
+                await gate.start()
+            else:
+                gate.config.write_text(left)
+                assert "ok" in await gate.control({"do": "reload"})
+            await soon(lambda: site.sent.count(CANCEL) == 2, 10)
+            assert kept(gate).status == "cancelling"
+            site.running = False
+            await soon(lambda: kept(gate).over, 10)
+            batch = kept(gate)
+            assert (batch.status, batch.counts) == ("cancelled", {"completed": 1})
+            assert [wrong.code for wrong in batch.errors] == ["key_revoked"]
+            assert site.sent.count(CANCEL) == 2
+            (row,) = await gate.rows(1)
+            assert (row["state"], row["nano"]) == ("settled", HALF)
+            (acme,) = (await gate.control({"do": "tenants.list"}))["ok"]
+            assert [one["spent_nano"] for one in acme["budgets"]] == [HALF]
+            assert [one["held_nano"] for one in acme["budgets"]] == [0]
+
+    run(main())
+
+
+def test_a_batch_goes_on_while_its_tenant_is_missing(tmp_path: Path, run: Run) -> None:
+    """Its key is refused until the file is put right, and was not revoked."""
+
+    async def main() -> None:
+        site = Site()
+        async with Upstream(openai_batches(site)) as up:
+            good = text("[tenants.acme]\n", each=OPENAI, a=up)
+            async with Gate(tmp_path, good) as gate:
+                order = {"do": "keys.new", "name": "new", "tenant": "acme"}
+                key = (await gate.control(order))["ok"]["secret"]
+                async with sdk(gate, key) as client:
+                    batch = await made(client, [chat("0", "x")])
+                    await soon(lambda: bool(site.batches))
+                    gate.write(text(each=OPENAI, a=up))
+                    assert "ok" in await gate.control({"do": "reload"})
+                    asked = len(site.sent)
+                    await soon(lambda: len(site.sent) >= asked + 2, 10)
+                    gate.write(good)
+                    assert "ok" in await gate.control({"do": "reload"})
+                    site.running = False
+                    assert (await over(client, batch.id)).status == "completed"
+        assert CANCEL not in site.sent
 
     run(main())
 

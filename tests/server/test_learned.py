@@ -19,6 +19,7 @@ from octoplex.optimizer.notes import Order
 from octoplex.settings import parse
 from tests.optimizer.classroom import WORDS as SAID
 from tests.optimizer.classroom import Memory, certified
+from tests.sandbox.host import needs_sandbox
 from tests.server import caller
 from tests.server.gate import APP_KEY, Gate, file, question, until
 from tests.server.inside import inside
@@ -46,7 +47,7 @@ def test_traffic_goes_to_the_good_one_and_never_to_the_bad_one(
             assert 5 < len(at.memory.pairs) - before <= found["ref"]
             told = [r for r in (await records(at)).values() if r.key != "shadow:main"]
             whys = {r.target: r.why for r in told[:60]}
-            assert whys["good/x"].startswith("learned: good/x, p 0.995, rung 40, policy 9")
+            assert whys["good/x"].startswith("learned: good/x, p 0.998, rung 40, policy 9")
             assert len(at.memory.decisions) == 80
             assert {id_ for id_, _ in at.memory.decisions} == {r.id for r in told}
 
@@ -98,6 +99,21 @@ def test_a_model_that_judges_is_paid_by_the_shadow(
             assert {r.key for r in found} == {"shadow:main"}
             book = at.gate.works.book
             assert book.spent("shadow:main") == sum(p.nano for p in at.memory.pairs)
+
+    asyncio.run(main())
+
+
+@needs_sandbox
+def test_code_is_judged_by_the_tests_of_its_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with learning(tmp_path, monkeypatch, shadow=0.5, judge="tests") as at:
+            while len(at.memory.pairs) < 2:
+                await at.ask(metadata={"tests": "right = 1" if at.memory.pairs else "assert right"})
+                await at.settled()
+            for made in at.memory.pairs:  # their words are no names
+                assert (made.reference, made.rival, made.judge) == (0.0, 0.0, "tests")
 
     asyncio.run(main())
 
@@ -230,7 +246,7 @@ def test_a_dollar_cap_is_a_budget_of_the_shadows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def main() -> None:
-        async with learning(tmp_path, monkeypatch, shadow=0.5, spend="$0.0003/day") as at:
+        async with learning(tmp_path, monkeypatch, shadow=0.5, spend="$0.0003 total") as at:
             await at.rounds(60)
             book = at.gate.works.book
             assert 0 < book.spent("shadow:main") <= 300_000

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.server import caller, provider
 from tests.server.caller import request
 from tests.server.check import FACES
@@ -76,5 +78,60 @@ def test_a_request_whose_body_is_cut_by_a_shutdown_is_a_record(tmp_path: Path, r
                 (record,) = await gate.records(1)
                 assert (record["status"], record["outcome"]) == (503, "stopped")
                 assert (record["key"], record["error_code"]) == ("app", "stopping")
+
+    run(main())
+
+
+NONSENSE = {
+    "no UTF-8": b'"\xff"',
+    "half a character": b'"\\ud800"',
+    "too deep": b'"", "x": ' + b"[" * 100_000 + b"]" * 100_000,
+}
+DOORS = (
+    *(("POST", path, "model") for path in (*PATHS.values(), "/v1/embeddings")),
+    ("POST", "/v1/guard", "text"),
+    ("POST", "/v1/feedback", "comment"),
+    ("POST", "/v1/batches", "endpoint"),
+    ("POST", "/v1/messages/batches", "requests"),
+    ("POST", "/admin/keys", "name"),
+    ("POST", "/admin/keys/x/rotate", "overlap_s"),
+    ("PUT", "/admin/providers/a/key", "key"),
+    ("POST", "/admin/cache/purge", "model"),
+    ("POST", "/admin/config/diff", "text"),
+)
+
+
+@pytest.mark.parametrize("value", NONSENSE)
+def test_nonsense_is_the_callers_fault_at_every_door(tmp_path: Path, run: Run, value: str) -> None:
+    async def main() -> None:
+        async with Upstream(provider.whole("openai-chat")) as up:
+            text = file(f"{KEY}role = 'admin'\n", a=up)
+            async with Gate(tmp_path, text, key=APP_KEY) as gate:
+                for method, path, name in DOORS:
+                    body = b'{"%b": %b}' % (name.encode(), NONSENSE[value])
+                    reply = await caller.ask(gate.port, method, path, body, gate.headers())
+                    assert reply.status == 400, (method, path, reply.body)
+
+    run(main())
+
+
+@pytest.mark.parametrize("path", PATHS.values())
+def test_a_body_that_is_nearly_too_deep_is_no_defect_of_ours(
+    tmp_path: Path, run: Run, path: str
+) -> None:
+    """It can be read at the door, and not where a guard looks at it with more on the stack."""
+
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Gate(tmp_path, file("[guard]\npii = 'mask'\n", a=up)) as gate,
+        ):
+            seen = set()
+            for depth in range(930, 1_000):
+                turn = b'{"role": "user", "content": %b}' % (b"[" * depth + b"]" * depth)
+                name = b"input" if path.endswith("responses") else b"messages"
+                body = b'{"model": "a/m", "max_tokens": 9, "%b": [%b]}' % (name, turn)
+                seen.add((await caller.ask(gate.port, "POST", path, body)).status)
+            assert seen <= {200, 400}
 
     run(main())

@@ -7,22 +7,26 @@ configuration is the school, in `Works`.
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 from msgspec.structs import replace
 
 from octoplex.assembly.arrival import Arrival, Patience, read_call
+from octoplex.assembly.guards import judging
 from octoplex.assembly.plan import Plan
+from octoplex.assembly.testing import run_by
 from octoplex.assembly.works import Works
 from octoplex.ledger.ids import request_ids
+from octoplex.optimizer.cascade import Cascading, Change
 from octoplex.optimizer.course import Course
 from octoplex.optimizer.judges import AskModel, Judge, judges_of
-from octoplex.optimizer.pairs import Paired, reply_of
+from octoplex.optimizer.pairs import Paired, Prepared, reply_of
 from octoplex.optimizer.school import School
 from octoplex.optimizer.shelf import DiskShelf
 from octoplex.reflex.record import Recorded
 from octoplex.routing import Chain, Chooser, Route, choosers
 from octoplex.wire.answer import Answer, Answerer
-from octoplex.wire.ask import Ask
+from octoplex.wire.ask import Ask, Call
 from octoplex.wire.event import Reply
 
 JUDGE_S = 120.0
@@ -39,6 +43,8 @@ class Classroom:
             works.school = School(DiskShelf(works.data))
         self._plan, self._works, self._school = plan, works, works.school
         self._learned = self._school.learned(plan.courses)
+        for study in self._learned.studies.values():
+            study.fund.among = lambda: works.others().get("workers", 1)
         self._new_id = request_ids()
         self.choosers: Mapping[str, Chooser] = {**choosers(), "learned": self._learned}
 
@@ -54,10 +60,39 @@ class Classroom:
         }
 
         def rival(course: Course, variant: int) -> Answerer | None:
-            road = _road(self._plan.routes[course.route], course, variant)
-            return None if road is None else self._recorded(_Alone(chain, road))
+            route = self._plan.routes[course.route]
+            road = _road(route, course, variant)
+            if road is None:
+                return None
+            alone, change = _Alone(chain, road), course.change(variant)
+            if change is None:
+                return self._recorded(alone)
+            return self._recorded(_Varied(self._verified(alone, chain, course), change))
 
-        return Paired(inner, self._school.pairs, rival, judges)
+        return Paired(inner, self._school.pairs, rival, judges, self._prepared())
+
+    def _prepared(self) -> Prepared | None:
+        """How requests are changed, where a variant of a route is more than its target."""
+        if not any(course.changes for course in self._plan.courses.values()):
+            return None
+        route_of, studies = self._plan.resolver.route_of, self._learned.studies
+
+        def prepared(call: Call) -> Call:
+            study = studies.get(route_of(call).name)
+            more = study is not None and study.course.changes
+            return self._learned.prepared(call, study) if study is not None and more else call
+
+        return prepared
+
+    def _verified(self, alone: "_Alone", chain: Chain, course: Course) -> Answerer:
+        """A rival whose answer is verified, as it would be for its caller."""
+        works, route = self._works, self._plan.routes[course.route]
+        judging_of = partial(judging, works.faces[JUDGED])
+
+        def tell(_: str, result: str) -> None:
+            works.metrics.cascaded(course.shadow, result)
+
+        return Cascading(alone, lambda ask: route, (judging_of, chain), tell)
 
     def begin(self) -> None:
         """The configuration is in force."""
@@ -82,19 +117,23 @@ class Classroom:
                 fund.pay(call.trail.nano)
 
         asks: AskModel = ask
-        return judges_of(course.table.learn.judge, asks, self._works.judge.fault)
+        judges, tests = course.table.learn.judge, None
+        if "tests" in judges:
+            tests = run_by(self._plan.settings.sandbox)
+        return judges_of(judges, asks, self._works.judge.fault, tests)
 
 
 def _road(route: Route, course: Course, variant: int) -> Route | None:
     """The route on which a variant is asked once and alone; None where it cannot be."""
-    name = course.targets[variant].name
-    found = next((c for c in route.candidates if c.target.name == name and c.lanes), None)
-    if found is None:
+    change = course.change(variant)
+    names = change.targets if change else (course.targets[variant].name,)
+    by_name = {c.target.name: c for c in route.candidates if c.lanes}
+    if any(name not in by_name for name in names):
         return None
     return replace(
         route,
         name=course.shadow,
-        candidates=(found,),
+        candidates=tuple(by_name[name] for name in names),
         pick="in-order",
         attempts=1,
         rescue="off",
@@ -115,5 +154,24 @@ class _Alone:
         why = ask.trail.why
         try:
             return await self._chain.open(ask, self._road)
+        finally:
+            ask.trail.why = why
+
+
+class _Varied:
+    """A variant that is more than its target, asked beside the path."""
+
+    __slots__ = ("_change", "_inner")
+
+    def __init__(self, inner: Answerer, change: Change) -> None:
+        self._inner, self._change = inner, change
+
+    async def __call__(self, ask: Ask, /) -> Answer:
+        """Open an answer to the request as the variant has it."""
+        assert isinstance(ask, Call)
+        why, call = ask.trail.why, self._change(ask)
+        call.trail.first = ""
+        try:
+            return await self._inner(call)
         finally:
             ask.trail.why = why

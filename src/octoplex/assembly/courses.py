@@ -4,19 +4,21 @@ Everything that the tables cannot know by themselves is refused here: a target w
 judge that is nowhere. numpy is needed to learn, not to read this.
 """
 
-from collections.abc import Collection, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from importlib.util import find_spec
 
 from msgspec.structs import replace
 
 from octoplex.assembly.caches import version_of
+from octoplex.assembly.variants import Means, change_of, check_judges
 from octoplex.optimizer.config import Learned, learned_of, spend_of, variants_of
 from octoplex.optimizer.course import Course
+from octoplex.optimizer.judges import INSTRUCTION, ROUTE, is_model
 from octoplex.optimizer.rules import rule_of
 from octoplex.routing import Candidate, Route
+from octoplex.sandbox import bubblewrap
 from octoplex.settings import ModelTable, Settings
-from octoplex.upstreams.local.fleet import LOCAL
 from octoplex.upstreams.source import Source
 from octoplex.wire.ask import Worst
 from octoplex.wire.error import BadConfig
@@ -25,28 +27,50 @@ SOME = Worst(1_000, 1_000)
 
 
 def courses_of(
-    settings: Settings, routes: Mapping[str, Route], sources: Mapping[str, Source]
+    means: Means, routes: Mapping[str, Route], sources: Mapping[str, Source]
 ) -> dict[str, Course]:
-    """The courses of routes that learn, by route.
+    """The courses of routes that learn, by route. Files of prompts are read now.
 
     Raises:
         BadConfig: naming table and key; also of rules, which any route may have.
     """
     found: dict[str, Course] = {}
+    settings = means.settings
     for name, model in settings.models.items():
         where = f"[models.{name}]"
         for rule in model.rules:
             rule_of(rule, f"{where} rules")
         learned = learned_of(model, model.try_, where)
         if learned is not None:
-            _check(model, learned, where)
-            _check_judges(learned, settings, {*sources, LOCAL}, where)
-            course = _course(routes[name], model, learned, where)
-            found[name] = replace(course, version=version_of(model, settings, sources))
+            _check(model, learned, settings, where)
+            check_judges(learned.learn.judge, means, f"{where} learn.judge")
+            course = _course(routes[name], model, learned, means, where)
+            prompts = [change.prompt for change in course.changes if change]
+            version = _version(model, learned, settings, sources, prompts)
+            found[name] = replace(course, version=version)
     return found
 
 
-def _check(model: ModelTable, learned: Learned, where: str) -> None:
+def _version(
+    model: ModelTable,
+    learned: Learned,
+    settings: Settings,
+    sources: Mapping[str, Source],
+    prompts: Iterable[str],
+) -> str:
+    """What stands for all that changes answers, and what is said of them: models that judge are
+    told something, and lead somewhere."""
+    version = version_of(model, settings, sources)
+    told = [INSTRUCTION] if any(map(is_model, learned.learn.judge)) else []
+    told += prompts
+    verifiers = [judge for variant in learned.variants.values() for judge in variant.verify]
+    for judge in filter(is_model, (*learned.learn.judge, *verifiers)):
+        known = settings.models.get(judge.removeprefix(ROUTE)) if judge.startswith(ROUTE) else None
+        told.append(version_of(known or ModelTable(try_=(judge,)), settings, sources))
+    return blake2b("\n".join([version, *told]).encode()).hexdigest() if told else version
+
+
+def _check(model: ModelTable, learned: Learned, settings: Settings, where: str) -> None:
     if find_spec("numpy") is None:
         raise BadConfig(
             f'{where} pick: "learned" needs numpy, which is not installed: '
@@ -57,38 +81,43 @@ def _check(model: ModelTable, learned: Learned, where: str) -> None:
             f'{where} affinity: pick = "learned" keeps conversations together by itself, and may '
             "promise nothing of where others would keep them; leave it out."
         )
+    if learned.promise.each_segment and not learned.segments:
+        raise BadConfig(
+            f"{where} promise.each_segment: there are no segments; name some, as "
+            'segments = ["key"].'
+        )
     if learned.learn.shadow and not learned.learn.judge:
         raise BadConfig(
             f"{where} learn.judge: nobody says which of two answers is better; name verifiers, "
             'such as "json-schema", or a model, such as "models.judge".'
         )
+    if (
+        "tests" in learned.learn.judge
+        and bubblewrap.found() is None
+        and not settings.sandbox.unsafe
+    ):
+        raise BadConfig(
+            f'{where} learn.judge: "tests" runs code in the sandbox, which needs bubblewrap, and '
+            "that is not installed: apt install bubblewrap."
+        )
+    if learned.learn.labels and not any(map(is_model, learned.learn.judge)):
+        raise BadConfig(
+            f"{where} learn.labels: people say what a model may have judged wrongly, and none of "
+            "learn.judge is one; leave it out."
+        )
 
 
-def _check_judges(
-    learned: Learned, settings: Settings, providers: Collection[str], where: str
-) -> None:
-    if "tests" in learned.learn.judge:
-        raise BadConfig(f'{where} learn.judge: "tests" needs a sandbox, which is not there yet.')
-    for judge in learned.learn.judge:
-        kind, dot, name = judge.partition(".")
-        if kind == "models" and dot:
-            table = settings.models.get(name)
-            if table is None:
-                near = get_close_matches(name, settings.models, 1)
-                advice = f'did you mean "models.{near[0]}"?' if near else f"add [models.{name}]."
-                raise BadConfig(f'{where} learn.judge: there is no route "{name}"; {advice}')
-            if table.pick == "learned":
-                raise BadConfig(
-                    f'{where} learn.judge: "{judge}" learns itself; a judge must stay the same.'
-                )
-        elif "/" in judge and judge.partition("/")[0] not in providers:
-            provider = judge.partition("/")[0]
-            raise BadConfig(f'{where} learn.judge: there is no provider "{provider}".')
-
-
-def _course(route: Route, model: ModelTable, learned: Learned, where: str) -> Course:
-    variants = variants_of(learned.reference, model.try_)
+def _course(route: Route, model: ModelTable, learned: Learned, means: Means, where: str) -> Course:
+    tables = learned.variants
+    variants = variants_of(learned.reference, (*model.try_, *tables))
+    changes = tuple(
+        change_of(tables[name], route, means, f"{where} variants.{name}")
+        if name in tables
+        else None
+        for name in variants
+    )
     by_name = {f"{c.target.provider}/{c.target.model}": c for c in route.candidates}
+    by_name |= {name: by_name[one.target] for name, one in tables.items() if one.target in by_name}
     chosen: list[Candidate] = []
     for name in variants:
         candidate = by_name.get(name)
@@ -107,6 +136,7 @@ def _course(route: Route, model: ModelTable, learned: Learned, where: str) -> Co
         route=route.name,
         variants=variants,
         targets=tuple(c.target for c in chosen),
+        changes=changes if tables else (),
         able=tuple(bool(c.lanes) for c in chosen),
         table=learned,
         spend=spend_of(learned.learn.spend, f"{where} learn.spend"),

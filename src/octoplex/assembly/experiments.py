@@ -1,38 +1,35 @@
-"""The experiments of the file, compiled: who is tried where, and how requests are changed."""
+"""The experiments of the file, compiled: who is tried where, and how answers are verified."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from hashlib import blake2b
 from importlib.util import find_spec
 
 import msgspec
 
+from octoplex.assembly.guards import JUDGED, judging
+from octoplex.assembly.variants import Means, change_of
 from octoplex.assembly.works import Works
-from octoplex.dialects.varied import Variation, varied
-from octoplex.optimizer.config import Experiment, Variant, check_experiment
+from octoplex.optimizer.cascade import Cascading, Change
+from octoplex.optimizer.config import Experiment, check_experiment
 from octoplex.optimizer.standing import Standing
-from octoplex.optimizer.trying import Test, Tries, Trying, aimed, changed
+from octoplex.optimizer.trying import Test, Tries, Trying
 from octoplex.routing import Route
-from octoplex.settings import Settings, secret
 from octoplex.wire.answer import Answerer
-from octoplex.wire.ask import Call
+from octoplex.wire.ask import Ask
 from octoplex.wire.error import BadConfig
 
-FILE = "file:"
-LONGEST = 100_000
 
-
-def tests_of(
-    settings: Settings, routes: Mapping[str, Route], env: Mapping[str, str]
-) -> dict[str, Test]:
+def tests_of(means: Means, routes: Mapping[str, Route]) -> dict[str, Test]:
     """The experiments by the names of their routes. Files of prompts are read now.
 
     Raises:
         BadConfig: naming table and key.
     """
     found: dict[str, Test] = {}
-    for name, table in settings.experiments.items():
+    for name, table in means.settings.experiments.items():
         where = f"[experiments.{name}]"
-        check_experiment(table, settings.models, where)
+        check_experiment(table, means.settings.models, where)
         if find_spec("numpy") is None:
             raise BadConfig(f'{where}: needs numpy: pip install "octoplex[optimizer]".')
         if table.route in found:
@@ -41,61 +38,28 @@ def tests_of(
                 f'{where} route: "{other}" runs on "{table.route}" already; one at a time, for '
                 "nobody could say whose doing a difference is."
             )
-        found[table.route] = _test(name, table, routes[table.route], env, where)
+        learns = means.settings.models[table.route].pick == "learned"
+        if learns and any(variant.escalate for variant in table.variants.values()):
+            raise BadConfig(
+                f'{where} variants: "{table.route}" learns, and pairs would be made of those only '
+                f"that were escalated; write it under [models.{table.route}.variants] instead."
+            )
+        found[table.route] = _test(name, table, routes[table.route], means, where)
     return found
 
 
-def _test(name: str, table: Experiment, route: Route, env: Mapping[str, str], where: str) -> Test:
-    prompts = {
-        variant: _prompt(one.prompt, env, f"{where} variants.{variant}")
+def _test(name: str, table: Experiment, route: Route, means: Means, where: str) -> Test:
+    change = {
+        variant: change_of(one, route, means, f"{where} variants.{variant}")
         for variant, one in table.variants.items()
     }
+    prompts = {variant: one.prompt for variant, one in change.items()}
     said = msgspec.json.encode((table.route, table.unit, table.metric, table.guardrails,
                                 table.confidence, table.variants, prompts))  # fmt: skip
     digest = blake2b(said, digest_size=4).hexdigest()
-    change = {
-        variant: _change(one, prompts[variant], route, f"{where} variants.{variant}")
-        for variant, one in table.variants.items()
-    }
     first = next(iter(table.variants))
     begin = Standing("waiting", 1, first, dict.fromkeys(table.variants, 1.0))
     return Test(name, f"{name}#{digest}", table.unit, begin, change)
-
-
-def _change(variant: Variant, prompt: str, route: Route, where: str) -> "_Change":
-    if variant.verify or variant.escalate:
-        raise BadConfig(f"{where}: verify and escalate cannot be tried yet; leave them out.")
-    names = [c.target.name for c in route.candidates]
-    target = next((n for n in names if variant.target in (n, n.partition("@")[0])), "")
-    if variant.target and not target:
-        raise BadConfig(
-            f'{where} target: "{variant.target}" is no target of {route.name}; '
-            f"valid: {', '.join(names)}."
-        )
-    effort, most = variant.effort, variant.max_tokens
-    return _Change(Variation(prompt, variant.temperature, variant.top_p, most, effort), target)
-
-
-class _Change:
-    __slots__ = ("_plain", "_target", "_variation")
-
-    def __init__(self, variation: Variation, target: str) -> None:
-        self._variation, self._target = variation, target
-        self._plain = variation == Variation()
-
-    def __call__(self, call: Call) -> Call:
-        """The call as this variant has it."""
-        if not self._plain:
-            fields = varied(call.face, call.fields, self._variation)
-            call = changed(call, fields, self._variation.max_tokens)
-        return aimed(call, self._target) if self._target else call
-
-
-def _prompt(text: str, env: Mapping[str, str], where: str) -> str:
-    found = secret(text, env, f"{where} prompt").strip() if text.startswith(FILE) else text
-    if len(found) > LONGEST or (text and not found):
-        raise BadConfig(f"{where} prompt: is empty, or longer than {LONGEST:,} characters.")
-    return found
 
 
 def tried(inner: Answerer, tests: Mapping[str, Test], works: Works) -> Answerer:
@@ -105,3 +69,16 @@ def tried(inner: Answerer, tests: Mapping[str, Test], works: Works) -> Answerer:
     if works.tries is None:
         works.tries = Tries(works.data)
     return Trying(inner, tests, works.tries)
+
+
+def verified(
+    inner: Answerer,
+    changes: Iterable[Change | None],
+    works: Works,
+    route_of: Callable[[Ask], Route],
+) -> Answerer:
+    """The layer that verifies answers and escalates, where a variant wants it."""
+    if not any(change is not None and change.cascade for change in changes):
+        return inner
+    asked = partial(judging, works.faces[JUDGED]), inner
+    return Cascading(inner, route_of, asked, works.metrics.cascaded)

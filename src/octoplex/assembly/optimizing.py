@@ -10,7 +10,7 @@ Where there is nothing yet, there is no file, and none is made by looking.
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -28,6 +28,7 @@ from octoplex.ledger.learning import (
     read_learning,
 )
 from octoplex.ledger.period import DAY_MS
+from octoplex.optimizer.config import variants_of
 from octoplex.optimizer.opinions import opinion_of
 from octoplex.settings import ModelTable, Settings
 from octoplex.wire.error import InvalidCall, NotFound, StoreFailed
@@ -98,12 +99,36 @@ def pull(data: Path, done: Lever) -> None:
         StoreFailed: it cannot be written.
     """
     now_ms = time.time_ns() // 1_000_000
-    with _failing(), closing(open_learning(data)) as file:
+    with failing(), closing(open_learning(data)) as file:
         if done.how != "rollback":
             file.throw(Switch(done.route, done.how == "pause", done.who, now_ms))
         if done.how != "pause":
             order = msgspec.msgpack.encode(["order", done.how, done.why, done.who])
             file.add([Noted(done.route, now_ms, "order", order)])
+
+
+def teach(data: Path, settings: Settings, route: str, lessons: Iterable[Any]) -> int:
+    """Give a route lessons (`optimizer/warm.py`); how many.
+
+    Raises:
+        NotFound: no route of this name learns.
+        InvalidCall: it has not begun yet, and would begin without them.
+        StoreFailed: they cannot be written.
+    """
+    check(settings, route)
+    from octoplex.optimizer.notes import encode, kind_of
+
+    now_ms = time.time_ns() // 1_000_000
+    notes = [Noted(route, now_ms, kind_of(one), encode(one)) for one in lessons]
+    with reading(data) as file:
+        if file is None or not file.planned(route):
+            raise InvalidCall(
+                f"{route} has not begun to learn: start the server with this file once, so that "
+                "lessons come after it began."
+            )
+    with failing(), closing(open_learning(data)) as file:
+        file.add(notes)
+    return len(notes)
 
 
 def standing(data: Path, settings: Settings, route: str = "") -> list[dict[str, Any]]:
@@ -139,7 +164,7 @@ def _row(file: LearningFile | None, name: str, table: ModelTable) -> dict[str, A
     return {
         "route": name,
         "reference": table.reference,
-        "candidates": [one for one in dict.fromkeys(table.try_) if one != table.reference],
+        "candidates": list(variants_of(table.reference, (*table.try_, *table.variants))[1:]),
         "paused": _is_paused(file, name),
         "version": newest.version if newest else 0,
         "rung": round(share * STEPS),
@@ -155,14 +180,35 @@ def _row(file: LearningFile | None, name: str, table: ModelTable) -> dict[str, A
         "confidence": table.promise.confidence,
         "shadow": table.learn.shadow,
         "judge": list(table.learn.judge),
+        "each_segment": table.promise.each_segment,
+        "certificate": _certificate(newest),
         "callers_say": msgspec.to_builtins(said),
+        "labels": _labels(file, name, table),
         "events": [_event(policy) for policy in events[: -LAST - 1 : -1]],
     }
 
 
+def _labels(file: LearningFile | None, name: str, table: ModelTable) -> dict[str, Any] | None:
+    """How a model that judges stands beside people; None where the file wants no labels."""
+    share = table.learn.labels
+    if not share:
+        return None
+    from octoplex.optimizer.labels import bias_of
+
+    confidence = table.promise.confidence
+    notes = [] if file is None else file.about(name, ("pair", "label"), file.planned(name))
+    return {"share": share, **msgspec.to_builtins(bias_of(notes, confidence))}
+
+
 def _event(policy: Published) -> dict[str, Any]:
     names = ("at_ms", "kind", "version", "pairs", "share", "why")
-    return {name: getattr(policy, name) for name in names}
+    return {name: getattr(policy, name) for name in names} | {"certificate": _certificate(policy)}
+
+
+def _certificate(policy: Published | None) -> dict[str, Any] | None:
+    """What was known of what a policy lets serve, of the route and each segment."""
+    found: dict[str, Any] | None = msgspec.json.decode(policy.told) if policy else None
+    return found
 
 
 def explained(data: Path, id_: str) -> dict[str, Any]:
@@ -183,6 +229,8 @@ def explained(data: Path, id_: str) -> dict[str, Any]:
 
     kept = decode_decided(row.body)
     told, names = kept.decision, kept.variants
+    with reading(data) as file:
+        policy = None if file is None else file.version(row.route, told.version)
     served, newest = told.served, told.proposal
     return {
         "request_id": id_,
@@ -193,6 +241,7 @@ def explained(data: Path, id_: str) -> dict[str, Any]:
         "reason": _reason(told, names),
         "propensity": told.propensity,
         "rung": told.rung,
+        "certificate": _certificate(policy),
         "snapshot": told.snapshot,
         "proposed": names[served.candidate] if served.candidate else None,
         "scores": dict(zip(names[1:], served.scores or newest.scores, strict=False)),
@@ -223,7 +272,7 @@ def _reason(told: Any, names: tuple[str, ...]) -> str:
             f"the cut {told.cut:.4g} of the certified rung {told.rung}"
         )
     if not told.rung:
-        return "no rung is certified, so the reference serves all"
+        return "nothing is certified for such requests, so the reference serves them"
     if not served.candidate:
         return "no candidate would save anything"
     if served.strain > told.cut:
@@ -249,7 +298,7 @@ def reading(data: Path) -> Iterator[LearningFile | None]:
     Raises:
         StoreFailed: it cannot be read.
     """
-    with _failing():
+    with failing():
         file = read_learning(data)
         if file is None:
             yield None
@@ -259,7 +308,12 @@ def reading(data: Path) -> Iterator[LearningFile | None]:
 
 
 @contextmanager
-def _failing() -> Iterator[None]:
+def failing() -> Iterator[None]:
+    """Say it in our words where the file fails.
+
+    Raises:
+        StoreFailed: it does.
+    """
     try:
         yield
     except (sqlite3.Error, OSError) as error:

@@ -24,6 +24,7 @@ from octoplex.assembly.media import rules_of
 from octoplex.assembly.region import check_areas, here, outside
 from octoplex.assembly.sources import sources
 from octoplex.assembly.twins import may_switch, thinks, twin_of
+from octoplex.assembly.variants import Means
 from octoplex.catalog.families import family
 from octoplex.catalog.prices import Price, Prices
 from octoplex.catalog.provider import catalogue
@@ -31,6 +32,7 @@ from octoplex.dialects.dialect import Dialect, Face
 from octoplex.dialects.single import OPERATIONS
 from octoplex.ledger.book import Book
 from octoplex.ledger.switches import Switches
+from octoplex.optimizer.cascade import Change
 from octoplex.reflex.gate import Desk
 from octoplex.reflex.keys import Hasher
 from octoplex.routing import DEFAULT, Candidate, Lane, Policy, Resolver, Route, Target, never
@@ -115,8 +117,10 @@ class Plan:
         self.guards = Guards(settings, works.env, works.hasher.hash, works.faces[JUDGED])
         self._breakers = breakers_of(settings.models)
         self.routes = {name: self._route(name, model) for name, model in settings.models.items()}
-        self.courses = courses_of(settings, self.routes, self.sources)
-        self.tests = tests_of(settings, self.routes, works.env)
+        providers = {*self.sources, LOCAL}
+        means = Means(settings, providers, works.env, works.judge.fault)
+        self.courses = courses_of(means, self.routes, self.sources)
+        self.tests = tests_of(means, self.routes)
         makers: dict[str, Callable[[str], Route | None]] = {
             source.id: partial(self._direct, source.id)
             for source in self.sources.values()
@@ -129,6 +133,13 @@ class Plan:
             if source.usable
         }
         self.resolver = Resolver(self.routes, makers, self.offers, self.listed, self._out)
+
+    @property
+    def changes(self) -> list[Change | None]:
+        """What variants do to requests: of experiments, and of routes that learn."""
+        tried = [change for test in self.tests.values() for change in test.change.values()]
+        learned = [change for course in self.courses.values() for change in course.changes]
+        return [*tried, *learned]
 
     def _out(self, name: str) -> tuple[str, str]:
         off, provider = self.switches.off, name.partition("/")[0]
@@ -145,7 +156,9 @@ class Plan:
     def unavailable(self, name: str) -> str:
         """Why a listed model cannot be asked now; "" when it can."""
         provider, _, model = name.partition("/")
-        return self._works.fleet.unavailable(model) if provider == LOCAL else ""
+        if provider != LOCAL or model in self.settings.local:
+            return ""
+        return self._works.fleet.unavailable(model)
 
     def answers_in(self, name: str, region: str) -> bool:
         """Whether a route, or a listed model, has a target that surely answers in an area."""
@@ -196,6 +209,8 @@ class Plan:
         """
         route = self.resolver.resolve(name)
         if not forwards(self.settings, route) or self.guards.of(route.name) is not None:
+            return None
+        if route.name in self.tests:  # its lines get their variants here
             return None
         target = route.candidates[0].target
         if area and target.outside(area):

@@ -56,7 +56,7 @@ def sources(
     for name, off in switches.off.items():
         if name in made:
             missing = f"{off.who} put it out of use at {off.at}; octoplex providers enable {name}"
-            made[name] = msgspec.structs.replace(made[name], missing=missing)
+            made[name] = msgspec.structs.replace(made[name], missing=missing, for_now=True)
     return made
 
 
@@ -69,7 +69,7 @@ def _at_home(source: Source, origin: str) -> Source:
         f"its key was stored for {origin or 'an older version, which did not say for which host'}, "
         f"and base_url is {now} now; octoplex providers set-key {source.id}"
     )
-    return msgspec.structs.replace(source, keys=(), missing=missing)
+    return msgspec.structs.replace(source, keys=(), missing=missing, for_now=True)
 
 
 def _shipped(row: Row, env: Mapping[str, str], found: Found) -> Source:
@@ -79,6 +79,6 @@ def _shipped(row: Row, env: Mapping[str, str], found: Found) -> Source:
         return source
     if source.local and row.id not in found and not env.get(row.base_url_env):
         missing = f"no server answers at {source.base_url}"
-        return msgspec.structs.replace(source, missing=missing)
+        return msgspec.structs.replace(source, missing=missing, for_now=True)
     models = found.get(row.id)
     return msgspec.structs.replace(source, models=models) if models else source

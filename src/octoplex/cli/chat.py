@@ -57,7 +57,7 @@ def chat(
     if text == "":
         raise InvalidCall("There is nothing to ask; write it as arguments or on stdin.")
     env = environment()
-    with _client(env, config, url) as client, _hint_at_key():
+    with client_of(env, config, url) as client, hint_at_key():
         talk = Talk(client, model or _first(client), system, env)
         if text is None:
             talk.converse()
@@ -75,7 +75,7 @@ def _asked(words: tuple[str, ...]) -> str | None:
     return " ".join(stdin.read() if word == "-" else word for word in words).strip()
 
 
-def _client(env: Mapping[str, str], config: str | None, url: str | None) -> Octoplex:
+def client_of(env: Mapping[str, str], config: str | None, url: str | None) -> Octoplex:
     """A client in process, or of the server that has the data folder."""
     if url:
         return Octoplex(url=url, env=env)
@@ -94,7 +94,8 @@ def _client(env: Mapping[str, str], config: str | None, url: str | None) -> Octo
 
 
 @contextlib.contextmanager
-def _hint_at_key() -> Any:
+def hint_at_key() -> Any:
+    """Say which variable holds the server's key, where it wants one."""
     try:
         yield
     except Unauthorized as error:

@@ -4,7 +4,7 @@ The file is read, secrets are looked up, prices, keys and routes compiled, all a
 does it; nothing is opened or asked. An error is the sentence a start would fail with.
 """
 
-from pathlib import Path
+import asyncio
 
 import click
 from msgspec import Struct
@@ -13,7 +13,9 @@ from octoplex.assembly.callers import check_exposed
 from octoplex.assembly.hosts import sharing_of
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.region import elsewhere, misread
+from octoplex.assembly.servable import blocked, check_routes, check_tls
 from octoplex.assembly.state import database_of
+from octoplex.assembly.testing import trouble
 from octoplex.catalog.provider import catalogue
 from octoplex.cli.look import keys_of, look, prepared
 from octoplex.cli.place import Place, config_option, json_option, named, place_of
@@ -62,6 +64,9 @@ def examine(place: Place) -> Findings:
     _keys(place, keys, findings)
     _server(place, findings)
     look(place, lambda plan: _plan(plan, keys, findings))
+    judges = {judge for model in place.settings.models.values() for judge in model.learn.judge}
+    if "tests" in judges and (why := asyncio.run(trouble(place.settings.sandbox))):
+        findings.warnings.append(f'[sandbox] the judge "tests" can say nothing: {why}')
     return findings
 
 
@@ -78,14 +83,12 @@ def _server(place: Place, findings: Findings) -> None:
     server = place.settings.server
     listen = server.listen or DEFAULT_LISTEN
     host, _ = address(listen)
-    if not loopback(host):
-        try:
+    try:
+        check_tls(place.settings)
+        if not loopback(host):
             check_exposed(place.settings, place.env, host, made=_has_keys(place))
-        except BadConfig as error:
-            raise named(error, place.path) from None
-    for name in (server.tls.cert, server.tls.key) if server.tls else ():
-        if not Path(name).is_file():
-            raise BadConfig(f"{place.origin}: [server] tls: there is no file {name}.")
+    except BadConfig as error:
+        raise named(error, place.path) from None
     database = database_of(place.settings, place.env)
     redis = sharing_of(place.settings, place.env).redis
     beside = [one.shown for one in (database, redis) if one is not None]
@@ -116,6 +119,7 @@ def _plan(plan: Plan, keys: list[Key], findings: Findings) -> None:
             findings.warnings.append(f"[providers.{name}] cannot be used: {source.missing}")
         if why := elsewhere(source, catalogue().get(name)):
             findings.warnings.append(f"[providers.{name}] {why}")
+    check_routes(plan)
     budgeted = any(key.limits.caps for key in keys)
     for name, route in plan.routes.items():
         _route(plan, name, route, budgeted, findings)
@@ -125,13 +129,9 @@ def _plan(plan: Plan, keys: list[Key], findings: Findings) -> None:
 
 
 def _route(plan: Plan, name: str, route: Route, budgeted: bool, findings: Findings) -> None:
-    blocked = []
     for candidate in route.candidates:
         target = candidate.target
         local = target.provider == LOCAL
-        why = plan.unavailable(target.name) if local else plan.sources[target.provider].missing
-        if why:
-            blocked.append(f"{target.name} ({why})")
         priced = local or plan.prices.price(target.provider, target.model) is not None
         allowed = plan.settings.models[name].allow_unpriced
         if not priced and budgeted and not allowed:
@@ -143,8 +143,5 @@ def _route(plan: Plan, name: str, route: Route, budgeted: bool, findings: Findin
         source = plan.sources.get(target.provider)
         if source and (why := misread(source, catalogue().get(source.id), target.model)):
             findings.warnings.append(f"[models.{name}] {why}")
-    blocked += [f"{barred.target.name} ({barred.why})" for barred in route.barred]
-    if len(blocked) == len(route.candidates) + len(route.barred):
-        raise BadConfig(f"[models.{name}] try: none can be asked: {', '.join(blocked)}.")
-    findings.warnings += [f"[models.{name}] cannot ask {what}" for what in blocked]
+    findings.warnings += [f"[models.{name}] cannot ask {one}" for one in blocked(plan, route)]
     findings.fine.append(f"route {name}: {route.pick} over {len(route.candidates)} targets")

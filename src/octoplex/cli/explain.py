@@ -25,6 +25,7 @@ from octoplex.cli.models import per_million
 from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
 from octoplex.ledger.rows import KeyRow
+from octoplex.optimizer.config import Variant
 from octoplex.reflex.cache.config import Caching
 from octoplex.reflex.keys import Key
 from octoplex.reflex.models import EVERY, Models
@@ -231,6 +232,25 @@ class Explainer:
             yield from self._cache((*table, "cache"), model.cache)
         if route.name in self._plan.courses:
             yield from self._learned(table, model)
+        if route.name in self._plan.tests:
+            name = self._plan.tests[route.name].name
+            tables = self._plan.settings.experiments[name].variants
+            yield from self._variants(f"{name}: ", tables, ("experiments", name, "variants"))
+        yield from self._variants("variants.", model.variants, (*table, "variants"))
+
+    def _variants(
+        self, said: str, tables: Mapping[str, Variant], table: tuple[str, ...]
+    ) -> Iterator[Value]:
+        """Each by what is different there."""
+        for name, one in tables.items():
+            told = {key: getattr(one, key) for key in one.__struct_fields__}
+            values = [
+                f"{key} {', '.join(value) if isinstance(value, tuple) else str(value)[:80]}"
+                for key, value in told.items()
+                if value not in ("", (), None)
+            ]
+            told_so = "; ".join(values) or "as it comes"
+            yield Value(f"{said}{name}", told_so, self._origin(*table, name))
 
     def _learned(self, table: tuple[str, ...], model: ModelTable) -> Iterator[Value]:
         for name in ("reference", "segments"):

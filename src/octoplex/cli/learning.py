@@ -75,7 +75,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
 def _show(row: dict[str, Any]) -> None:
     since = row["certified_since_ms"]
     promise = (
-        f"at most {row['quality_loss']:.1%} of the reference's quality is lost, "
+        f"at most {row['quality_loss']:.1%} of the reference's quality is lost"
+        f"{' in each segment' if row['each_segment'] else ''}, "
         f"with {row['confidence']:.1%} confidence"
     )
     lines = [
@@ -90,15 +91,21 @@ def _show(row: dict[str, Any]) -> None:
         ("judged", f"{row['pairs']:,} pairs, by {', '.join(row['judge']) or 'nobody'}"),
         ("saved", f"{_money(row['saved_nano'])}, less {_money(row['learning_nano'])} for learning: "
          f"{_money(row['saved_net_nano'])}"),
+        ("shown", _shown(row["certificate"])),
         ("policy", f"version {row['version']}" if row["version"] else "none yet"),
     ]  # fmt: skip
     said = row["callers_say"]
     if said["said"]:
         who = f"{said['said']:,} scores of {said['tenants']:,} callers or tenants"
         lines.append(("callers say", f"{said['mean']:.3f} of 1, from {who} in 30 days"))
+    if row["labels"]:
+        lines += _labels(row["labels"], row["route"], row["confidence"])
     for name, value in lines:
         if value:
             click.echo(clean(f"{name:<12}{value}"))
+    if row["certificate"] and row["certificate"]["segments"]:
+        click.echo()
+        _show_segments(row["certificate"]["segments"])
     if row["events"]:
         click.echo()
         cells = [
@@ -108,6 +115,47 @@ def _show(row: dict[str, Any]) -> None:
         print_table(("at", "what", "moved", "pairs", "why"), cells, frozenset({"moved", "pairs"}))
     else:
         _say_next(row)
+
+
+def _shown(certificate: dict[str, Any] | None) -> str:
+    """What pairs say of what serves, or of what would be the first to."""
+    if certificate is None or not certificate["told"]["pairs"]:
+        return ""
+    rung, told = certificate["rung"] or "1, not certified yet,", certificate["told"]
+    return (
+        f"rung {rung} keeps {told['snips']:.1%} of the reference's quality by {told['pairs']:,} "
+        f"pairs that it has not learned from (SNIPS; doubly robust {told['dr']:.1%}); it is at "
+        f"least {told['lower']:+.4f} of a point above the promise"
+    )
+
+
+def _show_segments(segments: list[dict[str, Any]]) -> None:
+    cells = [
+        [
+            one["segment"].replace("\n", " ") or "-",
+            f"{one['rung'] / optimizing.STEPS:.1%}",
+            f"{one['told']['pairs']:,}",
+            f"{one['told']['snips']:.1%}",
+            "held: it loses more" if one["is_held"]
+            else "the promise, by itself" if one["certified"] >= max(1, one["rung"])
+            else "too little yet",
+        ]
+        for one in segments
+    ]  # fmt: skip
+    names = ("segment", "moved", "pairs", "keeps", "shown")
+    print_table(names, cells, frozenset({"moved", "pairs", "keeps"}))
+
+
+def _labels(told: dict[str, Any], route: str, confidence: float) -> list[tuple[str, str]]:
+    """What people say of pairs that a model has judged, and what it says otherwise."""
+    missed = f", {told['lapsed']:,} in vain, which count as lost" if told["lapsed"] else ""
+    said = f"{told['labelled']:,} pairs by people{missed}; {told['waiting']:,} wait"
+    lines = [("labels", f"{said} (octoplex optimize label {route})" if told["waiting"] else said)]
+    if told["mean"] is not None:
+        between = f"{told['low']:+.3f} to {told['high']:+.3f} with {confidence:.0%} confidence"
+        favours = f"finds candidates better by {told['mean']:+.3f} than people do ({between})"
+        lines.append(("the judge", favours))
+    return lines
 
 
 def _say_next(row: dict[str, Any]) -> None:
@@ -141,6 +189,7 @@ def explain(request_id: str, config: str | None, as_json: bool) -> None:
         ("route", f"{told['route']}, policy {told['policy']}"),
         ("decided", f"{told['variant']}, with probability {told['propensity']:.4f}"),
         ("why", told["reason"]),
+        ("shown", _shown(told["certificate"])),
         ("proposed", told["proposed"] or ""),
         ("strain", "" if told["strain"] is None else
          f"{told['strain']:.6g} of quality per dollar saved; the cut is {told['cut']:.6g}"),
@@ -274,7 +323,8 @@ def _unlike(data: Path, route: str, kept: dict[int, dict[str, Any]]) -> list[dic
     lines = page(data / NAME, 1 << 30, None, of_learner)
     found = []
     for line in lines:
-        if line.about == route and kept.get(line.after["seq"]) != line.after:
+        row = kept.get(line.after["seq"], {})
+        if line.about == route and any(row.get(k) != told for k, told in line.after.items()):
             version, note = line.after["version"], line.after["note"]
             why = f"line {line.seq} of the audit log says otherwise"
             found.append({"route": route, "version": version, "note": note, "why": why})

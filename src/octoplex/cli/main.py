@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "explain": ("explain:explain", "Show where a model name leads, and why."),
     "import": ("importing.command:import_", "Carry over another gateway's configuration."),
     "doctor": ("doctor:doctor", "Look for what is broken."),
+    "sandbox": ("sandbox:sandbox", "Run a program where it can do no harm."),
     "mock": ("mock:mock", "Serve a scripted provider, for tests."),
 }
 

@@ -14,13 +14,15 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
-from octoplex.cli import learning
+from octoplex.cli import labelling, learning, prompting
 from octoplex.cli.place import json_option
 from octoplex.cli.show import print_json, print_table
 from octoplex.wire.error import BadConfig
 
 Reported = Any
 """A `Report`. numpy is an extra, so what needs it is imported when it is used."""
+SHOWN = 20
+"""Segments that are printed."""
 FIGURES = ("saving", "loss", "saving_total", "loss_total", "loss_certified", "share", "judged")
 
 
@@ -31,7 +33,7 @@ def optimize() -> None:
 
 for _command in (
     *(learning.status, learning.explain, learning.pause, learning.resume, learning.rollback),
-    *(learning.export, learning.audit),
+    *(learning.export, learning.audit, labelling.label, labelling.warm, prompting.prompts),
 ):
     optimize.add_command(_command)
 
@@ -48,6 +50,8 @@ for _command in (
               "Without any, saved calls of the reference are counted.")  # fmt: skip
 @click.option("--prompt", default="prompt", show_default=True, metavar="COL")
 @click.option("--segment", metavar="COL", help="A column that says what kind of request it is.")
+@click.option("--each-segment", is_flag=True,
+              help="Keep the promise in each segment, not on average over all.")  # fmt: skip
 @click.option("--reply", metavar="COL", help="What the candidate answered. It is always asked "
               "first then, the reference where prompt and reply look as if it erred.")  # fmt: skip
 @click.option("--quality-loss", default=0.05, show_default=True, type=click.FloatRange(0, 0.5),
@@ -84,8 +88,14 @@ def replay(file: Path, as_json: bool, picture: Path | None, **given: Any) -> Non
     )
     _check_names(columns.reference, columns.candidates)
     table = optimizer.read(file, columns)
+    if given["each_segment"] and not columns.segment:
+        raise BadConfig("--each-segment: say with --segment which column tells them apart.")
     plan = optimizer.Plan(
-        table.variants, given["quality_loss"], given["confidence"], given["feedback"]
+        table.variants,
+        given["quality_loss"],
+        given["confidence"],
+        given["feedback"],
+        "each" if given["each_segment"] else "watched" if columns.segment else "",
     )
     rows = given["requests"] or len(table.features)
     seeds = range(given["seed"], given["seed"] + given["seeds"])
@@ -183,6 +193,8 @@ def _print(reports: Sequence[Reported], plan: Any) -> None:
         f"{_percent(plan.confidence)} confidence. Broken in {broken} of {len(reports)}."
     )
     first = reports[0]
+    _print_known(first)
+    _print_segments(reports)
     click.echo("\nBeside it, on the second half" + (":" if len(reports) == 1 else ", first seed:"))
     beside = [[name, _percent(b.saving), _percent(b.loss)] for name, b in first.baselines.items()]
     print_table(["rule", "saved", "quality lost"], beside, frozenset({"saved", "quality lost"}))
@@ -201,6 +213,38 @@ def _print_ranking(told: Sequence[Any]) -> None:
             f"the gap, {most:.1f} % for four fifths; {area:.3f} of it on average (by chance 50, "
             "80, 0.5)."
         )
+
+
+def _print_known(report: Reported) -> None:
+    """What the loop knew of what it let serve last."""
+    known = next((c.told for c in reversed(report.certificates) if c.told is not None), None)
+    if known is not None:
+        click.echo(
+            f"The last certificate: {_percent(known.snips)} of the quality kept by "
+            f"{known.pairs:,} pairs that were not learned from (SNIPS; doubly robust "
+            f"{_percent(known.dr)}), at least {known.lower:+.4f} of a point above the promise."
+        )
+
+
+def _print_segments(reports: Sequence[Reported]) -> None:
+    told = [one for report in reports for one in report.segments]
+    if not told:
+        return
+    broken = sum(one.violated for one in told)
+    click.echo(f"\nBy segment; more was lost than promised in {broken:,} of {len(told):,}:")
+    columns = ("segment", "requests", "moved", "saved", "quality lost", "since certified")
+    rows = [
+        [
+            one.segment,
+            f"{one.requests:,}",
+            _percent(one.share),
+            _percent(one.saving),
+            _percent(one.loss),
+            _percent(one.loss_certified),
+        ]
+        for one in reports[0].segments[:SHOWN]
+    ]
+    print_table(columns, rows, frozenset(columns[1:]))
 
 
 def _percent(share: float) -> str:

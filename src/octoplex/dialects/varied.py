@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw, Struct
 
+from octoplex.dialects.gemini.names import camel
 from octoplex.dialects.members import UNREADABLE
 from octoplex.wire.chat import Effort
 from octoplex.wire.error import InvalidCall
@@ -21,6 +22,13 @@ _members = msgspec.json.Decoder(dict[str, Raw]).decode
 _list = msgspec.json.Decoder(list[Raw]).decode
 _system = msgspec.json.Decoder(str | list[Raw]).decode
 _text = msgspec.json.Decoder(str).decode
+
+
+class _Turn(Struct):
+    role: str = ""
+
+
+_role = msgspec.json.Decoder(_Turn).decode
 
 
 class Variation(Struct, frozen=True):
@@ -52,16 +60,22 @@ def _put(fields: Fields, **members: object) -> Fields:
 
 def _within(fields: Fields, name: str, **members: object) -> Fields:
     """The same, in an object among the members."""
-    inner = fields.get(name)
-    old = {} if inner is None or bytes(inner) == b"null" else _members(inner)
+    old = _inner(fields, name)
     new = _put(old, **members)
     return fields if new == old else {**fields, name: Raw(_json(new))}
 
 
+def _inner(fields: Fields, name: str) -> Fields:
+    inner = fields.get(name)
+    return {} if inner is None or bytes(inner) == b"null" else _members(inner)
+
+
 def _chat(fields: Fields, change: Variation) -> Fields:
     if change.prompt:
-        said = Raw(_json({"role": "system", "content": change.prompt}))
-        fields["messages"] = Raw(_json([said, *_list(fields["messages"])]))
+        turns = _list(fields["messages"])
+        role = _role(turns[0]).role if turns else ""  # one request may not have both
+        said = {"role": "developer" if role == "developer" else "system", "content": change.prompt}
+        fields["messages"] = Raw(_json([said, *turns]))
     newer = "max_completion_tokens" in fields
     limit = {"max_completion_tokens" if newer else "max_tokens": change.max_tokens}
     effort = change.effort
@@ -103,25 +117,27 @@ def _anthropic(fields: Fields, change: Variation) -> Fields:
 def _gemini(fields: Fields, change: Variation) -> Fields:
     if change.prompt:
         name = "system_instruction" if "system_instruction" in fields else "systemInstruction"
-        old = _members(fields[name]) if name in fields else {}
+        old = _inner(fields, name)
         parts = [{"text": change.prompt}, *(_list(old["parts"]) if "parts" in old else [])]
         fields[name] = Raw(_json({**old, "parts": parts}))
     name = "generation_config" if "generation_config" in fields else "generationConfig"
-    fields = _within(
-        fields,
-        name,
+    old = {camel(key): value for key, value in _inner(fields, name).items()}
+    new = _put(
+        old,
         temperature=change.temperature,
         topP=change.top_p,
         maxOutputTokens=change.max_tokens,
+        thinkingConfig=None if change.effort is None else _thinking(old, change.effort),
     )
-    if change.effort is None:
-        return fields
-    thinking = (
-        {"thinkingBudget": 0}
-        if change.effort == "none"
-        else {"thinkingLevel": _LEVELS[change.effort]}
-    )
-    return _within(fields, name, thinkingConfig=thinking)
+    return fields if new == old else {**fields, name: Raw(_json(new))}
+
+
+def _thinking(config: Fields, effort: Effort) -> Mapping[str, object]:
+    if effort == "none":
+        return {"thinkingBudget": 0}
+    old = {camel(key): value for key, value in _inner(config, "thinkingConfig").items()}
+    old.pop("thinkingBudget", None)  # one request may not have both
+    return {**old, "thinkingLevel": _LEVELS[effort]}
 
 
 _LEVELS = {"minimal": "minimal", "low": "low", "medium": "medium"} | dict.fromkeys(

@@ -13,6 +13,9 @@ What was delivered is kept in `alerts.json` of the data folder, so that a restar
 it again; what was not is told again then. So receivers see each `id` at least once, rarely twice.
 It is forgotten an hour after its window, or what renews each minute would grow for ever.
 
+Of several hosts on one database the one tells it that claims it there first (`Notices`); another
+does when the claim is not renewed, because its host died before it was taken.
+
 Not promised: that spending between two looks is told in two alerts; nor that what is billed later
 than 20 s after its window is told at all.
 """
@@ -32,17 +35,22 @@ from msgspec import Struct
 from octoplex.gateway import Gateway
 from octoplex.ledger.allowance import Left, dollars
 from octoplex.ledger.period import MINUTE_MS, called, instant
+from octoplex.ledger.store import Whose
 from octoplex.reflex.tenants import Alerts, Tenant
 from octoplex.settings import secret, url
 from octoplex.transport.http import Request
 from octoplex.transport.origin import header_block, place_of
 from octoplex.transport.response import Limits
-from octoplex.wire.error import GatewayError
+from octoplex.wire.error import GatewayError, StoreFailed
 
 log = logging.getLogger("octoplex.alerts")
 NAME = "alerts.json"
 LOOK_S = 1.0
 TRIES, ANSWER_S = 9, 10.0
+TERM_S, RENEW_S = 60.0, 20.0
+"""How long a host may tell an alert that it has claimed, and how often it claims it again."""
+LATER_S = 5.0
+"""When to look again at what another host tells, or nobody knows who does."""
 AT_ONCE = 20
 """Tenants that are looked at without letting requests pass."""
 BACK_MS = 20_000
@@ -163,34 +171,67 @@ class Watch:
                 for alert in crossed(tenant, budgets):
                     if tenant.alerts and alert.id not in self._told:
                         self._told.add(alert.id)
-                        self._tell(alert, tenant.alerts)
-        over = instant((now_ms - FORGOTTEN_MS) // MINUTE_MS)
+                        self._begin(self._tell(alert, tenant.alerts))
+        over = _over(now_ms)
         for known in (self._told, self._kept):
             known -= {id_ for id_ in known if id_.split()[2] < over}
 
-    def _tell(self, alert: Alert, alerts: Alerts) -> None:
-        log.warning(
-            "the %s has spent %s of its %s per %s, which is over %g %%",
-            called(alert.tenant),
-            dollars(alert.spent_nano),
-            dollars(alert.cap_nano),
-            alert.window,
-            100 * alert.at,
-        )
-        self._begin(self._deliver(alert, alerts))
+    async def _tell(self, alert: Alert, alerts: Alerts) -> None:
+        """Tell it, unless another host does: then look again later whether it did."""
+        whose = await self._claim(alert)
+        if whose == "ours":
+            log.warning(
+                "the %s has spent %s of its %s per %s, which is over %g %%",
+                called(alert.tenant),
+                dollars(alert.spent_nano),
+                dollars(alert.cap_nano),
+                alert.window,
+                100 * alert.at,
+            )
+            whose = await self._deliver(alert, alerts)
+        if whose == "told":
+            self._kept.add(alert.id)
+        elif whose == "theirs":
+            await asyncio.sleep(LATER_S)
+            self._told.discard(alert.id)
 
-    async def _deliver(self, alert: Alert, alerts: Alerts) -> None:
+    async def _deliver(self, alert: Alert, alerts: Alerts) -> Whose:
+        """What became of it; still ours when nobody took it."""
         if alerts.webhook:
             for number in range(TRIES):
-                if number:
-                    await asyncio.sleep(4.0 ** (number - 1))
+                if number and not await self._pause(alert, 4.0 ** (number - 1)):
+                    return "theirs"
                 problem = await self._send(alert, alerts)
                 if not problem:
                     break
                 log.warning("the alert of %s was not taken: %s", alert.tenant, problem)
             else:
-                return
+                return "ours"
         self._kept.add(alert.id)
+        while (notices := self._gateway().works.store.notices) is not None:
+            try:
+                await notices.told(alert.id, _over(self._now_ms()))
+            except StoreFailed:
+                await asyncio.sleep(LATER_S)
+            else:
+                break
+        return "told"
+
+    async def _claim(self, alert: Alert) -> Whose:
+        """Whose it is; where that cannot be known now, nobody's before that."""
+        notices = self._gateway().works.store.notices
+        with suppress(StoreFailed):
+            return "ours" if notices is None else await notices.claim(alert.id, TERM_S)
+        return "theirs"
+
+    async def _pause(self, alert: Alert, pause_s: float) -> bool:
+        """Wait so long before the next try; whether it is still ours to make."""
+        while pause_s > 0:
+            await asyncio.sleep(min(pause_s, RENEW_S))
+            pause_s -= RENEW_S
+            if await self._claim(alert) != "ours":
+                return False
+        return True
 
     async def _keep(self) -> None:
         """Write down what was delivered; one at a time, or two would write into each other."""
@@ -235,3 +276,8 @@ class Watch:
         new.touch(mode=0o600)
         new.write_bytes(_json(kept))
         new.replace(self._path)
+
+
+def _over(now_ms: int) -> str:
+    """Windows that ended before this are forgotten."""
+    return instant((now_ms - FORGOTTEN_MS) // MINUTE_MS)

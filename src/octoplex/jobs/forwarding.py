@@ -6,7 +6,8 @@ A batch is handed over when every line leads to one target whose provider takes 
 the batch's own dialect, and nothing would be lost by it: no limits on its key's rates, no
 fallback, no defaults, a price where there is a budget. Whatever a provider refuses is run
 here instead. What all lines may cost is set aside before, and again at every start, until
-each line is settled at what the provider reports, at the price of batches.
+each line is settled at what the provider reports, at the price of batches. A batch whose key is
+revoked is cancelled there, and what was answered by then is settled.
 
 Lines are settled first, then written down, in small groups; after a kill the ledger is
 asked which it knows. So none is paid twice and none is lost.
@@ -42,7 +43,7 @@ from octoplex.jobs.bill import (
 from octoplex.jobs.lines import Asked, Sheet
 from octoplex.jobs.vendors import Result, Send, Stand, Vendor, vendor_of
 from octoplex.ledger.archive import Archive
-from octoplex.ledger.batch import Batch, Remote
+from octoplex.ledger.batch import Batch, Complaint, Remote
 from octoplex.ledger.book import Aside
 from octoplex.upstreams.passing import NO_MODEL
 from octoplex.wire.ask import Caller, Passed
@@ -62,6 +63,11 @@ GROUP = 64
 REQUEST_S = 3_600.0
 DISK_WAIT_S = 5.0
 LONGEST_RESULT, GROUP_BYTES = 64_000_000, 1_000_000
+REVOKED = Complaint(
+    "key_revoked",
+    "The key that made this batch was revoked, so it was cancelled at its provider; what was "
+    "answered by then is in its results.",
+)
 Became = Literal["here", "ended", "expired", "stopped"]
 
 
@@ -87,8 +93,14 @@ class Forwarding:
         """Set aside after a start what was set aside before it: before anybody else is granted
         anything."""
         ids = [batch.id for batch in self._archive.open.values() if batch.remote is not None]
-        asides = self._gateway().works.book.resume(self._archive.laid())
-        self._asides = dict(zip(ids, asides, strict=True))
+        works, laid = self._gateway().works, self._archive.laid()
+        held = {key.id for key in works.keyring}
+        for one in laid:
+            if one.tenant and one.key_id not in held:  # what it was made for binds its tenant still
+                works.book.limit(one.key_id, (), one.tenant)
+        self._asides = dict(zip(ids, works.book.resume(laid), strict=True))
+        # Whoever watches the archive asks for `end_revoked`.
+        works.on_gone.append(lambda gone: self._archive.changed.set())
 
     async def offer(self, batch: Batch, sheet: Sheet) -> None:
         """Decide whether a batch is handed over; then its `remote` says where."""
@@ -188,11 +200,33 @@ class Forwarding:
             with suppress(TimeoutError):
                 async with asyncio.timeout(look_s):
                     await (asyncio.Event() if halt.is_set() else halt).wait()
+                    look_s = FIRST_LOOK_S
             if halt.is_set() and batch.status != "cancelling":
                 return "stopped"
             look_s = min(look_s * 1.5, LONGEST_LOOK_S)
         log.error("batch %s: its provider does not say what became of it", batch.id)
         return "expired"
+
+    async def end_revoked(self) -> None:
+        """Cancel what providers run for keys that were revoked, or have left the file.
+
+        Raises:
+            StoreFailed: who was cannot be known now, or not be written down.
+        """
+        works, archive = self._gateway().works, self._archive
+        held = {"", *(key.id for key in works.keyring)}
+        found = [b for b in archive.open.values() if b.remote is not None and b.key_id not in held]
+        lost = [batch for batch in found if batch.status == "in_progress"]
+        if not lost or works.store.condition().away:
+            return
+        # One whose tenant has left the file is only refused until that is put right.
+        kept = {row.id for row in await works.store.keys() if row.revoked_at_ms is None}
+        for batch in lost:
+            if batch.key_id not in kept and batch.status == "in_progress":
+                log.warning("batch %s is cancelled: its key was revoked", batch.id)
+                batch.errors = [*batch.errors, REVOKED]
+                batch.turn("cancelling", archive.now())
+                await archive.do(archive.save, batch)
 
     async def _look(self, batch: Batch, sheet: Sheet, tries: int) -> Became | None:
         """Do what is to be done now, which has failed so often; None: it is not over."""
@@ -205,8 +239,7 @@ class Forwarding:
             async with self._turns[remote.provider]:
                 await self._create(batch, sheet, posting, vendor, tries)
         if cancelling and not remote.ending:
-            remote.ending = True  # also where it refuses, because it has ended
-            await self._send(posting, remote, vendor.cancel(remote.id))
+            await self._end(batch, posting, remote, vendor)
         stand = vendor.stand(await self._send(posting, remote, vendor.look(remote.id)))
         if stand.refused:
             log.warning("batch %s is refused, so it runs here: %s", batch.id, stand.refused)
@@ -222,6 +255,17 @@ class Forwarding:
                 log.warning("batch %s: %d lines have no result; they run here", batch.id, lost)
                 return await self._take_back(batch)
         return "expired" if stand.expired else "ended"
+
+    async def _end(self, batch: Batch, posting: Posting, remote: Remote, vendor: Vendor) -> None:
+        """Tell the provider to cancel it: again at the next look, where it could not be told."""
+        try:
+            await self._send(posting, remote, vendor.cancel(remote.id))
+        except UpstreamRejected:
+            pass  # it has ended
+        except UpstreamError as error:
+            log.warning("batch %s is not cancelled yet: %s", batch.id, error)
+            return
+        remote.ending = True
 
     async def _failed(self, batch: Batch, error: Exception, tries: int) -> Became | None:
         """Something went wrong; where the provider has nothing yet, it may be run here."""

@@ -4,7 +4,8 @@
 
 The process is begun when the first route learns, told what the file says whenever that changes,
 and ended when none learns any more; with this one, too, since its standard input is ours. One that
-dies is begun again, later each time. While there is none, the policies that are known serve on.
+dies is begun again, later each time. While there is none, the policies that are known serve on,
+for 15 minutes (`optimizer/shelf.py`).
 
 Every fit, certificate, alarm and void of a policy is noted once, with the digest of its bytes: what
 was noted is read from the audit log itself at the start, so a kill between the two loses nothing.
@@ -20,6 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from octoplex.assembly import labelling
 from octoplex.gateway import Gateway
 from octoplex.ledger.audit import NAME, Audit, Line, page
 from octoplex.ledger.learning import Published, read_learning
@@ -27,7 +31,7 @@ from octoplex.optimizer.process import command, environment, wishes
 from octoplex.wire.error import GatewayError
 
 log = logging.getLogger("octoplex.optimizer")
-LOOK_S = 1.0
+LOOK_S, LAPSE_S = 1.0, 60.0
 QUICK_S = 10.0
 """A process that lives shorter has failed: the next one waits, longer each time."""
 FIRST_S, LONGEST_S = 0.5, 60.0
@@ -49,6 +53,7 @@ def shown(policy: Published) -> dict[str, Any]:
         "pairs": policy.pairs,
         "share": policy.share,
         "why": policy.why,
+        "certificate": msgspec.json.decode(policy.told),
         "digest": policy.digest,
     }
 
@@ -63,7 +68,7 @@ class Tutor:
         self._data: Path = gateway().works.data
         self._process: Process | None = None
         self._told = b""
-        self._began_at = self._again_at = self._pause_s = 0.0
+        self._began_at = self._again_at = self._pause_s = self._lapse_at = 0.0
         self._noted: tuple[int, str] | None = None
         """Number and digest of the last policy that was noted; None before it is known."""
         self._task: asyncio.Task[None] | None = None
@@ -92,6 +97,7 @@ class Tutor:
         try:
             if not courses:
                 await self._end()
+                await self._lapse()
                 return ""
             await self._keep(wishes(courses.values()))
             await self._note()
@@ -137,6 +143,13 @@ class Tutor:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()  # at any moment it may
             await process.wait()
+
+    async def _lapse(self) -> None:
+        """Delete texts whose time is over: where routes learn, the shelf does."""
+        now = time.monotonic()
+        if now >= self._lapse_at:
+            self._lapse_at = now + LAPSE_S
+            await asyncio.to_thread(labelling.lapse, self._data)
 
     async def _note(self) -> None:
         """Write down what was published since the last look."""

@@ -9,8 +9,8 @@ figures that caused it.
 
 Calls that a cache answered or whose caller left say nothing of targets, so they are no
 measurements; failed are those that ended with a status of 500 or more, or broke off. `quality`
-is what callers say of answers (`POST /v1/feedback`); `drift` is how far the lengths of inputs
-are from those of the first 500 requests.
+is what callers say of answers (`POST /v1/feedback`), nobody's voice above its share; `drift` is how
+far the lengths of inputs are from those of the first 500 requests.
 
 Not promised: that windows outlive the process, or a change of the route's rules; that several
 hosts on one database measure together.
@@ -72,7 +72,8 @@ class Watched:
         if record.cache in ("hit", "semantic") or record.outcome in ("left", "stopped"):
             return
         failed = record.status >= 500 or record.outcome == "cut"
-        self._rules.see(now_s, Outcome(record.total_s, record.nano, failed))
+        who = record.tenant or record.key_id
+        self._rules.see(now_s, Outcome(record.total_s, record.nano, failed), who)
         if self._drifts is not None:
             self._drifts.see("length", record.input_tokens)
         if record.target != self.reference:
@@ -81,9 +82,9 @@ class Watched:
                 at, spent = self._spent.get(cap, (begun, 0))
                 self._spent[cap] = (begun, record.nano + (spent if at == begun else 0))
 
-    def score(self, quality: float, now_s: float) -> None:
-        """Somebody said what an answer was worth, 0..1."""
-        self._rules.score(now_s, quality)
+    def score(self, quality: float, now_s: float, who: str) -> None:
+        """This tenant said what an answer was worth, 0..1."""
+        self._rules.score(now_s, quality, who)
 
     def check(self, now_s: float) -> list[Firing]:
         """What began to hold or is over by now."""
@@ -168,7 +169,8 @@ class RuleWatch:
             for said in await asyncio.to_thread(self._listened):
                 watched = self._routes.get(said.route)
                 if watched is not None and said.score is not None:
-                    watched.score(said.score, time.monotonic())
+                    who = said.tenant or said.key_id
+                    watched.score(said.score, time.monotonic(), who)
         now_s, at_ms = time.monotonic(), time.time_ns() // 1_000_000
         told = [(name, f) for name, watched in self._routes.items() for f in watched.check(now_s)]
         bends = {name: bend for name, one in self._routes.items() if (bend := one.bend(at_ms))}

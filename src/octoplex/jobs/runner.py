@@ -123,6 +123,11 @@ class Runner:
         sweep_at = 0.0
         while not self._stopping:
             archive.changed.clear()
+            try:
+                await self._forwarding.end_revoked()
+            except StoreFailed as error:
+                log.error("batches of revoked keys are not cancelled yet: %s", error)
+                sweep_at = min(sweep_at, loop.time() + DISK_WAIT_S)
             self._start()
             if loop.time() >= sweep_at:
                 sweep_at = loop.time() + SWEEP_S

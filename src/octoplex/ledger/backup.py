@@ -5,12 +5,14 @@
 
 Each SQLite file is copied by its online backup (sqlite.org/backup.html), at one moment each
 and read-only: a writer is not held up, and what it commits meanwhile is in the next copy.
-With them come the pepper, without which no key of the copy opens anything, and callers' files.
+With them come the pepper, without which no key of the copy opens anything, and callers' files; and
+first a list of it all, by which a start knows a folder that it was unpacked over (`unpacked.py`).
 What a start makes anew (lock, sockets, `orders.ring`) stays; so does the cache of replies.
 
 Not promised: one moment for all files. Money is in one of them, so no sum is torn.
 """
 
+import io
 import os
 import sqlite3
 import tarfile
@@ -20,11 +22,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from octoplex.ledger import unpacked
 from octoplex.wire.error import BadConfig
 
 SKIPPED = (
     *("lock", "*.lock", "orders.ring*", "cache.db*", "*.sock"),
-    *("*-wal", "*-shm", "*-journal", "*.new"),
+    *("*-wal", "*-shm", "*-journal", "*.new", unpacked.NAME),
 )
 """Made anew at a start, part of the files copied, or, as the cache, of no promise and large."""
 CALLERS = "files"
@@ -86,6 +89,10 @@ def _write(data: Path, paths: list[Path], file: BinaryIO, mode: Literal["w", "w|
         tarfile.open(fileobj=file, mode=mode) as tar,
         tempfile.TemporaryDirectory(prefix="octoplex-backup-") as copies,
     ):
+        said = unpacked.written([str(path.relative_to(data)) for path in paths if path.is_file()])
+        mark = tarfile.TarInfo(unpacked.NAME)
+        mark.size = len(said)
+        tar.addfile(_private(mark), io.BytesIO(said))
         for path in paths:
             name, source = str(path.relative_to(data)), path
             if not path.is_file():

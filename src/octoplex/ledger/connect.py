@@ -30,7 +30,8 @@ PAGE_BYTES: dict[Kind, int] = {
 """A page costs four calls of the kernel until it is in its place, whatever its size."""
 SUFFIXES = ("-wal", "-shm")
 EMPTIED: frozenset[Kind] = frozenset({"responses", "cache"})
-"""Files out of which rows are deleted: what they held is overwritten, and room is given back."""
+"""Files out of which rows are deleted all the time: what they held is overwritten, as in those of
+`SEVERAL`, and room is given back."""
 SEVERAL: frozenset[Kind] = frozenset({"learning"})
 """Files that several processes write: with a journal that is rolled back, which is safe there."""
 
@@ -50,7 +51,7 @@ def connect(path: Path, kind: Kind, synchronous: str) -> sqlite3.Connection:
         db.execute(f"pragma journal_mode = {_journal(kind)}")
         db.execute(f"pragma synchronous = {synchronous}")
         db.execute(f"pragma wal_autocheckpoint = {WAL_PAGES}")
-        if kind in EMPTIED:
+        if kind in EMPTIED | SEVERAL:
             db.execute("pragma secure_delete = on")
         migrate(db, path, steps(kind), copied=kind != "cache")
     except BaseException:

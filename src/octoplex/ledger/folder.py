@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from octoplex.ledger.unpacked import check_unpacked
 from octoplex.wire.error import BadConfig, StoreFailed
 
 OURS = ("lock", "ledger.db", "control.db", "pepper")
@@ -58,7 +59,7 @@ class Folder:
 
         Raises:
             StoreFailed: another process holds it; facts `pid`, `address`.
-            BadConfig: it cannot be created or written.
+            BadConfig: it cannot be created or written, or is a mixture (`unpacked.py`).
         """
         self.make()
         try:
@@ -73,6 +74,11 @@ class Folder:
             os.close(lock)
             raise self._taken() from None
         self._lock = lock
+        try:
+            check_unpacked(self.path)
+        except BaseException:
+            self.unlock()
+            raise
         self.tell(address)
 
     def tell(self, address: str) -> None:

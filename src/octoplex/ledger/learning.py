@@ -17,12 +17,14 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import astuple
 
 from octoplex.ledger.connect import Transaction, connect
+from octoplex.ledger.migrate import steps
 from octoplex.ledger.period import DAY_MS
 
 NAME = "learning.db"
@@ -66,6 +68,19 @@ class DecidedRow(Struct, frozen=True):
     body: bytes
 
 
+class Asked(Struct, frozen=True):
+    """A pair of which people are asked what it is worth, with its texts."""
+
+    route: str
+    request_id: str
+    at_ms: int
+    until_ms: int
+    """When it is deleted."""
+    texts: bytes
+    otherwise: bytes
+    """The note to be written then, where nobody has said anything."""
+
+
 class Published(Struct, frozen=True):
     """A policy. `body` is None once newer ones are there."""
 
@@ -79,6 +94,8 @@ class Published(Struct, frozen=True):
     pairs: int
     share: float
     why: str
+    told: bytes
+    """What is known of what serves, as JSON."""
     digest: str
     """SHA-256 of the body."""
     body: bytes | None
@@ -110,7 +127,9 @@ class Said(Struct, frozen=True):
     seq: int = 0
 
 
-_POLICY = "route, version, note, at_ms, kind, pairs, share, why, digest, body, seq"
+INSERT_NOTE = "insert into notes (route, at_ms, kind, body) values (?, ?, ?, ?)"
+LABEL = "label"
+_POLICY = "route, version, note, at_ms, kind, pairs, share, why, told, digest, body, seq"
 _BARE = _POLICY.replace("body", "null")
 _SAID = "request_id, key_id, tenant, route, model, at_ms, score, body, seq"
 
@@ -148,19 +167,45 @@ def connected(data: Path) -> sqlite3.Connection:
 
 
 def read_learning(data: Path) -> "LearningFile | None":
-    """Open it as it is; None where there is none.
+    """Open it to look; None where there is none.
 
-    Not read-only: what a kill left half-written is rolled back by whoever opens it first.
+    Not read-only: what a kill left half-written is rolled back by whoever opens it first, and one
+    that an older octoplex wrote is migrated.
 
-    Raises:
-        sqlite3.Error: it cannot be opened, or is damaged.
+    Raises: as `open_learning`.
     """
     path = data / NAME
     if not path.exists():
         return None
     uri = f"{path.absolute().as_uri()}?mode=rw"
     db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        done = db.execute("select max(number) from migrations").fetchone()[0]
+    except BaseException:
+        db.close()
+        raise
+    if done < _newest():
+        db.close()
+        return open_learning(data)
     return LearningFile(db, path)
+
+
+@cache
+def _newest() -> int:
+    return steps("learning")[-1].number
+
+
+def lapse(db: sqlite3.Connection, now_ms: int) -> int:
+    """Delete some pairs whose time is over, and note what nobody has said; how many."""
+    if not db.execute("select 1 from labels where until_ms < ?", (now_ms,)).fetchone():
+        return 0
+    with Transaction(db):
+        text = "select seq, route, said, otherwise from labels where until_ms < ? limit ?"
+        rows = db.execute(text, (now_ms, STEP)).fetchall()
+        notes = [(route, now_ms, LABEL, body) for _, route, said, body in rows if not said]
+        db.executemany(INSERT_NOTE, notes)
+        db.executemany("delete from labels where seq = ?", [row[:1] for row in rows])
+    return len(rows)
 
 
 class LearningFile:
@@ -183,11 +228,13 @@ class LearningFile:
         notes: Sequence[Noted],
         decisions: Sequence[DecidedRow] = (),
         sums: Mapping[tuple[str, int], Sum] | None = None,
+        asked: Sequence[Asked] = (),
     ) -> None:
         """Append, all or nothing; `sums` are by route and day."""
         with Transaction(self._db) as db:
-            text = "insert into notes (route, at_ms, kind, body) values (?, ?, ?, ?)"
-            db.executemany(text, [astuple(note) for note in notes])
+            db.executemany(INSERT_NOTE, [astuple(note) for note in notes])
+            text = "insert or ignore into labels values (null, ?, ?, ?, ?, 0, ?, ?)"
+            db.executemany(text, [astuple(row) for row in asked])
             text = "insert into decisions (id, route, at_ms, body) values (?, ?, ?, ?)"
             db.executemany(text, [astuple(decision) for decision in decisions])
             text = """insert into days values (?, ?, ?, ?, ?, ?, ?) on conflict do update set
@@ -197,13 +244,23 @@ class LearningFile:
             db.executemany(text, [(*at, *astuple(said)) for at, said in (sums or {}).items()])
 
     def add_after(self, note: Noted, last: int) -> bool:
-        """Append a note behind number `last` of its route; False where more has come since."""
+        """Append a plan behind number `last` of its route; False where more has come since.
+
+        Of pairs from before it nobody is asked any more.
+        """
         with Transaction(self._db) as db:
             if self.newest_note(note.route) != last:
                 return False
-            text = "insert into notes (route, at_ms, kind, body) values (?, ?, ?, ?)"
-            db.execute(text, astuple(note))
+            db.execute(INSERT_NOTE, astuple(note))
+            db.execute("update labels set said = 1 where route = ?", (note.route,))
         return True
+
+    def about(self, route: str, kinds: Sequence[str], after: int) -> Iterator[bytes]:
+        """A route's notes of these kinds in their order."""
+        told = ", ".join("?" * len(kinds))
+        text = f"select body from notes where route = ? and id > ? and kind in ({told}) order by id"
+        rows = self._db.execute(text, (route, after, *kinds))  # nosemgrep: value-in-statement
+        return (body for (body,) in rows)
 
     def notes(self, route: str, after: int, most: int) -> list[tuple[int, bytes]]:
         """(id, body) of a route's notes in their order."""
@@ -234,7 +291,7 @@ class LearningFile:
             sqlite3.IntegrityError: its version is there already.
         """
         with Transaction(self._db) as db:
-            text = f"insert into policies ({_POLICY}) values ({', '.join('?' * 10)}, null)"
+            text = f"insert into policies ({_POLICY}) values ({', '.join('?' * 11)}, null)"
             db.execute(text, astuple(policy)[:-1])  # nosemgrep: value-in-statement
             text = "update policies set body = null where route = ? and version <= ?"
             oldest = policy.version - BODIES
@@ -262,6 +319,12 @@ class LearningFile:
         row = self._db.execute(text, (route,)).fetchone()
         return None if row is None else Published(*row)
 
+    def version(self, route: str, version: int) -> Published | None:
+        """One policy of a route, without its body."""
+        text = f"select {_BARE} from policies where route = ? and version = ?"
+        row = self._db.execute(text, (route, version)).fetchone()  # nosemgrep: value-in-statement
+        return None if row is None else Published(*row)
+
     def throw(self, switch: Switch) -> None:
         """Pause a route, or let it go on."""
         text = "insert or replace into switches values (?, ?, ?, ?)"
@@ -272,6 +335,11 @@ class LearningFile:
         rows = self._db.execute("select route, paused, who, at_ms from switches order by route")
         return [Switch(route, bool(paused), who, at_ms) for route, paused, who, at_ms in rows]
 
+    def asked(self) -> dict[str, int]:
+        """How many pairs of each route are kept for people."""
+        rows = self._db.execute("select route, count(*) from labels group by route")
+        return dict(rows.fetchall())
+
     def decision(self, id_: str) -> DecidedRow | None:
         """What was decided of a request."""
         text = "select id, route, at_ms, body from decisions where id = ? order by seq desc limit 1"
@@ -279,7 +347,9 @@ class LearningFile:
         return None if row is None else DecidedRow(*row)
 
     def sweep(self, now_ms: int, days: int, rows: int) -> int:
-        """Forget some of the decisions that are older, or more; how many. Old feedback, too."""
+        """Forget some of the decisions that are older, or more; how many. Old feedback, too, and
+        pairs whose time is over."""
+        lapse(self._db, now_ms)
         text = """delete from decisions where seq in (select seq from decisions
             where at_ms < ? or seq <= (select max(seq) from decisions) - ? order by seq limit ?)"""
         done = self._db.execute(text, (now_ms - days * DAY_MS, rows, STEP)).rowcount

@@ -62,6 +62,8 @@ T = TypeVar("T")
 _MEANT = """id = (select id from keys where (id = :name or name = :name)
     and revoked_at_ms is null order by id <> :name limit 1)"""
 """The key in use of this id, else of this name."""
+NEVER_NEW: frozenset[Kind] = frozenset({"control", "ledger"})
+"""Files that an empty one stands in the place of: they get their names when they have tables."""
 log = logging.getLogger("octoplex.ledger")
 
 
@@ -163,6 +165,11 @@ class Files:
 
     def _open(self, name: str, kind: Kind, synchronous: str) -> sqlite3.Connection:
         path = self._folder.path / name
+        if kind in NEVER_NEW and path.exists() and not path.stat().st_size:
+            raise BadConfig(
+                f"{path} is empty, so what it held is lost: restore the folder from a backup, or "
+                "delete this file to begin without it"
+            )
         try:
             return connect(path, kind, synchronous)
         except sqlite3.DatabaseError as error:
@@ -274,7 +281,7 @@ class SqliteStore:
 
     till = None
     """The budgets are this host's own."""
-    common = None
+    common = notices = None
 
     def hear_keys(self, heard: Callable[[list[KeyRow]], None]) -> None:
         """Nobody else changes them."""

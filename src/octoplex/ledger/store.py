@@ -13,7 +13,7 @@ first to pass `tests/ledger/test_store.py`; `PostgresStore` (`postgres/`) passes
 """
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from octoplex.ledger.archive import Archive
 from octoplex.ledger.batch import Batch
@@ -33,6 +33,28 @@ from octoplex.ledger.rows import (
     Turned,
 )
 from octoplex.ledger.shared.till import Till
+
+Whose = Literal["ours", "theirs", "told"]
+
+
+class Notices(Protocol):
+    """Which of several hosts tells of something, so that it is told once."""
+
+    async def claim(self, id_: str, term_s: float) -> Whose:
+        """Be the one that tells it, for so long; to be asked again before that ends.
+
+        Raises:
+            StoreFailed: nobody knows now.
+        """
+        ...
+
+    async def told(self, id_: str, before: str) -> None:
+        """It was told. Those whose ids have a third word before this one are forgotten.
+
+        Raises:
+            StoreFailed: it cannot be written down now.
+        """
+        ...
 
 
 class Journal(Protocol):
@@ -223,6 +245,11 @@ class State(Store, Protocol):
     @property
     def common(self) -> Common | None:
         """What hosts on the same database tell each other; None where there is one host."""
+        ...
+
+    @property
+    def notices(self) -> Notices | None:
+        """Which of them tells callers' people; None where there is one host."""
         ...
 
     def hear_keys(self, heard: Callable[[list[KeyRow]], None]) -> None:

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from octoplex.optimizer.features import SIZE, WIDTH, Encoder, Values
-from octoplex.optimizer.policy import RUNGS, Judging, Policy, Snapshot
+from octoplex.optimizer.policy import RUNGS, Judging, Limits, Mix, Policy, Snapshot
 from octoplex.optimizer.scorer import Scorer
 from octoplex.wire.error import BadConfig
 
-MAGIC = b"octoplex policy 1\n"
+MAGIC = b"octoplex policy 2\n"
 MOST = 1_000
 """Variants, and snapshots: no policy has nearly as many."""
 
@@ -50,17 +50,23 @@ class _Snapshot(msgspec.Struct, frozen=True, array_like=True):
     born: int
 
 
+_Shares = tuple[tuple[float, int], ...]
+"""Weights, and places in `_Policy.snapshots`."""
+
+
 class _Policy(msgspec.Struct, frozen=True, array_like=True):
     variants: tuple[str, ...]
     idf: bytes | None
     snapshots: tuple[_Snapshot, ...]
-    serving: tuple[tuple[float, int], ...]
-    """Weights, and places in `snapshots`."""
+    serving: _Shares
     newest: int
     """A place there; -1: there is none."""
     judging: Judging
     rung: int
     version: int
+    limits: tuple[tuple[str, int, _Shares], ...]
+    """Segments with rungs of their own."""
+    is_closed: bool
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -86,6 +92,11 @@ def dump(compiled: Compiled) -> bytes:
             policy.judging,
             policy.rung,
             policy.version,
+            tuple(
+                (name, mix.rung, tuple((float(w), place[id(one)]) for w, one in mix.shares))
+                for name, mix in policy.limits.segments.items()
+            ),
+            policy.limits.is_closed,
         )
     )
     return MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
@@ -113,18 +124,24 @@ def _loaded(told: _Policy) -> Compiled:
     if not 1 <= candidates < MOST or len(told.snapshots) > MOST:
         raise ValueError(f"it has {candidates} candidates and {len(told.snapshots)} snapshots")
     snapshots = [_snapshot(one, candidates) for one in told.snapshots]
-    places = [place for _, place in told.serving]
-    if min([told.newest + 1, *places], default=0) < 0 or not 0 <= told.rung <= RUNGS:
+    rungs = [told.rung, *(rung for _, rung, _ in told.limits)]
+    places = [place for _, place in [*told.serving, *(s for one in told.limits for s in one[2])]]
+    if min([told.newest + 1, *places]) < 0 or not 0 <= min(rungs) <= max(rungs) <= RUNGS:
         raise ValueError("a number is out of its range")
     encoder = None if told.idf is None else Encoder(_array(told.idf, "<f8", SIZE))
     if snapshots and (encoder is None or told.newest < 0):
         raise ValueError("it has snapshots, and nothing to read requests with")
+
+    def shares(of: _Shares) -> list[tuple[float, Snapshot]]:
+        return [(weight, snapshots[place]) for weight, place in of]
+
     policy = Policy(
         snapshots[told.newest] if told.newest >= 0 else None,
         told.judging,
-        [(weight, snapshots[place]) for weight, place in told.serving],
+        shares(told.serving),
         told.rung,
         told.version,
+        Limits({name: Mix(r, shares(of)) for name, r, of in told.limits}, told.is_closed),
     )
     return Compiled(policy, encoder, told.variants)
 

@@ -5,7 +5,7 @@ target of the route, a cascade that leads nowhere. The conditions of rules are r
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -31,10 +31,12 @@ _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*(?:of\s+savings\s*)?", re.ASCII
 
 
 class Promise(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`promise`: at most `quality_loss` of the reference's quality is lost, so confidently."""
+    """`promise`: at most `quality_loss` of the reference's quality is lost, so confidently; on
+    average over the route, or with `each_segment` in each of its `segments`."""
 
     quality_loss: Annotated[float, Meta(ge=0, le=0.5)] = 0.05
     confidence: Annotated[float, Meta(ge=0.5, le=0.999)] = 0.95
+    each_segment: bool = False
 
 
 class Learn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,12 +44,16 @@ class Learn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `shadow` is the share of requests that a candidate answers beside the reference; `spend` bounds
     what that and judging cost, "20% of savings" or "$5/day"; `judge` says who compares, first the
-    verifiers, then a model, "models.NAME" or "provider/model".
+    verifiers, then a model, "models.NAME" or "provider/model". `labels` is the share of the pairs
+    that a model has judged of which people say what they are worth, too; their texts are kept for
+    `labels_days`.
     """
 
     shadow: Annotated[float, Meta(ge=0, le=0.5)] = 0.01
     spend: str = "20% of savings"
     judge: tuple[str, ...] = ()
+    labels: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    labels_days: Annotated[int, Meta(ge=1, le=180)] = 14
 
 
 class Then(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,21 +83,11 @@ class RuleTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     least: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
 
 
-class Learned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `[models.NAME]` says where `pick` is "learned"."""
-
-    reference: str = ""
-    promise: Promise = Promise()
-    learn: Learn = Learn()
-    segments: tuple[str, ...] = ()
-    rules: tuple[RuleTable, ...] = ()
-
-
 class Variant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[experiments.NAME.variants.NAME]`: what is different there; nothing is as the route has it.
+    """A row of `variants`: what is different there; what is left out is as the route has it.
 
-    `prompt` is put before the conversation, or `file:PATH`. With `escalate` the answer is checked
-    by `verify`, and asked anew of that target where it fails.
+    `prompt` is put before the conversation, or `file:PATH`. With `escalate` the answer of `target`
+    is held until it was verified by `verify`, and that target is asked where it was not.
     """
 
     target: str = ""
@@ -102,6 +98,17 @@ class Variant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     effort: Effort | None = None
     verify: tuple[str, ...] = ()
     escalate: str = ""
+
+
+class Learned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `[models.NAME]` says where `pick` is "learned"."""
+
+    reference: str = ""
+    promise: Promise = Promise()
+    learn: Learn = Learn()
+    segments: tuple[str, ...] = ()
+    rules: tuple[RuleTable, ...] = ()
+    variants: dict[str, Variant] = {}
 
 
 class Experiment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -137,7 +144,7 @@ def learned_of(table: Any, targets: Sequence[str], where: str) -> Learned | None
                 'needs pick = "learned", or write switch.'
             )
     if table.pick != "learned":
-        told = [name for name in ("reference", "segments") if getattr(learned, name)]
+        told = [name for name in ("reference", "segments", "variants") if getattr(learned, name)]
         told += [n for n in ("promise", "learn") if getattr(learned, n) != getattr(Learned(), n)]
         if told:
             raise BadConfig(f'{where} {told[0]}: says nothing without pick = "learned".')
@@ -148,17 +155,13 @@ def learned_of(table: Any, targets: Sequence[str], where: str) -> Learned | None
             f"one of {', '.join(targets)}."
         )
     check_word(learned.reference, targets, f"{where} reference")
-    if len(set(targets)) == 1:
+    if len(set(targets)) == 1 and not learned.variants:
         raise BadConfig(f"{where} try: one target leaves nothing to learn; add a cheaper one.")
     for segment in learned.segments:
         _check_named(segment, SEGMENTS, f"{where} segments")
+    _check_candidates(learned.variants, targets, f"{where} variants")
     for judge in learned.learn.judge:
         _check_judge(judge, f"{where} learn.judge")
-        if judge == "tests":
-            raise BadConfig(
-                f'{where} learn.judge: "tests" needs a sandbox to run code in, which is not there '
-                'yet; "exact-match" compares with metadata.expected.'
-            )
     spend_of(learned.learn.spend, f"{where} learn.spend")
     return learned
 
@@ -185,15 +188,43 @@ def check_experiment(experiment: Experiment, routes: Collection[str], where: str
         raise BadConfig(
             f"{where} variants: {len(experiment.variants)} cannot be compared; write two or more."
         )
+    _check_different(experiment.variants, f"{where} variants")
+
+
+def _check_candidates(variants: Mapping[str, Variant], targets: Sequence[str], where: str) -> None:
+    for name, variant in variants.items():
+        place = f"{where}.{name}"
+        if "/" in name or not name:
+            raise BadConfig(f'{place}: a name with "/" is a target\'s; choose another one.')
+        if not variant.target:
+            raise BadConfig(f"{place} target: say who is asked; one of {', '.join(targets)}.")
+        check_word(variant.target, targets, f"{place} target")
+        if variant == Variant(target=variant.target):
+            raise BadConfig(f"{place}: is {variant.target} and nothing else, which is in try.")
+    _check_different(variants, where)
+
+
+def _check_different(variants: Mapping[str, Variant], where: str) -> None:
     seen: dict[Variant, str] = {}
-    for name, variant in experiment.variants.items():
-        place = f"{where} variants.{name}"
+    for name, variant in variants.items():
         if seen.setdefault(variant, name) != name:
-            raise BadConfig(f'{place}: is the same as "{seen[variant]}".')
-        if bool(variant.verify) != bool(variant.escalate):
-            raise BadConfig(f"{place}: write both verify and escalate, or neither.")
-        for judge in variant.verify:
-            _check_judge(judge, f"{place}.verify")
+            raise BadConfig(f'{where}.{name}: is the same as "{seen[variant]}".')
+        _check_cascade(variant, f"{where}.{name}")
+
+
+def _check_cascade(variant: Variant, where: str) -> None:
+    for number, judge in enumerate(variant.verify):
+        _check_judge(judge, f"{where} verify")
+        if judge in variant.verify[:number]:
+            raise BadConfig(f'{where} verify: "{judge}" stands there twice.')
+    if bool(variant.verify) != bool(variant.escalate):
+        raise BadConfig(f"{where}: write both verify and escalate, or neither.")
+    if variant.escalate and not variant.target:
+        raise BadConfig(f"{where}: say as target who is asked before {variant.escalate}.")
+    if variant.escalate and variant.escalate == variant.target:
+        raise BadConfig(
+            f'{where} escalate: "{variant.escalate}" is who was asked already; name a better one.'
+        )
 
 
 def spend_of(text: str, where: str) -> Spend:

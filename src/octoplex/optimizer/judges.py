@@ -13,6 +13,8 @@ same. None: nobody had anything to say of such a request.
     exact-match    the text is `metadata.expected` of the request; without that: two answers that
                    say the same are worth the same. Case, white space, the form of Unicode and a
                    full stop at the end do not count
+    tests          the code of the answer passes `metadata.tests` of the request; it is run in the
+                   sandbox (`assembly/testing.py`)
     models.NAME    a route, or "provider/model": sees the conversation and both answers, without
                    names, and gives each 0 to 1; asked twice at once, with the answers in the other
                    order, so that who stands first gains nothing: the mean counts. It
@@ -29,6 +31,7 @@ media it is told only that they were there.
 """
 
 import asyncio
+import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
 from math import nan
@@ -60,7 +63,16 @@ AskModel = Callable[[str, bytes], Awaitable[tuple[Reply, int]]]
 """(a route or provider/model, the body of an openai-chat call) -> the reply, its nano-dollars."""
 Fault = Callable[[Format, str | None], Awaitable[str]]
 """What is wrong with a text that must have a form, "" when nothing is (`upstreams/judge.py`)."""
+Tests = Callable[[str, str], Awaitable[bool]]
+"""(code, tests) -> whether they pass (`assembly/testing.py`)."""
+PYTHON = ("", "python", "py", "python3")
+_FENCED = re.compile(r"^```([A-Za-z0-9+#]*)[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _json = msgspec.json.Encoder().encode
+
+
+def is_model(judge: str) -> bool:
+    """Whether a judge is a model, and may be wrong."""
+    return "/" in judge or judge.startswith(ROUTE)
 
 
 class Judged(NamedTuple):
@@ -71,6 +83,8 @@ class Judged(NamedTuple):
     judge: str
     nano: int
     """What it cost to know, in nano-dollars."""
+    model: str = ""
+    """What the replies of a model that judged call their model."""
 
 
 Judge = Callable[[Chat, Reply, Reply], Awaitable[Judged | None]]
@@ -79,9 +93,11 @@ Check = Callable[[Chat, Reply], Awaitable[bool | None]]
 """Whether one answer passes; None where there is nothing to check."""
 
 
-def judges_of(names: Sequence[str], ask: AskModel, fault: Fault) -> Judge:
+def judges_of(
+    names: Sequence[str], ask: AskModel, fault: Fault, tests: Tests | None = None
+) -> Judge:
     """The judges of a route, as the file names them (`learned_of` has looked at the names)."""
-    judges = [(name, _judge_of(name, ask, fault)) for name in names]
+    judges = [(name, _judge_of(name, ask, fault, tests)) for name in names]
 
     async def judge(chat: Chat, reference: Reply, rival: Reply) -> Judged | None:
         said = None
@@ -95,13 +111,15 @@ def judges_of(names: Sequence[str], ask: AskModel, fault: Fault) -> Judge:
     return judge
 
 
-def _judge_of(name: str, ask: AskModel, fault: Fault) -> Judge:
+def _judge_of(name: str, ask: AskModel, fault: Fault, tests: Tests | None) -> Judge:
     if name == "json-schema":
-        return _verifier(name, lambda chat, reply: _has_form(chat, reply, fault))
+        return _verifier(name, lambda chat, reply: has_form(chat, reply, fault))
     if name == "tool-calls":
-        return _verifier(name, lambda chat, reply: _calls_well(chat, reply, fault))
+        return _verifier(name, lambda chat, reply: calls_well(chat, reply, fault))
     if name == "exact-match":
         return _matched
+    if name == "tests":
+        return _verifier(name, lambda chat, reply: passes_tests(chat, reply, tests))
     return _Model(name, ask)
 
 
@@ -116,13 +134,15 @@ def _verifier(name: str, check: Check) -> Judge:
     return judge
 
 
-async def _has_form(chat: Chat, reply: Reply, fault: Fault) -> bool | None:
+async def has_form(chat: Chat, reply: Reply, fault: Fault) -> bool | None:
+    """`json-schema` of one answer; None where there is nothing to check."""
     if chat.format is None or reply.tool_calls:
         return None
     return await _valid(chat.format, reply.text, fault)
 
 
-async def _calls_well(chat: Chat, reply: Reply, fault: Fault) -> bool | None:
+async def calls_well(chat: Chat, reply: Reply, fault: Fault) -> bool | None:
+    """`tool-calls` of one answer; None where there is nothing to check."""
     if not reply.tool_calls:
         must = chat.tool_choice is not None and chat.tool_choice.mode in ("any", "named")
         return False if must else None
@@ -145,7 +165,7 @@ async def _valid(form: Format, text: str, fault: Fault) -> bool | None:
 
 
 async def _matched(chat: Chat, reference: Reply, rival: Reply) -> Judged | None:
-    expected = _expected(chat)
+    expected = expected_of(chat)
     first, other = bare(reference.text), bare(rival.text)
     if expected is not None:
         return Judged(float(first == expected), float(other == expected), "exact-match", 0)
@@ -155,12 +175,35 @@ async def _matched(chat: Chat, reference: Reply, rival: Reply) -> Judged | None:
     return Judged(1.0, 1.0, "exact-match", 0)
 
 
-def _expected(chat: Chat) -> str | None:
+async def passes_tests(chat: Chat, reply: Reply, tests: Tests | None) -> bool | None:
+    """`tests` of one answer; None where there are none."""
+    told = _labelled(chat, "tests")
+    if isinstance(told, list):
+        told = "\n".join(map(str, told))
+    if tests is None or not isinstance(told, str) or not told.strip():
+        return None
+    return await tests(code_of(reply.text), told)
+
+
+def code_of(text: str) -> str:
+    """The code in an answer: its fenced blocks of Python, or all of it where nothing is fenced."""
+    blocks = _FENCED.findall(text)
+    told = [code for language, code in blocks if language.lower() in PYTHON]
+    return "\n".join(told) if blocks else text
+
+
+def expected_of(chat: Chat) -> str | None:
+    """`metadata.expected` of a request, bare; None without it."""
+    found = _labelled(chat, "expected")
+    return None if found is None else bare(found if isinstance(found, str) else str(found))
+
+
+def _labelled(chat: Chat, name: str) -> Any:
+    """A member of the request's metadata; None without it."""
     try:
-        found = msgspec.json.decode(chat.metadata or b"{}", type=dict[str, Any]).get("expected")
+        return msgspec.json.decode(chat.metadata or b"{}", type=dict[str, Any]).get(name)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return None if found is None else bare(found if isinstance(found, str) else str(found))
 
 
 def bare(text: str) -> str:
@@ -173,6 +216,13 @@ class _Worth(Struct, forbid_unknown_fields=True):
     b: Annotated[float, Meta(ge=0, le=1)]
 
 
+class _Told(NamedTuple):
+    a: float
+    b: float
+    nano: int
+    model: str
+
+
 _worth = msgspec.json.Decoder(_Worth).decode
 
 
@@ -183,18 +233,19 @@ class _Model:
         self._name, self._model, self._ask = name, name.removeprefix(ROUTE), ask
 
     async def __call__(self, chat: Chat, reference: Reply, rival: Reply) -> Judged:
-        first, other = _answer(reference), _answer(rival)
+        first, other = answer_of(reference), answer_of(rival)
         if first == other:
             return Judged(1.0, 1.0, self._name, 0)
         told, swapped = await asyncio.gather(
             self._asked(chat, first, other), self._asked(chat, other, first)
         )
-        nano = told[2] + swapped[2]
-        return Judged((told[0] + swapped[1]) / 2, (told[1] + swapped[0]) / 2, self._name, nano)
+        nano, model = told.nano + swapped.nano, told.model or swapped.model
+        worth = (told.a + swapped.b) / 2, (told.b + swapped.a) / 2
+        return Judged(*worth, self._name, nano, model)
 
-    async def _asked(self, chat: Chat, a: Any, b: Any) -> tuple[float, float, int]:
-        """What A and B are worth, NaN where it does not say, and what that cost."""
-        evidence = {"conversation": _conversation(chat), "A": a, "B": b}
+    async def _asked(self, chat: Chat, a: Any, b: Any) -> _Told:
+        """What A and B are worth, NaN where it does not say, what that cost, and who said it."""
+        evidence = {"conversation": conversation_of(chat), "A": a, "B": b}
         turns = [
             {"role": "system", "content": INSTRUCTION},
             {"role": "user", "content": _json(evidence).decode()},
@@ -203,22 +254,24 @@ class _Model:
         try:
             reply, nano = await self._ask(self._model, body)
         except GatewayError:
-            return nan, nan, 0
+            return _Told(nan, nan, 0, "")
         try:
-            worth = _worth(_unfenced(reply.text))
+            worth = _worth(unfenced(reply.text))
         except msgspec.MsgspecError:
-            return nan, nan, nano
-        return worth.a, worth.b, nano
+            return _Told(nan, nan, nano, reply.model)
+        return _Told(worth.a, worth.b, nano, reply.model)
 
 
-def _unfenced(text: str) -> str:
+def unfenced(text: str) -> str:
+    """JSON without the fence that models like to put around it."""
     text = text.strip()
     if text.startswith("```") and text.endswith("```"):
         return text[3:-3].removeprefix("json").strip()
     return text
 
 
-def _answer(reply: Reply) -> dict[str, Any]:
+def answer_of(reply: Reply) -> dict[str, Any]:
+    """An answer as a model that judges is shown it."""
     shown: dict[str, Any] = {"text": reply.text[:MOST]}
     if reply.tool_calls:
         calls = [{"tool": c.name, "arguments": c.arguments[:MOST]} for c in reply.tool_calls]
@@ -228,7 +281,7 @@ def _answer(reply: Reply) -> dict[str, Any]:
     return shown
 
 
-def _conversation(chat: Chat) -> list[dict[str, str]]:
+def conversation_of(chat: Chat) -> list[dict[str, str]]:
     """Its turns, the last ones where it is long."""
     found: list[dict[str, str]] = []
     left = MOST

@@ -16,6 +16,8 @@ what else changes answers: its numbers would speak of something else. Then a `Pl
 behind the last note that was read. Another model behind the same name: each process of the path
 says so by an `Order`, of which the first voids.
 
+A model that judges and calls itself something else for so many pairs in a row (`Name`) voids, too.
+
 Feedback is broken when so many pairs in a row had no verdict (`SILENT`), or both answers were
 worth nothing (`FAILED`): all certificates are void until pairs say something again.
 
@@ -38,20 +40,36 @@ from msgspec import Struct
 
 from octoplex.ledger.learning import LearningFile, Noted, Published, open_learning, read_learning
 from octoplex.optimizer.compiled import Compiled, dump
+from octoplex.optimizer.course import Name
+from octoplex.optimizer.judges import is_model
+from octoplex.optimizer.labels import Proofs, corrected
 from octoplex.optimizer.loop import Loop, Plan
-from octoplex.optimizer.notes import Note, Noticed, Order, Pair, Planned, decode, encode, kind_of
+from octoplex.optimizer.notes import (
+    Label,
+    Lesson,
+    Note,
+    Noticed,
+    Order,
+    Pair,
+    Planned,
+    decode,
+    encode,
+    kind_of,
+)
+from octoplex.optimizer.process import LOCK
 from octoplex.wire.error import BadConfig
 
 SILENT = 20
 """Pairs in a row without a verdict."""
 FAILED = 50
 """Pairs in a row in which both answers are worth nothing."""
+NOTHING = b"null"
 CHANGED = "the file says something else of this route"
 OTHER = "what was published does not follow from the notes here any more"
 BATCH = 500
 POLL_S = 0.3
 NICE = 10
-LOCK = "learner.lock"
+TOUCH_S = 1.0
 
 
 class Wish(Struct, frozen=True):
@@ -71,6 +89,8 @@ class Made(Struct, frozen=True):
     pairs: int
     share: float
     why: str
+    told: bytes
+    """What is known of what serves (`ladder.Told`), as JSON."""
     body: bytes
 
     @property
@@ -89,6 +109,9 @@ class Pupil:
         self._silent = self._failed = 0
         self._voided = ""
         """Why it was void last: each process says so once."""
+        self._proofs = Proofs()
+        self._names: dict[str, Name] = {}
+        """What models that judge call themselves."""
 
     @property
     def version(self) -> int:
@@ -119,6 +142,11 @@ class Pupil:
                     loop.notice(note.features, np.array(note.costs))
             case Pair():
                 self._judged(loop, note)
+            case Label():
+                self._proofs.hear(note)
+                self._prove(loop)
+            case Lesson():
+                loop.teach(note.features, note.rival, note.difference)
             case Order(kind="void") if note.why and note.why == self._voided:
                 loop.renew()
             case Order(kind="void"):
@@ -135,9 +163,9 @@ class Pupil:
         self.loop = Loop(note.plan, Random(0), note.version)
         self.wish = Wish(note.plan, note.judges, note.about)
         self._silent = self._failed = 0
-        self._voided = ""
+        self._voided, self._proofs, self._names = "", Proofs(), {}
         body = dump(Compiled(self.loop.policy, None, note.plan.variants))
-        return Made(note.version, "begun", 0, 0.0, note.why, body)
+        return Made(note.version, "begun", 0, 0.0, note.why, NOTHING, body)
 
     def _judged(self, loop: Loop, pair: Pair) -> None:
         if pair.decision.version > loop.policy.version:
@@ -150,16 +178,31 @@ class Pupil:
             loop.void(f"feedback is broken: {SILENT} pairs in a row had no verdict")
         elif said and self._failed == FAILED:
             loop.void(f"feedback is broken: in {FAILED} pairs in a row both answers failed")
+        elif before := self._before(pair):
+            loop.void(f"the judge {pair.judge} answers as {pair.model}, no longer as {before}")
         elif said:
             loop.judged(pair.features, pair.decision, (pair.reference, pair.rival))
+            share = loop.plan.labels if is_model(pair.judge) else 0.0
+            if loop.plan.labels and pair.labels == share:
+                self._proofs.add(pair)
+                self._prove(loop)
+
+    def _before(self, pair: Pair) -> str:
+        """What the model that judges called itself before, once it is another one."""
+        return self._names.setdefault(pair.judge, Name()).heard(pair.model) if pair.model else ""
+
+    def _prove(self, loop: Loop) -> None:
+        """Count as evidence what is known of pairs, as far as no label is missing."""
+        for pair, said in self._proofs.ready(loop.changed):
+            loop.prove(pair.features, pair.decision, corrected(pair, said))
 
     def _made(self, loop: Loop) -> Made:
         version, event = loop.policy.version, loop.events[-1] if loop.events else None
         body = dump(Compiled(loop.policy, loop.encoder, loop.plan.variants))
-        share = loop.share
+        share, told = loop.share, msgspec.json.encode(loop.told)
         if event is None or event.version != version:
-            return Made(version, "", loop.pairs, share, "", body)
-        return Made(version, event.kind, loop.pairs, share, event.note, body)
+            return Made(version, "", loop.pairs, share, "", told, body)
+        return Made(version, event.kind, loop.pairs, share, event.note, told, body)
 
 
 def _by(order: Order) -> str:
@@ -213,6 +256,7 @@ class Learner:
                 pairs=made.pairs,
                 share=made.share,
                 why=made.why,
+                told=made.told,
                 digest=made.digest,
                 body=made.body,
             )
@@ -263,8 +307,9 @@ def _differs(kept: Published | None, made: Made, note: int) -> str:
         return f"it was made after note {kept.note}, and follows from note {note}"
     if kept.digest != made.digest:
         return "its bytes are others"
-    said = (kept.kind, kept.pairs, kept.share, kept.why)
-    return "" if said == (made.kind, made.pairs, made.share, made.why) else "it is said otherwise"
+    said = (kept.kind, kept.pairs, kept.share, kept.why, kept.told)
+    made_so = (made.kind, made.pairs, made.share, made.why, made.told)
+    return "" if said == made_so else "it is said otherwise"
 
 
 def learn(folder: Path) -> None:
@@ -276,7 +321,7 @@ def learn(folder: Path) -> None:
     learner = Learner(file)
     read = msgspec.json.Decoder(dict[str, Wish]).decode
     wishes: dict[str, Wish] = {}
-    heard, text = 0, b""
+    heard, text, touch_at = 0, b"", 0.0
     while not file.is_gone:
         if select.select([0], [], [], 0 if heard else POLL_S)[0]:
             data = os.read(0, 1 << 16)
@@ -291,6 +336,9 @@ def learn(folder: Path) -> None:
             if file.is_gone:  # moved away meanwhile: SQLite does not write to it any more
                 return
             raise
+        if time.monotonic() >= touch_at:
+            os.utime(lock)
+            touch_at = time.monotonic() + TOUCH_S
 
 
 def check(folder: Path, routes: list[str]) -> None:

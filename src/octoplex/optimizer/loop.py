@@ -15,9 +15,21 @@ import msgspec
 import numpy as np
 
 from octoplex.optimizer.features import Encoder, Features, Seen, Values, encoder_of
-from octoplex.optimizer.ladder import Ladder
-from octoplex.optimizer.policy import OTHERS, RUNGS, Decision, Draws, Judging, Policy, Snapshot
+from octoplex.optimizer.ladder import Ladder, Told
+from octoplex.optimizer.policy import (
+    OTHERS,
+    RUNGS,
+    Decision,
+    Draws,
+    Judging,
+    Limits,
+    Mix,
+    Policy,
+    Snapshot,
+)
+from octoplex.optimizer.ppi import bound_of
 from octoplex.optimizer.scorer import NOTHING, Lessons, Scorer
+from octoplex.optimizer.segments import Kind, Terms
 
 BEYOND = 0.4
 """How often those are judged whom no candidate is near to serve, of the usual."""
@@ -25,6 +37,9 @@ RECENT = 2_000
 """Requests from which the cuts of the rungs are made."""
 EARLY, STEP, GROWTH = 40, 25, 0.125
 """Judged pairs at the first fit; then so many more, or that share of those there are."""
+KNOWN = 2 * STEP
+"""Lessons of each candidate before which all are judged alike; the first test ends that, whose
+evidence needs them to be judged as they are proposed."""
 NONE = Seen(np.zeros(0, np.int64), np.zeros(0), 0)
 
 
@@ -37,10 +52,16 @@ class Plan(msgspec.Struct, frozen=True):
     confidence: float = 0.95
     feedback: float = 0.01
     """Share of the requests that are judged."""
+    segments: Kind = ""
+    """What is promised of each; "" where there are none."""
+    labels: float = 0.0
+    """Share of the pairs of which people say what they are worth; then these are evidence as
+    `labels.py` has it, and come later than they are learned from (`Loop.prove`)."""
 
 
 class Event(msgspec.Struct, frozen=True):
-    """A change of what serves: `fit`, `certified`, `alarm`, `void`, `rollback` or `resume`."""
+    """A change of what serves: `fit`, `certified`, `lowered`, `held`, `alarm`, `void`, `rollback`
+    or `resume`."""
 
     kind: str
     pairs: int
@@ -48,6 +69,8 @@ class Event(msgspec.Struct, frozen=True):
     """Of the traffic, that candidates may serve from now on."""
     version: int
     note: str = ""
+    told: Told | None = None
+    """What is known of what serves."""
 
 
 class Loop:
@@ -61,10 +84,12 @@ class Loop:
         bound = 1 / (1 - OTHERS) if several else 1.0
         most = (self._candidates - 1) / OTHERS if several else 1.0
         most = max(most, plan.loss / BEYOND)
-        self._ladder = Ladder(plan.loss, 1 - plan.confidence, bound, most)
+        bound *= bound_of(plan.labels)
+        terms = Terms(plan.segments, 1 - plan.confidence, plan.loss, bound)
+        self._ladder = Ladder(terms, most)
         self._recent: deque[tuple[Features, Values]] = deque(maxlen=RECENT)
         self._rows: deque[tuple[Seen, Values]] = deque(maxlen=RECENT)
-        self._changed, self._origin = version, 0
+        self.changed, self._origin = version, 0
         """The policy's version, and the pairs, at the last change."""
         self.encoder: Encoder | None = None
         """How requests become vectors, from the first fit on."""
@@ -81,6 +106,11 @@ class Loop:
     def share(self) -> float:
         """Of the traffic, that candidates may serve."""
         return self._ladder.rung / RUNGS
+
+    @property
+    def told(self) -> Told | None:
+        """What is known of what serves."""
+        return self._ladder.told()
 
     def draws(self) -> Draws:
         """Four uniform numbers."""
@@ -107,20 +137,34 @@ class Loop:
     def judged(self, features: Features, decision: Decision, pair: tuple[float, float]) -> None:
         """What the reference's and the rival's answers were worth, 0..1 each."""
         self.pairs += 1
-        if decision.version < self._changed:
+        if decision.version < self.changed:
             return  # of another time
-        rung, served = self._ladder.rung, self._ladder.serving
-        since = self._ladder.see(decision, self.plan.feedback, *pair)
+        mix, limits = self._ladder.mix, self._ladder.limits
+        if self.plan.labels:
+            since = self._ladder.warned(decision, self.plan.feedback, *pair)
+        else:
+            since = self._ladder.see(decision, self.plan.feedback, *pair, features.segment)
         self._learn(features, decision.rival, pair[1] - pair[0])
         if since:
             self._begin_anew(since)
             self._compile("alarm", f"something changed {since} pairs ago")
         elif self.pairs >= self._next_fit:
             self._fit()
-        elif self._ladder.rung != rung:
-            self._compile("certified")
-        elif self._ladder.serving is not served and self.pairs % STEP == 0:
-            self._compile("")
+        else:
+            self._change(mix, limits)
+
+    def prove(self, features: Features, decision: Decision, worth: tuple[float, float]) -> None:
+        """What a pair that was learned from before counts as evidence, where people are asked."""
+        if decision.version < self.changed:
+            return
+        mix, limits = self._ladder.mix, self._ladder.limits
+        self._ladder.weigh(decision, self.plan.feedback, *worth, features.segment)
+        self._change(mix, limits)
+
+    def teach(self, features: Features, rival: int, difference: float) -> None:
+        """A lesson that is evidence for nothing, such as from before the route began."""
+        if 0 < rival <= self._candidates and -1 <= difference <= 1:
+            self._learn(features, rival, difference)
 
     def void(self, why: str) -> None:
         """Withdraw every certificate: something that it rested on is no longer the same."""
@@ -141,6 +185,17 @@ class Loop:
         self._ladder.go_on()
         self._compile("resume", why)
 
+    def _change(self, mix: Mix, limits: Limits) -> None:
+        """Publish what serves now, where it is not these."""
+        ladder = self._ladder
+        held = sorted(ladder.limits.segments.keys() - limits.segments.keys())
+        if ladder.rung != mix.rung:
+            self._compile("certified" if ladder.rung > mix.rung else "lowered")
+        elif held and not ladder.limits.is_closed:
+            self._compile("held", ", ".join(name.replace("\n", " ") for name in held))
+        elif self.pairs % STEP == 0 and (ladder.mix is not mix or ladder.limits is not limits):
+            self._compile("")
+
     def _learn(self, features: Features, rival: int, difference: float) -> None:
         if self.encoder is None:
             self._waiting.append((features, rival, difference))
@@ -151,7 +206,7 @@ class Loop:
         """Test all again, and learn only from what was judged since then."""
         for lessons in self._lessons:
             lessons.keep(since)
-        self._origin, self._changed = self.pairs - since, self.policy.version + 1
+        self._origin, self.changed = self.pairs - since, self.policy.version + 1
         self._ladder.reset(self._origin)
         self._next_fit = self.pairs + STEP
 
@@ -184,9 +239,11 @@ class Loop:
     def _compile(self, kind: str, note: str = "") -> None:
         ladder = self._ladder
         version = self.policy.version + 1
-        self.policy = Policy(self._newest, self._judging(), ladder.serving, ladder.rung, version)
+        shares, rung = ladder.mix.shares, ladder.rung
+        self.policy = Policy(self._newest, self._judging(), shares, rung, version, ladder.limits)
         if kind:
-            self.events.append(Event(kind, self.pairs, self.share, version, note))
+            event = Event(kind, self.pairs, self.share, version, note, ladder.told())
+            self.events.append(event)
 
     def _judging(self) -> Judging:
         """Judge more where candidates may soon serve; the share of all stays as planned."""
@@ -196,4 +253,6 @@ class Loop:
         within = rungs / RUNGS
         beyond = usual * BEYOND
         more = (usual - beyond * (1 - within)) / within
-        return Judging(min(1.0, more), beyond, float(self._newest.cuts[rungs - 1]), rungs)
+        cut, known = float(self._newest.cuts[rungs - 1]), min(map(len, self._lessons))
+        even = known < KNOWN and not self._ladder.is_testing
+        return Judging(min(1.0, more), beyond, cut, rungs, even)

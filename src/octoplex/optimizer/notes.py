@@ -35,6 +35,33 @@ class Pair(Struct, frozen=True, tag="pair", array_like=True):
     """Who said so: a verifier, or a model."""
     nano: int
     """What the second answer and the judging cost, in nano-dollars."""
+    model: str = ""
+    """What a model that judged calls itself."""
+    labels: float = 0.0
+    """With what probability people are asked, too; 0 where nobody doubts the judge, below 0 where
+    too many wait for people: then it is learned from, and no evidence."""
+    is_asked: bool = False
+    """Whether they are: then this is evidence once they have said something (`Label`)."""
+
+
+class Label(Struct, frozen=True, tag="label", array_like=True):
+    """What a person says of a pair, or that nobody has in time: then the worst for the rival."""
+
+    request_id: str
+    reference: float
+    rival: float
+    who: str = ""
+    """"" where nobody has."""
+
+
+class Lesson(Struct, frozen=True, tag="lesson", array_like=True):
+    """What was known of a request before: learned from, and evidence for nothing."""
+
+    features: Features
+    rival: int
+    """The number of a variant, from 1."""
+    difference: float
+    """Its quality less the reference's."""
 
 
 class Order(Struct, frozen=True, tag="order", array_like=True):
@@ -57,11 +84,11 @@ class Planned(Struct, frozen=True, tag="planned", array_like=True):
     """What else in the file says how targets answer, hashed (`Course.version`)."""
 
 
-Note = Noticed | Pair | Order | Planned
+Note = Noticed | Pair | Label | Lesson | Order | Planned
 
 
 def kind_of(note: Note) -> str:
-    """`noticed`, `pair`, `order` or `planned`."""
+    """`noticed`, `pair`, `label`, `lesson`, `order` or `planned`."""
     return type(note).__name__.lower()
 
 

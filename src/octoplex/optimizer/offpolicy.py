@@ -1,7 +1,8 @@
 """What a new policy would have been worth, from the log of an old one: before it serves.
 
     seen = OffPolicy(); seen.see(Rows(...)); seen.interval("dr", 0.05)
-    OffPolicy(keep=0.95) ... .lower("dr", 0.05) >= 0   -> it keeps 95 % of what was served: the gate
+    OffPolicy(keep=0.95) ... .lower("dr", 0.05) >= 0   -> it keeps 95 % of what was served
+    gate = Gate(RUNGS, 0.05, 0.4) ... .lower(7, -log(0.05)) >= 0    -> rung 8 may serve
 
 A row that was answered as the new policy would answer counts 1 / propensity times, others do not
 (IPS). With an estimate q of what the new policy's answer is worth, the outcome is
@@ -23,6 +24,10 @@ With `keep`, that much of the logged reward is taken off: new - keep * old, on t
 Where only a sample of the rewards is known, give all rows without `keep`: `same` where it was the
 same and is known, and the propensity times that of becoming known.
 
+`Gate` is the same for pairs, of which both answers were judged: what a policy would have served is
+looked up, not guessed (an exact replay), and only that the pair was made at all, and with whom, has
+a propensity. It is what certifies (`ladder.py`), so it has the one bet that is best there.
+
 References: Karampatziakis, Mineiro & Ramdas, Off-policy confidence sequences (2021);
 Waudby-Smith et al., Anytime-valid off-policy inference for contextual bandits (2024), here with
 fixed bets instead of predictable ones, so that the average is covered where it drifts. Not
@@ -30,12 +35,14 @@ promised: anything if a logged propensity is wrong, if rows were left out with r
 reward, or if answers change what is asked later.
 """
 
-from math import log
+from math import expm1, log
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
+from octoplex.optimizer.evidence import Capital
 from octoplex.optimizer.sequences import Array, Interval, Lower, last, log_mean
 
 CAPS = (0.0, 1.0, 4.0, 16.0)
@@ -160,3 +167,91 @@ def _check(rows: Rows) -> None:
             raise ValueError(f"a {name} is not from 0 to 1")
     if (rows.propensity[rows.same] <= 0).any():
         raise ValueError("a choice was made whose propensity is 0")
+
+
+class Compared(NamedTuple):
+    """A judged pair, of the reference and whom a new policy may have serve."""
+
+    weight: float
+    """How improbable it was that this request is judged, beside all; 1 on average."""
+    first: float
+    """What the reference's answer was worth."""
+    other: float | None
+    """What the candidate's was; None where the pair was made with another one."""
+    propensity: float
+    """How probable it was, where it was made with this one."""
+    estimate: float
+    """What the candidate's should have been worth, by earlier pairs."""
+
+    @property
+    def plain(self) -> float:
+        """The candidate's worth, on average over the draws of a rival."""
+        return 0.0 if self.other is None else self.other / self.propensity
+
+    @property
+    def robust(self) -> float:
+        """The same, with less chance in it."""
+        if self.other is None:
+            return self.estimate
+        return self.estimate + (self.other - self.estimate) / self.propensity
+
+    def above(self, keep: float, moved: npt.NDArray[np.bool_]) -> Array:
+        """What policies are worth above that share of the reference: those that have the candidate
+        serve, and the others."""
+        found: Array = np.where(moved, self.robust, self.first) - keep * self.first
+        return found * self.weight
+
+
+class Evaluated(Struct, frozen=True):
+    """What is known of a policy from pairs of which it was not made."""
+
+    pairs: int
+    snips: float
+    """Of the reference's quality: the weighted sums, divided."""
+    dr: float
+    """The same, doubly robust."""
+    lower: float
+    """How far its quality is above what is promised, at least: it may serve from 0 on."""
+
+
+class Gate:
+    """Several policies at once, which see the same pairs."""
+
+    def __init__(self, policies: int, loss: float, bet: float) -> None:
+        """`bet` must be below 1 / the most that a pair can speak against a policy."""
+        self._keep, self._bet = 1 - loss, bet
+        self.capital = Capital(policies, (bet,))
+        self._sums = np.zeros((3, policies))
+        """Of the reference's worth, and of each policy's, plain and robust."""
+
+    def see(
+        self, pair: Compared, moved: npt.NDArray[np.bool_], counts: npt.NDArray[np.bool_]
+    ) -> Array:
+        """A pair: what each policy is worth above the promise.
+
+        `moved`: which of them would have had the candidate serve; `counts`: of which it tells.
+        """
+        outcomes = pair.above(self._keep, moved)
+        self.capital.see(outcomes, counts)
+        first = np.full(len(moved), pair.first)
+        plain = np.where(moved, pair.plain, pair.first)
+        robust = np.where(moved, pair.robust, pair.first)
+        self._sums += np.stack((first, plain, robust)) * (pair.weight * counts)
+        return outcomes
+
+    def lower(self, policy: int, needed: float) -> float:
+        """What it is at least above the promise, but for a chance of exp(-needed) in all time.
+
+        At least 0 exactly where its capital is at least exp(needed).
+        """
+        rounds = int(self.capital.rounds[policy])
+        if not rounds:
+            return -1 / self._bet
+        return expm1((float(self.capital.logs()[policy]) - needed) / rounds) / self._bet
+
+    def evaluated(self, policy: int, needed: float) -> Evaluated:
+        """All that is known of one."""
+        first, plain, robust = (float(one) for one in self._sums[:, policy])
+        rounds = int(self.capital.rounds[policy])
+        whole = first or 1.0
+        return Evaluated(rounds, plain / whole, robust / whole, self.lower(policy, needed))

@@ -10,23 +10,27 @@ first of which least is lost: a ladder from safe to thrifty. The dollars of a st
 the snapshot's time: a dearer reference must not widen what was certified.
 
 What serves is one of several snapshots, drawn by its weight: the mean of what was tested is the
-mean of what serves (`ladder.py`). A share of `FLOOR` is given to the reference even so, so that
-every answer has a propensity from which later can be learned.
+mean of what serves (`ladder.py`). Some segments have a rung of their own (`segments.py`). A share
+of `FLOOR` is given to the reference even so, so that every answer has a propensity from which later
+can be learned.
 
 Prices are not learned: costs come with each request, so a new price counts at once in what a
 candidate is worth, and one that saves nothing any more is not proposed.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from octoplex.optimizer.features import Places, Seen, Values
 from octoplex.optimizer.scorer import Scorer
 
 RUNGS = 40
-FLOOR = 0.005
+FLOOR = 0.002
 
 
 class Snapshot(NamedTuple):
@@ -75,7 +79,7 @@ class Decision(NamedTuple):
     propensity: float
     """How probable it was, over the draws."""
     rung: int
-    """0: only the reference serves."""
+    """Of its segment; 0: only the reference serves."""
     snapshot: int
     """Which one decided, by `Snapshot.born`."""
     tested: int
@@ -108,22 +112,43 @@ class Judging(NamedTuple):
     cut: float
     rungs: int
     """Whose cut that is: these are tested."""
+    even: bool = False
+    """Whether all candidates are judged alike: too little is known to prefer one."""
 
 
-class _Proposals(NamedTuple):
-    """What each snapshot says of a request, the newest last."""
+class Mix(NamedTuple):
+    """A rung, and the snapshots that make it, each with its share; 0: the reference serves."""
 
-    candidates: Places
-    strains: Values
-    scores: Values
+    rung: int = 0
+    shares: Sequence[tuple[float, Snapshot]] = ()
 
-    def proposal(self, snapshot: int) -> Proposal:
-        scores = tuple(self.scores[snapshot].tolist())
-        return Proposal(int(self.candidates[snapshot]), float(self.strains[snapshot]), scores)
+
+class Limits(NamedTuple):
+    """Segments that are not served as the route is (`segments.py`)."""
+
+    segments: Mapping[str, Mix] = {}
+    is_closed: bool = False
+    """Whether the reference serves all the others."""
+
+
+NO_LIMITS = Limits()
+
+
+class _Ready(NamedTuple):
+    """A mix over all snapshots of the policy; those that are not in it have no weight."""
+
+    rung: int
+    weights: list[float]
+    ends: list[float]
+    cuts: list[float]
 
 
 class Policy:
-    """Snapshots that serve, the newest, which is tested, and whom to judge."""
+    """Snapshots that serve, the newest, which is tested, and whom to judge.
+
+    There are few snapshots and candidates: in a loop over plain numbers a decision takes half of
+    what it takes in arrays, each step of which costs a microsecond however short they are.
+    """
 
     def __init__(
         self,
@@ -132,42 +157,51 @@ class Policy:
         serving: Sequence[tuple[float, Snapshot]] = (),
         rung: int = 0,
         version: int = 0,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.newest, self.judging = newest, judging
-        self.rung, self.version = rung, version
-        self.weights = np.array([weight for weight, _ in serving])
-        self.serving = [snapshot for _, snapshot in serving]
-        self._ends = np.cumsum(self.weights)
+        self.rung, self.version, self.limits = rung, version, limits
+        shares = [*serving, *(one for mix in limits.segments.values() for one in mix.shares)]
+        unique = {id(snapshot): snapshot for _, snapshot in shares}
+        self.serving = list(unique.values())
+        places = {key: place for place, key in enumerate(unique)}
+        usual = _ready(Mix(rung, serving), self.serving, places)
+        self.weights = usual.weights
+        """Of each that serves, in the route's mix."""
+        self._usual = usual._replace(rung=0) if limits.is_closed else usual
+        self._limited = {
+            name: _ready(mix, self.serving, places) for name, mix in limits.segments.items()
+        }
         told = [*self.serving, *([newest] if newest is not None else [])]
-        self._stack = _stacked(told)
-        self._means = np.array([[s.mean for s in one.scorers] for one in told])
-        self._known = [(m, c, s.known) for m, one in enumerate(told) for c, s in _own(one)]
-        self._rates = np.array([[one.rate] for one in told])
-        self._savings = np.array([one.savings for one in told])
-        self._rows = np.arange(len(told))
-        self._cuts = np.array([one.cuts[rung - 1] for one in self.serving])
+        scorers = [scorer for one in told for scorer in one.scorers]
+        self._stack = _stacked(scorers)
+        self._means = np.array([one.mean for one in scorers])
+        self._known = [(column, s.known) for column, s in enumerate(scorers) if s.known]
+        self._terms = [(float(one.rate), one.savings.tolist()) for one in told]
+        """Of each snapshot, its rate and what candidates saved."""
 
-    def decide(self, seen: Seen, costs: Values, draws: Draws) -> Decision:
+    def decide(self, seen: Seen, costs: Values | Sequence[float], draws: Draws) -> Decision:
         """Choose. `costs` are dollars by variant, the reference's first."""
         if self.newest is None:
             return self._blind(len(costs) - 1, draws)
-        savings = costs[0] - costs[1:]
-        told = self._proposals(seen, savings)
-        newest = told.proposal(-1)
+        told = self._proposals(seen, costs)
+        newest = told[-1]
+        mix = self._limited.get(seen.segment, self._usual)
         place, variant, share = -1, 0, 1.0
-        if self.serving:
-            chosen = np.where(told.strains[:-1] <= self._cuts, told.candidates[:-1], 0)
-            place = min(int(self._ends.searchsorted(draws.serve, "right")), len(chosen) - 1)
-            variant = int(chosen[place]) if draws.floor >= FLOOR else 0
-            share = float(self.weights @ (chosen == variant)) * (1 - FLOOR)
-            share += FLOOR if variant == 0 else 0
-        probability, rival, rival_share = self._whom(newest, variant, len(savings), draws)
+        if mix.rung:
+            pairs = zip(told, mix.cuts, strict=False)  # the newest serves nobody yet
+            chosen = [one.candidate if one.strain <= cut else 0 for one, cut in pairs]
+            place = min(bisect_right(mix.ends, draws.serve), len(chosen) - 1)
+            variant = chosen[place] if draws.floor >= FLOOR else 0
+            alike = [w for w, one in zip(mix.weights, chosen, strict=True) if one == variant]
+            share = sum(alike) * (1 - FLOOR) + (FLOOR if variant == 0 else 0)
+        probability, rival, rival_share = self._whom(newest, variant, len(costs) - 1, draws)
         return Decision(
             self.version,
             variant,
             share,
-            self.rung,
-            self.serving[place].born if self.serving else 0,
+            mix.rung,
+            self.serving[place].born if mix.rung else 0,
             self.newest.born,
             newest,
             self.judging.rungs,
@@ -175,21 +209,20 @@ class Policy:
             draws.judge < probability,
             rival,
             rival_share,
-            told.proposal(place) if self.serving else NO_PROPOSAL,
-            float(self._cuts[place]) if self.serving else -np.inf,
+            told[place] if mix.rung else NO_PROPOSAL,
+            mix.cuts[place] if mix.rung else -np.inf,
         )
 
     def strains(self, asked: Sequence[tuple[Seen, Values]]) -> tuple[Values, Places]:
         """The newest snapshot's strain for each of these requests, and whom it proposes."""
-        told = [self._proposals(seen, costs[0] - costs[1:]) for seen, costs in asked]
-        strains = np.array([one.strains[-1] for one in told])
-        return strains, np.array([one.candidates[-1] for one in told])
+        told = [self._proposals(seen, costs)[-1] for seen, costs in asked]
+        return np.array([one.strain for one in told]), np.array([one.candidate for one in told])
 
     def _blind(self, candidates: int, draws: Draws) -> Decision:
         """Nothing was learned yet: the reference serves, pairs are made of everybody."""
-        rival = 1 + min(int(draws.rival * candidates), candidates - 1)
+        rival, share = _alike(candidates, draws.rival)
         nothing, usual = NO_PROPOSAL, self.judging.beyond
-        made, share = draws.judge < usual, 1 / candidates
+        made = draws.judge < usual
         return Decision(
             self.version, 0, 1.0, 0, 0, 0, nothing, 0, usual, made, rival, share, nothing, -np.inf
         )
@@ -200,6 +233,8 @@ class Policy:
         """Probability of a pair, the candidate in it, and how probable that one was."""
         within = newest.strain <= self.judging.cut or variant > 0
         probability = self.judging.within if within else self.judging.beyond
+        if self.judging.even:
+            return probability, *_alike(candidates, draws.rival)
         favourite = newest.candidate or 1
         share = 1 - OTHERS if candidates > 1 else 1.0
         if draws.rival < share:
@@ -208,31 +243,46 @@ class Policy:
         at = min(int((draws.rival - share) / OTHERS * len(others)), len(others) - 1)
         return probability, others[at], OTHERS / len(others)
 
-    def _proposals(self, seen: Seen, savings: Values) -> _Proposals:
-        found = seen.values @ self._stack.take(seen.places, 0)
-        scores = found.reshape(self._means.shape) + self._means
-        for number, candidate, known in self._known:
+    def _proposals(self, seen: Seen, costs: Values | Sequence[float]) -> list[Proposal]:
+        """What each snapshot says of a request, the newest last."""
+        first, *others = map(float, costs)
+        scores = (seen.values @ self._stack.take(seen.places, 0) + self._means).tolist()
+        for column, known in self._known:
             own = known.get(seen.prompt)
             if own is not None:
-                scores[number, candidate] += own
-        barred = (savings <= 0) | (self._savings <= 0)
-        best = np.where(barred, -np.inf, savings + self._rates * scores).argmax(1)
-        none = barred[self._rows, best]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            strains = -scores[self._rows, best] / self._savings[self._rows, best]
-        return _Proposals(np.where(none, 0, best + 1), np.where(none, np.inf, strains), scores)
+                scores[column] += own
+        found, count = [], len(others)
+        for number, (rate, usual) in enumerate(self._terms):
+            said = scores[number * count : (number + 1) * count]
+            best, most, strain = 0, -np.inf, np.inf
+            for candidate, cost in enumerate(others):
+                worth = first - cost + rate * said[candidate]
+                if cost < first and usual[candidate] > 0 and worth > most:
+                    best, most = candidate + 1, worth
+                    strain = -said[candidate] / usual[candidate]
+            found.append(Proposal(best, strain, tuple(said)))
+        return found
+
+
+def _ready(mix: Mix, serving: Sequence[Snapshot], places: Mapping[int, int]) -> _Ready:
+    weights = [0.0] * len(serving)
+    for share, snapshot in mix.shares:
+        weights[places[id(snapshot)]] = float(share)
+    cuts = [float(one.cuts[mix.rung - 1]) for one in serving]
+    return _Ready(mix.rung, weights, list(accumulate(weights)), cuts)
+
+
+def _alike(candidates: int, draw: float) -> tuple[int, float]:
+    """One of the candidates, all as probable, and how probable it was."""
+    return 1 + min(int(draw * candidates), candidates - 1), 1 / candidates
 
 
 OTHERS = 0.1
 """Share of pairs in which not the proposed candidate is judged but another, to learn of it."""
 
 
-def _own(snapshot: Snapshot) -> list[tuple[int, Scorer]]:
-    return [(place, scorer) for place, scorer in enumerate(snapshot.scorers) if scorer.known]
-
-
-def _stacked(told: Sequence[Snapshot]) -> Values:
+def _stacked(scorers: Sequence[Scorer]) -> npt.NDArray[np.float32]:
     """Weights by place, then by snapshot and candidate, so that one gather serves all."""
-    if not told:
-        return np.zeros((0, 0))
-    return np.stack([s.weights for one in told for s in one.scorers], 1).astype(np.float64)
+    if not scorers:
+        return np.zeros((0, 0), np.float32)
+    return np.stack([one.weights for one in scorers], 1)

@@ -31,6 +31,12 @@ TRUST = 10.0
 """Labels that the judge's own word weighs as much as."""
 
 
+def bound_of(labels: float) -> float:
+    """How many times further below 0 the difference of two corrected values may lie than that of
+    two values of 0..1: each lies in 1 - 1 / labels .. 1 / labels. 1 without labels."""
+    return 2 / labels - 1 if labels else 1.0
+
+
 class Judged:
     """The average label of everything that was judged."""
 

@@ -10,6 +10,8 @@ import msgspec
 from octoplex.optimizer.course import Course
 
 MODULE = "octoplex.optimizer.learner"
+LOCK = "learner.lock"
+"""Held by the one that learns, and touched whenever it has heard what there was."""
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Sums of one thread come out the same each time."""
 
@@ -33,6 +35,8 @@ def wishes(courses: Iterable[Course]) -> bytes:
                 "loss": course.table.promise.quality_loss,
                 "confidence": course.table.promise.confidence,
                 "feedback": course.table.learn.shadow,
+                "segments": course.segments,
+                "labels": course.table.learn.labels,
             },
             "judges": course.table.learn.judge,
             "about": course.version,

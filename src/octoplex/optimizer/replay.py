@@ -23,8 +23,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from octoplex.optimizer.bandits import bandits, contexts
 from octoplex.optimizer.features import Features, Places, Values, features_of
 from octoplex.optimizer.loop import Loop, Plan
+from octoplex.optimizer.offpolicy import Evaluated
 from octoplex.optimizer.ranking import Ranking, ranked
 from octoplex.wire.error import BadConfig
 
@@ -74,6 +76,23 @@ class Certified(msgspec.Struct, frozen=True):
     share: float
     """Of the traffic, that candidates may serve."""
     kind: str
+    told: Evaluated | None = None
+    """What the loop knew of what serves from here on, by pairs that it had not learned from."""
+
+
+class InSegment(msgspec.Struct, frozen=True):
+    """What came of one segment: shares of the reference's cost and quality there."""
+
+    segment: str
+    requests: int
+    saving: float
+    """Over the second half, less what its pairs cost."""
+    loss: float
+    loss_certified: float
+    """Since the first certificate of the route."""
+    violated: bool
+    share: float
+    """Of its second half, that candidates served."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -103,6 +122,8 @@ class Report(msgspec.Struct, frozen=True):
     baselines: dict[str, Baseline]
     curve: list[tuple[int, float, float]]
     """Requests, saving and loss up to there."""
+    segments: list[InSegment]
+    """The most frequent first."""
 
 
 def read(path: Path, columns: Columns) -> Table:
@@ -116,17 +137,20 @@ def read(path: Path, columns: Columns) -> Table:
     costs: list[list[float]] = []
     features: list[Features] = []
     lengths: list[int] = []
-    with _opened(path) as lines:
+    with opened(path) as lines:
         rows = csv.DictReader(lines)
         _check(rows.fieldnames or (), columns, path)
         for row in rows:
             where = f"{path}, line {rows.line_num}"
             quality.append([_quality(row[name], name, where) for name in names])
             costs.append([_cost(row, columns, name, where) for name in names])
-            segment = row[columns.segment] if columns.segment else ""
+            prompt = row[columns.prompt]
+            if prompt is None:
+                raise BadConfig(f'{where} ends before "{columns.prompt}".')
+            segment = (row[columns.segment] or "") if columns.segment else ""
             reply = (row[columns.reply] or "") if columns.reply else None
-            features.append(features_of(row[columns.prompt], segment=segment, reply=reply))
-            lengths.append(len(row[columns.prompt]))
+            features.append(features_of(prompt, segment=segment, reply=reply))
+            lengths.append(len(prompt))
     if not features:
         raise BadConfig(f"{path} has no rows.")
     dollars = np.array(costs)
@@ -136,7 +160,12 @@ def read(path: Path, columns: Columns) -> Table:
     return Table(names, features, np.array(lengths), np.array(quality), dollars, alone)
 
 
-def _opened(path: Path) -> io.StringIO:
+def opened(path: Path) -> io.StringIO:
+    """A text file, or one that gzip made smaller.
+
+    Raises:
+        BadConfig: it cannot be read.
+    """
     try:
         raw = path.read_bytes()
         raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
@@ -228,7 +257,7 @@ def replay(
         return _share(full[part].sum() - told.cost[part].sum(), full[part].sum())
 
     certified = lost(slice(begun, None)) if begun < len(at) else 0.0
-    baselines = _baselines(table, told.rows[half], plan, loop)
+    baselines = _baselines(table, told.rows, plan, loop)
     saving, oracle = saved(half), baselines["oracle"].saving
     ends = [len(at) * n // POINTS for n in range(1, POINTS + 1)]
     return Report(
@@ -248,7 +277,33 @@ def replay(
         certificates=told.certificates,
         baselines=baselines,
         curve=[(end, saved(slice(end)), lost(slice(end))) for end in ends if end],
+        segments=_segments(table, told, plan, begun),
     )
+
+
+def _segments(table: Table, told: _Told, plan: Plan, begun: int) -> list[InSegment]:
+    """What came of each segment, where there are some."""
+    names = np.array([table.features[row].segment for row in told.rows])
+    first, full = table.quality[told.rows, 0], table.alone[told.rows]
+    missed = first - table.quality[told.rows, told.variants]
+    at = np.arange(len(names))
+    found = []
+    for name in sorted({*names} - {""}):
+        own = names == name
+        half, since = own & (at >= len(at) // 2), own & (at >= begun)
+        certified = _share(missed[since].sum(), first[since].sum())
+        found.append(
+            InSegment(
+                str(name),
+                int(own.sum()),
+                _share(full[half].sum() - told.cost[half].sum(), full[half].sum()),
+                _share(missed[half].sum(), first[half].sum()),
+                certified,
+                certified > plan.loss,
+                _share(float((told.variants[half] > 0).sum()), float(half.sum())),
+            )
+        )
+    return sorted(found, key=lambda one: -one.requests)
 
 
 def _streamed(
@@ -279,8 +334,10 @@ def _streamed(
             loop.judged(features, decision, (float(quality[0]), float(quality[decision.rival])))
             for event in loop.events[told:]:
                 if event.kind != "fit":
-                    made = Certified(number, event.pairs, event.share, event.kind)
-                    certificates.append(made)
+                    known_of = event.told.told if event.told and event.share else None
+                    certificates.append(
+                        Certified(number, event.pairs, event.share, event.kind, known_of)
+                    )
             told = len(loop.events)
         if number % 1_000 == 999:
             progress(number + 1)
@@ -299,8 +356,10 @@ def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole else 0.0
 
 
-def _baselines(table: Table, rows: Places, plan: Plan, loop: Loop) -> dict[str, Baseline]:
-    """What simpler rules do on the same requests; thresholds are the best in hindsight."""
+def _baselines(table: Table, every: Places, plan: Plan, loop: Loop) -> dict[str, Baseline]:
+    """What simpler rules do on the second half; thresholds are the best in hindsight, bandits have
+    learned from the first half on."""
+    rows = every[len(every) // 2 :]
     quality, costs = table.quality[rows], table.costs[rows]
     costs[:, 0] = table.alone[rows]
     cheapest = int(costs.mean(axis=0).argmin())
@@ -338,6 +397,11 @@ def _baselines(table: Table, rows: Places, plan: Plan, loop: Loop) -> dict[str, 
         unique, back = np.unique(rows, return_inverse=True)
         strains, proposed = _strains(table, unique, loop)
         found["best threshold"] = threshold(strains[back], proposed[back], table.costs[rows])
+        seen, back = np.unique(every, return_inverse=True)
+        asked = contexts([loop.seen(table.features[row]) for row in seen])[back]
+        worth, chance = (table.quality[every], table.costs[every]), Random("bandits")
+        for name, served in bandits(asked, *worth, plan, chance).items():
+            found[name] = told(served[len(every) - len(rows) :], table.costs[rows])
     return found
 
 

@@ -2,13 +2,17 @@
 
     rule = rule_of(table, "[models.support] rules")   "calls > 50 and p95_latency_s > 4 over 5 min"
     rules = Rules((rule,))
-    rules.see(now_s, Outcome(latency_s=0.8, nano=120_000));  rules.score(now_s, 0.9)
+    rules.see(now_s, Outcome(latency_s=0.8, nano=120_000), "acme")
+    rules.score(now_s, 0.9, "acme")
     rules.check(now_s) -> [Firing]            once a second or so; what holds is in `rules.active`
 
 A rule fires when all of its conditions hold, and stays until they have not, together, for `clear`:
 so it does not flap. A condition over fewer than `least` measurements does not hold. Each firing and
 clearing carries the figures that caused it. `now_s` is the caller's clock, monotonic; what comes
 late counts as of now.
+
+`quality` is what callers say, and holds for a condition only where it does with any one tenant left
+out (`opinions.py`): nobody has a rule fire by what it says.
 
 A window is `CELLS` cells of time, each some sums and a histogram: 70 KB and the same time for each
 measurement, however long it is and however much is in it. Measured: 0.5 us with one length of
@@ -26,6 +30,7 @@ from math import ceil, exp, inf, log
 from typing import NamedTuple
 
 from octoplex.optimizer.config import METRICS, RuleTable, Then, check_word
+from octoplex.optimizer.opinions import agreed
 from octoplex.wire.error import BadConfig
 
 CELLS = 20
@@ -151,16 +156,18 @@ def _span_s(text: str, where: str) -> float:
     return seconds
 
 
-CALLS, FAILED, NANO, SCORED, SCORES, SHIFTS, SHIFT = range(7)
-"""Sums of a cell; scores and shifts in millionths, so that sums are exact."""
+CALLS, FAILED, NANO, SHIFTS, SHIFT = range(5)
+"""Sums of a cell; shifts, and what callers say, in millionths, so that sums are exact."""
 MILLION = 1_000_000
 
 
 class _Cell:
-    __slots__ = ("bins", "sums")
+    __slots__ = ("bins", "said", "sums")
 
     def __init__(self) -> None:
-        self.sums, self.bins = [0] * 7, [0] * BINS
+        self.sums, self.bins = [0] * 5, [0] * BINS
+        self.said: dict[str, list[int]] = {}
+        """By tenant, how many scores and their sum."""
 
     def add(self, other: "_Cell", sign: int) -> None:
         self.sums = [a + sign * b for a, b in zip(self.sums, other.sums, strict=True)]
@@ -203,11 +210,23 @@ class Window:
         if metric == "cost_per_call":
             return sums[NANO] / 1e9 / max(1, calls), calls
         if metric == "quality":
-            return sums[SCORES] / MILLION / max(1, sums[SCORED]), sums[SCORED]
+            return self._quality(most=condition.sign[0] == "<")
         if metric == "drift":
             return sums[SHIFT] / MILLION / max(1, sums[SHIFTS]), sums[SHIFTS]
         done = calls - sums[FAILED]
         return self._quantile(int(metric[1:3]) / 100, done), done
+
+    def _quality(self, *, most: bool) -> tuple[float, int]:
+        """What callers agree on, and how many scores that is; 0 where they say too little."""
+        told: dict[str, list[int]] = {}
+        for cell in self._cells:
+            for who, (count, total) in cell.said.items():
+                sums = told.setdefault(who, [0, 0])
+                sums[0] += count
+                sums[1] += total
+        scores = [(who, count, total / MILLION) for who, (count, total) in told.items() if count]
+        found = agreed(scores, len(told), most=most)
+        return (0.0, 0) if found is None else (found, sum(count for _, count, _ in scores))
 
     def _quantile(self, share: float, count: int) -> float:
         """The smallest latency that so many stay below."""
@@ -227,6 +246,7 @@ class Rules:
         spans = {c.over_s for rule in rules for c in rule.conditions}
         self._windows = {over_s: Window(over_s) for over_s in sorted(spans)}
         self._all = tuple(self._windows.values())
+        self._listens = any(c.metric == "quality" for rule in rules for c in rule.conditions)
         self._false_at: dict[int, float] = {}
         """By the number of an active rule, since when it has not been true; `inf` while it is."""
 
@@ -235,8 +255,8 @@ class Rules:
         """Those that hold, in the order of the file: of two that differ the first one counts."""
         return tuple(self._rules[number] for number in sorted(self._false_at))
 
-    def see(self, now_s: float, outcome: Outcome) -> None:
-        """A call came to its end."""
+    def see(self, now_s: float, outcome: Outcome, who: str = "") -> None:
+        """A call of this tenant came to its end."""
         latency_s, nano, failed = outcome
         at = -1
         if not failed:
@@ -252,26 +272,28 @@ class Rules:
                 sums[1] += 1
             else:
                 cell.bins[at] += 1
+            if self._listens and who not in cell.said:
+                cell.said[who] = [0, 0]
 
-    def score(self, now_s: float, quality: float) -> None:
-        """An answer was judged.
+    def score(self, now_s: float, quality: float, who: str = "") -> None:
+        """This tenant says what an answer was worth.
 
         Raises:
             ValueError: it is not from 0 to 1.
         """
         if not 0 <= quality <= 1:
             raise ValueError(f"a quality of {quality} is not from 0 to 1")
-        self._add(now_s, SCORED, quality)
+        for window in self._all:
+            sums = window.turn(now_s).said.setdefault(who, [0, 0])
+            sums[0] += 1
+            sums[1] += round(quality * MILLION)
 
     def shift(self, now_s: float, index: float) -> None:
         """How far inputs have drifted, as `drift.py` measures it."""
-        self._add(now_s, SHIFTS, index)
-
-    def _add(self, now_s: float, place: int, value: float) -> None:
         for window in self._all:
             sums = window.turn(now_s).sums
-            sums[place] += 1
-            sums[place + 1] += round(value * MILLION)
+            sums[SHIFTS] += 1
+            sums[SHIFT] += round(index * MILLION)
 
     def check(self, now_s: float) -> list[Firing]:
         """What began to hold or is over by now."""

@@ -58,11 +58,22 @@ class School:
     async def _renew(self) -> None:
         while True:
             try:
-                if self._followed is not None:
+                self.pairs.look()
+                if self._followed is not None and self.shelf.is_heard():
                     await self._followed.renew()
+                elif self._followed is not None:
+                    self._rest(self._followed)
             except Exception:  # the policies in force go on serving
                 log.exception("a policy could not be renewed")
             await asyncio.sleep(RENEW_S)
+
+    def _rest(self, learned: Learned) -> None:
+        """Nobody learns any more, so nobody would find out what becomes worse: references serve
+        all, until somebody does."""
+        for name, study in learned.studies.items():
+            if study.compiled is not study.blind:
+                study.compiled, study.read = study.blind, None
+                log.error("nobody has learned of %s for long; its reference answers", name)
 
     async def close(self) -> None:
         """Drop pairs, write what waits."""

@@ -105,12 +105,20 @@ def _likely(alike: Values, residual: Values, heard: Values) -> tuple[float, floa
 
     The scale of everything cancels: its most probable value is put in.
     """
+    size = len(residual)
+    whole = np.empty((size + 1, size + 1))
+    whole[:size, :size], whole[size, :size], whole[:size, size] = alike, residual, residual
+    plain, at = np.diag(alike), np.arange(size)
     best, chosen = -np.inf, (NOISES[1], OWN[1])
     for noise in NOISES:
         for own in OWN:
-            lower = np.linalg.cholesky(alike + np.diag(_diagonal(noise, own, heard)))
-            white = np.linalg.solve(lower, residual)
-            likely = -np.log(np.diag(lower)).sum() - len(white) / 2 * np.log(white @ white + 1e-9)
+            diagonal = _diagonal(noise, own, heard)
+            whole[at, at] = plain + diagonal
+            whole[size, size] = 1 + residual @ residual / diagonal.min()  # so it has a root
+            root = np.linalg.cholesky(whole)
+            white = root[size, :size]  # the residual divided by the root: no solve is needed
+            spread = np.log(np.diag(root)[:size]).sum()
+            likely = -spread - size / 2 * np.log(white @ white + 1e-9)
             if likely > best:
                 best, chosen = likely, (noise, own)
     return chosen

@@ -6,7 +6,8 @@
 
 Nothing here is waited for. What comes faster than it can be written is dropped and counted: it is
 then as if it had never been asked, which no certificate minds. Where the disk fails, what waits
-goes on waiting, and the policies that are known go on serving. What a pause says is kept too.
+goes on waiting, and the policies that are known go on serving for `DEAF_S`. What a pause says is
+kept too.
 
 Of each decision a row is kept for so many days, and so many in all; notes are kept, since all that
 the learner does can be shown again from them.
@@ -20,16 +21,26 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
-from octoplex.ledger.learning import NAME, DecidedRow, LearningFile, Noted, Sum, open_learning
+from octoplex.ledger.learning import (
+    NAME,
+    Asked,
+    DecidedRow,
+    LearningFile,
+    Noted,
+    Sum,
+    open_learning,
+)
 from octoplex.ledger.period import DAY_MS
-from octoplex.optimizer.notes import Note, Pair, encode, kind_of
+from octoplex.optimizer.notes import Label, Note, Pair, encode, kind_of
 from octoplex.optimizer.policy import Decision
+from octoplex.optimizer.process import LOCK
 from octoplex.wire.error import BadConfig
 
 log = logging.getLogger("octoplex.optimizer")
@@ -40,6 +51,12 @@ class Shelf(Protocol):
 
     def note(self, route: str, note: Note) -> None:
         """Append a note, soon."""
+
+    def keep(self, route: str, pair: Pair, texts: bytes, days: int) -> None:
+        """Append a pair, soon, with its texts for people to judge it within so many days."""
+
+    def has_room(self, route: str) -> bool:
+        """Whether further texts may be kept, as of the last second."""
 
     def decided(
         self, request_id: str, route: str, decision: Decision, costs: tuple[float, ...],
@@ -53,6 +70,9 @@ class Shelf(Protocol):
     def paused(self, route: str) -> bool:
         """Whether an operator wants the reference to serve all."""
 
+    def is_heard(self) -> bool:
+        """Whether the learner has heard of late what is written here."""
+
 
 class Decided(Struct, frozen=True, array_like=True):
     """A decision as it is kept."""
@@ -60,6 +80,14 @@ class Decided(Struct, frozen=True, array_like=True):
     decision: Decision
     costs: tuple[float, ...]
     variants: tuple[str, ...]
+
+
+class Kept(Struct, frozen=True):
+    """A pair with its texts, and when they are deleted."""
+
+    pair: Pair
+    texts: bytes
+    days: int
 
 
 encode_decided = msgspec.msgpack.Encoder().encode
@@ -74,6 +102,8 @@ class Bounds(Struct, frozen=True, kw_only=True):
     days: int = 30
     rows: int = 1_000_000
     """Decisions that are kept."""
+    asked: int = 5_000
+    """Pairs of a route whose texts are kept."""
     gather_s: float = 0.2
     look_s: float = 1.0
     sweep_s: float = 60.0
@@ -81,7 +111,11 @@ class Bounds(Struct, frozen=True, kw_only=True):
 
 
 NANO = 1_000_000_000
-Row = tuple[str, str, int, Note | Decided]
+DEAF_S = 900.0
+"""How long the learner may hear nothing, or the file fail, until that is silence."""
+PIECE = 32
+"""Rows, 0.1 ms of work, after which the path may have the interpreter if it wants it."""
+Row = tuple[str, str, int, Note | Kept | Decided]
 """Id of the request, "" for a note; route; time; what it is."""
 
 
@@ -95,6 +129,9 @@ class DiskShelf:
         self._waiting: deque[Row] = deque()
         self._policies: dict[str, tuple[int, bytes]] = {}
         self._paused: frozenset[str] = frozenset()
+        self._asked: dict[str, int] = {}
+        self._heard_at = now()
+        """When the learner last had, or we began to wait for it."""
         self._ending = threading.Event()
         self._looked = threading.Event()
         self.dropped = 0
@@ -113,6 +150,14 @@ class DiskShelf:
         """See `Shelf`."""
         self._put(("", route, int(self._now() * 1_000), note))
 
+    def keep(self, route: str, pair: Pair, texts: bytes, days: int) -> None:
+        """See `Shelf`."""
+        self._put(("", route, int(self._now() * 1_000), Kept(pair, texts, days)))
+
+    def has_room(self, route: str) -> bool:
+        """See `Shelf`."""
+        return self._asked.get(route, 0) < self._bounds.asked
+
     def decided(
         self, request_id: str, route: str, decision: Decision, costs: tuple[float, ...],
         variants: tuple[str, ...],
@@ -128,6 +173,10 @@ class DiskShelf:
     def paused(self, route: str) -> bool:
         """See `Shelf`."""
         return route in self._paused
+
+    def is_heard(self) -> bool:
+        """See `Shelf`."""
+        return self._now() - self._heard_at < DEAF_S
 
     def wait(self, timeout_s: float) -> bool:
         """Until the file was looked at: whether it was, for a start that wants to know."""
@@ -191,18 +240,26 @@ class DiskShelf:
         """All that waits, a few at a time; what cannot be written waits on."""
         while self._waiting:
             rows = [self._waiting[n] for n in range(min(len(self._waiting), self._bounds.batch))]
-            notes, decisions = [], []
-            for id_, route, at_ms, x in rows:
+            notes, decisions, asked = [], [], []
+            for number, (id_, route, at_ms, x) in enumerate(rows):
+                if number % PIECE == 0:
+                    time.sleep(0)
                 if isinstance(x, Decided):
                     decisions.append(DecidedRow(id_, route, at_ms, encode_decided(x)))
-                else:
-                    notes.append(Noted(route, at_ms, kind_of(x), encode(x)))
-            file.add(notes, decisions, _sums(rows))
+                    continue
+                if isinstance(x, Kept):
+                    asked.append(_asked(route, at_ms, x))
+                note = x.pair if isinstance(x, Kept) else x
+                notes.append(Noted(route, at_ms, kind_of(note), encode(note)))
+            file.add(notes, decisions, _sums(rows), asked)
             for _ in rows:
                 self._waiting.popleft()
 
     def _look(self, file: LearningFile) -> None:
         self._paused = frozenset(one.route for one in file.switches() if one.paused)
+        self._asked = file.asked()
+        with suppress(FileNotFoundError):
+            self._heard_at = max(self._heard_at, (self._data / LOCK).stat().st_mtime)
         new = file.policies(self._seen)
         for route in {one.route for one in new}:
             found = file.newest(route)
@@ -210,6 +267,13 @@ class DiskShelf:
                 self._policies[route] = found.version, found.body
         self._seen = new[-1].seq if new else self._seen
         self._looked.set()
+
+
+def _asked(route: str, at_ms: int, kept: Kept) -> Asked:
+    """Of which nobody says anything in time, that counts as the worst for the rival."""
+    id_ = kept.pair.request_id
+    otherwise = encode(Label(id_, 1.0, 0.0))
+    return Asked(route, id_, at_ms, at_ms + kept.days * DAY_MS, kept.texts, otherwise)
 
 
 def _sums(rows: Sequence[Row]) -> dict[tuple[str, int], Sum]:
@@ -222,7 +286,7 @@ def _sums(rows: Sequence[Row]) -> dict[tuple[str, int], Sum]:
             if x.decision.variant and not x.decision.is_judged:  # then the reference answers
                 said.moved += 1
                 said.saved_nano += round((x.costs[0] - x.costs[x.decision.variant]) * NANO)
-        elif isinstance(x, Pair):
+        elif isinstance(x, Pair | Kept):
             said.pairs += 1
-            said.pair_nano += x.nano
+            said.pair_nano += (x.pair if isinstance(x, Kept) else x).nano
     return found

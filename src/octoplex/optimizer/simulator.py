@@ -4,7 +4,8 @@
     report.saving, report.loss, report.alarms
 
 What is lost is computed of the true probabilities (`traffic.py`), not sampled. What the loop is
-told are single answers, late and sometimes never; one tenant may say the opposite of what it saw.
+told are single answers, late and sometimes never. What callers say goes where it goes live: to the
+rules of the route, not to the loop, and one of them may lie.
 
 The promise is looked at every `BESIDE` requests: what was served under certificates, on average
 since the oldest that has not been withdrawn, must not be below it. What comes between an abrupt
@@ -14,6 +15,7 @@ another promise.
 Left out: requests that depend on each other, and judges that err in one direction.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from heapq import heappop, heappush
 from random import Random
@@ -21,9 +23,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from octoplex.optimizer.config import RuleTable, Then
 from octoplex.optimizer.features import Features, Values, features_of
 from octoplex.optimizer.loop import Event, Loop, Plan
 from octoplex.optimizer.policy import Decision
+from octoplex.optimizer.rules import Outcome, Rules, rule_of
 from octoplex.optimizer.traffic import Asked, Traffic, World
 
 BESIDE = 500
@@ -68,6 +72,10 @@ class Report(NamedTuple):
     history: tuple[tuple[int, Event], ...]
     """What the loop did, with the request's number."""
     moments: tuple[Moment, ...]
+    losses: dict[str, float]
+    """By tenant, true, of what was served under certificates that have not been withdrawn."""
+    ruled: int
+    """Requests that the reference answered because of the rule."""
 
     @property
     def violations(self) -> int:
@@ -82,6 +90,7 @@ class _Books:
         self.all, self._lately, self._certified = np.zeros(4), np.zeros(4), np.zeros(2)
         self._served, self._promised = np.zeros(variants), promised
         self._count = 0
+        self._tenants: defaultdict[str, Values] = defaultdict(lambda: np.zeros(2))
         self.moments: list[Moment] = []
 
     def add(self, asked: Asked, decision: Decision, judging: float, counts: bool) -> None:
@@ -93,13 +102,20 @@ class _Books:
         self.all += row
         self._lately += row
         self._served[variant] += 1
-        if counts and decision.rung:
+        if counts:
             self._certified += row[:2]
             self._count += 1
+            self._tenants[asked.tenant] += row[:2]
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """By tenant."""
+        return {name: missing(sums) for name, sums in sorted(self._tenants.items())}
 
     def withdrawn(self) -> None:
         """Certificates are void: the next ones begin anew."""
         self._certified, self._count = np.zeros(2), 0
+        self._tenants.clear()
 
     def look(self, at: int, rung: int) -> None:
         saving, lately = missing(self._lately[2:]), missing(self._lately[:2])
@@ -120,7 +136,7 @@ def simulate(world: World, requests: int, seed: int, plan: Plan | None = None) -
     names = tuple(one.name for one in world.variants)
     plan = plan or Plan(names)
     traffic, loop = Traffic(world, Random(seed)), Loop(plan, Random(seed + 1))
-    pairs = _Pairs(world, Random(seed + 2))
+    pairs, callers = _Pairs(world, Random(seed + 2)), _Callers(world, Random(seed + 3))
     books = _Books(len(names), plan.loss)
     lapse = _Lapse(world)
     history: list[tuple[int, Event]] = []
@@ -128,9 +144,11 @@ def simulate(world: World, requests: int, seed: int, plan: Plan | None = None) -
     for now in range(requests):
         lapse.begin(now)
         asked = traffic.ask(now)
-        features = features_of(asked.text, key=asked.tenant)
-        decision = loop.decide(features, asked.costs)
-        books.add(asked, decision, world.judging, not lapse.lasts)
+        segment = asked.tenant if plan.segments else ""
+        features = features_of(asked.text, segment=segment, key=asked.tenant)
+        decision = callers.hear(now, asked, loop.decide(features, asked.costs))
+        certified = loop.policy.rung > 0 and not lapse.lasts
+        books.add(asked, decision, world.judging, certified)
         if decision.is_judged:
             pairs.add(now, asked, features, decision)
         for number, pair in pairs.due(now):
@@ -145,7 +163,39 @@ def simulate(world: World, requests: int, seed: int, plan: Plan | None = None) -
         if (now + 1) % BESIDE == 0:
             books.look(now + 1, loop.policy.rung)
     saving, loss = missing(books.all[2:]), missing(books.all[:2])
-    return Report(saving, loss, loop.pairs, tuple(alarms), tuple(history), tuple(books.moments))
+    return Report(
+        saving,
+        loss,
+        loop.pairs,
+        tuple(alarms),
+        tuple(history),
+        tuple(books.moments),
+        books.losses,
+        callers.ruled,
+    )
+
+
+class _Callers:
+    """What callers say of answers, and the rule that hears it."""
+
+    def __init__(self, world: World, random: Random) -> None:
+        self._world, self._random = world, random
+        table = RuleTable(when=world.rule, then=Then(alert=True)) if world.rule else None
+        self._rules = Rules([rule_of(table, "the rule")] if table else [])
+        self.ruled = 0
+
+    def hear(self, now: int, asked: Asked, decision: Decision) -> Decision:
+        """What becomes of a decision, and what is said of the answer."""
+        if self._rules.active:
+            self.ruled += 1
+            decision = decision._replace(variant=0, propensity=1.0)
+        self._rules.see(now, Outcome(float(asked.seconds[decision.variant]), 0), asked.tenant)
+        spiteful = asked.tenant == self._world.spiteful
+        if self._random.random() < self._world.voiced * (10 if spiteful else 1):
+            score = float(asked.answers[decision.variant])
+            self._rules.score(now, 1 - score if spiteful else score, asked.tenant)
+        self._rules.check(now)
+        return decision
 
 
 class _Lapse:
@@ -188,8 +238,6 @@ class _Pairs:
             return
         due = now + (random.expovariate(1 / world.delay) if world.delay else 0)
         first, other = float(asked.answers[0]), float(asked.answers[decision.rival])
-        if asked.tenant == world.spiteful:
-            first, other = 1 - first, 1 - other
         heappush(self._waiting, (due, now, features, decision, (first, other)))
 
     def due(self, now: int) -> Iterator[tuple[int, tuple[Features, Decision, tuple[float, float]]]]:

@@ -92,7 +92,14 @@ class World(Struct, frozen=True, kw_only=True):
     tenants: tuple[tuple[str, float], ...] = (("a", 0.6), ("b", 0.3), ("c", 0.1))
     """Names and shares."""
     spiteful: str = ""
-    """The tenant whose scores are the opposite of the truth."""
+    """The tenant that says the opposite of what it saw, and ten times as often as others."""
+    flattering: str = ""
+    """The tenant that asks only what the reference can hardly do, and all others can."""
+    voiced: float = 0.1
+    """How often callers say what an answer was worth."""
+    rule: str = ""
+    """While it holds the reference answers: a condition as `[[models.NAME.rules]]` has it, with a
+    request each second."""
     a_day: int = 5_000
     """Requests."""
     cycle: float = 0.3
@@ -134,6 +141,8 @@ class Traffic:
         hardness = random.random()
         rights = (1 - hardness) * self._easy[:, topic] + hardness * self._hard[:, topic]
         rights = np.clip(rights * self._factors("quality", now, topic), 0, 1)
+        if tenant == world.flattering:
+            rights = np.array([0.1, *(1.0 for _ in world.variants[1:])])
         common = random.random()
         lots = [common if random.random() < SHARED else random.random() for _ in rights]
         waits = [one.seconds * (2 if random.random() < 0.05 else 1) for one in world.variants]

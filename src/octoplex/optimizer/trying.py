@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -26,6 +26,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from octoplex.ledger.trials import Result, TrialsFile, open_trials
+from octoplex.optimizer.cascade import Change
 from octoplex.optimizer.standing import Standing
 from octoplex.routing.affinity import conversation
 from octoplex.wire.answer import Answer, Answerer, Outcome, Whole, bound
@@ -49,7 +50,7 @@ class Test(Struct, frozen=True):
     unit: str
     begin: Standing
     """Until its owner says something else."""
-    change: Mapping[str, Callable[[Call], Call]]
+    change: Mapping[str, Change]
     """By variant."""
 
 
@@ -127,7 +128,8 @@ class Trying:
         test = self._tests.get(ask.model)
         if test is None or not isinstance(ask, Call) or ask.op != "chat":
             return await self._inner(ask)
-        unit = unit_of(ask, test.unit)
+        trail, unit = ask.trail, unit_of(ask, test.unit)
+        trail.sent = ask.fields
         standing = self._tries.standing(test)
         if not unit:
             return await self._inner(ask)
@@ -137,16 +139,21 @@ class Trying:
             call = test.change[variant](ask)
         except (InvalidCall, KeyError):  # KeyError: a variant of another digest's experiment
             return await self._inner(ask)
-        ask.trail.trial = f"{test.name}: {variant}"
+        trail.trial = f"{test.name}: {variant}"
         if standing.is_over:
             return await self._inner(call)
         told = partial(self._told, ask, (test.key, standing.round, variant, hashed))
         try:
             answer = await self._inner(call)
         except GatewayError as error:
-            if error.status >= 500:  # what is wrong with a request is not the variant's
+            # What is wrong with a request is not the variant's.
+            if trail.trial and error.status >= 500:
                 told("cut")
             raise
+        if trail.replayed:  # what was answered then is counted already, and may be another's
+            trail.trial = ""
+        if not trail.trial:
+            return answer
         if isinstance(answer, Whole):
             told("done")
         else:
@@ -195,12 +202,6 @@ def _value(call: Call, name: str) -> object:
         return None if raw is None else msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-
-
-def aimed(call: Call, target: str) -> Call:
-    """The same call, to be asked of this target first."""
-    call.trail.first = target
-    return call
 
 
 def changed(call: Call, fields: dict[str, msgspec.Raw], max_tokens: int | None) -> Call:

@@ -21,7 +21,7 @@ second call.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -155,8 +155,9 @@ async def _first(
 
 
 def _what(ask: Ask) -> tuple[object, ...]:
-    """All that makes a request another one."""
-    fields: dict[str, Raw] = ask.fields if isinstance(ask, Call | Single) else {}
+    """All that makes a request another one: its next try may get another variant."""
+    fields: Mapping[str, Raw] = ask.fields if isinstance(ask, Call | Single) else {}
+    fields = fields if ask.trail.sent is None else ask.trail.sent
     betas = ask.headers.get("anthropic-beta", "")
     return ("request 1", ask.face, ask.op, ask.stream, ask.model, betas, compact(fields))
 

@@ -164,7 +164,7 @@ def _after_string(text: bytes, at: int) -> int:
 
 
 def _ends(text: bytes) -> tuple[int, bytes, bytes]:
-    return len(text), text[:HASHED], text[-HASHED:]
+    return len(text), text[:HASHED], text[max(HASHED, len(text) - HASHED) :]
 
 
 def lifetime_s(call: Call) -> float:

@@ -36,3 +36,10 @@ def bent(order: Sequence[Candidate], ask: Ask, bend: Bend, draw: float) -> Seque
     if bend.why:
         ask.trail.why = f"rule: {bend.why}"
     return [*first, *(c for c in order if c.target.name != bend.target)]
+
+
+def aimed(order: Sequence[Candidate], ask: Ask) -> Sequence[Candidate]:
+    """The order as the ask's trail wants it: its `first` first, its `refused` not at all."""
+    trail = ask.trail
+    order = bent(order, ask, Bend(trail.first, 1.0, ""), 0.0)
+    return [c for c in order if c.target.name != trail.refused] if trail.refused else order

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from octoplex.routing.affinity import Stay, key_of, roomy
-from octoplex.routing.bend import Bend, bent
+from octoplex.routing.bend import aimed, bent
 from octoplex.routing.deadline import within
 from octoplex.routing.health import Health, OpenCall
 from octoplex.routing.hedge import Race, ask_lane
@@ -28,6 +28,7 @@ from octoplex.routing.refusal import is_refused, refused
 from octoplex.routing.route import Candidate, Route, Target
 from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Ask, Attempt, Call
+from octoplex.wire.beside import understood
 from octoplex.wire.eager import in_task
 from octoplex.wire.error import GatewayError, NoTarget
 
@@ -93,6 +94,8 @@ class Chain:
         trail.route = route.name
         several = len(order) > 1
         if several:
+            if route.pick == "learned" and isinstance(ask, Call) and ask.op == "chat":
+                await understood(ask)  # what is chosen by
             order = self._order(ask, route, now, stay)
         else:
             trail.why = "only target"
@@ -156,7 +159,7 @@ class Chain:
         if health.bends and (bend := health.bends.get(route.name)) is not None:
             order = bent(order, ask, bend, self._random())
         if ask.trail.first:
-            order = bent(order, ask, Bend(ask.trail.first, 1.0, ""), 0.0)
+            order, away = aimed(order, ask), aimed(away, ask)
         small = route.least_context
         if small and isinstance(ask, Call) and ask.worst_case().input_tokens > small:
             order = roomy(ask, order)
@@ -173,7 +176,10 @@ class Chain:
         able = tuple(
             c
             for c in route.candidates
-            if c.target.prefill and c.lanes and not _is_spent(call, route, c.target)
+            if c.target.prefill
+            and c.lanes
+            and not _is_spent(call, route, c.target)
+            and c.target.name != call.trail.refused
         )
         policy = route.policy_for(able[0].target) if able else route.policy
         health = self.health

@@ -28,6 +28,7 @@ from msgspec import Struct, to_builtins
 
 from octoplex.assembly.issuing import LONGEST_OVERLAP_MS, shown
 from octoplex.assembly.report import Report
+from octoplex.dialects.members import UNREADABLE
 from octoplex.gateway import Gateway
 from octoplex.ledger.audit import NAME, page
 from octoplex.ledger.rows import Page, Spend, SpendQuery
@@ -147,7 +148,7 @@ async def _body(inbound: Inbound, gateway: Gateway, kind: type[Any]) -> Any:
     data = await read_body(inbound, gateway.max_body)
     try:
         return msgspec.json.decode(data or b"{}", type=kind)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise InvalidCall(f"The body cannot be read: {error}.") from None
 
 

@@ -33,6 +33,7 @@ from octoplex.wire.error import (
     CallerLeft,
     Forbidden,
     GatewayError,
+    InvalidCall,
     NotFound,
     Stopping,
     WrongMethod,
@@ -251,6 +252,9 @@ class App:
 
 def defect(inbound: Inbound, error: Exception) -> GatewayError:
     """What a caller is told of a defect of ours; the log has the rest."""
+    if isinstance(error, RecursionError):  # it was read at a door, and again deeper in our stack
+        log.debug("request %s is nested too deeply", inbound.id, exc_info=error)
+        return InvalidCall("The body is nested too deeply; send a flatter one.")
     log.error("request %s failed", inbound.id, exc_info=error)
     return GatewayError("An internal error; the server's log has it by the request id.")
 

@@ -23,6 +23,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from octoplex.dialects.members import UNREADABLE
 from octoplex.gateway import Gateway
 from octoplex.ledger.learning import Said, open_learning
 from octoplex.ledger.rows import Page, Record
@@ -61,7 +62,7 @@ async def feedback(inbound: Inbound, gateway: Gateway) -> None:
     body = await read_body(inbound, gateway.max_body)
     try:
         said = _read(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise InvalidCall(f"The body is no feedback: {error}.") from None
     if said.score is None and not (said.label or said.comment or said.correction):
         raise InvalidCall("The body is no feedback: it has no score, label, comment or correction.")
@@ -91,7 +92,7 @@ async def _newest(conversation: str, caller: Caller, gateway: Gateway) -> Record
         try:
             if _tags(record.metadata).conversation_id == conversation:
                 return record
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             continue
     raise NotFound(
         f'None of your {NEWEST:,} newest requests has the metadata.conversation_id "'

@@ -13,9 +13,10 @@ from typing import get_args
 import msgspec
 from msgspec import Struct
 
+from octoplex.dialects.members import UNREADABLE
 from octoplex.gateway import Gateway
 from octoplex.reflex.guard.config import Action
-from octoplex.reflex.guard.ruling import Verdict, find
+from octoplex.reflex.guard.ruling import Ruling, Verdict, find
 from octoplex.server.inbound import JSON, Inbound, read_body
 from octoplex.wire.error import InvalidCall
 
@@ -36,7 +37,7 @@ async def guard(inbound: Inbound, gateway: Gateway) -> None:
     body = await read_body(inbound, gateway.max_body)
     try:
         asked = _read(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise InvalidCall(f"The body is not a question to the guard: {error}.") from None
     if len(asked.text) > LONGEST:
         raise InvalidCall(
@@ -45,12 +46,19 @@ async def guard(inbound: Inbound, gateway: Gateway) -> None:
     guards = gateway.plan.guards
     ruling = guards.of(asked.model)
     if ruling is None or ruling.asked is None:
-        ruling = guards.looking
+        ruling = await asyncio.to_thread(lambda: guards.looking)  # it may have to be compiled
+    said = await asyncio.to_thread(_said, ruling, asked.text)
+    block = JSON + inbound.id_lines().encode() + inbound.cors
+    await inbound.line.whole(200, block, said)
+
+
+def _said(ruling: Ruling, text: str) -> bytes:
+    """What becomes of a text, and why."""
     assert ruling.asked is not None
     verdict = Verdict(ruling)
     began_ns = perf_counter_ns()
-    found = await asyncio.to_thread(find, ruling.asked, asked.text)
-    text = verdict.changed(asked.text, found)
+    found = find(ruling.asked, text)
+    text = verdict.changed(text, found)
     latency_us = (perf_counter_ns() - began_ns) // 1_000
     actions = [action for _, action in verdict.counts]
     said = {
@@ -59,5 +67,4 @@ async def guard(inbound: Inbound, gateway: Gateway) -> None:
         "text": text,
         "latency_us": latency_us,
     }
-    block = JSON + inbound.id_lines().encode() + inbound.cors
-    await inbound.line.whole(200, block, msgspec.json.encode(said))
+    return msgspec.json.encode(said)

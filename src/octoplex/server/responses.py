@@ -15,6 +15,7 @@ Not promised: background responses, and a stored response replayed as a stream.
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from secrets import token_hex
 
@@ -41,6 +42,7 @@ from octoplex.server.history import MIXED, OURS, Turn, combined, items_of, turn_
 from octoplex.server.inbound import JSON, Inbound, read_body, ready_body
 from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Ask
+from octoplex.wire.beside import beside
 from octoplex.wire.error import InvalidCall, NotFound, Unsupported
 from octoplex.wire.event import NO_USAGE, Finished, Started, fold
 
@@ -160,7 +162,7 @@ async def _whole(turn: Turn, inbound: Inbound, gateway: Gateway) -> None:
         body = answer.body
     else:
         body = written(face, turn.told, answer.reply())
-    _keep(turn, gateway, answer.head.provider, body)
+    await _keep(turn, gateway, answer.head.provider, body)
     block = JSON + answer_headers(inbound, turn.call, answer.head, gateway)
     await inbound.line.whole(200, block, body)
 
@@ -184,21 +186,21 @@ async def _pass_on(
 class _Tape:
     """A stream's way out, on which the response that it ends with is heard."""
 
-    def __init__(self, stream: out.Writes, keep: "partial[None]") -> None:
+    def __init__(self, stream: out.Writes, keep: Callable[[bytes], Awaitable[None]]) -> None:
         self._stream, self._keep = stream, keep
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
         """Send bytes."""
         body = final_response(data)
         if body is not None:
-            self._keep(body)
+            await self._keep(body)
         await self._stream.write(data, last=last)
 
 
 # -- keeping --------------------------------------------------------------------------------
 
 
-def _keep(turn: Turn, gateway: Gateway, provider: str, body: bytes) -> None:
+async def _keep(turn: Turn, gateway: Gateway, provider: str, body: bytes) -> None:
     """Hand a response to the shelf, unless its caller or the operator wants none kept.
 
     A websocket remembers it then, as OpenAI does: while it is open, and never on disk.
@@ -211,7 +213,8 @@ def _keep(turn: Turn, gateway: Gateway, provider: str, body: bytes) -> None:
     try:
         # What its provider does not store, or not all of, is nowhere at home.
         stray = private or bool(turn.call.trail.rescue)
-        row = _row(turn, MIXED if stray else provider, body)
+        size = len(turn.call.raw) + len(body)
+        row = await beside(size, _row, turn, MIXED if stray else provider, body)
     except (InvalidCall, *UNREADABLE) as error:  # it passed verbatim and means nothing to us
         log.warning("the response to %s is not stored: %s", turn.call.id, error)
         return

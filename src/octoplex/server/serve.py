@@ -25,6 +25,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from octoplex.assembly.guards import prepared
+from octoplex.assembly.servable import check_tls
 from octoplex.gateway import Gateway, open_gateway
 from octoplex.jobs.alerts import Watch
 from octoplex.jobs.forwarding import Forwarding
@@ -38,6 +39,7 @@ from octoplex.server.control import Control
 from octoplex.server.inner import Asker
 from octoplex.server.protocol import DoorProtocol
 from octoplex.server.pulse import Pulse
+from octoplex.server.rereading import gone, read_again, still
 from octoplex.server.table import routes
 from octoplex.server.websocket import WebSocket
 from octoplex.settings import (
@@ -49,7 +51,6 @@ from octoplex.settings import (
     load,
     loopback,
     parse,
-    source,
     with_secrets,
 )
 from octoplex.upstreams.detect import detect
@@ -178,17 +179,6 @@ def uvicorn_config(app: App, settings: Settings) -> uvicorn.Config:
     )
 
 
-def read_again(path: Path) -> str:
-    """The text of a file that was read before.
-
-    Raises:
-        BadConfig: it cannot be read, or whoever reads it may wait for ever.
-    """
-    if path.exists() and not path.is_file():
-        raise BadConfig(f"{path}: is no file now.")
-    return source(path)
-
-
 async def reload(
     app: App,
     options: Options,
@@ -216,6 +206,7 @@ def _settings_again(gateway: Gateway, path: Path | None, read: Callable[[Path], 
     settings = parse(text, str(path))
     if settings != gateway.settings and not SAYS.search(text):
         raise BadConfig(f"{path}: says nothing; restart to serve without it.")
+    check_tls(settings)
     return settings
 
 
@@ -223,14 +214,20 @@ async def _reload(app: App, options: Options, anew: bool, read: Callable[[Path],
     works = app.gateway.works
     before = works.env
     try:
-        settings = app.gateway.settings
+        old = settings = app.gateway.settings
         if anew:
+            if options.config is not None:
+                await still(options.config)
             settings = _settings_again(app.gateway, options.config, read)
             works.env = await with_secrets(settings, options.env)
             await asyncio.to_thread(prepared, settings, works.env, works.hasher.hash)
-        app.put(Gateway(settings, works, works.keys_now(), app.gateway.found))
+        app.put(Gateway(settings, works, works.keys_now(), app.gateway.found, anew))
         problem = ""
         log.info("configuration reloaded")
+        if lost := gone(old, settings):
+            log.warning(
+                "the file has no %s any more, and what is asked of them ends", ", ".join(lost)
+            )
     except GatewayError as error:
         problem = str(error)
         log.error("configuration not reloaded, the old one stays in force: %s", error)
@@ -391,8 +388,9 @@ def bind(settings: Settings, options: Options) -> Place:
     """What to listen on. An address that was asked for and is taken is an error.
 
     Raises:
-        BadConfig: the address cannot be had.
+        BadConfig: the address cannot be had, or the certificate not used.
     """
+    check_tls(settings)
     server = settings.server
     host, port = address(server.listen or DEFAULT_LISTEN)
     host = options.host.strip("[]") if options.host else host

@@ -113,6 +113,18 @@ def _accepted(headers: dict[bytes, bytes]) -> str:
 # -- talking ----------------------------------------------------------------------------------
 
 
+class Said(Struct, frozen=True):
+    """An event as a caller sent it: its members, and the body of the request that it is.
+
+    `fields` None: the body is what could not be read.
+    """
+
+    body: bytes
+    fields: dict[str, Raw] | None
+    kind: object = None
+    strand: object = None
+
+
 class Strands:
     """What is said on one websocket. Implements `Talk`."""
 
@@ -134,41 +146,53 @@ class Strands:
         """Whether something is being answered, or waits to be."""
         return bool(self._running or self._waiting)
 
-    def heard(self, text: bytes) -> None:
-        """Take one event."""
-        try:
-            refused = self._take(text)
-        except InvalidCall as error:
-            refused = self._refusal(error)
-        if refused is not None:
-            self.socket.send([refused])
-
-    def _take(self, text: bytes) -> bytes | None:
-        """Have a request answered, or give its refusal."""
+    def read(self, text: bytes) -> Said | InvalidCall:
+        """What an event says, or why that cannot be."""
         try:
             fields = split(text)
         except InvalidCall:
-            return self._add("", {}, text)  # to be refused and recorded as any other
+            return Said(text, None)
+        try:
+            return self._read(fields)
+        except InvalidCall as error:
+            return error
+
+    def _read(self, fields: dict[str, Raw]) -> Said:
         kind, strand = value_of(fields, "type"), value_of(fields, "stream_id")
+        if kind != "response.create":
+            return Said(b"", fields, kind, strand)
+        body = {name: raw for name, raw in fields.items() if name not in _OURS}
+        body["stream"] = Raw(b"true")
+        if value_of(fields, "generate") is False:
+            body["generate"] = Raw(b"false")
+        return Said(join(body), fields, kind, strand)
+
+    def heard(self, said: Said | InvalidCall) -> None:
+        """Take one event."""
+        refused = self._refusal(said) if isinstance(said, InvalidCall) else self._take(said)
+        if refused is not None:
+            self.socket.send([refused])
+
+    def _take(self, said: Said) -> bytes | None:
+        """Have a request answered, or give its refusal."""
+        fields, strand = said.fields, said.strand
+        if fields is None:
+            return self._add("", {}, said.body)  # to be refused and recorded as any other
         if strand is None:
             strand = ""
         elif not isinstance(strand, str) or not _STRAND.fullmatch(strand):
             words = "`stream_id` must be 1 to 256 letters, digits, `_`, `-` or `.`."
             return self._refusal(InvalidCall(words, param="stream_id"), "invalid_stream_id")
-        if kind == "response.steer":
+        if said.kind == "response.steer":
             return _not_steered(fields)
-        if kind != "response.create":
+        if said.kind != "response.create":
             error = InvalidCall("`type` must be response.create.", param="type")
             return self._refusal(error, "", strand)
         if strand and strand not in self._named and len(self._named) == MOST_STRANDS:
             words = f"This websocket has {MOST_STRANDS} streams; use one of them, or open another."
             error = InvalidCall(words, param="stream_id")
             return self._refusal(error, "websocket_stream_limit_reached", strand)
-        body = {name: raw for name, raw in fields.items() if name not in _OURS}
-        body["stream"] = Raw(b"true")
-        if value_of(fields, "generate") is False:
-            body["generate"] = Raw(b"false")
-        return self._add(strand, fields, join(body))
+        return self._add(strand, fields, said.body)
 
     def _add(self, strand: str, fields: dict[str, Raw], body: bytes) -> bytes | None:
         """Let a request wait for its turn, or give its refusal."""

@@ -84,6 +84,8 @@ def _rows() -> list[Route]:
         _row("POST", "/v1/guard", "key", "openai-chat", guard.guard),
         _row("POST", "/v1/feedback", "key", "openai-chat", feedback.feedback),
         _row("GET", "/v1/optimizer/decisions/", "key", "openai-chat", optimizer.decision),
+        _row("GET", "/v1/optimizer/labels/", "admin", "openai-chat", optimizer.questions),
+        _row("POST", "/v1/optimizer/labels/", "admin", "openai-chat", optimizer.label),
         _row("GET", "/v1/optimizer", "admin", "openai-chat", optimizer.routes),
         _row("GET", "/v1/optimizer/", "admin", "openai-chat", optimizer.route),
         _row("POST", "/v1/files", "key", "openai-chat", files.upload),

@@ -1,16 +1,18 @@
 """Our end of a websocket, on a connection that came in as HTTP: RFC 6455.
 
-    bytes -> messages (the sans-I/O layer of `websockets`) -> `Talk.heard`
+    bytes -> messages (the sans-I/O layer of `websockets`) -> `Talk.read` -> `Talk.heard`
 
 The layer below judges framing, sizes and closing, and answers pings. What stands here is what
 it leaves open: texts are put together and must be UTF-8, a binary message is refused (1003), a
-caller that reads slowly is waited for, one that has become silent is given up. Compression is
-not offered: a megabyte of zeros would cost a caller a kilobyte.
+caller that reads slowly is waited for, one that has become silent is given up. A large text is
+read beside the event loop, as bodies are (`wire/beside.py`); nothing further of its caller is until
+then. Compression is not offered: a megabyte of zeros would cost a caller a kilobyte.
 
 Not promised: subprotocols and extensions; none is ever chosen.
 """
 
 import asyncio
+from collections import deque
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -19,6 +21,11 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, SERVER
 from websockets.protocol import Protocol as Framing
 
+from octoplex.wire.ask import check_utf8
+from octoplex.wire.beside import LARGE, beside
+from octoplex.wire.error import InvalidCall
+
+Text = bytes | bytearray | memoryview
 CLOSE_S = 2.0
 """How long a caller has to close as well."""
 MOST_UNREAD = 64
@@ -39,15 +46,19 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class Talk(Protocol):
-    """What is said on a websocket."""
+    """What is said on a websocket"""
 
     @property
     def busy(self) -> bool:
         """Whether something is being answered, or waits to be."""
         ...
 
-    def heard(self, text: bytes) -> None:
-        """A message has come: valid UTF-8."""
+    def read(self, text: bytes) -> Any:
+        """What a message says, never None: valid UTF-8, and in a thread if it is large."""
+        ...
+
+    def heard(self, said: Any) -> None:
+        """A message has come, and says so."""
         ...
 
     def end(self, *, stopping: bool) -> None:
@@ -78,6 +89,10 @@ class WebSocket(asyncio.Protocol):
         self._framing = Framing(SERVER, state=OPEN, max_size=most_bytes)
         self._loop = asyncio.get_running_loop()
         self._text = bytearray()
+        """What has come of one that is not whole yet."""
+        self._texts: deque[Text] = deque()
+        """Those that wait until the one before them has been read."""
+        self._reading: asyncio.Task[None] | None = None
         self._unread = 0
         now = self._loop.time()
         self._heard_at = self._idle_at = now
@@ -93,6 +108,8 @@ class WebSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell what is being answered that nobody waits for it."""
         self._timer.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
         self._connections.discard(self)
         self.flow.resume_writing()
         self.talk.leave()
@@ -129,16 +146,43 @@ class WebSocket(asyncio.Protocol):
             return
         if frame.opcode not in (Opcode.TEXT, Opcode.CONT):
             return
-        self._text += frame.data
-        if not frame.fin:
+        text = frame.data
+        if self._text or not frame.fin:
+            self._text += frame.data
+            if not frame.fin:
+                return
+            text, self._text = self._text, bytearray()
+        if self._reading is None and len(text) < LARGE:
+            self._hear(self._read(text))
             return
-        text, self._text = bytes(self._text), bytearray()
-        try:
-            text.decode()
-        except UnicodeDecodeError:
+        self._texts.append(text)
+        if self._reading is None:
+            self.flow.pause_reading()
+            self._reading = self._loop.create_task(self._read_on())
+
+    async def _read_on(self) -> None:
+        """Read what has come, in its order; then hear more."""
+        while self._texts and self.open:
+            text = self._texts.popleft()
+            self._hear(await beside(len(text), self._read, text))
+        self._texts.clear()
+        self._reading = None
+        self._flush()
+        if self.open:
+            self.flow.resume_reading()
+        else:
+            self.talk.leave()
+
+    def _read(self, text: Text) -> Any:
+        """What a text says; None where it is none."""
+        whole = bytes(text)
+        return self.talk.read(whole) if _is_utf8(whole) else None
+
+    def _hear(self, said: Any) -> None:
+        if said is not None and self.open:
+            self.talk.heard(said)
+        elif said is None:
             self._framing.fail(CloseCode.INVALID_DATA, "a text must be UTF-8")
-            return
-        self.talk.heard(text)
 
     @property
     def open(self) -> bool:
@@ -170,8 +214,7 @@ class WebSocket(asyncio.Protocol):
 
     def _tick(self) -> None:
         limits, now = self._limits, self._loop.time()
-        busy = self.talk.busy
-        if busy:
+        if self.busy:
             self._idle_at = now
         if not self.flow.write_paused:  # one that reads slowly may be deaf to pings for long
             if now - self._heard_at > limits.silent_s:
@@ -190,8 +233,8 @@ class WebSocket(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether something is being answered."""
-        return self.talk.busy
+        """Whether something is being read or answered."""
+        return self._reading is not None or self.talk.busy
 
     def shutdown(self) -> None:
         """The server stops: close after what is being answered."""
@@ -200,3 +243,11 @@ class WebSocket(asyncio.Protocol):
     def stop(self) -> None:
         """Cancel what is being answered."""
         self.talk.stop()
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        check_utf8(text)
+    except InvalidCall:
+        return False
+    return True

@@ -140,6 +140,7 @@ class Metrics:
         self._pending: list[Counted] = []
         self.upstream_errors: dict[Labels, float] = {}
         self.guard_findings: dict[Labels, float] = {}
+        self.cascades: dict[Labels, float] = {}
         self.gauges = list(gauges)
 
     def count(self, one: Counted) -> None:
@@ -180,6 +181,10 @@ class Metrics:
         """Count what the guard found."""
         _add(self.guard_findings, (kind, action), count)
 
+    def cascaded(self, route: str, result: str) -> None:
+        """Count what became of an answer that was to be verified."""
+        _add(self.cascades, (route, result), 1)
+
     def expose(self) -> Callable[[], bytes]:
         """Read every figure now. What is returned writes them, in any thread: 20 ms and more.
 
@@ -194,6 +199,8 @@ class Metrics:
         name, text = "octoplex_guard_findings_total", "What the guard found, and what was done."
         findings = self.guard_findings
         _plain(lines, (name, "counter", text), ("type", "action"), findings.items())
+        name, text = "octoplex_cascades_total", "Answers to be verified: passed, or escalated."
+        _plain(lines, (name, "counter", text), ("route", "result"), self.cascades.items())
         name, text = "octoplex_events_skipped_total", "Events of streams that were no JSON."
         _plain(lines, (name, "counter", text), (), [((), self.events_skipped)])
         for gauge in self.gauges:

@@ -85,6 +85,8 @@ class Source(Struct, frozen=True, kw_only=True):
     auth: str
     keys: tuple[Secret, ...]
     missing: str = ""
+    for_now: bool = False
+    """What is missing may come without another file: a server's start, an operator's word."""
     found: str = ""
     """Where its key was found: a variable's name, or a table of the file."""
     headers: Mapping[str, str] = {}

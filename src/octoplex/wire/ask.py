@@ -11,7 +11,7 @@ Asks are never changed on the way down; what is learned while one is answered
 
 import contextlib
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -88,8 +88,16 @@ class Trail(Struct, kw_only=True):
     """What a route that learns has decided: a `Choice` of the optimizer."""
     trial: str = ""
     """Which variant of which experiment it was answered by, `NAME: VARIANT`."""
+    sent: Mapping[str, Raw] | None = None
+    """The members of its body as its caller sent them, where an experiment may change them."""
     first: str = ""
     """The target that is to be asked first, whatever the route's pick says, by its name."""
+    cascade: object = None
+    """How its answer is verified, and who is asked where it is not: the optimizer's `Cascade`."""
+    held: str = ""
+    """The target whose answer is verified before anybody has a part of it: it needs no rescue."""
+    refused: str = ""
+    """The target whose answer was not verified: it is not asked again."""
     orders: int = 0
     """Attempts that were paid for so far: the number of the next one's row."""
     nano: int = 0
@@ -131,7 +139,7 @@ class Trail(Struct, kw_only=True):
         """The attempt that opened an answer, of two at once the winner; else the last one."""
         if not self.attempts:
             return None
-        aside = ("outrun", "compared")
+        aside = ("outrun", "compared", "judged", "escalated")
         won = (a for a in reversed(self.attempts) if 0 < a.status < 400 and a.outcome not in aside)
         return next(won, self.attempts[-1])
 
@@ -238,7 +246,7 @@ class Call(Ask):
                 a decoder does not see in values that it reads over.
         """
         if self._chat is None:
-            _check_utf8(self.raw)
+            check_utf8(self.raw)
             self._chat = self.understand(self)
             if self.prefix:
                 said = Message("assistant", (TextPart(self.prefix),))
@@ -257,7 +265,12 @@ class Call(Ask):
         return worst
 
 
-def _check_utf8(body: bytes) -> None:
+def check_utf8(body: bytes) -> None:
+    """Refuse what is not UTF-8; other threads go on meanwhile.
+
+    Raises:
+        InvalidCall: it is not.
+    """
     if body.isascii():
         return
     decode, size = getincrementaldecoder("utf-8")().decode, len(body)

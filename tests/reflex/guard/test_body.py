@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from octoplex.reflex.guard.body import glance, rewritten
 from octoplex.reflex.guard.config import Guard
+from octoplex.reflex.guard.normal import PIECE
 from octoplex.reflex.guard.ruling import Verdict, compile_ruling
 
 JSON = st.recursive(
@@ -32,6 +33,12 @@ def texts(raw: bytes) -> list[str]:
     for text in found:
         assert text.encode("utf-8", "surrogatepass") in at_once
     return found
+
+
+@pytest.mark.parametrize("size", [PIECE - 9, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE - 20])
+def test_a_number_over_the_border_of_two_parts_is_seen_whole(size: int) -> None:
+    raw = b'{"a":"%b","card":4111111111111111}' % (b"x" * size)
+    assert b"4111111111111111" in glance(raw).split(b"\n\x1e\n")
 
 
 def upper(text: str, _: str = "") -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octoplex.reflex.guard.normal import decoded, fold, plain
+from octoplex.reflex.guard.normal import PIECE, decoded, fold, plain
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,11 @@ def test_every_byte_leads_back_to_its_character(text: str) -> None:
             assert view.span(at, at + 1) == (index, index + 1)
             at += 1
     assert at == len(view.data)
+
+
+def test_a_long_text_folds_as_its_parts() -> None:
+    text = "\u24d8gn\u043ere " * (PIECE // 4)
+    assert fold(text) == "ignore " * (PIECE // 4)
 
 
 def test_many_different_letters_fold_the_same_way() -> None:

@@ -83,10 +83,10 @@ class Bifrost:
         if most and most == int(most):
             self._draft.server.values["max_body"] = f"{int(most)} MB"
         origins = client.texts("allowed_origins")
-        if origins and "*" not in origins:
-            self._draft.server.values["cors"] = origins
-        elif origins:
-            says = "pages of every origin may not call: [server] cors lists those that may."
+        if named := [origin for origin in origins if "*" not in origin]:
+            self._draft.server.values["cors"] = named
+        if named != origins:
+            says = "[server] cors lists each origin whose pages may call; none stands for several."
             self._draft.left_out(client.at("allowed_origins"), says)
         if self._draft.server.values:
             self._draft.server.came_from.append("client")

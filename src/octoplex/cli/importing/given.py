@@ -35,6 +35,8 @@ class Given:
         self._tree = {_name(key): value for key, value in tree.items()}
         self._read: set[str] = set()
         self._inner: dict[str, list[Given]] = {}
+        self._odd: dict[str, None] = {}
+        """Entries of lists of tables that are none."""
 
     def __contains__(self, key: str) -> bool:
         return self._tree.get(key) is not None
@@ -104,11 +106,13 @@ class Given:
         return [(name, inner.table(name)) for name in tables]
 
     def tables(self, key: str) -> list["Given"]:
-        """A list of tables."""
+        """A list of tables; what else stands in it is told of as unread."""
         value = self._tree.get(key)
-        if not isinstance(value, list) or not all(isinstance(v, Mapping) for v in value):
+        if not isinstance(value, list) or not any(isinstance(v, Mapping) for v in value):
             return []
-        return self._into(key, [(v, f"{self.at(key)}[{i}]") for i, v in enumerate(value)])
+        each = [(v, f"{self.at(key)}[{i}]") for i, v in enumerate(value)]
+        self._odd |= dict.fromkeys(at for v, at in each if not isinstance(v, Mapping | None))
+        return self._into(key, [(v, at) for v, at in each if isinstance(v, Mapping)])
 
     def texts(self, key: str) -> list[str]:
         """A list of texts, or one text."""
@@ -121,6 +125,7 @@ class Given:
 
     def unread(self) -> Iterator[str]:
         """Where everything stands that nobody has read and that says something."""
+        yield from self._odd
         for key, value in self._tree.items():
             for inner in self._inner.get(key, ()):
                 yield from inner.unread()

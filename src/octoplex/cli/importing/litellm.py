@@ -118,7 +118,7 @@ class LiteLLM:
 
     def _deployment(self, entry: Given) -> None:
         name, params = entry.text("model_name"), entry.table("litellm_params")
-        info, model = entry.table("model_info"), params.text("model")
+        info, model = entry.table("model_info"), self._model(params)
         located = self._endpoints.locate(params, model) if name and model else None
         if located is None:
             if not name or not model:
@@ -127,6 +127,14 @@ class LiteLLM:
             self._wildcard(name, located, entry)
         else:
             self._keep(name, located, params, info, entry)
+
+    def _model(self, params: Given) -> str:
+        """Which model is asked, also where a variable says it."""
+        model = params.text("model")
+        if named := self._draft.variable_in(model):
+            says = f"a model cannot be a variable here: written is what {named} holds now."
+            self._draft.differs(params.at("model"), says)
+        return self._draft.plain(model)
 
     def _keep(self, name: str, located: Located, params: Given, info: Given, entry: Given) -> None:
         target = self._endpoints.target(located, f"{entry.path} ({name})")

@@ -208,7 +208,7 @@ TENSORZERO: Mapping[str, str] = MappingProxyType(
         "postgres": STORE,
         "object_storage": STORE,
         "rate_limiting": LIMITS,
-        "metrics": "feedback is not collected.",
+        "metrics": "callers say what an answer was worth at POST /v1/feedback, without a table.",
         "evaluations": "evaluations are not run.",
         "tools": "tools are in the caller's request.",
         "optimizers": "models are not trained.",

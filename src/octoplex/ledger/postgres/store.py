@@ -36,6 +36,7 @@ from octoplex.ledger.postgres import queries
 from octoplex.ledger.postgres.common import PostgresCommon
 from octoplex.ledger.postgres.database import Database
 from octoplex.ledger.postgres.link import Connection, Link, Work
+from octoplex.ledger.postgres.notices import PostgresNotices
 from octoplex.ledger.postgres.queries import PostgresReader
 from octoplex.ledger.postgres.till import PostgresTill
 from octoplex.ledger.postgres.till import Tempo as Beats
@@ -61,6 +62,8 @@ from octoplex.ledger.writer import Tempo, Writer
 from octoplex.wire.error import StoreFailed
 
 T = TypeVar("T")
+NUL = "\0"
+"""What no text in a PostgreSQL can hold."""
 log = logging.getLogger("octoplex.ledger")
 
 
@@ -95,6 +98,7 @@ class PostgresStore:
         self.till = PostgresTill(link, link.host, link.name, how.beats)
         self.till.kept = self._writing.kept
         self.common = PostgresCommon(self.till.ask)
+        self.notices = PostgresNotices(self.till.ask, link.host)
         self.responses = SqliteShelf(folder)
         self._writer = Writer(self._writing, how.tempo, slate.note if slate else None)
         self.reader = PostgresReader(link, folder.path)
@@ -182,9 +186,13 @@ class PostgresStore:
         await self._change(lambda: self._writing.add_key(row))
 
     async def revoke_key(self, name: str, at_ms: int) -> KeyRow | None:
+        if NUL in name:
+            return None
         return self._key(await self._change(lambda: self._writing.revoke_key(name, at_ms)))
 
     async def rotate_key(self, turned: Turned) -> KeyRow | None:
+        if NUL in turned.name:
+            return None
         return self._key(await self._change(lambda: self._writing.rotate_key(turned)))
 
     def condition(self) -> Condition:

@@ -440,7 +440,7 @@ class RemoteStore:
 
     till = None
     """What it lends is the owner's to take."""
-    common = None
+    common = notices = None
 
     def hear_keys(self, heard: Callable[[list[KeyRow]], None]) -> None:
         """The owner tells (`Keys`)."""

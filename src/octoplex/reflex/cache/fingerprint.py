@@ -17,6 +17,8 @@ Left out, deliberately:
   repeat them, so there they count.
 - Trace headers. `anthropic-beta`, which changes answers, counts.
 
+A variant of an experiment may be asked of another target, so its asks are the same as its own only.
+
 An ask whose answer depends on what changes elsewhere (`MOVING`) is the same as no other.
 
 The fingerprint is a keyed hash, 256 bits, under this installation's pepper: who reads the
@@ -107,6 +109,7 @@ def fingerprint(
         ask.model,
         ask.headers.get("anthropic-beta", ""),
         body,
+        *([ask.trail.trial] if ask.trail.trial else []),
         *beside,
     )
     return keyed(_pack(what))

@@ -1,29 +1,39 @@
-"""RE2, as the guard uses it: one regex, a set of them, or words that regexes need.
+"""RE2, as the guard uses it: one regex, a set of them, or the signs of many.
 
     Finder(r"\\bgh[po]_\\w{36}").search(data)    (start, end) in bytes, or None
-    sieve = Sieve(regexes)
-    sieve.passes(data)      numbers of regexes that may match; all where it cannot say
+    sieve = Sieve([sign(regex), ...], 256, memory)
+    sieve.passes(data)      {number: [where its sign begins]}; None where that cannot be said
 
-A set of hundreds of regexes in one automaton is fast only in text that it has seen: each subset
-of them that is begun is a state of its own. Over 4.7 MB of documents and sources a set of 410
-took 7,000 us a KB, since its 64 MB were filled again and again; with a repeated sentence, 3.
-So a regex that needs a word (`needs.py`) is tried only where one of its words stands, and looking
-for words knows no subsets. What is left, digits and classes, are sets with loosened counts, by how
-they begin (`looks.py`), each behind one regex that says whether any of them is there.
+RE2 makes an automaton while it reads: a transition costs 1 us when it is met first. So the words
+that signs begin with are looked for by one that is made whole before (Aho and Corasick, in the
+extra `guard`; without it by RE2), and RE2 has what begins with digits and classes, in a few
+automata of those that begin alike: of all together each two places would be a state. Which of
+them begin at a place says a set that is anchored there. A set of hundreds that is not is no use in
+text it has not seen: each subset of them that is begun is a state, and 4.7 MB of documents filled
+64 MB of states again and again.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-from octoplex.reflex.guard.looks import Look, look
-from octoplex.reflex.guard.needs import EDGE, Words, needs, telling
-from octoplex.reflex.guard.prefix import loosened
+from msgspec import Struct
+
+from octoplex.reflex.guard.finding import LONGEST
+from octoplex.reflex.guard.signs import Sign
+from octoplex.reflex.guard.ways import FOLD, LONG, RUN
 
 ONE = 8 << 20
 """Bytes that the states of one regex may take."""
-_ALWAYS = r"\z"
+_BLOCK = 2_048
+_CROWD = 160
+"""Where more signs begin within a block, all that may begin so are taken to be there."""
+_OTHER_CASE = ("\u212a".encode(), "\u017f".encode())
+"""Kelvin's sign and the long s: letters of ASCII to a regex that ignores case."""
+_WORD = frozenset(b"0123456789_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_ALWAYS = ""
 """In a set so that its answer is never empty but when it failed."""
 
 
@@ -93,9 +103,10 @@ class Finder:
 class Set:
     """Which of many regexes occur, in one pass."""
 
-    def __init__(self, regexes: Sequence[str], memory: int) -> None:
+    def __init__(self, regexes: Sequence[str], memory: int, *, anchored: bool = False) -> None:
         self._size = len(regexes)
-        made = re2().Set.SearchSet(options(memory))
+        kinds = re2().Set
+        made = (kinds.MatchSet if anchored else kinds.SearchSet)(options(memory))
         for regex in [*regexes, _ALWAYS]:
             made.Add(regex.encode())
         try:
@@ -114,92 +125,208 @@ class Set:
         return found
 
 
-class _Shapes:
-    """Regexes without words that begin alike: whether there is any, and only then which.
+class Words:
+    """Where words stand in a text in lower case, also within each other."""
 
-    A set knows which of them it has met, and so has many more states than one regex of all.
+    def __init__(self, words: Sequence[bytes], memory: int, *, fast: bool = True) -> None:
+        self._fast = _aho(words) if fast else None
+        if self._fast is None:
+            self._numbers = {word: number for number, word in enumerate(words)}
+            self._lengths = sorted({len(word) for word in words})
+            every = "|".join(sorted(re2().escape(word.decode()) for word in words))
+            self._any = Finder(every, memory)
+
+    def all(self, low: bytes) -> list[tuple[int, int, int]]:
+        """Their numbers, and where each begins and ends."""
+        if self._fast is not None:
+            found: list[tuple[int, int, int]] = self._fast(low, overlapping=True)
+            return found
+        return list(self._slowly(low))
+
+    def _slowly(self, low: bytes) -> Iterator[tuple[int, int, int]]:
+        at = 0
+        while span := self._any.search(low, at):
+            at = span[0]
+            for length in self._lengths:
+                number = self._numbers.get(low[at : at + length])
+                if number is not None and at + length <= len(low):
+                    yield number, at, at + length
+            at += 1
+
+
+def _aho(words: Sequence[bytes]) -> Any:
+    """All of them in one automaton that does not grow, where the extra `guard` is there."""
+    try:
+        made = import_module("ahocorasick_rs")
+    except ImportError:
+        return None
+    compact = made.Implementation.ContiguousNFA  # the other is no faster, and takes 24 MB more
+    return made.BytesAhoCorasick(words, implementation=compact).find_matches_as_indexes
+
+
+class _Said(Struct):
+    """What follows from a word: numbers whose sign it is, and whether it may begin that of others.
+
+    Each for places where no word goes on before it, and for all others. And what stands behind it.
     """
 
-    def __init__(
-        self, numbers: Sequence[int], regexes: Sequence[str], memory: int, alike: Look
-    ) -> None:
-        self._numbers = numbers
-        self._set = Set(regexes, memory)
-        self._any: Finder | None = None
-        if alike != "often":
-            self._any = Finder("|".join(f"(?:{regex})" for regex in regexes), memory)
-
-    def passes(self, data: bytes) -> list[int] | None:
-        """Their numbers, None where memory ran out."""
-        if self._set.is_made and self._any is not None and not self._any.search(data):
-            return []
-        found = self._set.match(data)
-        return None if found is None else [self._numbers[place] for place in found]
+    signs: tuple[list[tuple[int, int]], list[tuple[int, int]]]
+    begins: list[int]
 
 
 class Sieve:
-    """Which of many regexes may match: those whose words stand there, or whose shape does."""
+    """Where which of many regexes may match: around their signs."""
 
-    def __init__(self, regexes: Sequence[str], memory: int) -> None:
-        self._size = len(regexes)
-        self._by_word: dict[str, set[int]] = {}
-        shapes: dict[Look, list[int]] = {}
-        needed: set[str] = set()
-        for number, regex in enumerate(regexes):
-            words = _words(regex)
-            needed |= words
-            for word in words:
-                self._by_word.setdefault(_plain(word), set()).add(number)
-            if not words:
-                shapes.setdefault(look(regex), []).append(number)
-        self._shapes = [
-            _Shapes(numbers, [_loose(regexes[number]) for number in numbers], memory, alike)
-            for alike, numbers in shapes.items()
-        ]
-        self._words = _finder(needed, memory)
-        for word, numbers in self._by_word.items():
-            for end in range(1, len(word)):  # what begins it is found with it
-                numbers |= self._by_word.get(word[:end], set())
+    def __init__(self, signs: Sequence[Sign], reach: int, memory: int) -> None:
+        """`reach` is how many bytes a sign may have."""
+        self._reach = reach
+        ways = [(number, way) for number, sign in enumerate(signs) for way in sign.ways]
+        said: dict[bytes, _Said] = {}
+        for number, way in ways:
+            if not way.word:
+                continue
+            one = said.setdefault(way.word, _Said(([], []), [0, 0]))
+            for inside in (False, True)[: 2 - way.edge]:
+                if way.all_said:
+                    one.signs[inside].append((number, way.after))
+                else:
+                    one.begins[inside] |= way.after
+        self._said = list(said.values())
+        self._words = Words(list(said), memory)
+        self._rest = _Which(
+            [(n, way.regex) for n, way in ways if way.word and not way.all_said], memory
+        )
+        shapes = [(n, way.regex) for n, way in ways if not way.word]
+        self._shapes = [_Shapes(part, memory) for part in _parted(shapes)]
+        self._runs = [number for number, regex in shapes if regex == RUN]
+        self._run = Finder(RUN.replace("}", ",}"), memory)
 
-    def passes(self, data: bytes) -> list[int]:
-        """Their numbers, in order."""
-        found: set[int] = set()
-        for shapes in self._shapes:
-            passed = shapes.passes(data)
-            if passed is None:
-                return list(range(self._size))
-            found.update(passed)
-        for word in self._words.distinct(data) if self._words else ():
-            found |= self._by_word.get(_plain(word.decode("utf-8", "replace")), set())
-        return sorted(found)
+    def passes(self, data: bytes) -> dict[int, list[int]] | None:
+        """Their numbers, and where their signs begin; None where that cannot be said."""
+        found: dict[int, list[int]] = {}
+        for part in self._shapes:
+            if not part.add(data, self._reach, found):
+                return None
+        if self._runs:
+            self._add_runs(data, found)
+        return found if self._add_words(data, found) else None
+
+    def _add_runs(self, data: bytes, found: dict[int, list[int]]) -> None:
+        """Each long run once: a match in it begins near one of these places."""
+        for start, end in self._run.all(data):
+            for number in self._runs:
+                found.setdefault(number, []).extend(every(start, end - LONG))
+
+    def _add_words(self, data: bytes, found: dict[int, list[int]]) -> bool:
+        if not data.isascii() and any(letter in data for letter in _OTHER_CASE):
+            return False
+        said, size = self._said, len(data)
+        for word, start, end in self._words.all(data.lower()):
+            one = said[word]
+            inside = bool(start) and data[start - 1] in _WORD
+            after = data[end] if end < size else 256
+            for number, behind in one.signs[inside]:
+                if behind >> after & 1:
+                    found.setdefault(number, []).append(start)
+            if one.begins[inside] >> after & 1:
+                numbers = self._rest.match(data[start : start + self._reach])
+                if numbers is None:
+                    return False
+                for number in numbers:
+                    found.setdefault(number, []).append(start)
+        return True
 
 
-def _plain(word: str) -> str:
-    return word.strip(EDGE).casefold()
+class _Which:
+    """Which of many regexes match where a text begins."""
+
+    def __init__(self, ways: Sequence[tuple[int, str]], memory: int) -> None:
+        by_number: dict[int, list[str]] = {}
+        for number, way in ways:
+            by_number.setdefault(number, []).append(way)
+        self.numbers = list(by_number)
+        self._set = Set(list(map(_either, by_number.values())), memory, anchored=True)
+
+    def match(self, data: bytes) -> list[int] | None:
+        """Their numbers, None where memory ran out."""
+        places = self._set.match(data)
+        return None if places is None else [self.numbers[place] for place in places]
 
 
-def _finder(words: Collection[str], memory: int) -> Finder | None:
-    """All of them in one; of two that begin alike the longer one is found."""
-    free = {word for word in words if not word.startswith(EDGE)}
-    known = free | {word for word in words if word.strip(EDGE) not in free}
-    ways = [
-        (r"\b" if word.startswith(EDGE) else "") + re2().escape(word.strip(EDGE))
-        for word in sorted(known, key=_plain, reverse=True)
+class _Shapes:
+    """Ways that begin with any of many letters."""
+
+    def __init__(self, ways: Sequence[tuple[int, str]], memory: int) -> None:
+        every = _alternatives([way for _, way in ways]).encode()
+        self._match = re2().compile(every, options(memory))._regexp.Match
+        self._anywhere = re2()._Anchor.UNANCHORED
+        self._which = _Which(ways, memory)
+
+    def add(self, data: bytes, reach: int, found: dict[int, list[int]]) -> bool:
+        """Put in what is there; False where memory ran out.
+
+        A search ends a little behind where it begins: what begins everywhere and ends nowhere
+        would be read to its end from everywhere. Long runs of digits have a sign at each.
+        """
+        match, anywhere, size, at = self._match, self._anywhere, len(data), 0
+        border = crowd = 0
+        while at <= size:
+            end = at + _BLOCK + reach
+            start = match(anywhere, data, at, min(end, size))[0][0]
+            if start < 0:
+                at += _BLOCK if end < size else end
+                continue
+            border, crowd = (border, crowd + 1) if start < border else (start + _BLOCK, 1)
+            if crowd > _CROWD:
+                at = min(border, size) + 1
+                for number in self._which.numbers:
+                    found.setdefault(number, []).extend(every(start, at))
+                continue
+            numbers = self._which.match(data[start : start + reach])
+            if numbers is None:
+                return False
+            for number in numbers:
+                found.setdefault(number, []).append(start)
+            at = start + 1
+        return True
+
+
+def every(start: int, end: int) -> list[int]:
+    """Places so near each other that what lies around any between them lies around these."""
+    return [*range(start, end, LONGEST // 2), end]
+
+
+def _parted(ways: Sequence[tuple[int, str]]) -> list[list[tuple[int, str]]]:
+    """Those that begin alike: what begins otherwise goes on at other places, and every two places
+    together would be a state."""
+    parts: dict[str, list[tuple[int, str]]] = {}
+    for number, way in ways:
+        if way == RUN:
+            continue
+        begin = way.removeprefix(FOLD).removeprefix(r"\b")
+        alike = "digit" if _DIGIT.match(begin) else "any" if _ANY.match(begin) else ""
+        parts.setdefault(alike, []).append((number, way))
+    return list(parts.values())
+
+
+_DIGIT = re.compile(r"\\d|\[?[0-9]")
+_ANY = re.compile(r"\(*(?:\?:)?\[[^\]]*a-")
+
+
+def _alternatives(all_ways: Sequence[str]) -> str:
+    """All ways, those that begin alike beside each other: RE2 makes one of their beginnings."""
+    groups: dict[tuple[bool, bool], set[str]] = {}
+    for way in all_ways:
+        bare = way.removeprefix(FOLD)
+        rest = bare.removeprefix(r"\b")
+        groups.setdefault((bare is not way, rest is not bare), set()).add(rest)
+    parts = [
+        ("(?i:" if fold else "(?:") + (r"\b" if edge else "") + f"(?:{'|'.join(sorted(ways))}))"
+        for (fold, edge), ways in groups.items()
     ]
-    return Finder(f"(?i:{'|'.join(ways)})", memory) if ways else None
+    return "|".join(parts)
 
 
-def _words(regex: str) -> Words:
-    """The rarest set of words that it needs, none where it needs none."""
-    try:
-        found = needs(regex)
-    except ValueError:
-        found = []
-    return max(found, key=telling, default=frozenset())
-
-
-def _loose(regex: str) -> str:
-    try:
-        return loosened(regex)
-    except ValueError:
-        return regex
+def _either(ways: Sequence[str]) -> str:
+    parts = [(way.removeprefix(FOLD), "(?i:" if way.startswith(FOLD) else "(?:") for way in ways]
+    return "|".join([f"{begin}{way})" for way, begin in parts])

@@ -1,23 +1,22 @@
-"""From a regex the words that every match of it holds.
+"""Which words every match of parts of a regex holds, and how often they are said.
 
-    needs(r"(?:read|forget) \\w+ (?:rules|orders)")  [{"read ", "forget "}, {" rules", " orders"}]
+    held(parsed(r"(?:read|forget) \\w+ (?:rules|orders)").ways[0])
+                                    [{"read ", "forget "}, {" rules", " orders"}]
 
-Each match holds a word of every set, in lower case; a regex of digits and classes alone has none.
-So a text is asked for words first, with one small automaton however many patterns there are, and
-for a pattern only where a word of its rarest set stands (the idea of RE2's FilteredRE2 and of
-Google Code Search, https://swtch.com/~rsc/regexp/regexp4.html).
+Each match holds a word of every set, in lower case; digits and classes alone have none.
 """
 
 import math
 import re
 from collections.abc import Iterable
+from functools import cache
 from itertools import product
 
 from msgspec import Struct
 
-from octoplex.reflex.guard.prefix import Char, Node, Times, Zero, parsed
+from octoplex.reflex.guard.prefix import Char, Node, Times, Zero
 
-LEAST = 3
+LEAST = 2
 """Bytes: shorter words stand in every text."""
 _RARE = frozenset(["pw"])
 """Short and seldom all the same."""
@@ -42,13 +41,9 @@ class _Need(Struct):
     holds: list[Words]
 
 
-def needs(regex: str) -> list[Words]:
-    """The sets of words.
-
-    Raises:
-        ValueError: it cannot be read.
-    """
-    need = _of(parsed(regex))
+def held(row: Iterable[Node]) -> list[Words]:
+    """The sets of words of parts behind each other."""
+    need = _row(row)
     return [*need.holds, *_held(need.exact)]
 
 
@@ -64,25 +59,50 @@ _COMMON = frozenset(
         "used very want was way we well were what when where which while who why will with "
         "work would year you your call content context data document file function hello hey "
         "https input key keys language limit link list mail message model name order page "
-        "response show system tell test text token tokens url user write",
+        "response show system tell test text token tokens url user write add list return",
     )
 )
 """Words that stand in every second text, though they are long."""
+_OFTEN = frozenset(["http", "https"])
+_USUAL = re.findall(
+    r"\S+",
+    "object open option parameter pass process pull require run server set string value version "
+    "api append block build called change check command config control copy current decode "
+    "developer direct display encode execute filters following format full handle help ignore "
+    "include index inform insert install license mark memory number output part private "
+    "programming provide query remove replace reset rules share skip source start tools "
+    "transfer type using variable warning none mode code email client access basic",
+)
+_BEGUN = frozenset(word[:size] for word in _USUAL for size in range(3, len(word) + 1))
+"""Words, whole or begun, that 1 KB in five says."""
 
 
 def telling(words: Words) -> float:
-    """How seldom one of them stands in a text, told by length; the rarest is the highest."""
-    return -sum(map(_often, words))
+    """How seldom one of them stands in a text; the rarest is the highest."""
+    return -sum(map(often, words))
 
 
-def _often(word: str) -> float:
+@cache
+def often(word: str) -> float:
     """About how often 1 KB says it."""
-    parts = re.findall(r"\w+", word) or [word.strip(EDGE)]
+    parts = re.findall(r"\w+", word)
+    if not parts:
+        return 4.0
     if parts[0] in _RARE:
         return 0.0
-    alone = [1.0 if p in _COMMON else min(1.0, 400 * 12.0 ** -min(_size(p), 6)) for p in parts]
-    together: float = 0.25 ** sum(_size(part) > 2 for part in parts[1:])
-    return math.prod(alone) * together
+    if parts[0] in _OFTEN:
+        return 4.0
+    return _alone(parts[0]) * math.prod(0.15 * min(1.0, _alone(part)) for part in parts[1:])
+
+
+def _alone(part: str) -> float:
+    if part in _COMMON:
+        return 1.0 if len(part) > 2 else 4.0
+    if len(part) == 2:
+        return 0.2
+    if part in _BEGUN:
+        return 0.2
+    return min(1.0, 400 * 12.0 ** -min(_size(part), 6))
 
 
 def _size(word: str) -> int:

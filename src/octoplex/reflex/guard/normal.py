@@ -36,6 +36,7 @@ _HANGUL = range(0xAC00, 0xD7A4)
 _TAGS = range(0xE0020, 0xE007F)
 """Invisible doubles of ASCII, which models read."""
 _GONE = frozenset({"Cf", "Mn", "Me"})
+PIECE = 1_000_000
 _FEW = 48
 """Up to so many different characters each is replaced on its own, which is faster."""
 _KNOWN_MOST = 20_000
@@ -80,10 +81,17 @@ class _Folds(dict[int, str]):
 _FOLDS = _Folds()
 
 
+def pieces(text: str) -> Iterator[str]:
+    """A text in parts: one call for all of 20 MB holds up other threads for 200 ms."""
+    return (text[at : at + PIECE] for at in range(0, len(text), PIECE))
+
+
 def fold(text: str) -> str:
     """The text in the letters a reader sees: `ⅰgnоre` to `ignore`."""
     if text.isascii():
         return text
+    if len(text) > PIECE:
+        return "".join([fold(piece) for piece in pieces(text)])
     met = set(text)
     changed = [c for c in met if c > "\x7f" and _FOLDS[ord(c)] != c]
     if len(changed) > _FEW:

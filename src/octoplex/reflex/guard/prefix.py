@@ -34,8 +34,6 @@ _PIECE = re.compile(
 
 MANY = 6
 """What may come more often is not counted."""
-LOOSE = 16
-"""The same for `loosened`: below it a set would fire for what its pattern then does not take."""
 
 
 class Char(Struct):
@@ -75,14 +73,6 @@ def prefixes(regex: str) -> str:
         ValueError: it cannot be read.
     """
     return _begun(parsed(regex))
-
-
-def loosened(regex: str) -> str:
-    """A regex that matches wherever this one does, and longer runs: high counts have no end.
-
-    An automaton has a state per count, and one per pair of counts of two patterns.
-    """
-    return _loose(parsed(regex))
 
 
 def parsed(regex: str) -> Group:
@@ -139,18 +129,6 @@ def _text(node: Node) -> str:
     if isinstance(node, Group):
         return node.begin + "|".join("".join(map(_text, way)) for way in node.ways) + ")"
     return _single(node.node) + _count(node.least, node.most)
-
-
-def _loose(node: Node) -> str:
-    if isinstance(node, Char | Zero):
-        return node.text
-    if isinstance(node, Group):
-        return node.begin + "|".join("".join(map(_loose, way)) for way in node.ways) + ")"
-    inner = _loose(node.node)
-    inner = inner if isinstance(node.node, Char | Group) else f"(?:{inner})"
-    if node.most is not None and node.most <= LOOSE:
-        return f"{inner}{{{node.least},{node.most}}}"
-    return inner + ({0: "*", 1: "+"}.get(node.least) or f"{{{node.least},}}")
 
 
 def _count(least: int, most: int | None) -> str:

@@ -93,7 +93,13 @@ class Referee(Struct, frozen=True, eq=False):
             {"role": "user", "content": _encode(told).decode()},
         ]
         body = _encode({"model": self.model, "messages": turns, "max_completion_tokens": 1_024})
-        return await _text(await inner(self.call(ask, self.model, body, deadline_at)))
+        trail = ask.trail
+        variant = trail.first, trail.cascade
+        trail.first, trail.cascade = "", None  # they are the request's
+        try:
+            return await _text(await inner(self.call(ask, self.model, body, deadline_at)))
+        finally:
+            trail.first, trail.cascade = variant
 
 
 async def _text(answer: Answer) -> str:

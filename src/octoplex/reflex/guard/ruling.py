@@ -27,6 +27,7 @@ from octoplex.reflex.guard.config import Action, Actions, Guard
 from octoplex.reflex.guard.finding import Finding, Pattern
 from octoplex.reflex.guard.leash import Leash
 from octoplex.reflex.guard.masks import Hash, Vault, mask
+from octoplex.reflex.guard.normal import pieces
 from octoplex.reflex.guard.patterns import UNNAMED
 from octoplex.reflex.guard.referee import Referee
 from octoplex.reflex.guard.scan import Detector, custom, patterns, word
@@ -296,7 +297,9 @@ def _meant(match: re.Match[str]) -> str:
 
 
 def _sane(text: str) -> str:
-    return text if text.isascii() else SURROGATE.sub("\ufffd", text)
+    if text.isascii():
+        return text
+    return "".join([SURROGATE.sub("\ufffd", piece) for piece in pieces(text)])
 
 
 def without_logprobs(body: bytes) -> bytes:

@@ -17,16 +17,17 @@ injection in words with digits for letters, or that counts beside another sign o
 
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from msgspec import Struct
 
 from octoplex.reflex.guard import normal
-from octoplex.reflex.guard.engine import Finder, Sieve, options, re2
+from octoplex.reflex.guard.engine import Finder, options, re2
 from octoplex.reflex.guard.finding import COMPANY, LEFT, LONGEST, Finding, Kind, Pattern
 from octoplex.reflex.guard.known import Known
 from octoplex.reflex.guard.patterns import BUILT_IN, UNNAMED
+from octoplex.reflex.guard.places import Places, Span, anycase, hint, whole
 from octoplex.reflex.guard.prefix import prefixes
 from octoplex.reflex.guard.tables import Tables
 from octoplex.wire.error import BadConfig
@@ -125,9 +126,6 @@ class _Hit(Struct):
         return bool(self.pattern.rest or self.pattern.until)
 
 
-_END = re.compile(r"(?<!\\)\$")
-_CELL_ENDS = r"(?:[\\s\"'`*>\\[\\]]*(?:[|;,)\\t\\n]|$))"
-"""What stands in a text where a heading (`tables.py`) ends."""
 _SAMPLE = "Call +44 20 7946 0958 or write to ana@acme.example. The password is "
 
 
@@ -141,7 +139,7 @@ class Detector:
         self._coded = len(self._patterns)
         self._memory = memory
         self._kinds = {"", *(pattern.kind for pattern in patterns)}
-        self._sieve = Sieve([*map(_whole_regex, patterns), *normal.FORMS.values()], memory)
+        self._places = Places(patterns, tuple(normal.FORMS.values()), memory)
         self._window = max([LONGEST, *(pattern.longest for pattern in patterns)]) + 16
 
     @cached_property
@@ -164,10 +162,11 @@ class Detector:
     def find(self, text: str) -> list[Finding]:
         """Everything that was found, by start. Of finds that overlap the more certain stays."""
         view = normal.plain(text)
-        fired = self._sieve.passes(view.data)
-        if not fired:
+        tables = Tables(view.data)
+        tried = self._places.of(view.data, tables)
+        if not tried:
             return []
-        hits = _chosen(self._hits(view, fired))
+        hits = _chosen(self._hits(view, tried, tables))
         return [
             Finding(hit.pattern.kind, hit.pattern.type, hit.start, hit.end, hit.score)
             for hit in hits
@@ -180,9 +179,11 @@ class Detector:
         """
         if b"\\" in data or not data.isascii():
             return False
-        passed = self._sieve.passes(data)
-        return max(passed, default=0) < self._coded and not any(
-            self._one(number).finder.search(data) for number in passed
+        tried = self._places.of(data, Tables(data), named=False)
+        return max(tried, default=0) < self._coded and not any(
+            self._one(number).finder.search(data, *span)
+            for number, spans in tried.items()
+            for span in spans
         )
 
     def open_from(self, text: str) -> int:
@@ -194,14 +195,15 @@ class Detector:
         if partial:
             at = min(at, self._begins(data[: partial.start()]))
         open_from = len(text) if at == len(data) else view.first(at)
-        fired = self._sieve.passes(data)
-        if not fired:
+        tables = Tables(data)
+        tried = self._places.of(data, tables)
+        if not tried:
             return open_from
-        views = self._views(view, fired)
+        views = self._views(view, tried)
         for inner in views:
             if inner.open:
                 open_from = min(open_from, inner.first(self._begins(inner.data)))
-        hits = list(self._hits(view, fired, views))
+        hits = list(self._hits(view, tried, tables, views))
         open_from = min([open_from, *(hit.start for hit in hits if hit.open)])
         for hit in sorted(hits, key=_end, reverse=True):
             if hit.end <= open_from:
@@ -216,22 +218,30 @@ class Detector:
         return min([span[0] if span else least for span in found])
 
     def _hits(
-        self, view: normal.View, fired: list[int], views: Iterable[normal.View] | None = None
+        self,
+        view: normal.View,
+        tried: Mapping[int, Sequence[Span]],
+        tables: Tables,
+        views: Iterable[normal.View] | None = None,
     ) -> Iterator[_Hit]:
         """All candidates, of what is encoded in the text, too."""
-        tables = Tables(view.data)
-        for number in fired:
-            if number < self._coded:
-                yield from _look(self._one(number), view, tables)
-        for inner in self._views(view, fired) if views is None else views:
+        yield from self._found(view, tried, tables)
+        for inner in self._views(view, tried) if views is None else views:
             tables = Tables(inner.data)
-            for number in self._sieve.passes(inner.data):
-                if number < self._coded and inner.only in ("", self._patterns[number].kind):
-                    yield from _look(self._one(number), inner, tables)
+            yield from self._found(inner, self._places.of(inner.data, tables), tables)
 
-    def _views(self, view: normal.View, fired: list[int]) -> list[normal.View]:
+    def _found(
+        self, view: normal.View, tried: Mapping[int, Sequence[Span]], tables: Tables
+    ) -> Iterator[_Hit]:
+        for number in sorted(tried):
+            if number < self._coded and view.only in ("", self._patterns[number].kind):
+                one, spans = self._one(number), tried[number]
+                if one.near is None or _match(one, view.data, 0, spans):  # before words near by
+                    yield from _look(one, view, tables, spans)
+
+    def _views(self, view: normal.View, tried: Collection[int]) -> list[normal.View]:
         """What stands in it in the forms that fired."""
-        forms = [_FORMS[number - self._coded] for number in fired if number >= self._coded]
+        forms = [form for number, form in enumerate(_FORMS, self._coded) if number in tried]
         if not forms:
             return []
         return [one for one in normal.decoded(view, forms) if one.only in self._kinds]
@@ -273,7 +283,9 @@ def _chosen(hits: Iterable[_Hit]) -> list[_Hit]:
     return chosen
 
 
-def _look(compiled: _Compiled, view: normal.View, tables: Tables) -> Iterator[_Hit]:
+def _look(
+    compiled: _Compiled, view: normal.View, tables: Tables, spans: Sequence[Span]
+) -> Iterator[_Hit]:
     """Go through the matches of one pattern, and judge each.
 
     After one that is none the search goes on at its second byte, so that none is hidden.
@@ -284,7 +296,7 @@ def _look(compiled: _Compiled, view: normal.View, tables: Tables) -> Iterator[_H
         return
     words, named = said
     at = 0
-    while at <= len(data) and (span := _match(compiled, data, at)):
+    while at <= len(data) and (span := _match(compiled, data, at, spans)):
         first, end = span
         at = first + 1
         if first and chr(data[first - 1]) in pattern.not_before:
@@ -323,17 +335,21 @@ def _said_before(compiled: _Compiled, tables: Tables) -> tuple[list[int] | None,
     return (words, named) if words or named else None
 
 
-def _match(compiled: _Compiled, data: bytes, at: int) -> tuple[int, int] | None:
+def _match(
+    compiled: _Compiled, data: bytes, at: int, spans: Sequence[Span]
+) -> tuple[int, int] | None:
     """The next match that is not too long, in bytes."""
     longest = compiled.pattern.longest
-    while found := compiled.finder.search(data, at):
-        start, end = found
-        if end - start <= longest:
-            return found
-        shorter = compiled.finder.match(data, start, start + longest)
-        if shorter is not None:
-            return shorter
-        at = start + 1
+    for begin, last in spans:
+        at = max(at, begin)
+        while at <= last and (found := compiled.finder.search(data, at, last)):
+            start, end = found
+            if end - start <= longest:
+                return found
+            shorter = compiled.finder.match(data, start, start + longest)
+            if shorter is not None:
+                return shorter
+            at = start + 1
     return None
 
 
@@ -373,36 +389,23 @@ def _accompanied(compiled: _Compiled, data: bytes, start: int, end: int) -> bool
     return any(beside.search(side) is not None for side in around)
 
 
-def _whole_regex(pattern: Pattern) -> str:
-    return f"(?:{pattern.lead})(?:{pattern.regex})"
-
-
-def _hint(pattern: Pattern) -> str:
-    """What stands in a text wherever a word of `near` does, also where a heading ends."""
-    return _said(_END.sub(_CELL_ENDS, pattern.near)) if pattern.near else ""
-
-
 def _compiled(pattern: Pattern) -> _Compiled:
     return _Compiled(
         pattern,
-        Finder(_whole_regex(pattern)),
+        Finder(whole(pattern)),
         _finder(pattern.lead),
-        _finder(_said(pattern.near) if pattern.near else ""),
-        _finder(_hint(pattern)),
+        _finder(anycase(pattern.near) if pattern.near else ""),
+        _finder(hint(pattern)),
         re.compile(pattern.after.encode()) if pattern.after else None,
         _finder(pattern.rest),
         _finder(prefixes(pattern.rest) if pattern.rest else ""),
         _finder(pattern.until),
-        _finder(_said(pattern.company) if pattern.company else ""),
+        _finder(anycase(pattern.company) if pattern.company else ""),
     )
 
 
 def _finder(regex: str) -> Finder | None:
     return Finder(regex) if regex else None
-
-
-def _said(near: str) -> str:
-    return f"(?i:{normal.anycase(near)})"
 
 
 def _begun(pattern: Pattern) -> str:

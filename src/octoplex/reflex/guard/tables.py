@@ -44,6 +44,7 @@ class _Head(Struct):
     sql: bool = False
 
 
+_MARKS = (b"|", b"\t", b";", b",")
 _Row = tuple[int, _Head | None]
 """Where it begins; a line that is no row has no heading."""
 
@@ -68,9 +69,40 @@ class Tables:
         return list(_inserted(self._data))
 
     @cached_property
-    def _names(self) -> set[bytes]:
+    def names(self) -> set[bytes]:
+        """What columns are called."""
         heads = {id(head): head for _, head in self._lines + self._tuples if head}
         return {name for head in heads.values() for name in head.names if name}
+
+    @cached_property
+    def _may_insert(self) -> bool:
+        return _may_insert(self._data)
+
+    def may_name(self, at: int) -> bool:
+        """Whether this byte may stand in names of columns."""
+        if self._may_insert:
+            return True
+        line, below = self._line(at)
+        return _may_follow(line, self._line(below)[0]) if below <= len(self._data) else False
+
+    def may_hold(self, start: int, end: int) -> bool:
+        """Whether what begins between these bytes may stand in a row below names."""
+        if self._may_insert:
+            return True
+        at = self._data.rfind(b"\n", 0, start) + 1
+        line = self._line(at - 1)[0] if at else b""
+        while at < min(end, len(self._data)):
+            before = line
+            line, at = self._line(at)
+            if _may_follow(before, line):
+                return True
+        return False
+
+    def _line(self, at: int) -> tuple[bytes, int]:
+        """The line in which a byte stands, and where the next begins."""
+        end = self._data.find(b"\n", at)
+        end = len(self._data) if end < 0 else end
+        return self._data[self._data.rfind(b"\n", 0, at) + 1 : end], end + 1
 
     def say(self, words: Any, hint: Any) -> bool:
         """Whether a column has one of these words (a regex of re2's) in its name.
@@ -78,9 +110,9 @@ class Tables:
         `hint` is found wherever they are: a text without it in a line of names has no such column,
         which costs less to see than to read all of its tables.
         """
-        if not (self._may_name(hint) or _may_insert(self._data)):
+        if not (self._may_name(hint) or self._may_insert):
             return False
-        return any(words.search(name) is not None for name in self._names)
+        return any(words.search(name) is not None for name in self.names)
 
     def _may_name(self, hint: Any) -> bool:
         data, seen = self._data, 0
@@ -155,7 +187,7 @@ def _head(line: bytes, start: int) -> _Head | None:
     """The line as names of columns."""
     if len(line) > LINE // 2:
         return None
-    mark = next((m for m in (b"|", b"\t", b";", b",") if m in line), None)
+    mark = next((m for m in _MARKS if m in line), None)
     if mark is None:
         return None
     head = _Head(start, start + len(line), [], mark)
@@ -163,6 +195,17 @@ def _head(line: bytes, start: int) -> _Head | None:
     named = [name for name in head.names if name]
     fit = all(_NAME.fullmatch(n) and sum(n.count(d) for d in _DIGITS) < 4 for n in named)
     return head if fit and len(named) > 1 else None
+
+
+def _may_follow(above: bytes, line: bytes) -> bool:
+    """Whether both may be of one table."""
+    if _is_rule(above) or _is_rule(line):
+        return True
+    return any(mark in above and mark in line for mark in _MARKS)
+
+
+def _is_rule(line: bytes) -> bool:
+    return b"-" in line and not line.strip(b" \t>|:-")
 
 
 def _name(cell: bytes) -> bytes:

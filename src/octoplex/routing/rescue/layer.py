@@ -78,7 +78,7 @@ class Rescue:
 
     async def _watched(self, call: Call, route: Route, opened: Awaitable[Answer]) -> Answer:
         answer = await opened
-        if not isinstance(answer, Streamed):
+        if not isinstance(answer, Streamed) or (call.trail.held and _is_held(call)):
             return answer
         return Watched(answer, call, Way(self.chain, route, self._writer_of), self.room)
 
@@ -89,6 +89,12 @@ def _may(call: Call, route: Route) -> bool:
         return False
     first = route.candidates[0].target
     return len(route.candidates) > 1 or route.policy_for(first).retries_per_target > 0
+
+
+def _is_held(call: Call) -> bool:
+    """Whether nobody is given this answer before it has ended well."""
+    answered = call.trail.answered()
+    return answered is not None and answered.target == call.trail.held
 
 
 class Watched:

@@ -53,13 +53,13 @@ from octoplex.server.app import App
 from octoplex.server.control import Control
 from octoplex.server.inner import Asker
 from octoplex.server.pulse import Pulse
+from octoplex.server.rereading import read_again
 from octoplex.server.serve import (
     LAST_WORDS_S,
     DoorServer,
     Options,
     Place,
     admin_door,
-    read_again,
     reload,
     uvicorn_config,
     wait_until,
@@ -123,7 +123,8 @@ async def run_owner(
         pulse = Pulse(works.stalled, start.beat)
         try:
             keys = works.keys_now()
-            gateway = Gateway(settings, works, keys, start.found)
+            is_first = start.in_force.text() is None
+            gateway = Gateway(settings, works, keys, start.found, anew=is_first)
             app = App(gateway, routes("public" if start.place.admin else "all"), works.faces)
             works.on_keys, works.reports = owner.keys_changed, owner.reports
             owner.renew_keys = app.renew_keys

@@ -119,7 +119,9 @@ class Fleet:
         if name in self._tables:
             return ""
         row = next((m for m in available(self._data) if m.id == name), None)
-        return f"run `{row.command}`" if row and row.command else ""
+        if row is None:
+            return "there is no such model on this machine"
+        return f"run `{row.command}`" if row.command else ""
 
     def engine(self, name: str) -> Engine:
         """The engine of a model, made on first use.
