@@ -145,7 +145,7 @@ def test_of_what_a_model_judges_a_lot_says_whether_people_are_asked(
         assert len(kept) == len(asked)
         at.memory.has_room = lambda route: False  # type: ignore[method-assign]
         await pairs(at, 5)
-        assert {one.labels for one in at.memory.pairs[60:]} == {-1.0 if people else 0.0}
+        assert {one.labels for one in at.memory.pairs[60:]} == {-1.0 if labels else 0.0}
         assert len(at.memory.kept) == len(asked)
         for texts in kept:
             told = json.loads(texts)
