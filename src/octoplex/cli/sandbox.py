@@ -1,6 +1,6 @@
 """`octoplex sandbox`: run a program in the sandbox, and show what it is made of here.
 
-    octoplex sandbox run --workspace . --net pypi.org -- python3 -m pytest
+    octoplex sandbox run --workspace . --net api.example.org -- python3 -m pytest
 
 What is piped in it may read. What it writes is passed on as it comes; on a terminal without what
 could command it. That it ran with less than all walls is a warning. The status is the program's,
