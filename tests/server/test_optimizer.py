@@ -148,7 +148,8 @@ class Desk:
             id_ = str(reply.headers["x-request-id"])
             await holds(is_there)
             said = (await self.gate.get(f"/v1/optimizer/decisions/{id_}")).json
-            return said["certificate"] is not None  # a worker may not have read it yet
+            told = said["certificate"]
+            return told is not None and told["rung"] > 0  # a worker may not have read it yet
 
         async def is_there() -> bool:
             return bool((await self.gate.get(f"/v1/optimizer/decisions/{id_}")).status == 200)
