@@ -97,6 +97,7 @@ class Works:
     school: Closes | None = None
     """Where routes learn (`assembly/classroom.py`)."""
 
+
     tries: Tries | None = None
     """The results of experiments, once there is one."""
 
@@ -204,9 +205,11 @@ class Works:
         """How a key stands now."""
         if self._shared is not None and self._shared.standing is not None:
             return await self._shared.standing(key_id)
+        spent = await self.spent(key_id)
         await self.book.look(key_id, (), time.time_ns() // 1_000_000)
+        # Budgets last, without a wait: who takes off what is lent does so at this very moment.
         budgets = self.book.left(key_id, time.time_ns() // 1_000_000)
-        return Standing(self.desk.figures(key_id), budgets, await self.spent(key_id))
+        return Standing(self.desk.figures(key_id), budgets, spent)
 
     async def spent(self, key_id: str | None = None) -> int:
         """All that was ever spent by a key, or by all: at other hosts, too, where they share it

@@ -63,6 +63,11 @@ def test_prose_is_silent_and_what_cannot_be_told_is_not() -> None:
     "usual",
     [
         {"id": "chatcmpl-B9MH", "created": 1741570283, "choices": [{"message": {"content": "Hi"}}]},
+        {
+            "id": "chatcmpl-B9MHDbslfkBeAs8l4bebGdFOJ6PeG",
+            "system_fingerprint": "fp_44709d6fcb",
+            "content": "word-01 of what matters in tide pools",
+        },
         {"id": "resp_67cc", "created_at": 1741570283, "completed_at": 1741570290, "output": []},
         {
             "id": "chatcmpl-1",
@@ -89,6 +94,14 @@ def test_names_and_numbers_that_are_no_counts_stay() -> None:
     key = "wJ4rT9zQ2mX7bV5nK8pL3s"
     for usage in ({"auth_tokens": key}, {"tokens_details": key}, {"ssn": "536-90-4399"}):
         body = msgspec.json.encode({"model": "gpt-5-2025-08-07", "usage": usage})
+        assert in_texts(body)
+        assert not detector().is_silent(timeless(body))
+
+
+def test_ids_are_those_of_vendors_alone() -> None:
+    key = f"AKIA{'QZ7P' * 4}"
+    for id_ in (key, f"call_1 {key}", f"chatcmpl:{key}"):
+        body = msgspec.json.encode({"id": id_})
         assert in_texts(body)
         assert not detector().is_silent(timeless(body))
 

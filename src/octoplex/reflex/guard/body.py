@@ -44,7 +44,15 @@ _ID = re.compile(
 """Members that hold ids, and the ids of vendors, which must stay what they are."""
 CLOCKS = frozenset({b"created", b"created_at", b"completed_at", b"expires_at", b"seed"})
 """Members whose number is no text."""
-_CLOCK = re.compile(rb'"(?:%b)"\s*:\s*[0-9]+' % b"|".join(sorted(CLOCKS, reverse=True)))
+_BUSY = re.compile(
+    rb'"(?:(?:%b)"\s*:\s*[0-9]+|(?:%b)"\s*:\s*"%b")'
+    % (
+        b"|".join(sorted(CLOCKS, reverse=True)),
+        b"|".join(sorted(IDS, reverse=True)),
+        _ID.pattern.removesuffix(rb"\Z"),
+    )
+)
+"""What clocks and ids say."""
 _DAY = re.compile(rb'"model"\s*:\s*"[a-z][a-z0-9.-]{1,40}(-20[0-9]{2}-?[0-9]{2}-?[0-9]{2})"')
 _COUNT = re.compile(rb'"[a-z_]{0,32}tokens(?:"\s*:\s*[0-9]{1,6}(?![0-9.eE])|_details"\s*:\s*\{)')
 MUTE = frozenset(
@@ -101,7 +109,8 @@ def _numbers(raw: bytes) -> list[bytes]:
 def timeless(raw: bytes) -> bytes:
     """A body without what is no text though it looks like it.
 
-    Clocks and the day of a model look like telephone numbers, counts of tokens have names of keys.
+    Clocks and the day of a model look like telephone numbers, ids of vendors like something
+    encoded; counts of tokens have names of keys.
     """
     at = raw.find(b'"model"')
     day = _DAY.match(raw, at) if at >= 0 else None
@@ -110,7 +119,7 @@ def timeless(raw: bytes) -> bytes:
     at = raw.rfind(b'"usage"')
     if at >= 0:
         raw = raw[:at] + _COUNT.sub(b'""', raw[at:])
-    return _CLOCK.sub(b'""', raw)
+    return _BUSY.sub(b'""', raw)
 
 
 def is_plain(raw: bytes) -> bool:

@@ -204,6 +204,8 @@ FORMS = {
     "binary": BINARY,
 }
 """What text looks like in which something stands encoded."""
+OF_ATTACKS = frozenset({"leet", "apart", "rot13", "backwards", "binary"})
+"""Forms in which nothing but injection is looked for."""
 _URLSAFE = bytes.maketrans(b"-_", b"+/")
 
 

@@ -35,7 +35,6 @@ from octoplex.wire.error import BadConfig
 ALL: tuple[Kind, ...] = ("pii", "secret", "injection")
 MEMORY = 64 << 20
 """Bytes that the states of the set may take; prose needs a hundredth of it."""
-_FORMS = tuple(normal.FORMS)
 
 
 def patterns(kinds: Collection[str] = ALL, *, unnamed: bool = False) -> list[Pattern]:
@@ -139,7 +138,9 @@ class Detector:
         self._coded = len(self._patterns)
         self._memory = memory
         self._kinds = {"", *(pattern.kind for pattern in patterns)}
-        self._places = Places(patterns, tuple(normal.FORMS.values()), memory)
+        attacked = "injection" in self._kinds
+        self._forms = [form for form in normal.FORMS if attacked or form not in normal.OF_ATTACKS]
+        self._places = Places(patterns, [normal.FORMS[form] for form in self._forms], memory)
         self._window = max([LONGEST, *(pattern.longest for pattern in patterns)]) + 16
 
     @cached_property
@@ -180,9 +181,12 @@ class Detector:
         if b"\\" in data or not data.isascii():
             return False
         tried = self._places.of(data, Tables(data), named=False)
-        return max(tried, default=0) < self._coded and not any(
+        if max(tried, default=0) >= self._coded and self._views(normal.plain(data.decode()), tried):
+            return False
+        return not any(
             self._one(number).finder.search(data, *span)
             for number, spans in tried.items()
+            if number < self._coded
             for span in spans
         )
 
@@ -241,7 +245,7 @@ class Detector:
 
     def _views(self, view: normal.View, tried: Collection[int]) -> list[normal.View]:
         """What stands in it in the forms that fired."""
-        forms = [form for number, form in enumerate(_FORMS, self._coded) if number in tried]
+        forms = [form for number, form in enumerate(self._forms, self._coded) if number in tried]
         if not forms:
             return []
         return [one for one in normal.decoded(view, forms) if one.only in self._kinds]
