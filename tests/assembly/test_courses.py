@@ -161,10 +161,15 @@ def test_without_numpy_it_is_said_what_to_install(
 def test_tests_are_refused_as_judge_where_no_sandbox_can_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = ROUTE.replace('"exact-match"', '"tests"')
-    monkeypatch.setattr(bubblewrap, "found", lambda: "/usr/bin/bwrap")
-    assert compiled(tmp_path, text)
-    monkeypatch.setattr(bubblewrap, "found", lambda: None)
-    with pytest.raises(BadConfig, match=r"\[models.main\] learn.judge: .*apt install bubblewrap"):
-        compiled(tmp_path, text)
-    assert compiled(tmp_path, f"{text}\n[sandbox]\nunsafe = true\n")
+    cascade = '{ target = "b/m", verify = ["tests"], escalate = "a/ref" }'
+    for text, where in (
+        (ROUTE.replace('"exact-match"', '"tests"'), "learn.judge"),
+        (f"{ROUTE}variants = {{ first = {cascade} }}\n", "variants.first verify"),
+    ):
+        monkeypatch.setattr(bubblewrap, "found", lambda: "/usr/bin/bwrap")
+        assert compiled(tmp_path, text)
+        monkeypatch.setattr(bubblewrap, "found", lambda: None)
+        said = rf"\[models.main\] {where}: .*apt install bubblewrap"
+        with pytest.raises(BadConfig, match=said):
+            compiled(tmp_path, text)
+        assert compiled(tmp_path, f"{text}\n[sandbox]\nunsafe = true\n")

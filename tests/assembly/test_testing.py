@@ -61,3 +61,9 @@ def test_check_says_where_tests_can_never_be_run(tmp_path: Path) -> None:
     assert 'the judge "tests"' not in run(home, "check", status=0).out
     home.config(f"{text}[sandbox]\nlimits = '0.001 s'\n")
     assert 'the judge "tests" can say nothing' in run(home, "check", status=0).out
+    verify = (
+        "[models.main.variants]\nv = { target = 'a/y', verify = ['tests'], escalate = 'a/x' }\n"
+    )
+    text = text.replace("['tests']", "['exact-match']") + verify
+    home.config(f"{text}[sandbox]\nlimits = '0.001 s'\n")
+    assert 'the judge "tests" can say nothing' in run(home, "check", status=0).out

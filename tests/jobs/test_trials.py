@@ -8,7 +8,7 @@ import pytest
 
 from octoplex.jobs.trials import USUAL, Count, all_counted
 from octoplex.ledger.learning import Said, open_learning
-from octoplex.ledger.trials import Result, TrialsFile, open_trials
+from octoplex.ledger.trials import Result, TrialsFile
 from octoplex.optimizer.config import Experiment, Variant
 from octoplex.optimizer.standing import Standing
 from octoplex.optimizer.trying import Test
@@ -24,7 +24,7 @@ def table(metric: str, *guardrails: str) -> Experiment:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[TrialsFile]:
-    opened = open_trials(tmp_path)
+    opened = TrialsFile.open(tmp_path)
     yield opened
     opened.close()
 

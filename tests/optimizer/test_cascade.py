@@ -52,10 +52,8 @@ class Adding(Scripted):
 class Word:
     """A verifier who knows the right word, or does what a test wants."""
 
-    name = "word"
-
-    def __init__(self, raises: Exception | None = None) -> None:
-        self._raises = raises
+    def __init__(self, raises: Exception | None = None, name: str = "word") -> None:
+        self._raises, self.name = raises, name
 
     def has_say(self, chat: Chat) -> bool:
         return True
@@ -64,6 +62,21 @@ class Word:
         if self._raises is not None:
             raise self._raises
         return reply.text == "right"
+
+
+class Silent(Word):
+    """One who has nothing to say of the answer that came."""
+
+    async def passes(self, chat: Chat, reply: Reply, ask: AskModel) -> bool | None:
+        return None
+
+
+class Slow(Word):
+    """One who never ends by himself."""
+
+    async def passes(self, chat: Chat, reply: Reply, ask: AskModel) -> bool | None:
+        await asyncio.Event().wait()
+        return True
 
 
 class Scene:
@@ -142,6 +155,35 @@ def test_a_verifier_that_fails_lets_nothing_pass(error: Exception) -> None:
         said, call = await scene.send()
         assert said == "better"
         assert call.trail.why.startswith("escalated: word failed")
+
+    asyncio.run(main())
+
+
+def test_who_says_nothing_vouches_for_nothing() -> None:
+    async def main() -> None:
+        for checks in ((Silent(),), (Silent(), Silent())):
+            scene = Scene(saying("right"), saying("better"))
+            scene.cascade = Cascade("main", "s/m", checks, "b/m")
+            said, call = await scene.send()
+            assert (said, call.trail.why) == ("better", "escalated: nobody vouches for it")
+            assert scene.results == [("main", "escalated")]
+        for checks in ((Silent(), Word()), (Word(), Silent())):
+            scene = Scene(saying("right"), saying("better"))
+            scene.cascade = Cascade("main", "s/m", checks, "b/m")
+            assert ((await scene.send())[0], scene.results) == ("right", [("main", "passed")])
+
+    asyncio.run(main())
+
+
+def test_a_verifier_leaves_time_to_escalate() -> None:
+    """One that runs something, as tests: what asks a model has a deadline by that."""
+
+    async def main() -> None:
+        scene = Scene(saying("right"), saying("better"), Slow(name="tests"))
+        deadline_at = asyncio.get_running_loop().time() + 0.6
+        async with asyncio.timeout(10):
+            said, call = await scene.send(deadline_at=deadline_at)
+        assert (said, call.trail.why) == ("better", "escalated: tests failed: deadline_passed")
 
     asyncio.run(main())
 

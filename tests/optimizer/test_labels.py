@@ -5,6 +5,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from octoplex.optimizer.evidence import Capital
 from octoplex.optimizer.features import features_of
@@ -19,7 +20,7 @@ from octoplex.optimizer.labels import (
 from octoplex.optimizer.learner import Pupil
 from octoplex.optimizer.loop import Plan
 from octoplex.optimizer.notes import Label, Lesson, Note, Noticed, Pair, Planned, encode
-from octoplex.optimizer.policy import NO_PROPOSAL, Decision
+from octoplex.optimizer.policy import NO_PROPOSAL, RUNGS, Decision
 from octoplex.optimizer.ppi import bound_of
 from tests.optimizer.world import COSTS, WORDS
 
@@ -139,6 +140,7 @@ class Route:
         self.pupil, self.made = Pupil(), list[bytes]()
         self._random, self._number = Random(4), 0
         self.asked: list[str] = []
+        self.notes: list[Note] = []
         self.hear(Planned(plan, ("models.judge",), 1))
 
     @property
@@ -147,15 +149,18 @@ class Route:
         return self.pupil.loop.share
 
     def hear(self, note: Note) -> None:
+        self.notes.append(note)
         made = self.pupil.hear(encode(note))
         if made is not None:
             self.made.append(made.body)
 
-    def traffic(self, requests: int, worth: tuple[float, float] = (1.0, 1.0)) -> None:
+    def traffic(
+        self, requests: int, worth: tuple[float, float] = (1.0, 1.0), segment: str = ""
+    ) -> None:
         for _ in range(requests):
             self._number += 1
             words = " ".join([*self._random.choices(WORDS, k=6), str(self._number)])
-            features, loop = features_of(words), self.pupil.loop
+            features, loop = features_of(words, segment=segment), self.pupil.loop
             assert loop is not None
             seen, costs = loop.seen(features), np.array(COSTS)
             decision = loop.policy.decide(seen, costs, loop.draws())
@@ -163,7 +168,8 @@ class Route:
             if decision.is_judged:
                 id_, labels = f"req_{self._number}", loop.plan.labels
                 asked = bool(labels)
-                given = (*worth, "models.judge", 0, "m", labels, asked)
+                seems = (worth[0], worth[1] - 0.2 * ("lemma" in words and bool(segment)))
+                given = (*seems, "models.judge", 0, "m", labels, asked)
                 self.hear(Pair(id_, features, decision, *given))
                 self.asked += [id_] * asked
 
@@ -239,3 +245,39 @@ def test_what_was_known_before_is_learned_from_and_certifies_nothing() -> None:
     scores = [newest.scorers[0].of(loop.seen(features_of(f"{w} order sum"))) for w in WORDS]
     assert WORDS[scores.index(min(scores))] == "lemma"
     assert min(scores) < sorted(scores)[1] - 0.3
+
+
+def test_of_each_segment_counts_what_people_say_there() -> None:
+    """A judge finds nearly all good; people do so in one segment, find the rival bad in another,
+    and say nothing in time of a third, which is as bad. Three in ten may be lost: so of these so
+    many are moved at most, whatever the judge says, and of the route as many as they leave."""
+    plan, said = Plan(("big", "small"), 0.3, 0.95, 0.5, "each", 1.0), dict[str, str]()
+    route = Route(plan)
+    for name in ("good", "bad", "mute") * 22:
+        route.traffic(16, segment=name)
+        said |= dict.fromkeys(route.asked, name)
+        route.asked = []
+    loop = route.pupil.loop
+    assert loop is not None
+    assert route.share == 0, "nobody has said anything yet"
+    for id_, name in said.items():  # in their order
+        lost = Label(id_, 1.0, 0.0)  # as it is noted of what nobody has said in time
+        told = {"good": Label(id_, 1.0, 1.0, "ann"), "bad": replace(lost, who="ann")}
+        route.hear(told.get(name, lost))
+    assert loop.told is not None
+    segments = {one.segment: one for one in loop.told.segments}
+    assert segments.keys() == {"good", "bad", "mute"}
+    assert sum(one.told.pairs for one in segments.values()) == loop.told.now.pairs > 300
+    assert 0 < loop.told.rung < RUNGS
+    assert segments["good"].told.snips == pytest.approx(1.0)
+    assert segments["good"].rung == loop.told.rung < segments["good"].certified
+    for name in ("bad", "mute"):
+        one = segments[name]
+        assert 1 - one.told.snips > 0.25, "at the route's rung about as much is lost as may be"
+        assert 0 < one.rung == one.certified < segments["good"].certified
+    for name, mix in loop.policy.limits.segments.items():
+        assert abs(mix.rung - segments[name].rung) <= 2, "what serves is at most 25 labels behind"
+    again = Route(plan)
+    for note in route.notes[1:]:
+        again.hear(note)
+    assert again.made == route.made, "all of it follows from the notes"

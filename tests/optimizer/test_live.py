@@ -441,7 +441,7 @@ def test_a_paused_route_is_not_silent() -> None:
         silence = at.school.pairs._silences.setdefault("main", pairs.Silence(at.study))
         at.memory.pauses.add("main")
         for paused in (True, False):
-            silence.pairs, silence.since = SILENT, asyncio.get_running_loop().time() - SILENT_S
+            silence.pairs, silence.lasts_s = SILENT, SILENT_S
             at.school.pairs.look()
             found = [note for note in at.memory.notes if isinstance(note, Order)]
             assert bool(found) is not paused

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from octoplex.optimizer.features import WIDTH, Seen, features_of
-from octoplex.optimizer.ladder import FIRST
+from octoplex.optimizer.ladder import FIRST, _compared
 from octoplex.optimizer.loop import Loop, Plan
 from octoplex.optimizer.policy import (
     FLOOR,
@@ -76,6 +76,25 @@ def test_each_snapshot_proposes_what_is_worth_most(costs: np.ndarray) -> None:
         )
 
 
+@pytest.mark.parametrize("costs", [COSTS[:2], np.array([1.0, 1.5])])
+def test_one_candidate_is_proposed_as_several_are(costs: np.ndarray) -> None:
+    """Which is told without comparing: whoever it is compared with saves nothing."""
+    for number in range(20):
+        both, seen = snapshot(number)._replace(savings=np.array([0.8, 0.0])), request(number)
+        one = both._replace(scorers=both.scorers[:1], savings=both.savings[:1])
+        draws = Draws(0.1, 0.9, 0.9, 0.0)
+        more = Policy(both, JUDGING).decide(seen, np.append(costs, 9.0), draws).proposal
+        told = Policy(one, JUDGING).decide(seen, costs, draws).proposal
+        assert (told.candidate, told.strain, told.scores[0]) == (
+            more.candidate,
+            pytest.approx(more.strain),
+            pytest.approx(more.scores[0]),
+        )
+        assert told.candidate == int(costs[1] < costs[0])
+    none = Policy(one._replace(savings=np.array([0.0])), JUDGING).decide(seen, costs, draws)
+    assert none.proposal.candidate == 0
+
+
 def test_one_that_saved_nothing_when_cuts_were_made_has_no_strain() -> None:
     """It is cheaper now; how much quality that may cost nobody has tested."""
     told = Policy(snapshot(9)._replace(savings=np.array([0.0, 0.5])), JUDGING)
@@ -109,6 +128,21 @@ def test_whom_a_candidate_serves_is_judged_as_often_as_who_is_near() -> None:
     ]
     assert {one.judged for one in far if one.variant} == {JUDGING.within}
     assert {one.judged for one in far if not one.variant} == {JUDGING.beyond}
+
+
+def test_what_a_pair_says_is_on_average_true_whoever_is_drawn() -> None:
+    """Rivals are drawn as often as is said; what is divided by that is the proposed one's worth."""
+    told, grid = policy(), (np.arange(2_000) + 0.5) / 2_000
+    for number in range(6):
+        found = [told.decide(request(number), COSTS, Draws(0.1, 0.9, 0.0, draw)) for draw in grid]
+        drawn = np.bincount([one.rival for one in found], minlength=3) / len(found)
+        said = {one.rival: one for one in found}
+        assert sum(one.rival_propensity for one in said.values()) == pytest.approx(1.0)
+        total = 0.0
+        for rival, one in said.items():
+            assert one.rival_propensity == pytest.approx(drawn[rival])
+            total += drawn[rival] * _compared(one, one.proposal, (1.0, 0.8, 0.3)).robust
+        assert total == pytest.approx(0.3 if found[0].proposal.candidate else 0.8)
 
 
 def test_at_first_all_candidates_are_judged_alike() -> None:

@@ -132,6 +132,9 @@ def test_the_shell_writes_a_prompt_and_what_tries_it(tmp_path: Path) -> None:
             done = await asyncio.to_thread(run, home, *words, status=0)
             asked = [json.loads(one.body)["model"] for one in up.book]
             assert set(asked) == {"big", "small"}
+            again = await asyncio.to_thread(run, home, *words)
+            assert "prompts/support.md is there already" in again.failed_with_a_sentence()
+            assert len(up.book) == len(asked), "it is refused before anything is paid"
             return done
 
     done = asyncio.run(main())

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from octoplex.ledger.labels import open_labels
+from octoplex.ledger.labels import LabelsFile
 from octoplex.ledger.learning import (
     LearningFile,
     Noted,
@@ -258,7 +258,7 @@ def test_texts_for_people_are_kept_for_their_days_and_then_overwritten(tmp_path:
             f"req_{number}", FEATURES, decision(), 1.0, 1.0, "models.judge", 0, "m", 0.5, True
         )
         shelf.keep("main", asked, b"canary-%d" % number * 900, 14)
-    file, learned = open_labels(tmp_path), open_learning(tmp_path)
+    file, learned = LabelsFile.open(tmp_path), open_learning(tmp_path)
     until(lambda: len(file.waiting("main", 9)) == 3)
     assert [one.request_id for one in file.waiting("main", 2)] == ["req_0", "req_1"]
     said = encode(Label("req_1", 1.0, 1.0, "ann"))
@@ -301,7 +301,7 @@ def test_a_learner_that_hears_nothing_for_long_is_silence(tmp_path: Path) -> Non
 def test_pairs_of_before_a_route_began_anew_ask_nobody(shelf: DiskShelf, tmp_path: Path) -> None:
     asked = Pair("req_1", FEATURES, decision(), 1.0, 1.0, "models.judge", 0, "m", 0.5, True)
     shelf.keep("main", asked, b"{}", 14)
-    file = open_labels(tmp_path)
+    file = LabelsFile.open(tmp_path)
     until(lambda: file.waiting("main", 9))
     learned = open_learning(tmp_path)
     assert learned.add_after(Noted("main", 0, "planned", b""), learned.newest_note("main"))

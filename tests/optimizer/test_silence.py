@@ -92,6 +92,31 @@ def test_what_there_is_no_money_for_is_no_silence(
     run(main)
 
 
+@pytest.mark.parametrize(
+    ("apart_s", "count", "is_silence"),
+    [
+        (1.0, making.SILENT, False),  # a minute in which the judge is down
+        (50.0, making.SILENT, True),
+        (3_600.0, making.SILENT, True),  # a pair an hour
+        (3_600.0, making.SILENT - 1, False),
+        (10.0, 91, True),
+        (10.0, 90, False),
+    ],
+)
+def test_time_without_traffic_is_no_silence(apart_s: float, count: int, is_silence: bool) -> None:
+    async def main(at: Doubles) -> None:
+        silence = making.Silence(at.study, pairs=3, lasts_s=800.0)
+        silence.pairs = 0  # one had a verdict
+        for number in range(count):
+            silence.begin(1_000 + number * apart_s)
+        assert silence.is_broken == is_silence
+        if not is_silence:
+            silence.begin(1_000 + count * apart_s + 8 * 3_600)  # the first one after a night
+            assert silence.is_broken == (count + 1 >= making.SILENT and count * apart_s > 850)
+
+    run(main)
+
+
 def test_where_nobody_learns_for_long_the_reference_answers_until_somebody_does() -> None:
     async def main(at: Doubles) -> None:
         await taught(at)

@@ -145,6 +145,16 @@ def test_a_beginning_costs_by_its_strings_and_not_by_their_length() -> None:
     assert beginning(turns) == turns[:-4]
 
 
+@pytest.mark.parametrize("text", ["hi", "", "user", 'say "}, {" \\', "cache_control", "é\n[{"])
+@pytest.mark.parametrize("more", [{}, {"name": "ann"}, {"content": [{"text": "hi"}]}])
+def test_a_first_turn_of_one_text_ends_where_any_other_does(text: str, more: Any) -> None:
+    """It is found in one step, any other mark by mark: so one and the same, or not at all."""
+    first = msgspec.json.encode({"role": "user", "content": text, **more})
+    for turns in (b"[" + first, b" [ " + first):
+        assert beginning(turns + b',{"role":"user"}]') == turns
+        assert beginning(turns + b"]") == turns
+
+
 def priced(name: str, lane: Any, read: int, cached: int) -> Candidate:
     """A target whose input costs `read`, from its cache `cached` nano-dollars a token."""
     return candidate(name, lane, reads=lambda all_, old: (all_ - old) * read + old * cached)

@@ -12,6 +12,7 @@ import pytest
 from octoplex.ledger import Page
 from octoplex.ledger.rows import Record
 from octoplex.wire.error import BadConfig
+from tests.sandbox.host import needs_sandbox
 from tests.server import caller, provider
 from tests.server.caller import Reply
 from tests.server.conftest import Run
@@ -221,6 +222,27 @@ def test_where_nothing_can_be_verified_the_better_one_is_asked_at_once(
     run(main())
 
 
+@needs_sandbox
+def test_code_is_given_where_its_tests_pass(tmp_path: Path, run: Run) -> None:
+    code = answers("```python\ndef double(x):\n    return 2 * x\n```")
+
+    async def main() -> None:
+        async with scene(tmp_path, "tests", a=code) as at:
+            for tests, said, why in (
+                ("assert double(2) == 4", b"double", ""),
+                ("assert double(2) == 5", b"right", "escalated: tests refused it"),
+                ("", b"right", "escalated: nothing could be verified"),
+            ):
+                reply = await at.send(metadata={"tests": tests})
+                assert said in reply.body
+                await at.works.store.drain()
+                record = at.works.store.reader.requests(Page(limit=1))[0]
+                assert record.why == why or not why
+            assert at.asked == (2, 2, 0)
+
+    run(main())
+
+
 def test_who_says_nothing_does_not_vouch(tmp_path: Path, run: Run) -> None:
     """Tools are offered, and the answer calls none: `tool-calls` has nothing to say of it."""
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
@@ -422,7 +444,6 @@ def test_a_reply_that_is_kept_is_its_variants_own(tmp_path: Path, run: Run) -> N
         ("target = 'b/m', verify = ['exact-match'], escalate = 'b/m'", "asked already"),
         ("target = 'a/m', verify = ['exact-match'], escalate = 'c/m'", "valid: a/m, b/m"),
         ("target = 'a/m', verify = ['exactly'], escalate = 'b/m'", "exact-match"),
-        ("target = 'a/m', verify = ['tests'], escalate = 'b/m'", "judges pairs"),
         ("target = 'a/m', verify = ['models.juge'], escalate = 'b/m'", "models.judge"),
         ("target = 'a/m', verify = ['c/m'], escalate = 'b/m'", 'no provider "c"'),
         (

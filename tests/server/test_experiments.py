@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from octoplex.ledger.trials import open_trials
+from octoplex.ledger.trials import TrialsFile
 from tests.server import provider
 from tests.server.conftest import Run
 from tests.server.gate import UP_KEY, Gate, file, route, until
@@ -59,7 +59,7 @@ def test_a_user_has_one_variant_and_every_result_is_kept(
             told = [row["trial"] for row in rows if row["trial"]]
             assert told.count("shorter: short") == len(short)
             assert set(told) == {"shorter: short", "shorter: today"}
-            kept = open_trials(gate.data)
+            kept = TrialsFile.open(gate.data)
             key = f"shorter#{kept_key(gate)}"
             found = [one.result for one in kept.waiting(key, 99)]
             kept.close()
@@ -106,7 +106,7 @@ def test_a_failure_of_a_variant_is_a_result(tmp_path: Path, run: Run) -> None:
                 assert (await gate.chat("main")).status >= 500
                 refused = await gate.chat("main", temperature="hot", n=0)
                 assert refused.status == 400
-            kept = open_trials(gate.data)
+            kept = TrialsFile.open(gate.data)
             (one,) = kept.waiting(f"shorter#{kept_key(gate)}", 9)
             kept.close()
             assert one.result.failed

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from octoplex.jobs.learning import of_learner
+from octoplex.ledger.audit import NAME, Line, page
 from octoplex.ledger.learning import read_learning
 from octoplex.optimizer.notes import Pair, decode
 from tests.server.gate import APP_KEY, Gate, file, until
@@ -91,6 +93,11 @@ async def begun(gate: Gate) -> None:
     await until(has, 40.0)
 
 
+def noted(data: Path) -> list[Line]:
+    """What operators did, the newest first."""
+    return page(data / NAME, 99, None, lambda line: not of_learner(line))
+
+
 def scene(folder: Path, labels: float, **ups: Upstream) -> Gate:
     env = {"OTHER_KEY": BOSS_KEY, "VIEWER_KEY": VIEWER_KEY}
     return Gate(folder, file(TEXT.replace("LABELS", str(labels)), **ups), key=APP_KEY, env=env)
@@ -107,11 +114,11 @@ def test_people_are_asked_blind_and_what_they_say_is_noted(tmp_path: Path) -> No
         ):
             desk = Desk(gate)
             await begun(gate)
-            await desk.asks(4)
+            await desk.asks(6)
             for key, status in ((APP_KEY, 403), (VIEWER_KEY, 403), (BOSS_KEY, 200)):
                 assert (await desk.by(key)).status == status
             first, *rest = (await desk.by(BOSS_KEY)).json["data"]
-            assert len(rest) >= 3
+            assert len(rest) >= 5
             assert first["conversation"] == [{"role": "user", "text": ASKED}]
             assert {first["a"]["text"], first["b"]["text"]} == {DEAR, CHEAP}
             assert not {"ref/x", "good/x"} & set(json.dumps(first).split('"'))
@@ -133,19 +140,25 @@ def test_people_are_asked_blind_and_what_they_say_is_noted(tmp_path: Path) -> No
             assert shown.count("=== ") == 2
             assert DEAR in shown
             assert "2 labels" in shown
-            found = await desk.labels()
-            assert (found["share"], found["labelled"], found["lapsed"]) == (1.0, 3, 0)
-            assert found["mean"] == pytest.approx(1 / 3), "one of three was not as good"
+            bias = await desk.labels()
+            assert (bias["share"], bias["labelled"], bias["lapsed"]) == (1.0, 3, 0)
+            assert bias["mean"] == pytest.approx(1 / 3), "one of three was not as good"
             words = await desk.octoplex("optimize", "status", "main")
             assert "finds candidates better by +0.333 than people do" in " ".join(words.split())
-            said = await desk.octoplex("optimize", "prompts", "main", "--calls", "10")
-            assert "none is better than what there is (1.000 of 1)" in " ".join(said.split())
+            found = await desk.octoplex("optimize", "prompts", "main", "--calls", "10")
+            assert "none is better than what there is (1.000 of 1)" in " ".join(found.split())
             assert "Deleted" in await desk.octoplex("optimize", "label", "main", "--forget")
             for path in gate.data.iterdir():
                 held = path.read_bytes() if path.is_file() else b""
                 assert not any(one.encode() in held for one in (ASKED, DEAR, CHEAP)), path
             told = await desk.labels()
             assert (told["labelled"], told["waiting"], told["lapsed"] > 0) == (3, 0, True)
+            forgot, *labelled = noted(gate.data)
+            assert (forgot.what, forgot.before["pairs"] >= 4) == ("optimizer.forget", True)
+            assert [line.what for line in labelled] == ["optimizer.label"] * 3
+            assert [line.after["good"] for line in labelled] == [[], ["a", "b"], said["good"]]
+            assert labelled[2].after["request_id"] == first["request_id"]
+            assert [line.who[:6] for line in labelled] == ["shell:", "shell:", "key:bo"]
 
     asyncio.run(main())
 
@@ -189,5 +202,7 @@ def test_a_route_that_has_begun_takes_lessons(tmp_path: Path) -> None:
             ]
             assert [(note[2], note[3]) for note in told] == [(1, -1.0), (1, -0.5)]
             assert "all are the same" in await desk.octoplex("optimize", "audit")
+            (line,) = noted(gate.data)
+            assert (line.what, line.about, line.after["lessons"]) == ("optimizer.warm", "main", 2)
 
     asyncio.run(main())

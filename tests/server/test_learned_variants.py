@@ -178,7 +178,6 @@ def test_where_a_variant_cannot_be_had_the_reference_answers(
             "x = { target = 'bad/x', top_p = 0.5 }, y = { target = 'bad/x', top_p = 0.5 }",
             "the same",
         ),
-        ("x = { target = 'bad/x', verify = ['tests'], escalate = 'ref/x' }", "judges pairs"),
         ("x = { target = 'bad/x', verify = ['main'], escalate = 'ref/x' }", "models.NAME"),
     ],
 )

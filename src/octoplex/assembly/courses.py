@@ -17,7 +17,6 @@ from octoplex.optimizer.course import Course
 from octoplex.optimizer.judges import INSTRUCTION, ROUTE, is_model
 from octoplex.optimizer.rules import rule_of
 from octoplex.routing import Candidate, Route
-from octoplex.sandbox import bubblewrap
 from octoplex.settings import ModelTable, Settings
 from octoplex.upstreams.source import Source
 from octoplex.wire.ask import Worst
@@ -90,15 +89,6 @@ def _check(model: ModelTable, learned: Learned, settings: Settings, where: str) 
         raise BadConfig(
             f"{where} learn.judge: nobody says which of two answers is better; name verifiers, "
             'such as "json-schema", or a model, such as "models.judge".'
-        )
-    if (
-        "tests" in learned.learn.judge
-        and bubblewrap.found() is None
-        and not settings.sandbox.unsafe
-    ):
-        raise BadConfig(
-            f'{where} learn.judge: "tests" runs code in the sandbox, which needs bubblewrap, and '
-            "that is not installed: apt install bubblewrap."
         )
     if learned.learn.labels and not any(map(is_model, learned.learn.judge)):
         raise BadConfig(

@@ -1,8 +1,8 @@
 """What people say of pairs that a model has judged: the same at the shell and over HTTP.
 
     questions(data, settings, "support", 1)                  the oldest that wait, blind
-    say(data, settings, Said("support", "req_...", ("a",), who))     only A is good
-    forget(data, settings, "support")                        delete all texts now
+    say(data, Said("support", "req_...", ("a",), who))       only A is good
+    forget(data, "support")                                  delete all texts now
 
 numpy is an extra: what needs it is imported when a route learns.
 """
@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from octoplex.assembly.optimizing import check, failing
-from octoplex.ledger.labels import Held, LabelsFile, open_labels
+from octoplex.assembly.optimizing import check, failing, reading
+from octoplex.ledger.labels import Held, LabelsFile
 from octoplex.ledger.learning import LABEL, NAME, Noted
 from octoplex.settings import Settings
 from octoplex.wire.error import InvalidCall, NotFound
@@ -51,17 +51,29 @@ def questions(data: Path, settings: Settings, route: str, most: int) -> list[dic
     ]
 
 
-def say(data: Path, settings: Settings, said: Said) -> None:
-    """Note what somebody says of a pair.
+def check_waits(data: Path, settings: Settings, said: Said) -> None:
+    """Refuse what cannot be said.
 
     Raises:
         NotFound: there is no such route; or no such pair waits.
         InvalidCall: an answer is neither "a" nor "b".
-        StoreFailed: it cannot be written.
+        StoreFailed: it cannot be read whether one does.
     """
     check(settings, said.route)
     if set(said.good) - set(ANSWERS):
         raise InvalidCall('What is good is "a", "b", both or nothing.', param="good")
+    with _file(data) as file:
+        if file is None or not file.waits(said.route, said.request_id):
+            raise _known(said)
+
+
+def say(data: Path, said: Said) -> None:
+    """Note what somebody says of a pair (`check_waits` has looked at it).
+
+    Raises:
+        NotFound: somebody else was faster.
+        StoreFailed: it cannot be written.
+    """
     from octoplex.optimizer.labels import label_of
     from octoplex.optimizer.notes import encode
 
@@ -69,25 +81,39 @@ def say(data: Path, settings: Settings, said: Said) -> None:
     with _file(data) as file:
         row = Noted(said.route, _now_ms(), LABEL, note)
         if file is None or not file.say(row, said.request_id):
-            raise NotFound(
-                f'No pair "{said.request_id[:128]}" of {said.route} waits for a label: somebody '
-                "has said something of it, or its time is over."
-            )
+            raise _known(said)
 
 
-def forget(data: Path, settings: Settings, route: str) -> int:
+def _known(said: Said) -> NotFound:
+    return NotFound(
+        f'No pair "{said.request_id[:128]}" of {said.route} waits for a label: somebody has said '
+        "something of it, or its time is over."
+    )
+
+
+def count(data: Path, settings: Settings, route: str) -> int:
+    """Of how many pairs of a route texts are kept; it may be in the file no more.
+
+    Raises:
+        NotFound: of none, and no such route learns.
+        StoreFailed: it cannot be read.
+    """
+    with reading(data) as file:
+        found = 0 if file is None else file.asked().get(route, 0)
+    if not found:
+        check(settings, route)
+    return found
+
+
+def forget(data: Path, route: str) -> int:
     """Delete all texts that are kept of a route; how many pairs. Those of which nobody has said
     anything count as the worst for the rival.
 
     Raises:
-        NotFound: nothing is kept of such a route, and none learns.
         StoreFailed: they cannot be deleted.
     """
     with _file(data) as file:
-        count = 0 if file is None else file.forget(route, _now_ms())
-    if not count:  # of one that is not in the file any more texts may be there
-        check(settings, route)
-    return count
+        return 0 if file is None else file.forget(route, _now_ms())
 
 
 def lapse(data: Path) -> None:
@@ -117,7 +143,7 @@ def _file(data: Path) -> Iterator[LabelsFile | None]:
         if not (data / NAME).exists():
             yield None
             return
-        with closing(open_labels(data)) as file:
+        with closing(LabelsFile.open(data)) as file:
             file.lapse(_now_ms())
             yield file
 

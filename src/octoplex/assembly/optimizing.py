@@ -10,7 +10,7 @@ Where there is nothing yet, there is no file, and none is made by looking.
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -37,6 +37,8 @@ How = Literal["pause", "resume", "rollback"]
 OPINION_DAYS = 30
 LAST = 5
 """Events that are shown of a route."""
+LABELLED = 5_000
+"""Of so many pairs and labels, the newest, is shown what a judge says otherwise than people."""
 STEPS = 40
 """Rungs of the ladder (`optimizer/policy.py`, which needs numpy)."""
 
@@ -107,28 +109,33 @@ def pull(data: Path, done: Lever) -> None:
             file.add([Noted(done.route, now_ms, "order", order)])
 
 
-def teach(data: Path, settings: Settings, route: str, lessons: Iterable[Any]) -> int:
-    """Give a route lessons (`optimizer/warm.py`); how many.
+def lessons(data: Path, route: str, given: Iterable[Any]) -> list[Noted]:
+    """Lessons (`optimizer/warm.py`) as notes of a route that learns.
 
     Raises:
-        NotFound: no route of this name learns.
         InvalidCall: it has not begun yet, and would begin without them.
-        StoreFailed: they cannot be written.
+        StoreFailed: it cannot be read whether it has.
     """
-    check(settings, route)
     from octoplex.optimizer.notes import encode, kind_of
 
-    now_ms = time.time_ns() // 1_000_000
-    notes = [Noted(route, now_ms, kind_of(one), encode(one)) for one in lessons]
     with reading(data) as file:
         if file is None or not file.planned(route):
             raise InvalidCall(
                 f"{route} has not begun to learn: start the server with this file once, so that "
                 "lessons come after it began."
             )
+    now_ms = time.time_ns() // 1_000_000
+    return [Noted(route, now_ms, kind_of(one), encode(one)) for one in given]
+
+
+def teach(data: Path, notes: Sequence[Noted]) -> None:
+    """Have them learned from.
+
+    Raises:
+        StoreFailed: they cannot be written.
+    """
     with failing(), closing(open_learning(data)) as file:
         file.add(notes)
-    return len(notes)
 
 
 def standing(data: Path, settings: Settings, route: str = "") -> list[dict[str, Any]]:
@@ -149,15 +156,8 @@ def standing(data: Path, settings: Settings, route: str = "") -> list[dict[str, 
 
 
 def _row(file: LearningFile | None, name: str, table: ModelTable) -> dict[str, Any]:
-    policies = [] if file is None else list(file.each(name))
-    events = [policy for policy in policies if policy.kind]
-    newest = policies[-1] if policies else None
+    newest = None if file is None else file.newest(name)
     share = newest.share if newest else 0.0
-    since = None
-    for policy in reversed(policies):
-        if policy.share == 0:
-            break
-        since = policy.at_ms
     sums = None if file is None else file.sum(name)
     since_ms = time.time_ns() // 1_000_000 - OPINION_DAYS * DAY_MS
     said = opinion_of([] if file is None else file.scores(name, since_ms))
@@ -169,7 +169,7 @@ def _row(file: LearningFile | None, name: str, table: ModelTable) -> dict[str, A
         "version": newest.version if newest else 0,
         "rung": round(share * STEPS),
         "share": share,
-        "certified_since_ms": since,
+        "certified_since_ms": None if file is None else file.served_since(name),
         "pairs": sums.pairs if sums else 0,
         "requests": sums.requests if sums else 0,
         "moved": sums.moved if sums else 0,
@@ -184,7 +184,7 @@ def _row(file: LearningFile | None, name: str, table: ModelTable) -> dict[str, A
         "certificate": _certificate(newest),
         "callers_say": msgspec.to_builtins(said),
         "labels": _labels(file, name, table),
-        "events": [_event(policy) for policy in events[: -LAST - 1 : -1]],
+        "events": [_event(policy) for policy in file.events(name, LAST)] if file else [],
     }
 
 
@@ -196,7 +196,11 @@ def _labels(file: LearningFile | None, name: str, table: ModelTable) -> dict[str
     from octoplex.optimizer.labels import bias_of
 
     confidence = table.promise.confidence
-    notes = [] if file is None else file.about(name, ("pair", "label"), file.planned(name))
+    notes: Iterable[bytes] = []
+    if file is not None:
+        kinds = "pair", "label"
+        after = max(file.planned(name), file.before(name, kinds, LABELLED))
+        notes = file.about(name, kinds, after)
     return {"share": share, **msgspec.to_builtins(bias_of(notes, confidence))}
 
 

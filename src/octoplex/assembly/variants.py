@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from msgspec import Struct
 
+from octoplex.assembly.testing import run_by
 from octoplex.dialects.varied import Variation, varied
 from octoplex.optimizer.cascade import Cascade
 from octoplex.optimizer.checks import checks_of
@@ -12,6 +13,7 @@ from octoplex.optimizer.config import Variant
 from octoplex.optimizer.judges import Fault
 from octoplex.optimizer.trying import changed
 from octoplex.routing import Route
+from octoplex.sandbox import bubblewrap
 from octoplex.settings import Settings, secret
 from octoplex.wire.ask import BYTES_PER_TOKEN, Call
 from octoplex.wire.error import BadConfig
@@ -76,13 +78,11 @@ def change_of(variant: Variant, route: Route, means: Means, where: str) -> Chang
     target = _target(variant.target, route, f"{where} target")
     cascade = None
     if variant.escalate:
-        if "tests" in variant.verify:
-            raise BadConfig(
-                f'{where} verify: "tests" judges pairs (learn.judge); callers would wait for it.'
-            )
         check_judges(variant.verify, means, f"{where} verify")
         better = _target(variant.escalate, route, f"{where} escalate")
-        cascade = Cascade(route.name, target, checks_of(variant.verify, means.fault), better)
+        tests = run_by(means.settings.sandbox) if "tests" in variant.verify else None
+        verify = checks_of(variant.verify, means.fault, tests)
+        cascade = Cascade(route.name, target, verify, better)
     told = ("temperature", "top_p", "max_tokens", "effort")
     variation = Variation(
         _prompt(variant.prompt, means.env, where), **{name: getattr(variant, name) for name in told}
@@ -97,7 +97,14 @@ def check_judges(judges: Iterable[str], means: Means, where: str) -> None:
         BadConfig: naming the place and the judge.
     """
     settings, providers = means.settings, means.providers
+    box = settings.sandbox
+    is_fenced = box.unsafe or box.backend != "bubblewrap" or bubblewrap.found() is not None
     for judge in judges:
+        if judge == "tests" and not is_fenced:
+            raise BadConfig(
+                f'{where}: "tests" runs code in the sandbox, which needs bubblewrap, and that is '
+                "not installed: apt install bubblewrap."
+            )
         kind, dot, name = judge.partition(".")
         if kind == "models" and dot:
             table = settings.models.get(name)

@@ -9,6 +9,7 @@ import asyncio
 import click
 from msgspec import Struct
 
+from octoplex.assembly.assigning import check_agents, roles_of
 from octoplex.assembly.callers import check_exposed
 from octoplex.assembly.hosts import sharing_of
 from octoplex.assembly.plan import Plan
@@ -22,7 +23,7 @@ from octoplex.cli.place import Place, config_option, json_option, named, place_o
 from octoplex.cli.show import print_json
 from octoplex.reflex.keys import Key, weak
 from octoplex.routing import Route
-from octoplex.settings import DEFAULT_LISTEN, address, loopback, secret
+from octoplex.settings import DEFAULT_LISTEN, Settings, address, loopback, secret
 from octoplex.upstreams.local.fleet import LOCAL
 from octoplex.wire.error import BadConfig
 
@@ -64,10 +65,17 @@ def examine(place: Place) -> Findings:
     _keys(place, keys, findings)
     _server(place, findings)
     look(place, lambda plan: _plan(plan, keys, findings))
-    judges = {judge for model in place.settings.models.values() for judge in model.learn.judge}
-    if "tests" in judges and (why := asyncio.run(trouble(place.settings.sandbox))):
+    if "tests" in _judges(place.settings) and (why := asyncio.run(trouble(place.settings.sandbox))):
         findings.warnings.append(f'[sandbox] the judge "tests" can say nothing: {why}')
     return findings
+
+
+def _judges(settings: Settings) -> set[str]:
+    """Who judges pairs, or verifies answers."""
+    models, tried = settings.models.values(), settings.experiments.values()
+    variants = [one for tables in (models, tried) for t in tables for one in t.variants.values()]
+    pairs = [judge for model in models for judge in model.learn.judge]
+    return {*pairs, *(judge for variant in variants for judge in variant.verify)}
 
 
 def _keys(place: Place, keys: list[Key], findings: Findings) -> None:
@@ -123,6 +131,11 @@ def _plan(plan: Plan, keys: list[Key], findings: Findings) -> None:
     budgeted = any(key.limits.caps for key in keys)
     for name, route in plan.routes.items():
         _route(plan, name, route, budgeted, findings)
+    findings.warnings += check_agents(plan)
+    for name in plan.settings.agents:
+        findings.fine.append(
+            f"agent {name}: {', '.join(roles_of(plan, plan.settings.agents[name]))}"
+        )
     for name in plan.settings.prices:
         if name.partition("/")[0] not in plan.sources:
             findings.warnings.append(f'[prices] "{name}": there is no such provider')

@@ -15,7 +15,7 @@ from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
 from octoplex.jobs.trials import all_counted, trial_of, values_of
 from octoplex.ledger.learning import NAME
-from octoplex.ledger.trials import Counted, TrialsFile, open_trials
+from octoplex.ledger.trials import Counted, TrialsFile
 from octoplex.optimizer.standing import Standing
 from octoplex.optimizer.trying import Test, read_standing
 from octoplex.wire.error import NotFound
@@ -116,7 +116,7 @@ def _tests(place: Place) -> dict[str, Test]:
 
 
 def _opened(place: Place) -> TrialsFile | None:
-    return open_trials(place.data) if (place.data / NAME).exists() else None
+    return TrialsFile.open(place.data) if (place.data / NAME).exists() else None
 
 
 def _standing(file: TrialsFile | None, test: Test) -> Standing:

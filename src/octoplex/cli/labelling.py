@@ -1,20 +1,23 @@
 """`octoplex optimize label` and `warm`: what people know, for routes that learn.
 
 What is said of a pair is a note that the learner reads, as those of the server are; so both work
-beside a running server and without one.
+beside a running server and without one. All of it is noted in the audit log before it is done.
 """
 
+from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import click
 
 from octoplex.assembly import labelling, optimizing
-from octoplex.cli.link import operator
+from octoplex.cli.learning import change
 from octoplex.cli.place import Place, config_option, place_of
 from octoplex.cli.show import clean
+from octoplex.ledger.audit import outcome
 from octoplex.optimizer.config import variants_of
-from octoplex.wire.error import BadConfig, InvalidCall, NotFound
+from octoplex.wire.error import BadConfig, InvalidCall, NotFound, StoreFailed
 
 GOOD = {"a": ("a",), "b": ("b",), "s": ("a", "b"), "n": ()}
 ASKED = "Which is good? a, b, s (both), n (neither); q stops"
@@ -34,7 +37,7 @@ def label(route: str, most: int, forget: bool, config: str | None) -> None:
     """
     place = place_of(config)
     if forget:
-        count = labelling.forget(place.data, place.settings, route)
+        count = change(place, "forget", route=route)
         click.echo(clean(f"Deleted: the texts of {count:,} pairs of {route}."))
         return
     asked = labelling.questions(place.data, place.settings, route, most)
@@ -46,10 +49,8 @@ def label(route: str, most: int, forget: bool, config: str | None) -> None:
         told = click.prompt(ASKED, type=click.Choice([*GOOD, "q"]), show_choices=False)
         if told == "q":
             break
-        id_ = question["request_id"]
-        done = labelling.Said(route, id_, GOOD[told], operator())
         try:
-            labelling.say(place.data, place.settings, done)
+            change(place, "label", route=route, request_id=question["request_id"], good=GOOD[told])
             said += 1
         except NotFound as error:  # somebody else was faster, or took longer
             click.echo(clean(str(error)))
@@ -89,7 +90,7 @@ def _short(text: str) -> str:
 @click.argument("route")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--quality", "named", multiple=True, metavar="TARGET=COL",
-              help="Whose quality a column is; unless said, columns are called as the targets. "
+              help="Whose quality a column is; unless said, those that are called as targets. "
               "May be given several times.")  # fmt: skip
 @click.option("--prompt", default="prompt", show_default=True, metavar="COL")
 @click.option("--segment", metavar="COL", help="What `segments` of the route are for a row.")
@@ -110,23 +111,31 @@ def warm(
     optimizing.check(place.settings, route)
     table = place.settings.models[route]
     targets = list(variants_of(table.reference, (*table.try_, *table.variants)))
-    columns = _columns(named, targets)
     try:
         from octoplex.optimizer import warm as warming
     except ImportError:
         raise BadConfig("It needs the numpy package: pip install 'octoplex[optimizer]'.") from None
-    notes = warming.lessons(file, columns, prompt, segment)
-    count = optimizing.teach(place.data, place.settings, route, notes)
-    click.echo(clean(f"{route} has {count:,} lessons more; they count from its next fit on."))
+    columns = _columns(named, targets, () if named else warming.columns(file))
+    lessons = list(warming.lessons(file, columns, prompt, segment))
+    notes = optimizing.lessons(place.data, route, lessons)
+    digest = sha256(b"".join(note.body for note in notes)).hexdigest()
+    change(place, "warm", route=route, lessons=len(notes), digest=digest)
+    try:
+        optimizing.teach(place.data, notes)
+    except StoreFailed as error:
+        change(place, "warm", route=route, failed=outcome(error))
+        raise
+    click.echo(clean(f"{route} has {len(notes):,} lessons more; they count from its next fit on."))
 
 
-def _columns(named: tuple[str, ...], targets: list[str]) -> dict[int, str]:
-    """The column of each target that has one, by its number; the reference's is 0.
+def _columns(named: Sequence[str], targets: Sequence[str], there: Sequence[str]) -> dict[int, str]:
+    """The column of each target that has one, by its number; the reference's is 0. `there` are
+    columns that may be called as targets are.
 
     Raises:
-        InvalidCall: a target is not the route's.
+        InvalidCall: a target is not the route's, or the reference or all others have none.
     """
-    told = {target: target for target in targets} if not named else {}
+    told = {target: target for target in targets if target in there}
     for one in named:
         target, sign, column = one.partition("=")
         if not sign or target not in targets:
@@ -135,5 +144,9 @@ def _columns(named: tuple[str, ...], targets: list[str]) -> dict[int, str]:
             )
         told[target] = column
     if targets[0] not in told or len(told) < 2:
-        raise InvalidCall(f"--quality: name {targets[0]}, the reference, and another target.")
+        said = f"; there is {', '.join(there)}" if there else ""
+        raise InvalidCall(
+            f"--quality: name the columns of {targets[0]}, the reference, and of another "
+            f"target{said}."
+        )
     return {number: told[target] for number, target in enumerate(targets) if target in told}

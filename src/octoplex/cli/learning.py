@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from octoplex.assembly import optimizing
+from octoplex.assembly.deeds import deed_of
 from octoplex.cli.link import ask_server, operator
 from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import clean, print_json, print_table
@@ -209,15 +210,32 @@ def explain(request_id: str, config: str | None, as_json: bool) -> None:
                 frozenset({"would cost", "quality beside the reference"}))  # fmt: skip
 
 
+def change(place: Place, how: str, **order: Any) -> Any:
+    """Have a deed done, and noted, by the process that owns the data folder: the server, or this
+    one where none runs. What came of it.
+
+    Raises: as `deed_of`.
+    """
+    done = ask_server(place.data, {"do": f"optimizer.{how}", **order})
+    if done is not None:
+        return done["done"]
+    folder, who = Folder(place.data), operator()
+    folder.lock()
+    try:
+        deed = deed_of(place.data, place.settings, how, order, who)
+        audit = Audit(place.data)
+        with audit.change(who, deed.what, deed.route, before=deed.before, after=deed.after):
+            return deed.do()
+    finally:
+        folder.unlock()
+
+
 def _lever(name: str, says: str, done: str) -> click.Command:
     @click.argument("route")
     @click.option("--why", default="", metavar="TEXT", help="The reason, for the audit log.")
     @config_option
     def pull(route: str, why: str, config: str | None) -> None:
-        place = place_of(config)
-        order = {"do": f"optimizer.{name}", "route": route, "why": why}
-        if ask_server(place.data, order) is None:
-            _pull_offline(place, optimizing.lever(place.settings, route, name, operator(), why))
+        change(place_of(config), name, route=route, why=why)
         click.echo(clean(done.format(route)))
 
     return click.command(name, help=says)(pull)
@@ -238,18 +256,6 @@ rollback = _lever(
     "Go back to what was certified before, else to the reference, until it is resumed.",
     "Rolled back: {} serves what was certified before, and goes no further until it is resumed.",
 )
-
-
-def _pull_offline(place: Place, done: optimizing.Lever) -> None:
-    folder = Folder(place.data)
-    folder.lock()
-    try:
-        old = optimizing.before(place.data, done.route)
-        audit, what = Audit(place.data), f"optimizer.{done.how}"
-        with audit.change(done.who, what, done.route, before=old, after={"why": done.why}):
-            optimizing.pull(place.data, done)
-    finally:
-        folder.unlock()
 
 
 @click.command()

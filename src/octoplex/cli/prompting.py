@@ -38,6 +38,7 @@ MOST = 40
               help="The prompt to begin with; unless said, none.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Where to write it; unless said, prompts/ROUTE.md.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Write over the file where there is one.")
 @click.option("--calls", default=200, show_default=True, type=click.IntRange(10, 100_000),
               metavar="N", help="Answers that are asked for, and judged.")  # fmt: skip
 @config_option
@@ -53,6 +54,9 @@ def prompts(route: str, data: Path | None, calls: int, config: str | None, **giv
     optimizing.check(place.settings, route)
     table = place.settings.models[route]
     target = _target(table, given["target"])
+    path = given["out"] or Path("prompts") / f"{route}.md"
+    if path.exists() and not given["force"]:
+        raise InvalidCall(f"{path} is there already: name another one with --out, or --force.")
     if data is not None:
         cases = searching.read_cases(data, given["column"], given["expected"])
     else:
@@ -71,7 +75,6 @@ def prompts(route: str, data: Path | None, calls: int, config: str | None, **giv
     if not found.prompt:
         click.echo(clean(f"{told}; none is better than what there is ({found.before:.3f} of 1)."))
         return
-    path = given["out"] or Path("prompts") / f"{route}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(found.prompt, encoding="utf-8")
     click.echo(clean(f"{told}: {found.before:.3f} of 1 before, {found.after:.3f} with {path}."))

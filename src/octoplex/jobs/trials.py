@@ -24,7 +24,7 @@ import msgspec
 from octoplex.gateway import Gateway
 from octoplex.jobs.looking import looking
 from octoplex.ledger.audit import Audit
-from octoplex.ledger.trials import Counted, TrialsFile, open_trials
+from octoplex.ledger.trials import Counted, TrialsFile
 from octoplex.optimizer.config import Experiment
 from octoplex.optimizer.standing import Standing
 from octoplex.optimizer.trying import Test, read_standing
@@ -118,7 +118,7 @@ class TrialWatch:
 
     def _counted(self, test: Test, table: Experiment, data: Path) -> Standing | None:
         if self._file is None:
-            self._file = open_trials(data)
+            self._file = TrialsFile.open(data)
         if test.key not in self._counts:
             self._counts[test.key] = Count(test, table, self._file)
         return self._counts[test.key].look()

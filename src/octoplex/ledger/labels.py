@@ -1,6 +1,6 @@
 """Pairs of which people are asked what they are worth: their texts, in `learning.db`.
 
-    file = open_labels(data)
+    file = LabelsFile.open(data)
     file.waiting("support", most=20)      those of which nobody has said anything, oldest first
     file.say(note, "req_...")             the note of what somebody says, once
 
@@ -8,14 +8,11 @@ Kept only where the file asks for it, until each row's `until_ms`, whether someb
 something or not; then the bytes are overwritten. Where nobody has, `otherwise` is noted then.
 """
 
-import sqlite3
-from pathlib import Path
-
 from msgspec import Struct
 from msgspec.structs import astuple
 
 from octoplex.ledger.connect import Transaction
-from octoplex.ledger.learning import INSERT_NOTE, Noted, connected, lapse
+from octoplex.ledger.learning import INSERT_NOTE, Noted, Rows, lapse
 
 
 class Held(Struct, frozen=True):
@@ -28,21 +25,8 @@ class Held(Struct, frozen=True):
     texts: bytes
 
 
-def open_labels(data: Path) -> "LabelsFile":
-    """Open the file of a data folder, a new one where there is none.
-
-    Raises:
-        sqlite3.Error, OSError: it cannot be opened, or is damaged.
-        BadConfig: it is newer than this code.
-    """
-    return LabelsFile(connected(data))
-
-
-class LabelsFile:
-    """A connection; one thread at a time."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+class LabelsFile(Rows):
+    """The tables of pairs that people are asked of."""
 
     def lapse(self, now_ms: int) -> None:
         """Delete those whose time is over (`learning.lapse`)."""
@@ -65,6 +49,11 @@ class LabelsFile:
         rows = self._db.execute(text, given)
         return [Held(id_, at, until, bool(said), texts) for id_, at, until, said, texts in rows]
 
+    def waits(self, route: str, request_id: str) -> bool:
+        """Whether a pair is kept of which nobody has said anything."""
+        text = "select 1 from labels where route = ? and request_id = ? and not said"
+        return self._db.execute(text, (route, request_id)).fetchone() is not None
+
     def say(self, note: Noted, request_id: str) -> bool:
         """Note what somebody says of a pair; False where that is known, or it is not kept."""
         with Transaction(self._db) as db:
@@ -80,7 +69,3 @@ class LabelsFile:
         count = self._db.execute(text, (now_ms - 1, route)).rowcount
         self.lapse(now_ms)
         return count
-
-    def close(self) -> None:
-        """Let go of it."""
-        self._db.close()

@@ -12,25 +12,20 @@ see a 7 that was not there.
 It lies in the data folder also where the ledger is in a PostgreSQL: hosts learn by themselves.
 """
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from octoplex.ledger.connect import Transaction, connect
+from octoplex.ledger.connect import Transaction, connect_beside
 from octoplex.ledger.migrate import steps
 from octoplex.ledger.period import DAY_MS
 
 NAME = "learning.db"
-LOCK = "learning.lock"
-WAIT_MS = 10_000
-"""How long one process waits for another to commit."""
 BODIES = 8
 """Policies of a route whose bodies are kept; of older ones the digest is."""
 FEEDBACK_DAYS = 180
@@ -134,17 +129,6 @@ _BARE = _POLICY.replace("body", "null")
 _SAID = "request_id, key_id, tenant, route, model, at_ms, score, body, seq"
 
 
-@contextmanager
-def _alone(data: Path) -> Iterator[None]:
-    """Nobody else makes or migrates the file meanwhile."""
-    lock = os.open(data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
-
-
 def open_learning(data: Path) -> "LearningFile":
     """Open the file of a data folder, a new one where there is none.
 
@@ -160,10 +144,7 @@ def connected(data: Path) -> sqlite3.Connection:
 
     Raises: as `open_learning`.
     """
-    with _alone(data):
-        db = connect(data / NAME, "learning", "normal")
-    db.execute(f"pragma busy_timeout = {WAIT_MS}")
-    return db
+    return connect_beside(data, "learning")
 
 
 def read_learning(data: Path) -> "LearningFile | None":
@@ -188,6 +169,25 @@ def read_learning(data: Path) -> "LearningFile | None":
         db.close()
         return open_learning(data)
     return LearningFile(db, path)
+
+
+class Rows:
+    """A connection to what else lies in the file; one thread at a time."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    @classmethod
+    def open(cls, data: Path) -> Self:
+        """Open the file of a data folder, a new one where there is none.
+
+        Raises: as `open_learning`.
+        """
+        return cls(connected(data))
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._db.close()
 
 
 @cache
@@ -262,6 +262,15 @@ class LearningFile:
         rows = self._db.execute(text, (route, after, *kinds))  # nosemgrep: value-in-statement
         return (body for (body,) in rows)
 
+    def before(self, route: str, kinds: Sequence[str], most: int) -> int:
+        """After which id there are so many of these, or fewer where there are no more."""
+        told = ", ".join("?" * len(kinds))
+        text = f"""select id from notes where route = ? and kind in ({told})
+            order by id desc limit 1 offset ?"""
+        rows = self._db.execute(text, (route, *kinds, most))  # nosemgrep: value-in-statement
+        row = rows.fetchone()
+        return 0 if row is None else int(row[0])
+
     def notes(self, route: str, after: int, most: int) -> list[tuple[int, bytes]]:
         """(id, body) of a route's notes in their order."""
         text = "select id, body from notes where route = ? and id > ? order by id limit ?"
@@ -308,6 +317,21 @@ class LearningFile:
         text = f"select {_BARE} from policies where route = ? order by version"
         for row in self._db.execute(text, (route,)):  # nosemgrep: value-in-statement
             yield Published(*row)
+
+    def events(self, route: str, most: int) -> list[Published]:
+        """Its newest policies that something has happened with, without their bodies."""
+        text = f"""select {_BARE} from policies where route = ? and kind <> ''
+            order by version desc limit ?"""
+        rows = self._db.execute(text, (route, most))  # nosemgrep: value-in-statement
+        return [Published(*row) for row in rows]
+
+    def served_since(self, route: str) -> int | None:
+        """Since when candidates of a route serve, in ms; None where none does."""
+        text = """select at_ms from policies where route = :route and version > coalesce(
+            (select version from policies where route = :route and share = 0
+            order by version desc limit 1), -1) order by version limit 1"""
+        row = self._db.execute(text, {"route": route}).fetchone()
+        return None if row is None else int(row[0])
 
     def learned(self) -> list[str]:
         """Routes that have policies."""

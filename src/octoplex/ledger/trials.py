@@ -1,6 +1,6 @@
 """What experiments have measured, in `learning.db` beside what routes learn from.
 
-    file = open_trials(data)
+    file = TrialsFile.open(data)
     file.add([Result(...)])                    the first of each unit and round stays
     file.waiting("short#ab12cd34", most=500)   those that nobody has counted yet, oldest first
 
@@ -8,9 +8,7 @@ Workers append results; the owner of the data folder alone counts them and says 
 is. Counting them again in the order of `counted` gives the same again.
 """
 
-import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from octoplex.ledger.connect import Transaction
-from octoplex.ledger.learning import connected
+from octoplex.ledger.learning import Rows
 
 
 class Result(Struct, frozen=True, array_like=True):
@@ -49,21 +47,8 @@ _RESULT = "experiment, round, variant, unit, request_id, at_ms, nano, latency_s,
 _OF = ", ".join(f"r.{name}" for name in _RESULT.split(", "))
 
 
-def open_trials(data: Path) -> "TrialsFile":
-    """Open the file of a data folder, a new one where there is none.
-
-    Raises:
-        sqlite3.Error, OSError: it cannot be opened, or is damaged.
-        BadConfig: it is newer than this code.
-    """
-    return TrialsFile(connected(data))
-
-
-class TrialsFile:
-    """A connection; one thread at a time."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+class TrialsFile(Rows):
+    """The tables of experiments."""
 
     def add(self, results: Sequence[Result]) -> None:
         """Append; of a unit that has one in this round already, the earlier one counts."""
@@ -105,10 +90,6 @@ class TrialsFile:
         text = """select experiment, at_ms, standing, design from trials
             where seq in (select max(seq) from trials group by experiment) order by seq"""
         return {name: (at_ms, *rest) for name, at_ms, *rest in self._db.execute(text)}
-
-    def close(self) -> None:
-        """Let go of it."""
-        self._db.close()
 
 
 def _counted(row: Sequence[Any]) -> Counted:

@@ -18,8 +18,8 @@ A stream is held too, and given as a stream of the same bytes: its first byte co
 answer is there and was verified. Guard, cache and idempotency stand above and see what is given.
 
 All of it is one request of its caller: each attempt, a judge's too, is reserved, settled and told
-in its trail, within its deadline. A judge has half of the time that is left, at most `JUDGE_S`, so
-that there is some left to escalate. Tokens of what was dropped are in the record's sum.
+in its trail, within its deadline. A verifier has half of the time that is left, at most `JUDGE_S`,
+so that there is some left to escalate. Tokens of what was dropped are in the record's sum.
 
 Reference: Chen, Zaharia & Zou, FrugalGPT (2023). Not promised: that a verifier is right.
 """
@@ -34,6 +34,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from octoplex.optimizer.checks import Check
+from octoplex.optimizer.judges import is_model
 from octoplex.routing import Route
 from octoplex.wire.answer import (
     Answer,
@@ -48,7 +49,8 @@ from octoplex.wire.answer import (
 from octoplex.wire.ask import Ask, Call, Trail
 from octoplex.wire.beside import understood
 from octoplex.wire.chat import Chat
-from octoplex.wire.error import GatewayError, UpstreamBroken, UpstreamError
+from octoplex.wire.eager import in_task
+from octoplex.wire.error import DeadlinePassed, GatewayError, UpstreamBroken, UpstreamError
 from octoplex.wire.event import Event, Reply, Usage, fold
 
 log = logging.getLogger("octoplex.experiments")
@@ -196,9 +198,16 @@ class Cascading:
         ask, found = partial(self._asked, call), False
         for check in checks:
             try:
-                good = await check.passes(chat, reply, ask)
+                if is_model(check.name):  # its call has a deadline
+                    good = await check.passes(chat, reply, ask)
+                else:
+                    await in_task()
+                    async with asyncio.timeout_at(_until_at(call)):
+                        good = await check.passes(chat, reply, ask)
             except GatewayError as error:
                 return f"{check.name} failed: {error.code}"
+            except TimeoutError:
+                return f"{check.name} failed: {DeadlinePassed.code}"
             except Exception:  # a defect: it must not end unseen, nor let an answer pass
                 log.exception("an answer of %s was not verified", call.model)
                 return f"{check.name} failed"
@@ -209,13 +218,12 @@ class Cascading:
 
     async def _asked(self, call: Call, model: str, body: bytes) -> Reply:
         """What a judge says, in the trail of the call that it is about."""
-        trail, now = call.trail, asyncio.get_running_loop().time()
+        trail = call.trail
         before, count = (trail.route, trail.why), len(trail.attempts)
         trail.first = ""
-        until_at = min(now + JUDGE_S, (now + call.deadline_at) / 2)
         answer = None
         try:
-            answer = await self._judging(self._call_of(call, model, body, until_at))
+            answer = await self._judging(self._call_of(call, model, body, _until_at(call)))
             answer, reply = await held(answer, self.room)
             return reply
         finally:
@@ -225,6 +233,12 @@ class Cascading:
             for row in trail.attempts[count:]:
                 if 0 < row.status < 400:
                     row.outcome, row.first_s = JUDGED, row.duration_s
+
+
+def _until_at(call: Call) -> float:
+    """How long a verifier that begins now may take."""
+    now = asyncio.get_running_loop().time()
+    return min(now + JUDGE_S, (now + call.deadline_at) / 2)
 
 
 def _waste(trail: Trail, answer: Answer, why: Outcome = "done") -> None:

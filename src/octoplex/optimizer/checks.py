@@ -9,6 +9,7 @@ They are the judges of pairs (`judges.py`), asked about one answer:
     tool-calls     tools that are called exist, their arguments are valid against their schemas,
                    and one is called where one had to be
     exact-match    the text is `metadata.expected` of the request
+    tests          the code of the answer passes `metadata.tests` of the request, in the sandbox
     models.NAME    a route, or "provider/model": sees the conversation and the answer, and says
                    whether it is good enough to be given; in doubt it is not. It has nothing to
                    say of an answer that is longer than what it sees (`MOST`)
@@ -27,12 +28,15 @@ from octoplex.optimizer.judges import (
     MOST,
     ROUTE,
     Fault,
+    Tests,
     answer_of,
     bare,
     calls_well,
     conversation_of,
     expected_of,
     has_form,
+    passes_tests,
+    tests_of,
     unfenced,
 )
 from octoplex.wire.chat import Chat
@@ -74,12 +78,13 @@ class Check(Protocol):
         ...
 
 
-def checks_of(names: Sequence[str], fault: Fault) -> tuple[Check, ...]:
+def checks_of(names: Sequence[str], fault: Fault, tests: Tests | None = None) -> tuple[Check, ...]:
     """The verifiers that a file names, in their order (`check_verify` has looked at the names)."""
     own: dict[str, Check] = {
         "json-schema": _Form("json-schema", fault),
         "tool-calls": _Calls("tool-calls", fault),
         "exact-match": _Expected("exact-match"),
+        "tests": _Tests("tests", tests),
     }
     return tuple(own.get(name) or _Model(name) for name in names)
 
@@ -114,6 +119,17 @@ class _Expected(Struct, frozen=True):
 
     async def passes(self, chat: Chat, reply: Reply, ask: AskModel) -> bool | None:
         return bare(reply.text) == expected_of(chat)
+
+
+class _Tests(Struct, frozen=True):
+    name: str
+    tests: Tests | None
+
+    def has_say(self, chat: Chat) -> bool:
+        return bool(tests_of(chat))
+
+    async def passes(self, chat: Chat, reply: Reply, ask: AskModel) -> bool | None:
+        return await passes_tests(chat, reply, self.tests)
 
 
 class _Verdict(Struct, forbid_unknown_fields=True):

@@ -177,12 +177,16 @@ async def _matched(chat: Chat, reference: Reply, rival: Reply) -> Judged | None:
 
 async def passes_tests(chat: Chat, reply: Reply, tests: Tests | None) -> bool | None:
     """`tests` of one answer; None where there are none."""
+    told = tests_of(chat)
+    return await tests(code_of(reply.text), told) if tests is not None and told else None
+
+
+def tests_of(chat: Chat) -> str:
+    """`metadata.tests` of a request; "" without it."""
     told = _labelled(chat, "tests")
     if isinstance(told, list):
         told = "\n".join(map(str, told))
-    if tests is None or not isinstance(told, str) or not told.strip():
-        return None
-    return await tests(code_of(reply.text), told)
+    return told if isinstance(told, str) and told.strip() else ""
 
 
 def code_of(text: str) -> str:

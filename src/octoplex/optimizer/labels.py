@@ -90,11 +90,11 @@ class Bias(Struct, frozen=True):
     mean: float | None
     low: float
     high: float
-    """At no time does the interval miss the average over the pairs so far, with that confidence."""
+    """It does not miss the average over these pairs, with that confidence."""
 
 
 def bias_of(notes: Iterable[bytes], confidence: float) -> Bias:
-    """The bias of a route's judge, by its notes of pairs and labels in their order."""
+    """The bias of a route's judge, by its newest notes of pairs and labels in their order."""
     proofs, seen = Proofs(), Judged()
     rows: list[tuple[float, float, float]] = []
     labelled = lapsed = 0

@@ -97,7 +97,7 @@ class Loop:
         """Lessons before there was an encoder."""
         self._lessons: list[Lessons] = []
         self._newest: Snapshot | None = None
-        self.pairs, self._next_fit = 0, EARLY
+        self.pairs, self._proofs, self._next_fit = 0, 0, EARLY
         judging = Judging(plan.feedback, plan.feedback, np.inf, 0)
         self.policy = Policy(None, judging, version=version)
         self.events: list[Event] = []
@@ -151,7 +151,7 @@ class Loop:
         elif self.pairs >= self._next_fit:
             self._fit()
         else:
-            self._change(mix, limits)
+            self._change(mix, limits, self.pairs)
 
     def prove(self, features: Features, decision: Decision, worth: tuple[float, float]) -> None:
         """What a pair that was learned from before counts as evidence, where people are asked."""
@@ -159,7 +159,8 @@ class Loop:
             return
         mix, limits = self._ladder.mix, self._ladder.limits
         self._ladder.weigh(decision, self.plan.feedback, *worth, features.segment)
-        self._change(mix, limits)
+        self._proofs += 1
+        self._change(mix, limits, self._proofs)
 
     def teach(self, features: Features, rival: int, difference: float) -> None:
         """A lesson that is evidence for nothing, such as from before the route began."""
@@ -185,15 +186,15 @@ class Loop:
         self._ladder.go_on()
         self._compile("resume", why)
 
-    def _change(self, mix: Mix, limits: Limits) -> None:
-        """Publish what serves now, where it is not these."""
+    def _change(self, mix: Mix, limits: Limits, count: int) -> None:
+        """Publish what serves now, where it is not these; shares that move at each `STEP`th."""
         ladder = self._ladder
         held = sorted(ladder.limits.segments.keys() - limits.segments.keys())
         if ladder.rung != mix.rung:
             self._compile("certified" if ladder.rung > mix.rung else "lowered")
         elif held and not ladder.limits.is_closed:
             self._compile("held", ", ".join(name.replace("\n", " ") for name in held))
-        elif self.pairs % STEP == 0 and (ladder.mix is not mix or ladder.limits is not limits):
+        elif count % STEP == 0 and (ladder.mix is not mix or ladder.limits is not limits):
             self._compile("")
 
     def _learn(self, features: Features, rival: int, difference: float) -> None:

@@ -16,7 +16,8 @@ are kept for them, the only ones that are.
 
 Silence: where pairs are made and none of them has had a verdict for `SILENT_S`, nobody watches
 what serves any more. The reference takes over here at once, and everywhere once the learner has
-read of it. Pairs for which there was no money are none.
+read of it. Pairs for which there was no money are none, and time without any is none, or little:
+what fails just before a quiet night says nothing of the morning.
 
 A rival that fails in a way after which routing would ask the reference has cost nobody an answer:
 it is noted without scores. What would have ended the call, such as a refusal or the deadline, is
@@ -41,7 +42,7 @@ from octoplex.optimizer.judges import answer_of, conversation_of, is_model
 from octoplex.optimizer.live import Choice, Study
 from octoplex.optimizer.notes import Order, Pair
 from octoplex.optimizer.shelf import Shelf
-from octoplex.wire.answer import Answer, Answerer, Ended, Frame, Outcome, Whole, bound
+from octoplex.wire.answer import Answer, Answerer, Ended, Frame, Outcome, Whole, bound, reply_of
 from octoplex.wire.ask import Ask, Call, Trail
 from octoplex.wire.beside import understood
 from octoplex.wire.chat import Chat
@@ -59,8 +60,10 @@ from octoplex.wire.event import Event, Reply, Usage, fold
 log = logging.getLogger("octoplex.optimizer")
 MOST = 64
 SILENT, SILENT_S = 20, 900.0
-"""Pairs without a verdict, and how long ago the first of them began: a reply may take 600 s and a
-judge 120."""
+"""Pairs without a verdict, and over how long they were begun: a reply may take 600 s and a judge
+120."""
+APART_S = 60.0
+"""What counts of the time between two pairs, at most."""
 NO_ROOM = -1.0
 LONGEST = 1 << 20
 """Bytes of a reply that is compared."""
@@ -96,11 +99,18 @@ class Silence(Struct):
 
     study: Study
     pairs: int = 0
-    since: float = 0.0
+    lasts_s: float = 0.0
+    newest_at: float = 0.0
 
-    def is_broken(self, now: float) -> bool:
+    def begin(self, now: float) -> None:
+        """Another one is made."""
+        self.lasts_s += min(now - self.newest_at, APART_S) if self.pairs else -self.lasts_s
+        self.pairs, self.newest_at = self.pairs + 1, now
+
+    @property
+    def is_broken(self) -> bool:
         """Whether there were many, over a long time."""
-        return self.pairs >= SILENT and now - self.since >= SILENT_S
+        return self.pairs >= SILENT and self.lasts_s >= SILENT_S
 
 
 class Pairs:
@@ -124,8 +134,7 @@ class Pairs:
         loop, study = asyncio.get_running_loop(), work.choice.study
         silence = self._silences.setdefault(study.course.route, Silence(study))
         silence.study = study
-        silence.since = silence.since if silence.pairs else loop.time()
-        silence.pairs += 1
+        silence.begin(loop.time())
         task = loop.create_task(self._made(work, reference, silence))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -166,15 +175,14 @@ class Pairs:
 
     def look(self) -> None:
         """Give everything to the reference where feedback has been silent for too long."""
-        now = asyncio.get_running_loop().time()
         for route, silence in self._silences.items():
             if self.shelf.paused(route):
                 silence.pairs = 0
-            elif silence.is_broken(now):
+            elif silence.is_broken:
                 study, pairs = silence.study, silence.pairs
                 silence.pairs = 0
                 if study.compiled.policy.rung:
-                    minutes = (now - silence.since) / 60
+                    minutes = silence.lasts_s / 60
                     why = f"feedback is broken: of {pairs} pairs in {minutes:.0f} min none had"
                     self.shelf.note(route, Order("void", f"{why} a verdict"))
                     study.compiled = study.blind
@@ -270,20 +278,6 @@ def texts_of(chat: Chat, reference: Reply, rival: Reply) -> bytes:
     """What people see of a pair, and whoever looks for better prompts: as judges see it."""
     shown = {"reference": answer_of(reference), "rival": answer_of(rival)}
     return msgspec.json.encode({"conversation": conversation_of(chat), **shown})
-
-
-async def reply_of(answer: Answer) -> Reply:
-    """All of an answer.
-
-    Raises:
-        UpstreamError: it broke off, or cannot be read.
-    """
-    if isinstance(answer, Whole):
-        return answer.reply()
-    try:
-        return fold([event async for frame in answer for event in frame.events()])
-    finally:
-        answer.close()
 
 
 class Paired:

@@ -67,6 +67,7 @@ class Proposal(NamedTuple):
 
 
 NO_PROPOSAL = Proposal(0, np.inf, ())
+NOBODY = (0, float("inf"))
 
 
 class Decision(NamedTuple):
@@ -184,13 +185,13 @@ class Policy:
         """Choose. `costs` are dollars by variant, the reference's first."""
         if self.newest is None:
             return self._blind(len(costs) - 1, draws)
-        told = self._proposals(seen, costs)
-        newest = told[-1]
+        told, scores = self._proposed(seen, costs)
+        newest = _proposal(told, scores, len(told) - 1)
         mix = self._limited.get(seen.segment, self._usual)
         place, variant, share = -1, 0, 1.0
         if mix.rung:
             pairs = zip(told, mix.cuts, strict=False)  # the newest serves nobody yet
-            chosen = [one.candidate if one.strain <= cut else 0 for one, cut in pairs]
+            chosen = [candidate if strain <= cut else 0 for (candidate, strain), cut in pairs]
             place = min(bisect_right(mix.ends, draws.serve), len(chosen) - 1)
             variant = chosen[place] if draws.floor >= FLOOR else 0
             alike = [w for w, one in zip(mix.weights, chosen, strict=True) if one == variant]
@@ -209,14 +210,14 @@ class Policy:
             draws.judge < probability,
             rival,
             rival_share,
-            told[place] if mix.rung else NO_PROPOSAL,
+            _proposal(told, scores, place) if mix.rung else NO_PROPOSAL,
             mix.cuts[place] if mix.rung else -np.inf,
         )
 
     def strains(self, asked: Sequence[tuple[Seen, Values]]) -> tuple[Values, Places]:
         """The newest snapshot's strain for each of these requests, and whom it proposes."""
-        told = [self._proposals(seen, costs)[-1] for seen, costs in asked]
-        return np.array([one.strain for one in told]), np.array([one.candidate for one in told])
+        told = [self._proposed(seen, costs)[0][-1] for seen, costs in asked]
+        return np.array([strain for _, strain in told]), np.array([who for who, _ in told])
 
     def _blind(self, candidates: int, draws: Draws) -> Decision:
         """Nothing was learned yet: the reference serves, pairs are made of everybody."""
@@ -243,15 +244,27 @@ class Policy:
         at = min(int((draws.rival - share) / OTHERS * len(others)), len(others) - 1)
         return probability, others[at], OTHERS / len(others)
 
-    def _proposals(self, seen: Seen, costs: Values | Sequence[float]) -> list[Proposal]:
-        """What each snapshot says of a request, the newest last."""
+    def _proposed(
+        self, seen: Seen, costs: Values | Sequence[float]
+    ) -> tuple[list[tuple[int, float]], list[float]]:
+        """Whom each snapshot proposes, at what strain, the newest last; and what it expects of each
+        candidate, one snapshot after the other."""
         first, *others = map(float, costs)
-        scores = (seen.values @ self._stack.take(seen.places, 0) + self._means).tolist()
+        scores: list[float] = (
+            seen.values @ self._stack.take(seen.places, 0) + self._means
+        ).tolist()
         for column, known in self._known:
             own = known.get(seen.prompt)
             if own is not None:
                 scores[column] += own
-        found, count = [], len(others)
+        count = len(others)
+        if count == 1:  # there is nobody to compare with
+            saves = others[0] < first
+            return [
+                (1, -score / usual[0]) if saves and usual[0] > 0 else NOBODY
+                for score, (_, usual) in zip(scores, self._terms, strict=True)
+            ], scores
+        found = []
         for number, (rate, usual) in enumerate(self._terms):
             said = scores[number * count : (number + 1) * count]
             best, most, strain = 0, -np.inf, np.inf
@@ -260,8 +273,14 @@ class Policy:
                 if cost < first and usual[candidate] > 0 and worth > most:
                     best, most = candidate + 1, worth
                     strain = -said[candidate] / usual[candidate]
-            found.append(Proposal(best, strain, tuple(said)))
-        return found
+            found.append((best, strain))
+        return found, scores
+
+
+def _proposal(told: Sequence[tuple[int, float]], scores: Sequence[float], place: int) -> Proposal:
+    """What one snapshot says, whole."""
+    count = len(scores) // len(told)
+    return Proposal(*told[place], tuple(scores[place * count : (place + 1) * count]))
 
 
 def _ready(mix: Mix, serving: Sequence[Snapshot], places: Mapping[int, int]) -> _Ready:

@@ -25,7 +25,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from octoplex.ledger.trials import Result, TrialsFile, open_trials
+from octoplex.ledger.trials import Result, TrialsFile
 from octoplex.optimizer.cascade import Change
 from octoplex.optimizer.standing import Standing
 from octoplex.routing.affinity import conversation
@@ -97,7 +97,7 @@ class Tries:
         """ "" or what is wrong: the next turn may fare better."""
         try:
             if self._file is None:
-                self._file = open_trials(self._data)
+                self._file = TrialsFile.open(self._data)
             if some := [self._waiting[n] for n in range(len(self._waiting))]:
                 self._file.add(some)
                 for _ in some:

@@ -42,6 +42,8 @@ TURNS = ("messages", "input", "contents")
 HASHED = 4_096
 """Bytes at either end of a beginning that make it the one it is, with its length."""
 _MARK = re.compile(rb'["{}\[\]]')
+_PLAIN = re.compile(rb'\[\s*+\{\s*+"role"\s*+:\s*+"user"\s*+,\s*+"content"\s*+:\s*+"')
+"""How a conversation usually begins: with a user's turn of one text."""
 _CACHE_MARK = re.compile(rb',?\s*"cache_control"\s*:\s*\{[^{}]*\}')
 _HOUR = re.compile(rb'"ttl"\s*:\s*"1h"')
 
@@ -132,6 +134,10 @@ def beginning(turns: bytes) -> bytes:
 
     Strings are jumped over, so it costs by their number, not by their length.
     """
+    if plain := _PLAIN.match(turns):
+        at = _after_string(turns, plain.end())
+        if turns[at : at + 1] == b"}":
+            return turns[: at + 1]
     depth = at = 0
     user = marked = False
     while (mark := _MARK.search(turns, at)) is not None:
