@@ -14,7 +14,7 @@ serve: ## set up and start the gateway (PORT=8080)
 test: ## set up and run every test
 	@tools/setup dev
 	@tools/setup semgrep
-	@$(VENV)/python -m pytest -n 2 --dist worksteal -rs
+	@$(VENV)/python -m pytest -n 3 --dist worksteal -rs
 
 test-clients: ## real SDKs and command-line agents against the gateway (downloads 500 MB once)
 	@tools/setup clients
@@ -47,6 +47,10 @@ bench-optimizer: ## how well the optimizer ranks the requests in the CSV files o
 	@tools/setup dev
 	@$(VENV)/python -m bench.optimizer $(DIR) $(ARGS)
 
+bench-agents: ## what keeping a task costs per step, a hundred at once, and the time to take over a killed worker's
+	@tools/setup dev
+	@$(VENV)/python -m bench.agents $(ARGS)
+
 prices: ## compile the price list from genai-prices
 	@tools/setup dev
 	@$(VENV)/python -m octoplex.catalog.compile_prices
@@ -62,4 +66,4 @@ lock: ## resolve dependencies again into requirements/*.txt
 	@tools/setup dev
 	@tools/lock
 
-.PHONY: help setup serve test test-clients fuzz check bench soak bench-guard bench-optimizer prices schema sbom lock
+.PHONY: help setup serve test test-clients fuzz check bench soak bench-guard bench-optimizer bench-agents prices schema sbom lock

@@ -28,7 +28,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "bench" /
 SOURCES = "\n".join(path.read_text() for path in sorted(HOUSE.rglob("*.py")))
 ENV = MappingProxyType(
     {"APP_KEY": "f7m2q9x4k1z8", "BACKUP_KEY": "sk-b", "OPENAI_API_KEY": "sk-o"}
-    | {"ANTHROPIC_API_KEY": "sk-a"}
+    | {"ANTHROPIC_API_KEY": "sk-a", "GITHUB_TOKEN": "gh-t", "SEARCH_TOKEN": "se-t"}
 )
 
 
@@ -178,6 +178,7 @@ def test_the_schema_knows_the_same_keys() -> None:
     schema = settings.schema()
     names = {"providers": "Provider", "models": "ModelTable", "keys": "Key", "local": "Local"}
     names |= {"tenants": "TenantTable", "experiments": "Experiment"}
+    names |= {"agents": "AgentTable", "mcp": "McpTable"}
     for path, keys in tables(settings.Settings, ""):
         if re.fullmatch(r"\w+\.NAME", path):
             table = schema["$defs"][names[path.split(".")[0]]]

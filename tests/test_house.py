@@ -29,6 +29,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "routing": {"wire", "telemetry", "catalog", "upstreams"},
     "optimizer": {"wire", "ledger", "reflex", "routing"},
     "sandbox": {"wire", "transport"},
+    "agents": {
+        "wire",
+        "telemetry",
+        "catalog",
+        "transport",
+        "ledger",
+        "dialects",
+        "reflex",
+        "sandbox",
+    },
     "settings": {
         "wire",
         "catalog",
@@ -40,6 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "routing",
         "optimizer",
         "sandbox",
+        "agents",
     },
     "gateway": {
         "wire",
@@ -54,6 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "routing",
         "optimizer",
         "sandbox",
+        "agents",
         "settings",
         "assembly",
     },

@@ -22,6 +22,9 @@ __all__ = [
     "Tool",
     "error",
     "event",
+    "execute",
+    "plan",
+    "run",
 ]
 
 _HOMES = {
@@ -30,6 +33,7 @@ _HOMES = {
     "Tool": "wire.chat",
     "error": "wire",
     "event": "wire",
+    **dict.fromkeys(("execute", "plan", "run"), "client.goals"),
 }
 
 

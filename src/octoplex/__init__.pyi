@@ -5,6 +5,9 @@ from octoplex.client import ChatStream as ChatStream
 from octoplex.client import ModelOffer as ModelOffer
 from octoplex.client import Octoplex as Octoplex
 from octoplex.client import Receipt as Receipt
+from octoplex.client.goals import execute as execute
+from octoplex.client.goals import plan as plan
+from octoplex.client.goals import run as run
 from octoplex.sandbox.sandbox import Sandbox as Sandbox
 from octoplex.wire import error as error
 from octoplex.wire import event as event

@@ -21,6 +21,7 @@ from octoplex.assembly.learning import Learning, learning_of
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.servable import check_routes
 from octoplex.assembly.state import database_of
+from octoplex.assembly.tools import check_tools
 from octoplex.assembly.works import Works
 from octoplex.ledger.rows import KeyRow
 from octoplex.reflex.cache.layer import cached
@@ -31,11 +32,12 @@ from octoplex.reflex.keys import Entry, Key, in_force
 from octoplex.reflex.record import Recorded
 from octoplex.reflex.tenants import all_placed, compiled
 from octoplex.routing import Chain, Counted, Rescue, Singles, timely
-from octoplex.settings import Settings, size
+from octoplex.settings import Settings
 from octoplex.upstreams.detect import NONE_FOUND, Found
 from octoplex.wire.answer import Answer, Answerer, Head, Whole
 from octoplex.wire.ask import Ask, Caller
 from octoplex.wire.error import BadConfig
+from octoplex.wire.size import size
 
 STREAM_S, PLAIN_S = 3_600.0, 600.0
 MOST_LINES = 4_096
@@ -106,6 +108,7 @@ class Gateway:
             check_routes(self.plan)
         self.tenants = compiled(settings.tenants)
         check_alerts(settings, works.env)
+        check_tools(settings, works.env)
         rows = list(run_time_keys)
         entries = self._entries(rows)
         learning = learning_of(self.plan, works)

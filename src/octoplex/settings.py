@@ -28,6 +28,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Struct
 
+from octoplex.agents.config import AgentTable
+from octoplex.agents.mcp.config import McpTable
+from octoplex.agents.memory.config import MemoryTable
 from octoplex.catalog.own_price import CALLS, TOKENS
 from octoplex.catalog.provider import DialectName
 from octoplex.optimizer.config import Experiment, Learn, Promise, RuleTable, Variant
@@ -39,6 +42,7 @@ from octoplex.sandbox.config import SandboxTable
 from octoplex.secrets import fetched, is_reference
 from octoplex.upstreams.config import Local, Media, Provider, Timeouts
 from octoplex.wire.error import BadConfig
+from octoplex.wire.size import size
 
 Environment = Mapping[str, str]
 DEFAULT_LISTEN = "127.0.0.1:8080"
@@ -47,8 +51,6 @@ MOST_WORKERS = 64
 MOST_PORTS = 65_535
 HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where this machine reaches what listens on every address."""
-SIZES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3}
-SIZES |= {"kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _HOST = re.compile(r"(\*\.)?[0-9A-Za-z][0-9A-Za-z.\-]*(:[0-9]{1,5})?")
 
 
@@ -146,6 +148,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Teams too, as "organisation.team"."""
     local: dict[str, Local] = {}
     sandbox: SandboxTable = SandboxTable()
+    agents: dict[str, AgentTable] = {}
+    mcp: dict[str, McpTable] = {}
+    memory: MemoryTable = MemoryTable()
     origin: str = ""
 
 
@@ -160,18 +165,6 @@ def wanted_workers(text: str | None) -> int | Literal["auto"] | None:
     if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
         raise BadConfig(f'--workers "{text[:20]}" must be 1 to {MOST_WORKERS}, or auto.')
     return int(text)
-
-
-def size(text: str) -> int:
-    """Bytes in `"32 MB"`, `"512 KiB"` or `"1048576"`.
-
-    Raises:
-        BadConfig: it is not a size.
-    """
-    match = re.fullmatch(r"\s*(\d+)\s*([A-Za-z]*)\s*", text)
-    if not match or match[2].lower() not in SIZES:
-        raise BadConfig(f'"{text}" is not a size; write it like "32 MB" or "512 KiB".')
-    return int(match[1]) * SIZES[match[2].lower()]
 
 
 def address(text: str) -> tuple[str, int]:
@@ -323,6 +316,11 @@ def _table(tree: Any, kind: Any, origin: str, table: str) -> Any:
         return {k: _table(v, inner, origin, f"{table}.{k}") for k, v in tree.items()}
     try:
         return msgspec.convert(tree, kind)
+    except BadConfig as error:  # of what a table checks by itself; most do not know their place
+        said, head = str(error), f"[{table.partition('.')[0]}"
+        said = said if said[:1] == "[" else f"[{table}] {said}"
+        said = said.replace(f"{head}.NAME]", f"[{table}]")
+        raise BadConfig(f"{origin}: {said}") from None
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `")
         key = where.rstrip("`").removeprefix("key` in `").lstrip("$.")

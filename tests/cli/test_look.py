@@ -42,7 +42,8 @@ def test_every_command_has_help(name: str) -> None:
     shown = CliRunner().invoke(main, [name, "--help"])
     assert shown.exit_code == 0, shown.output
     groups = ("keys", "prices", "cache", "config", "optimize", "experiments", "sandbox")
-    if name not in ("mock", "import", *groups):
+    of_agents = ("mcp", "memory", "runs")
+    if name not in ("mock", "import", *groups, *of_agents):
         assert "--config" in shown.output
 
 

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from octoplex.sandbox.limits import Limits
+from octoplex.sandbox import gvisor
+from octoplex.sandbox.limits import Backend, Limits
 from octoplex.sandbox.sandbox import Result, Sandbox
 from octoplex.sandbox.syscalls import machine, numbers
 
@@ -30,6 +31,10 @@ SECRET = "secret of the host"
 
 needs_sandbox = pytest.mark.skipif(
     shutil.which("bwrap") is None or machine() != "x86_64", reason="bubblewrap is not installed"
+)
+needs_gvisor = pytest.mark.skipif(
+    gvisor.found() is None or shutil.which("bwrap") is None or os.geteuid() != 0,
+    reason="runsc is not installed, or the tests are not run by root, who may make a cgroup",
 )
 
 
@@ -69,9 +74,9 @@ def _as_user(write_fd: int, work: Callable[[], Any]) -> None:
     os._exit(0)
 
 
-def ran(by: str, argv: list[str], **wanted: Any) -> Result:
+def ran(by: str, argv: list[str], backend: Backend = "bubblewrap", **wanted: Any) -> Result:
     """Run a program in a sandbox."""
-    return started(by, lambda: asyncio.run(Sandbox().run(argv, **wanted)))
+    return started(by, lambda: asyncio.run(Sandbox(backend=backend).run(argv, **wanted)))
 
 
 def running(word: str) -> bool:
@@ -255,14 +260,16 @@ def attempted_behind_a_fence(facts: Mapping[str, Any], place: Path) -> dict[str,
     return _told(done)
 
 
-def attempted_inside(by: str, facts: Mapping[str, Any], place: Path) -> dict[str, str]:
+def attempted_inside(
+    by: str, facts: Mapping[str, Any], place: Path, backend: Backend = "bubblewrap"
+) -> dict[str, str]:
     """Every attempt in a sandbox with small limits."""
     files = {path.name: path.read_bytes() for path in INSIDE.glob("*.py")}
     files["facts.json"] = json.dumps(facts).encode()
     argv = [PYTHON, "/files/everything.py", "/files/facts.json"]
     os.environ["OCTOPLEX_ATTEMPT"] = SECRET
     try:
-        done = ran(by, argv, workspace=place, files=files, limits=SMALL)
+        done = ran(by, argv, backend, workspace=place, files=files, limits=SMALL)
     finally:
         del os.environ["OCTOPLEX_ATTEMPT"]
     return _told(done)

@@ -15,6 +15,7 @@ import trustme
 
 from octoplex.sandbox.client_hello import NoName, server_name
 from octoplex.sandbox.egress import Egress
+from octoplex.sandbox.limits import Backend
 from octoplex.sandbox.sandbox import Result, Sandbox
 from octoplex.transport.resolve import Address
 from octoplex.wire.error import BadConfig
@@ -69,11 +70,14 @@ async def look_up(host: str, port: int) -> list[Address]:
     return [(socket.AF_INET, (at[host], port))]
 
 
-def asked(hosts: list[str], *what: object, ca: trustme.CA) -> tuple[list[str], Result]:
+def asked(
+    hosts: list[str], *what: object, ca: trustme.CA, backend: Backend = "bubblewrap"
+) -> tuple[list[str], Result]:
     egress = Egress(hosts, permitted=[HERE], ask=look_up)
     files = {"asking.py": (INSIDE / "asking.py").read_bytes(), "ca.pem": ca.cert_pem.bytes()}
     argv = [PYTHON, "/files/asking.py", json.dumps(what)]
-    result = asyncio.run(Sandbox().run(argv, files=files, network=egress))
+    box = Sandbox(backend=backend)
+    result = asyncio.run(box.run(argv, files=files, network=egress))
     assert result.status == 0, result.stderr.decode()
     return json.loads(result.stdout), result
 

@@ -126,6 +126,28 @@ def test_the_filter_looks_at_arguments(kind: str) -> None:
                 assert found == verdict, (name, arguments)
 
 
+@pytest.mark.parametrize("kind", MACHINES)
+def test_around_gvisor_files_get_no_set_ids_and_little_else_is_refused(kind: str) -> None:
+    code, number = seccomp.hosting(kind), numbers(kind)
+
+    def said(name: str, *arguments: int) -> int:
+        return judged(code, AUDIT[kind], number[name], arguments)
+
+    for name in ("ptrace", "mount", "pivot_root", "unshare", "clone", "socket", "memfd_create"):
+        assert said(name, 1 << 30, 3) == seccomp.ALLOW, name
+    for name in ("bpf", "keyctl", "kexec_load", "init_module", "open_by_handle_at", "reboot"):
+        assert said(name) == refusal(errno.EPERM), name
+    for name, arguments in (
+        ("fchmod", (3, 0o4755)),
+        ("fchmodat", (0, 0, 0o2755)),
+        ("openat", (0, 0, 0x40, 0o4755)),
+        ("mknodat", (0, 0, 0o20666)),
+    ):
+        assert said(name, *arguments) == refusal(errno.EPERM), name
+    assert said("fchmod", 3, 0o1777) == seccomp.ALLOW
+    assert said("openat2") == refusal(errno.ENOSYS)
+
+
 def test_memory_that_nothing_counts_is_not_given() -> None:
     code, number = seccomp.program("x86_64", counted=False), numbers("x86_64")
     for name in seccomp.UNCOUNTED:

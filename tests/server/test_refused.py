@@ -91,6 +91,7 @@ DOORS = (
     *(("POST", path, "model") for path in (*PATHS.values(), "/v1/embeddings")),
     ("POST", "/v1/guard", "text"),
     ("POST", "/v1/feedback", "comment"),
+    ("POST", "/mcp", "method"),
     ("POST", "/v1/batches", "endpoint"),
     ("POST", "/v1/messages/batches", "requests"),
     ("POST", "/admin/keys", "name"),

@@ -20,12 +20,12 @@ from octoplex.ledger.ids import request_ids
 from octoplex.optimizer.cascade import Cascading, Change
 from octoplex.optimizer.course import Course
 from octoplex.optimizer.judges import AskModel, Judge, judges_of
-from octoplex.optimizer.pairs import Paired, Prepared, reply_of
+from octoplex.optimizer.pairs import Paired, Prepared
 from octoplex.optimizer.school import School
 from octoplex.optimizer.shelf import DiskShelf
 from octoplex.reflex.record import Recorded
 from octoplex.routing import Chain, Chooser, Route, choosers
-from octoplex.wire.answer import Answer, Answerer
+from octoplex.wire.answer import Answer, Answerer, reply_of
 from octoplex.wire.ask import Ask, Call
 from octoplex.wire.event import Reply
 

@@ -1,8 +1,9 @@
 """The rules for what is fetched that callers name by URL, read from the file."""
 
-from octoplex.settings import networks, size
+from octoplex.settings import networks
 from octoplex.upstreams.config import Media
 from octoplex.upstreams.site import Rules
+from octoplex.wire.size import size
 
 
 def rules_of(media: Media) -> Rules:

@@ -15,6 +15,8 @@ from typing import Protocol
 
 import msgspec
 
+from octoplex.agents.config import with_usual
+from octoplex.assembly.agent_route import AGENT, Answers, route_of
 from octoplex.assembly.batching import DIALECT, Posting, forwards, percent_of, style_of
 from octoplex.assembly.caches import Caches
 from octoplex.assembly.courses import courses_of
@@ -93,6 +95,8 @@ class Parts(Protocol):
     def hasher(self) -> Hasher: ...
     @property
     def desk(self) -> Desk: ...
+    @property
+    def agents(self) -> Answers | None: ...
 
 
 class Plan:
@@ -127,6 +131,7 @@ class Plan:
             if source.usable
         }
         makers[LOCAL] = partial(self._direct, LOCAL)
+        makers[AGENT] = partial(route_of, with_usual(settings.agents), works)
         makers |= {
             f"{PASS}{source.id}": partial(self._passing, source)
             for source in self.sources.values()
@@ -185,7 +190,7 @@ class Plan:
         named = [f"{s.id}/{m}" for s in usable for m in self.models_of(s)]
         own = [f"{LOCAL}/{name}" for name in self._works.fleet.names()]
         priced = [n for n in self.settings.prices if n not in named]
-        return [*own, *named, *priced]
+        return [*own, *(f"{AGENT}/{name}" for name in self.settings.agents), *named, *priced]
 
     @cached_property
     def _named(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from octoplex.assembly.callers import check_alerts, file_keys
 from octoplex.assembly.dialects import dialects, faces
 from octoplex.assembly.plan import Plan
+from octoplex.assembly.tools import check_tools
 from octoplex.ledger.book import Book
 from octoplex.ledger.rows import Order, Settlement
 from octoplex.reflex.gate import Desk
@@ -52,6 +53,7 @@ class Sketch:
         self.judge = Judge()
         self.hasher = Hasher(b"not a pepper")
         self.desk = Desk()
+        self.agents = None
 
     def plan(self, settings: Settings, found: Found = NONE_FOUND) -> Plan:
         """Compile everything but the keys.
@@ -71,5 +73,6 @@ class Sketch:
             BadConfig: as a start would.
         """
         check_alerts(settings, self.env)
+        check_tools(settings, self.env)
         own = file_keys(settings, self.env, self.hasher)
         return list(Keyring(self.hasher, all_placed(own, compiled(settings.tenants))))

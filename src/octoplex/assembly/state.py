@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from octoplex.agents.memory.file import open_file
+from octoplex.agents.memory.rows import Facts
 from octoplex.ledger.folder import Folder
 from octoplex.ledger.postgres.database import Database, read
 from octoplex.ledger.queries import Reader
@@ -76,6 +78,22 @@ def reader_of(settings: Settings, env: Mapping[str, str], data: Path) -> Reads:
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     return open_reader(data, database)
+
+
+def facts_of(settings: Settings, env: Mapping[str, str], data: Path) -> Facts:
+    """Where agents remember: beside the ledger. Opens nothing before it is asked.
+
+    Raises:
+        BadConfig: as `database_of`.
+    """
+    database = database_of(settings, env)
+    if database is None:
+        return open_file(data)
+    try:
+        from octoplex.agents.memory.postgres import PostgresFacts
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    return PostgresFacts(database)
 
 
 def _missing(error: ModuleNotFoundError) -> Exception:

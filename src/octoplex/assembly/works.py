@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
+from octoplex.assembly.agent_route import Answers
 from octoplex.assembly.dialects import dialects, faces
 from octoplex.assembly.hosts import ALONE, Hosts, Sharing
 from octoplex.assembly.report import Report
@@ -97,6 +98,8 @@ class Works:
     school: Closes | None = None
     """Where routes learn (`assembly/classroom.py`)."""
 
+    agents: Answers | None = None
+    """The tasks of this process (`assembly/agents.py`)."""
 
     tries: Tries | None = None
     """The results of experiments, once there is one."""
@@ -241,6 +244,8 @@ class Works:
 
     async def close(self) -> None:
         """Close connections and engines, then write what is left to write."""
+        if self.agents is not None:
+            await self.agents.close()
         if self.tries is not None:
             await _closed(self.tries.close)
         if self.school is not None:

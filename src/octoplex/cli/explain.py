@@ -16,6 +16,9 @@ import click
 import msgspec
 from msgspec import Struct
 
+from octoplex.agents.config import with_usual
+from octoplex.assembly.agent_route import AGENT
+from octoplex.assembly.assigning import ROLES, roles_of
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.region import elsewhere, inside, misread
 from octoplex.catalog.families import family
@@ -173,8 +176,9 @@ class Explainer:
             raise NotFound(f"{source.id} cannot be asked: {source.missing}.") from None
         if asker.region:
             route = narrowed(route, asker.region)
+        agent = name.startswith(f"{AGENT}/")
         model = self._plan.settings.models.get(route.name)
-        legs = [self._leg(c.target, route) for c in route.candidates]
+        legs = [] if agent else [self._leg(c.target, route) for c in route.candidates]
         legs += [self._barred(b, route) for b in route.barred]
         if why := self._refused(name, asker):
             legs = [msgspec.structs.replace(leg, usable=False, why=why) for leg in legs]
@@ -182,7 +186,7 @@ class Explainer:
             model=name,
             means=self._means(name, route),
             region=route.region,
-            route=list(self._route(route, model)) if model else [],
+            route=list(self._agent(name) if agent else self._route(route, model) if model else ()),
             targets=legs,
         )
 
@@ -197,6 +201,8 @@ class Explainer:
             return f"the route [models.{name}]"
         if route.name in self._plan.routes:
             return f'the route [models."{route.name}"], whose pattern it fits'
+        if name.startswith(f"{AGENT}/"):
+            return "an agent, which runs a task and answers with what came of it"
         if name == route.name and name.startswith(f"{LOCAL}/"):
             return "a model on this machine"
         if name == route.name:
@@ -237,6 +243,16 @@ class Explainer:
             tables = self._plan.settings.experiments[name].variants
             yield from self._variants(f"{name}: ", tables, ("experiments", name, "variants"))
         yield from self._variants("variants.", model.variants, (*table, "variants"))
+
+    def _agent(self, name: str) -> Iterator[Value]:
+        own = name.partition("/")[2]
+        table = with_usual(self._plan.settings.agents)[own]
+        roles = dict(zip(ROLES, roles_of(self._plan, table), strict=True))
+        for key in table.__struct_fields__:
+            value = roles.get(key, getattr(table, key))
+            if isinstance(value, msgspec.Struct):
+                value = msgspec.to_builtins(value)
+            yield Value(key, value, self._origin("agents", own, key))
 
     def _variants(
         self, said: str, tables: Mapping[str, Variant], table: tuple[str, ...]

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from octoplex.server.control import NAME, line_of, said, shell_of
+from octoplex.ledger.orders import SOCKET, line_of, said
+from octoplex.server.control import shell_of
 from octoplex.wire.error import StoreFailed
 
 WAIT_S = 30.0
@@ -29,7 +30,7 @@ def ask_server(data: Path, order: dict[str, Any]) -> Any:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         line.settimeout(WAIT_S)
         try:
-            line.connect(str(data / NAME))
+            line.connect(str(data / SOCKET))
         except OSError:
             return None
         try:

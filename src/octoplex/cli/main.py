@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "cache": ("cache:cache", "Show and empty the caches of routes."),
     "optimize": ("optimize:optimize", "Learn which model is good enough for what."),
     "experiments": ("experiments:experiments", "Show experiments, and what they have found."),
+    "memory": ("memory:memory", "Show what agents remember, and have it forgotten."),
     "batches": ("batches:batches", "Show batches, and how far they are."),
     "audit": ("audit:audit", "Show what operators changed, newest first."),
     "config": ("config:config", "Show the configuration in force, and what would change."),
@@ -43,6 +44,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "explain": ("explain:explain", "Show where a model name leads, and why."),
     "import": ("importing.command:import_", "Carry over another gateway's configuration."),
     "doctor": ("doctor:doctor", "Look for what is broken."),
+    "mcp": ("mcp:mcp", "Use tools of other servers, and be one."),
+    "run": ("run:run", "Give a goal to an agent, and see it done."),
+    "runs": ("runs:runs", "Show tasks of agents, resume, cancel and replay them."),
     "sandbox": ("sandbox:sandbox", "Run a program where it can do no harm."),
     "mock": ("mock:mock", "Serve a scripted provider, for tests."),
 }

@@ -67,7 +67,13 @@ def run(
     limits = limits_of(said, limits_of(table.limits))
     passing = _Passing()
     hosts = [] if net == "none" else [host for host in net.split(",") if host.strip()]
-    box = Sandbox(tools=table.tools, unsafe=table.unsafe, stdin=_piped(), tell=passing.hear)
+    box = Sandbox(
+        tools=table.tools,
+        unsafe=table.unsafe,
+        stdin=_piped(),
+        tell=passing.hear,
+        backend=table.backend,
+    )
     result = asyncio.run(
         box.run(
             argv,
@@ -86,7 +92,8 @@ def run(
 @json_option
 def layers(config: str | None, as_json: bool) -> None:
     """Show which walls a program has around it on this machine."""
-    box = Sandbox(tools=place_of(config).settings.sandbox.tools)
+    table = place_of(config).settings.sandbox
+    box = Sandbox(tools=table.tools, backend=table.backend)
     try:
         found = asyncio.run(box.run(["true"])).layers
     except (BadConfig, InvalidCall) as error:
@@ -99,6 +106,7 @@ def layers(config: str | None, as_json: bool) -> None:
 
 
 _MEANING = {
+    "gvisor": "a kernel of its own, which answers the program's system calls",
     "bubblewrap": "namespaces of its own, and a file system with little in it",
     "seccomp": "system calls that it may not make",
     "rlimits": "what each process may use",

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from octoplex.assembly.agents import Agents
 from octoplex.assembly.arrival import Arrival, read_call, written
 from octoplex.client.reply import ModelOffer, Receipt
 from octoplex.client.way import Wire
@@ -36,7 +37,7 @@ async def open_inside(
         Unauthorized: the key is not known.
     """
     settings = load(find(env, config))
-    folder = _folder(data, settings, env)
+    folder = folder_of(data, settings, env)
     found, env = await detect(), await with_secrets(settings, env)
     try:
         gateway = open_gateway(settings, env, folder, found=found)
@@ -55,7 +56,8 @@ async def open_inside(
     return Inside(gateway, caller)
 
 
-def _folder(data: str | None, settings: Settings, env: Mapping[str, str]) -> Path:
+def folder_of(data: str | None, settings: Settings, env: Mapping[str, str]) -> Path:
+    """The data folder: the one given, else the file's."""
     return Path(data).expanduser() if data else data_folder(settings, env)
 
 
@@ -67,6 +69,8 @@ class Inside:
         self._face: Face = gateway.works.faces["openai-chat"]
         self._new_id: Callable[[], str] = request_ids()
         self._open: set[_Inner] = set()
+        self.agents = gateway.works.agents = Agents(lambda: gateway, alone=True)
+        """What runs tasks in this process, and only those that were given to it here."""
 
     async def whole(self, body: bytes, timeout_s: float | None) -> tuple[bytes, Receipt]:
         """Ask, and wait for the whole reply's body."""

@@ -4,15 +4,17 @@ Each file is written and checkpointed by exactly one connection (see `folder.py`
 `SEVERAL`.
 """
 
+import fcntl
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
 from octoplex.ledger.migrate import migrate, steps
 
-Kind = Literal["control", "ledger", "logs", "responses", "archive", "cache", "learning"]
+Kind = Literal["control", "ledger", "logs", "responses", "archive", "cache", "learning", "memory"]
 
 WAL_PAGES = 1_000
 """Checkpoint at 4 MB of log (responses: 8, records: 16) at the latest; sooner when nothing is
@@ -26,14 +28,17 @@ PAGE_BYTES: dict[Kind, int] = {
     "archive": 4_096,
     "cache": 8_192,
     "learning": 4_096,
+    "memory": 4_096,
 }
 """A page costs four calls of the kernel until it is in its place, whatever its size."""
 SUFFIXES = ("-wal", "-shm")
 EMPTIED: frozenset[Kind] = frozenset({"responses", "cache"})
 """Files out of which rows are deleted all the time: what they held is overwritten, as in those of
 `SEVERAL`, and room is given back."""
-SEVERAL: frozenset[Kind] = frozenset({"learning"})
+SEVERAL: frozenset[Kind] = frozenset({"learning", "memory"})
 """Files that several processes write: with a journal that is rolled back, which is safe there."""
+WAIT_MS = 10_000
+"""How long one of them waits for another to commit."""
 
 
 def connect(path: Path, kind: Kind, synchronous: str) -> sqlite3.Connection:
@@ -58,6 +63,27 @@ def connect(path: Path, kind: Kind, synchronous: str) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def connect_beside(data: Path, kind: Kind) -> sqlite3.Connection:
+    """Open the file of a kind in `SEVERAL`; nobody else makes or migrates it meanwhile.
+
+    Raises: as `connect`.
+    """
+    with _alone(data / f"{kind}.lock"):
+        db = connect(data / f"{kind}.db", kind, "normal")
+    db.execute(f"pragma busy_timeout = {WAIT_MS}")
+    return db
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _create(path: Path, kind: Kind) -> None:

@@ -104,7 +104,7 @@ class Recorded:
         else:
             answered = trail.answered()
             target, waited_s = answered.target if answered else "", _waited_s(attempts)
-        user, metadata = _labels(ask.fields) if isinstance(ask, Call) else NO_LABELS
+        user, metadata = _labels(ask) if isinstance(ask, Call) else NO_LABELS
         record = Record(  # by position: 0.15 us, by keyword 0.7
             ask.id,
             int((time() - total_s) * 1000),
@@ -178,8 +178,13 @@ def _count_failures(metrics: Metrics, attempts: Sequence[Attempt]) -> None:
             metrics.failed(attempt.target, attempt.outcome)
 
 
-def _labels(fields: Mapping[str, Raw]) -> tuple[str, Raw]:
-    """The caller's own name for its user, and its own labels if they are of a sensible size."""
+def _labels(call: Call) -> tuple[str, Raw]:
+    """The caller's own name for its user, and its own labels if they are of a sensible size; or
+    what those say for whom no caller asks.
+    """
+    fields, labels = call.fields, call.trail.labels
+    if labels is not None:
+        return "", Raw(msgspec.json.encode(labels))
     if "user" not in fields and "metadata" not in fields:
         return NO_LABELS
     user, metadata = "", fields.get("metadata", NO_METADATA)

@@ -64,16 +64,23 @@ _ENTRIES = 4
 class Inside(Struct, frozen=True, kw_only=True):
     """What one program finds around it.
 
+    `argv` is what the launcher becomes; `room` what stands beside it for that, as arguments of
+    bubblewrap, and `passed` the descriptors which those name.
     `workspace` is where the folder lies, `files` descriptors of what is handed in, `counted`
-    whether a cgroup counts its memory.
+    whether a cgroup counts its memory. `parts` are what is shown of the workspace, and whether
+    that may be written; None: all of it.
     """
 
+    argv: Sequence[str]
     limits: Limits
     workspace: Path | None
     files: Mapping[str, int]
     env: Mapping[str, str]
     tools: Sequence[str]
     counted: bool
+    parts: Sequence[tuple[str, bool]] | None = None
+    room: Sequence[str] = ()
+    passed: tuple[int, ...] = ()
 
 
 def found() -> str | None:
@@ -105,14 +112,16 @@ def walls(inside: Inside, accounts: Sequence[int]) -> list[str]:
         words += ["--ro-bind", tool, tool]
     for name, fd in inside.files.items():
         words += ["--perms", "0555", "--ro-bind-data", str(fd), f"{FILES}/{name}"]
-    words += _workspace(inside.workspace)
-    return [*words, "--remount-ro", "/dev", "--remount-ro", "/"]
+    words += _workspace(inside.workspace, inside.parts)
+    return [*words, *inside.room, "--remount-ro", "/dev", "--remount-ro", "/"]
 
 
-def _workspace(workspace: Path | None) -> list[str]:
+def _workspace(workspace: Path | None, parts: Sequence[tuple[str, bool]] | None) -> list[str]:
     """The folder, and in it what must not be written: bound, so that it cannot be renamed."""
     if workspace is None:
         return []
+    if parts is not None:
+        return _parts(workspace, parts)
     words = ["--bind", str(workspace), INSIDE]
     git = workspace / ".git"
     if git.is_dir() and not git.is_symlink():
@@ -121,6 +130,19 @@ def _workspace(workspace: Path | None) -> list[str]:
         words += ["--ro-bind", str(git), f"{INSIDE}/.git"]
     for name in present(workspace):
         words += ["--ro-bind", str(workspace / name), f"{INSIDE}/{name}"]
+    return words
+
+
+def _parts(workspace: Path, parts: Sequence[tuple[str, bool]]) -> list[str]:
+    """What is shown of the folder, and in it what must not be written."""
+    words = ["--perms", "0755", "--dir", INSIDE]
+    for name, may_write in parts:
+        how = "--bind" if may_write else "--ro-bind"
+        words += [how, str(workspace / name), f"{INSIDE}/{name}"]
+    written = [name for name, may_write in parts if may_write]
+    for name in present(workspace):
+        if any(name == one or name.startswith(one + "/") for one in written):
+            words += ["--ro-bind", str(workspace / name), f"{INSIDE}/{name}"]
     return words
 
 
@@ -143,17 +165,30 @@ def obeyed(workspace: Path) -> set[str]:
     }
 
 
-def prepared(inside: Inside, report_fd: int, door_fd: int | None) -> Launcher:
-    """The launcher. `door_fd` is where it sends the socket on which the proxy will listen."""
+def begun(inside: Inside, report_fd: int, door_fd: int | None, user: int = USER) -> Launcher:
+    """The launcher as far as it needs rights. `door_fd`: where it sends the socket on which the
+    proxy will listen.
+
+    A `user` 0 has rights in a namespace of its own, over nothing that was there before. It can
+    mount a `/proc`, which the kernel refuses where parts of the one that is there are hidden.
+    """
     launch = Launcher(report_fd, machine())
     launch.begin()
     if door_fd is not None:
         _listen(launch, door_fd)
     _mount(launch, inside.limits)
+    if user:
+        _hide(launch)
     launch.call("chdir", launch.text(INSIDE if inside.workspace else TMP))
-    _leave_rights(launch)
+    _leave_rights(launch, user)
+    return launch
+
+
+def prepared(inside: Inside, report_fd: int, door_fd: int | None) -> Launcher:
+    """The launcher of a program."""
+    launch = begun(inside, report_fd, door_fd)
     bounds.limit(launch, inside.limits, inside.counted)
-    bounds.bow(launch, _trees(inside), program(machine(), counted=inside.counted))
+    bounds.bow(launch, trees(inside), program(machine(), counted=inside.counted))
     return launch
 
 
@@ -162,19 +197,22 @@ def _mount(launch: Launcher, limits: Limits) -> None:
     kind, tmp = launch.text("tmpfs"), launch.text(TMP)
     launch.call("mount", kind, tmp, kind, _NO_SUID | _NO_DEV, launch.text(options))
     launch.call("mount", tmp, launch.text(SHM), 0, _BIND, 0)
+
+
+def _hide(launch: Launcher) -> None:
     nothing = launch.text("/dev/null")
     for name in _HIDDEN:
         if os.path.exists(f"/proc/{name}"):
             launch.call("mount", nothing, launch.text(f"/proc/{name}"), 0, _BIND, 0)
 
 
-def _leave_rights(launch: Launcher) -> None:
-    """Enter a namespace of an ordinary user: the mounts are then another one's."""
+def _leave_rights(launch: Launcher, user: int) -> None:
+    """Enter a namespace of this user: the mounts are then another one's."""
     launch.call("unshare", _NEW_USERS)
     for name, content in (
         ("setgroups", "deny"),
-        ("uid_map", f"{USER} 0 1"),
-        ("gid_map", f"{USER} 0 1"),
+        ("uid_map", f"{user} 0 1"),
+        ("gid_map", f"{user} 0 1"),
     ):
         fd = launch.word()
         path, text = launch.text(f"/proc/self/{name}"), launch.text(content)
@@ -197,7 +235,8 @@ def _listen(launch: Launcher, door_fd: int) -> None:
     launch.call("sendmsg", door_fd, launch.data(message), 0)
 
 
-def _trees(inside: Inside) -> Iterable[tuple[str, int]]:
+def trees(inside: Inside) -> Iterable[tuple[str, int]]:
+    """What landlock allows below which path."""
     yield "/", landlock.LIST
     yield from ((place, landlock.RUN) for place in ("/usr", *inside.tools))
     yield from ((f"/{n}", landlock.RUN) for n in LINKS if os.path.isdir(f"/{n}"))
@@ -207,5 +246,11 @@ def _trees(inside: Inside) -> Iterable[tuple[str, int]]:
     yield TMP, landlock.OWN
     if inside.files:
         yield FILES, landlock.RUN
-    if inside.workspace:
+    if inside.parts is not None:
+        yield INSIDE, landlock.LIST
+        for name, may_write in inside.parts:
+            rights = landlock.OWN if may_write else landlock.RUN
+            is_folder = os.path.isdir(f"{inside.workspace}/{name}")
+            yield f"{INSIDE}/{name}", rights if is_folder else rights & landlock.OF_FILES
+    elif inside.workspace:
         yield INSIDE, landlock.OWN

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from octoplex.sandbox.limits import limits_of
+from octoplex.sandbox.limits import Backend, limits_of
 from octoplex.wire.error import BadConfig
 
 
@@ -13,6 +13,7 @@ class SandboxTable(Struct, frozen=True, kw_only=True):
     tools: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     unsafe: bool = False
+    backend: Backend = "bubblewrap"
 
     def __post_init__(self) -> None:
         """Raises `BadConfig`: the limits cannot be read, or a tool is no absolute path."""

@@ -43,6 +43,8 @@ def fenced(work: Work, stop_fd: int) -> Done:
         raise BadConfig("(Landlock alone would do for root, on Linux 6.12 and newer.)")
     if work.files or work.met:
         raise BadConfig("(Landlock alone hands in no files and has no network.)")
+    if work.shown is not None:
+        raise BadConfig("(Landlock alone shows a folder as a whole.)")
     user = nobodys_id()
     with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
         workspace = work.workspace
@@ -63,10 +65,10 @@ def fenced(work: Work, stop_fd: int) -> Done:
         _bind(launch, work, [str(path) for path in (own, workspace) if path], group is not None)
         image = theirs.enter_context(memory_file(launch.image()))
         start = Start(
+            work=work,
             argv=["launch", program_of(work), *work.argv[1:]],
             executable=f"/proc/self/fd/{image}",
             passed=(reporting_fd, waiting_fd, image),
-            limits=work.limits,
             group=group,
             told_fd=None,
             go_fd=go_fd,
@@ -74,8 +76,6 @@ def fenced(work: Work, stop_fd: int) -> Done:
             stop_fd=stop_fd,
             env=environment_of(work) | {"HOME": str(own), "TMPDIR": str(own)} | dict(work.env),
             cwd=str(workspace or own),
-            stdin=work.stdin,
-            tell=work.tell,
         )
         before = bubblewrap.obeyed(workspace) if workspace else set()
         end = Job(start).run(theirs.close)
@@ -120,14 +120,16 @@ def bare(work: Work, stop_fd: int) -> Done:
     Raises:
         InvalidCall: it asks for what only walls can give.
     """
-    if work.files or work.met is not None:
-        raise InvalidCall("Without a sandbox no files are handed in and no network is limited.")
+    if work.files or work.met is not None or work.shown is not None:
+        raise InvalidCall(
+            "Without a sandbox no files are handed in, and neither network nor folder are limited."
+        )
     with contextlib.ExitStack() as owned:
         report_fd, _ = pipe(owned, owned)
         start = Start(
+            work=work,
             argv=[program_of(work), *work.argv[1:]],
             passed=(),
-            limits=work.limits,
             group=None,
             told_fd=None,
             go_fd=None,
@@ -135,8 +137,6 @@ def bare(work: Work, stop_fd: int) -> Done:
             stop_fd=stop_fd,
             env=environment_of(work),
             cwd=str(work.workspace or tempfile.gettempdir()),
-            stdin=work.stdin,
-            tell=work.tell,
         )
         try:
             end = Job(start).run()

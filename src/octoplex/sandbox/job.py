@@ -17,17 +17,15 @@ import subprocess
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from octoplex.sandbox.cgroup import Group
 from octoplex.sandbox.launcher import REPORT
-from octoplex.sandbox.limits import Limits
 from octoplex.sandbox.watch import exceeds, free, is_scarce
+from octoplex.sandbox.work import End, Outcome, Work
 
-Outcome = Literal["exited", "time", "memory", "output", "stopped"]
 Hear = Callable[[int], bool]
 """Reads from a descriptor; whether more may come."""
 _CHUNK = 65_536
@@ -37,17 +35,17 @@ _END_S = 5.0
 
 
 class Start(Struct, frozen=True, kw_only=True):
-    """What is started. Descriptors are ours; all of `passed` go to the program.
+    """How work is started. Descriptors are ours; all of `passed` go to the program.
 
     `told_fd` brings the id of the namespace's first process (None: there is no namespace), one
     byte to `go_fd` lets it go on (None: it does not wait), `report_fd` brings the launcher's
-    report, and `door` a listening socket of the inside, which `met` is given.
+    report, and `door` a listening socket of the inside, which `met` of the work is given.
     """
 
+    work: Work
     argv: list[str]
     executable: str | None = None
     passed: tuple[int, ...]
-    limits: Limits
     group: Group | None
     told_fd: int | None
     go_fd: int | None
@@ -55,23 +53,7 @@ class Start(Struct, frozen=True, kw_only=True):
     stop_fd: int
     env: dict[str, str] = {}
     cwd: str | None = None
-    stdin: int | None = None
-    tell: Callable[[int, bytes], None] | None = None
     door: socket.socket | None = None
-    met: Callable[[socket.socket], None] | None = None
-
-
-class End(Struct, frozen=True, kw_only=True):
-    """How it ended. `begun` says that the launcher ran; `step` and `errno` are its failure."""
-
-    outcome: Outcome
-    status: int
-    stdout: bytes
-    stderr: bytes
-    wall_s: float
-    begun: bool
-    step: int | None = None
-    errno: int = 0
 
 
 class Job:
@@ -95,7 +77,7 @@ class Job:
         self._outcome: Outcome = "exited"
         self._first: int | None = None
         self._report = self._told = b""
-        self._left = start.limits.output
+        self._left = start.work.limits.output
         self._free = free()
         self._heard: dict[int, Hear] = {}
 
@@ -110,7 +92,7 @@ class Job:
         with start.group.joined() if start.group else contextlib.nullcontext():
             process = subprocess.Popen(
                 start.argv,
-                stdin=subprocess.DEVNULL if start.stdin is None else start.stdin,
+                stdin=subprocess.DEVNULL if start.work.stdin is None else start.work.stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
@@ -125,7 +107,7 @@ class Job:
             try:
                 if start.told_fd is None:
                     self._let_go(process.pid)
-                self._watch(process, begun_at + start.limits.seconds)
+                self._watch(process, begun_at + start.work.limits.seconds)
             finally:
                 self._end(process)
         if self._outcome == "exited" and process.returncode and start.group is not None:
@@ -175,7 +157,7 @@ class Job:
 
     def _wait_s(self, until: float) -> float:
         """How long nothing needs to be looked at. Notes what the program has used up."""
-        now, limits = time.monotonic(), self._start.limits
+        now, limits = time.monotonic(), self._start.work.limits
         if now >= until:
             self._outcome = "time"
         if self._start.group is not None:
@@ -223,8 +205,8 @@ class Job:
         assert self._start.door is not None
         _, fds, _, _ = socket.recv_fds(self._start.door, 1, 1)
         for one in fds:
-            assert self._start.met is not None
-            self._start.met(socket.socket(fileno=one))
+            assert self._start.work.met is not None
+            self._start.work.met(socket.socket(fileno=one))
         return False
 
     def _read(self, stream: int, fd: int) -> bool:
@@ -232,7 +214,7 @@ class Job:
         kept = piece[: max(0, self._left)]
         self._left -= len(piece)
         self._written[stream] += kept
-        if kept and self._start.tell is not None and not self._told_of(stream, kept):
+        if kept and self._start.work.tell is not None and not self._told_of(stream, kept):
             self._outcome = "stopped"
         if self._left < 0:
             self._outcome = "output"
@@ -240,9 +222,9 @@ class Job:
 
     def _told_of(self, stream: int, piece: bytes) -> bool:
         """Whether whoever hears the output is still there."""
-        assert self._start.tell is not None
+        assert self._start.work.tell is not None
         try:
-            self._start.tell(stream, piece)
+            self._start.work.tell(stream, piece)
         except OSError:
             return False
         return True

@@ -5,14 +5,16 @@
 
 import re
 from types import MappingProxyType
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from octoplex.wire.error import BadConfig
+from octoplex.wire.size import SIZES
 
-_SIZES = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3}
-_SIZES |= {"kib": 1024, "mib": 1024**2, "gib": 1024**3}
+Backend = Literal["bubblewrap", "gvisor"]
+"""Whose system calls a program makes in bubblewrap's walls: the kernel's own, or gVisor's."""
 _TIMES = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d{1,15}(?:\.\d{1,15})?) *([A-Za-z]+)(?: +([a-z]+))?")
 _MOST = MappingProxyType(
@@ -66,8 +68,8 @@ def _read(part: str) -> dict[str, int | float]:
     number, unit, what = match.groups() if match else ("", "", "")
     if unit in ("processes", "files") and not what and float(number) == int(float(number)) > 0:
         return {unit: int(float(number))}
-    if what in ("memory", "disk", "output") and unit.lower() in _SIZES:
-        return {what: int(float(number) * _SIZES[unit.lower()])}
+    if what in ("memory", "disk", "output") and unit.lower() in SIZES:
+        return {what: int(float(number) * SIZES[unit.lower()])}
     if unit in _TIMES and not what and float(number) > 0:
         return {"seconds": float(number) * _TIMES[unit]}
     raise BadConfig(

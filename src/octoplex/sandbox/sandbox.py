@@ -26,10 +26,10 @@ from msgspec.structs import replace
 
 from octoplex.sandbox.egress import Egress
 from octoplex.sandbox.fenced import bare, fenced
-from octoplex.sandbox.job import Outcome
-from octoplex.sandbox.limits import Limits
+from octoplex.sandbox.limits import Backend, Limits
+from octoplex.sandbox.shown import Shown
 from octoplex.sandbox.walled import walled
-from octoplex.sandbox.work import Done, Tell, Work
+from octoplex.sandbox.work import Done, Outcome, Tell, Work
 from octoplex.wire.error import BadConfig, InvalidCall
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Result(Struct, frozen=True, kw_only=True):
 class Sandbox:
     """Runs programs. One object may run many at a time; it keeps nothing between them."""
 
-    __slots__ = ("_stdin", "_tell", "_tools", "_unsafe")
+    __slots__ = ("_backend", "_stdin", "_tell", "_tools", "_unsafe")
 
     def __init__(
         self,
@@ -75,11 +75,13 @@ class Sandbox:
         unsafe: bool = False,
         stdin: int | None = None,
         tell: Tell | None = None,
+        backend: Backend = "bubblewrap",
     ) -> None:
         """`tools` are folders shown read-only beside `/usr`; `tell` hears output as it comes, and
         must not wait: the run's clock would stand still.
 
         `stdin` is a pipe that programs read. `unsafe` runs them bare where no sandbox can be built.
+        `backend` "gvisor" puts a kernel of its own between the program and the walls.
 
         Raises:
             InvalidCall: `stdin` is no pipe. A file of the host could be opened anew, to be written.
@@ -87,13 +89,13 @@ class Sandbox:
         if stdin is not None and not stat.S_ISFIFO(os.fstat(stdin).st_mode):
             raise InvalidCall("What a program in the sandbox reads must be a pipe.", param="stdin")
         self._tools, self._unsafe = tuple(tools), unsafe
-        self._stdin, self._tell = stdin, tell
+        self._stdin, self._tell, self._backend = stdin, tell, backend
 
     async def run(
         self,
         argv: Sequence[str],
         *,
-        workspace: str | Path | None = None,
+        workspace: str | Path | Shown | None = None,
         files: Mapping[str, bytes] | None = None,
         env: Mapping[str, str] | None = None,
         limits: Limits | None = None,
@@ -101,22 +103,27 @@ class Sandbox:
     ) -> Result:
         """Run a program to its end.
 
-        `workspace` becomes its working directory, readable and writable; `files` lie below
-        /files, read-only; `network` are the hosts it may reach, by HTTP and HTTPS.
+        `workspace` becomes its working directory, readable and writable, or as much of it as is
+        `Shown`; `files` lie below /files, read-only; `network` are the hosts it may reach, by HTTP
+        and HTTPS.
 
         Raises:
             InvalidCall: argv, a name or the workspace cannot be used.
             BadConfig: no sandbox can be built here; says why.
         """
+        shown = workspace if isinstance(workspace, Shown) else None
+        folder = workspace.path if isinstance(workspace, Shown) else workspace
         work = Work(
             argv=_words(argv),
-            workspace=_folder(workspace),
+            workspace=_folder(folder),
             files=_named(files or {}),
             env=_variables(env or {}),
             limits=limits or Limits(),
             tools=self._tools,
             stdin=self._stdin,
             tell=self._tell,
+            shown=None if shown is None or shown.is_whole else shown,
+            backend=self._backend,
         )
         egress = network if isinstance(network, Egress) else Egress(network) if network else None
         done = await self._done(work, egress)
@@ -137,11 +144,14 @@ class Sandbox:
         """Run it in the strongest sandbox that can be built here, or not at all.
 
         Only what is missing on this machine leads to a weaker one, never what was asked for: else
-        a limit too small to start in would be a way around the walls.
+        a limit too small to start in would be a way around the walls. Nothing weaker stands in
+        the place of a backend that was asked for.
         """
         try:
             return await _connected(work, egress, walled)
         except BadConfig as error:
+            if work.backend != "bubblewrap":
+                raise
             why = error
         if await _has_walls():
             raise why

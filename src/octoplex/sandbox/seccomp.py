@@ -46,6 +46,12 @@ move_pages
 """
 REFUSED = tuple(_REFUSED.split())
 
+_HOSTING_NAMES = """
+mount umount2 pivot_root chroot unshare setns ptrace process_vm_readv process_vm_writev
+"""
+HOSTING = frozenset(_HOSTING_NAMES.split())
+"""What gVisor needs, before it bows to a filter of its own, to shut itself in and a program up."""
+
 APART = ("setsid", "setpgid")
 """Refused where only its process group keeps a tree of processes together."""
 
@@ -76,11 +82,28 @@ def program(machine: str, *, counted: bool = True, inside: bool = True) -> bytes
     Raises:
         BadConfig: the machine is of a kind that has no sandbox.
     """
+    absent = ABSENT if counted else (*ABSENT, *UNCOUNTED)
+    refused = REFUSED if inside else (*REFUSED, *APART)
+    return _packed(machine, absent, refused, {**_judged(inside), **_made()})
+
+
+@cache
+def hosting(machine: str) -> bytes:
+    """The filter around gVisor and all that it starts.
+
+    Raises: as `program`.
+    """
+    return _packed(machine, ABSENT, [one for one in REFUSED if one not in HOSTING], _made())
+
+
+def _packed(
+    machine: str, absent: Iterable[str], refused: Iterable[str], judged: Mapping[str, Code]
+) -> bytes:
     number = numbers(machine)
     code = _start(machine)
-    code += _all(number, ABSENT if counted else (*ABSENT, *UNCOUNTED), errno.ENOSYS)
-    code += _all(number, REFUSED if inside else (*REFUSED, *APART), errno.EPERM)
-    for name, body in _judged(inside).items():
+    code += _all(number, absent, errno.ENOSYS)
+    code += _all(number, refused, errno.EPERM)
+    for name, body in judged.items():
         if name in number:
             code += [(_EQUAL, 0, len(body), number[name]), *body]
     code.append((_RETURN, 0, 0, ALLOW))
@@ -108,12 +131,18 @@ def _all(number: Mapping[str, int], names: Iterable[str], why: int) -> Code:
 
 def _judged(inside: bool) -> dict[str, Code]:
     """The calls whose arguments decide."""
-    rules = {
+    return {
         "clone": _no_bit(0, _NAMESPACES | _NOT_OURS),
         "ioctl": _none_of(1, _TERMINAL),
         "personality": _one_of(0, _PERSONALITIES),
         "socketpair": _one_of(0, (_UNIX,)),
         "socket": _sockets() if inside else [(_RETURN, 0, 0, REFUSE | errno.EPERM)],
+    }
+
+
+def _made() -> dict[str, Code]:
+    """Those that make files, or change what they may."""
+    return {
         "chmod": _no_bit(1, _SET_IDS),
         "fchmod": _no_bit(1, _SET_IDS),
         "fchmodat": _no_bit(2, _SET_IDS),
@@ -124,7 +153,6 @@ def _judged(inside: bool) -> dict[str, Code]:
         "open": _opened(1),
         "openat": _opened(2),
     }
-    return rules
 
 
 def _argument(index: int) -> tuple[int, int, int, int]:

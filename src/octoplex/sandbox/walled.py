@@ -4,16 +4,17 @@ Called in a thread of the run's own (`job.py`, `lent.py` say why).
 """
 
 import contextlib
+import fcntl
 import os
 import socket
 
-from octoplex.sandbox import bubblewrap, cgroup, landlock
+from octoplex.sandbox import bubblewrap, cgroup, gvisor, landlock
 from octoplex.sandbox.bubblewrap import Inside
-from octoplex.sandbox.job import End, Job, Start
+from octoplex.sandbox.job import Job, Start
 from octoplex.sandbox.lent import begin_as, lend, nobodys_id
 from octoplex.sandbox.memory_file import memory_file
 from octoplex.sandbox.syscalls import machine
-from octoplex.sandbox.work import Done, Work, alone, environment_of, judge, pipe, program_of
+from octoplex.sandbox.work import Done, End, Work, alone, environment_of, judge, pipe, program_of
 from octoplex.wire.error import BadConfig
 
 
@@ -28,28 +29,39 @@ def walled(work: Work, stop_fd: int) -> Done:
         raise BadConfig(
             "The sandbox needs bubblewrap, which is not installed: apt install bubblewrap."
         )
-    group = cgroup.make(work.limits)
+    is_guest = work.backend == "gvisor"
+    if is_guest and gvisor.found() is None:
+        raise BadConfig(gvisor.MISSING)
+    group = cgroup.make(gvisor.counted(work.limits) if is_guest else work.limits)
     with contextlib.ExitStack() as owned:
         if group is not None:
             owned.callback(group.remove)
+        elif is_guest:
+            raise BadConfig(gvisor.UNCOUNTED)
         user = nobodys_id() if os.geteuid() == 0 else None
         workspace = work.workspace
         if workspace is not None:
-            owned.enter_context(alone(workspace, stop_fd))
+            how = fcntl.LOCK_SH if work.shown and not work.shown.writes else fcntl.LOCK_EX
+            owned.enter_context(alone(workspace, stop_fd, how))
             if user is not None:
                 workspace = lend(workspace, user, work.tools)
         inside = Inside(
+            argv=[program_of(work), *work.argv[1:]],
             limits=work.limits,
             workspace=workspace,
             files={n: owned.enter_context(memory_file(c)) for n, c in work.files.items()},
             env=environment_of(work),
             tools=work.tools,
             counted=group is not None,
+            parts=tuple(work.shown.parts(workspace)) if work.shown and workspace else None,
         )
+        if is_guest:
+            config = owned.enter_context(memory_file(gvisor.config(inside)))
+            inside = gvisor.hosting(inside, config, has_network=work.met is not None)
         before = bubblewrap.obeyed(workspace) if workspace else set()
         end = _carried_out(work, inside, stop_fd, user, group)
         planted = bubblewrap.obeyed(workspace) - before if workspace else ()
-    return Done(end=end, layers=_layers(group, user), planted=tuple(sorted(planted)))
+    return Done(end=end, layers=_layers(work, group, user), planted=tuple(sorted(planted)))
 
 
 def _carried_out(
@@ -66,7 +78,8 @@ def _carried_out(
         waiting_fd, go_fd = pipe(theirs, ours)
         door, their_door = _door(ours, theirs) if work.met else (None, None)
         accounts = [theirs.enter_context(memory_file(c)) for c in bubblewrap.ACCOUNTS]
-        launch = bubblewrap.prepared(inside, reporting_fd, their_door)
+        prepared = gvisor.prepared if work.backend == "gvisor" else bubblewrap.prepared
+        launch = prepared(inside, reporting_fd, their_door)
         image = theirs.enter_context(memory_file(launch.image()))
         words = bubblewrap.walls(inside, accounts)
         words += ["--info-fd", str(telling_fd), "--block-fd", str(waiting_fd)]
@@ -75,24 +88,25 @@ def _carried_out(
         if user is not None:
             entrance = theirs.enter_context(memory_file(begin_as(user).image()))
             passed += (entrance,)
-        passed += (*inside.files.values(), *(() if their_door is None else (their_door,)))
+        passed += (
+            *inside.files.values(),
+            *inside.passed,
+            *(() if their_door is None else (their_door,)),
+        )
         argv = [] if user is None else ["entrance"]
         argv += [bubblewrap.found() or "", "--args", str(told), "--"]
-        argv += [f"/proc/self/fd/{image}", program_of(work), *work.argv[1:]]
+        argv += [f"/proc/self/fd/{image}", *inside.argv]
         start = Start(
+            work=work,
             argv=argv,
             executable=None if user is None else f"/proc/self/fd/{entrance}",
             passed=passed,
-            limits=work.limits,
             group=group,
             told_fd=told_fd,
             go_fd=go_fd,
             report_fd=report_fd,
             stop_fd=stop_fd,
-            stdin=work.stdin,
-            tell=work.tell,
             door=door,
-            met=work.met,
         )
         job = Job(start)
         try:
@@ -102,6 +116,8 @@ def _carried_out(
                 raise
             raise BadConfig(f"The sandbox cannot be built here: {error}.") from None
     judge(end, work, launch.steps)
+    if work.backend == "gvisor":
+        gvisor.judge(end, work.argv[0])
     return end
 
 
@@ -112,9 +128,11 @@ def _door(ours: contextlib.ExitStack, theirs: contextlib.ExitStack) -> tuple[soc
     return here, there.fileno()
 
 
-def _layers(group: cgroup.Group | None, user: int | None) -> tuple[str, ...]:
-    found = ["bubblewrap", "seccomp", "rlimits"]
-    if version := landlock.abi(machine()):
+def _layers(work: Work, group: cgroup.Group | None, user: int | None) -> tuple[str, ...]:
+    is_guest = work.backend == "gvisor"
+    found = ["gvisor"] if is_guest else []
+    found += ["bubblewrap", "seccomp", "rlimits"]
+    if not is_guest and (version := landlock.abi(machine())):
         found.append(f"landlock {version}")
     found.append("cgroup" if group is not None else "watched memory")
     if user is not None:

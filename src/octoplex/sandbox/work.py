@@ -9,14 +9,16 @@ import socket
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
 from octoplex.sandbox import bubblewrap
-from octoplex.sandbox.job import End
-from octoplex.sandbox.limits import Limits
+from octoplex.sandbox.limits import Backend, Limits
+from octoplex.sandbox.shown import Shown
 from octoplex.wire.error import BadConfig, InvalidCall
 
+Outcome = Literal["exited", "time", "memory", "output", "stopped"]
 Tell = Callable[[int, bytes], None]
 Met = Callable[[socket.socket], None]
 _LOCK_S = 0.02
@@ -27,6 +29,7 @@ class Work(Struct, frozen=True, kw_only=True):
 
     `tell` hears output as it comes, `met` is given the socket on which the inside asks for the
     network; both are called in the run's thread. Without `met` there is no network.
+    `shown` says what there is of the workspace, where that is not all.
     """
 
     argv: Sequence[str]
@@ -38,6 +41,21 @@ class Work(Struct, frozen=True, kw_only=True):
     tell: Tell | None = None
     met: Met | None = None
     stdin: int | None = None
+    shown: Shown | None = None
+    backend: Backend = "bubblewrap"
+
+
+class End(Struct, frozen=True, kw_only=True):
+    """How it ended. `begun` says that the launcher ran; `step` and `errno` are its failure."""
+
+    outcome: Outcome
+    status: int
+    stdout: bytes
+    stderr: bytes
+    wall_s: float
+    begun: bool
+    step: int | None = None
+    errno: int = 0
 
 
 class Done(Struct, frozen=True, kw_only=True):
@@ -73,17 +91,17 @@ def pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[in
 
 
 @contextlib.contextmanager
-def alone(workspace: Path, stop_fd: int) -> Iterator[None]:
+def alone(workspace: Path, stop_fd: int, how: int = fcntl.LOCK_EX) -> Iterator[None]:
     """Wait until no other sandbox works in the folder, in one above it or in one below it.
 
-    Another one could put a link where this one is about to bind.
+    Another one could put a link where this one is about to bind. Those that only read share it.
 
     Raises:
         InvalidCall: it was stopped, or a link has come into its way.
     """
     with contextlib.ExitStack() as held:
         try:
-            fd = _locked(workspace, fcntl.LOCK_EX, stop_fd, held)
+            fd = _locked(workspace, how, stop_fd, held)
         except OSError as error:
             why = f"{workspace} cannot be opened: {error.strerror}."
             raise InvalidCall(why, param="workspace") from None

@@ -31,8 +31,8 @@ from octoplex.assembly.report import Report
 from octoplex.dialects.members import UNREADABLE
 from octoplex.gateway import Gateway
 from octoplex.ledger.audit import NAME, page
+from octoplex.ledger.orders import command
 from octoplex.ledger.rows import Page, Spend, SpendQuery
-from octoplex.server.control import command
 from octoplex.server.difference import difference, settings_shown
 from octoplex.server.files import count_in
 from octoplex.server.inbound import JSON, Inbound, read_body

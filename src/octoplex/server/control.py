@@ -22,25 +22,26 @@ from typing import Any
 
 import msgspec
 
-from octoplex.assembly import optimizing
+from octoplex.assembly.deeds import HOWS, deed_of
 from octoplex.assembly.issuing import REVOKED, before, new, revoked, rotated
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.pricing import put_prices
 from octoplex.assembly.report import cache_of
 from octoplex.assembly.switching import Switchboard
+from octoplex.assembly.tools import approve_tool
 from octoplex.ledger.audit import Audit, outcome
+from octoplex.ledger.orders import LONGEST, SOCKET, refusal, too_large
 from octoplex.ledger.switches import Switches
 from octoplex.reflex.keys import KeySpec
 from octoplex.reflex.models import WILD
 from octoplex.server.abroad import Abroad
 from octoplex.server.app import App
+from octoplex.server.commanded import ordered
 from octoplex.server.difference import difference, digest, settings_shown
 from octoplex.server.tenancy import tenants_shown
 from octoplex.settings import load
-from octoplex.wire.eager import in_task
-from octoplex.wire.error import GatewayError, InvalidCall, NotFound, StoreFailed, TooLarge
+from octoplex.wire.error import GatewayError, InvalidCall, NotFound
 
-NAME = "control.sock"
 SIGNAL = "signal:HUP"
 AT_START = frozenset(
     f"server.{name}"
@@ -50,20 +51,14 @@ AT_START = frozenset(
     )
 )
 """What a reload leaves as it is."""
-LONGEST = 64 * 1024
-WAIT_S = 20.0
 log = logging.getLogger("octoplex.server")
-RAISED: dict[str, type[GatewayError]] = {
-    kind.code: kind for kind in (NotFound, TooLarge, StoreFailed, GatewayError)
-}
-"""What a refusal's code stands for; any other is InvalidCall."""
 
 
 class Control:
     """Open while the server serves: `async with Control(...)`."""
 
     def __init__(self, data: Path, app: App, reload: Callable[[bool], Awaitable[str]]) -> None:
-        self._path, self._app, self._reload = data / NAME, app, reload
+        self._path, self._app, self._reload = data / SOCKET, app, reload
         self.audit = Audit(data)
         """The folder's; nobody else writes to it while the server runs."""
         self._switching = asyncio.Lock()
@@ -93,7 +88,7 @@ class Control:
                     writer.write(msgspec.json.encode(await self._answer(line, user)) + b"\n")
                     await writer.drain()
             except ValueError:  # a line above the limit
-                writer.write(msgspec.json.encode(_refusal(_too_large())) + b"\n")
+                writer.write(msgspec.json.encode(refusal(too_large())) + b"\n")
         writer.close()
 
     async def _answer(self, line: bytes, user: str) -> dict[str, Any]:
@@ -102,12 +97,12 @@ class Control:
             who = str(order.pop("who", "")) or user
             return {"ok": await self._do(order, who)}
         except GatewayError as error:
-            return _refusal(error)
+            return refusal(error)
         except (msgspec.MsgspecError, ValueError) as error:
-            return _refusal(InvalidCall(str(error)))
+            return refusal(InvalidCall(str(error)))
         except Exception:  # a defect of ours must not end the talk
             log.exception("an operator's command failed")
-            return _refusal(GatewayError("internal error; the server's log says more"))
+            return refusal(GatewayError("internal error; the server's log says more"))
 
     async def _do(self, order: dict[str, Any], who: str) -> Any:
         what = str(order.pop("do", ""))
@@ -126,8 +121,12 @@ class Control:
             case "prices", "update":
                 put_prices(self._app.gateway.works.data, self.audit, order, who)
                 return await self._renewed(who)
-            case "optimizer", "pause" | "resume" | "rollback":
+            case "mcp", "approve":
+                return approve_tool(self._app.gateway.works.data, self.audit, order, who)
+            case "optimizer", _ if how in HOWS:
                 return await self._optimizer(how, order, who)
+            case "tasks", _:
+                return await ordered(self._app.gateway, how, order, who)
             case "cache", "purge":
                 route = msgspec.convert(order.get("model"), str | None)
                 cache = self._app.gateway.works.cache
@@ -211,12 +210,11 @@ class Control:
 
     async def _optimizer(self, how: str, order: dict[str, Any], who: str) -> Any:
         gateway = self._app.gateway
-        data, route, why = gateway.works.data, str(order.get("route")), str(order.get("why", ""))
-        done = optimizing.lever(gateway.settings, route, how, who, why)
-        old = await asyncio.to_thread(optimizing.before, data, route)
-        with self.audit.change(who, f"optimizer.{how}", route, before=old, after={"why": done.why}):
-            await asyncio.to_thread(optimizing.pull, data, done)
-        return {"route": route, "done": how, "before": old}
+        deed = await asyncio.to_thread(
+            deed_of, gateway.works.data, gateway.settings, how, order, who
+        )
+        with self.audit.change(who, deed.what, deed.route, before=deed.before, after=deed.after):
+            return {"route": deed.route, "done": await asyncio.to_thread(deed.do)}
 
     async def _keys(self, how: str, order: dict[str, Any], who: str) -> dict[str, str]:
         if how == "new":
@@ -284,56 +282,3 @@ def shell_of(uid: int) -> str:
         return f"shell:{pwd.getpwuid(uid).pw_name}"
     except KeyError:
         return f"shell:{uid}"
-
-
-def _too_large() -> TooLarge:
-    return TooLarge(f"An operator's command has at most {LONGEST:,} bytes.")
-
-
-def _refusal(error: GatewayError) -> dict[str, Any]:
-    return {"error": str(error), "code": error.code}
-
-
-def line_of(order: dict[str, Any]) -> bytes:
-    """An order as it is written to the socket.
-
-    Raises:
-        TooLarge: the other end would not read it.
-    """
-    line = msgspec.json.encode(order) + b"\n"
-    if len(line) > LONGEST:
-        raise _too_large()
-    return line
-
-
-def said(reply: dict[str, Any]) -> Any:
-    """What an order came to.
-
-    Raises:
-        GatewayError: it was refused, or failed: of the class that was raised at the other end.
-    """
-    if "error" in reply:
-        raise RAISED.get(reply.get("code", ""), InvalidCall)(str(reply["error"]))
-    return reply["ok"]
-
-
-async def command(data: Path, order: dict[str, Any]) -> Any:
-    """Have whichever process owns this folder do something.
-
-    Raises:
-        GatewayError: it refused, and why (`said`).
-        StoreFailed: it does not answer.
-    """
-    line = line_of(order)
-    await in_task()
-    try:
-        async with asyncio.timeout(WAIT_S):
-            reader, writer = await asyncio.open_unix_connection(str(data / NAME))
-            try:
-                writer.write(line)
-                reply = msgspec.json.decode(await reader.readline(), type=dict[str, Any])
-            finally:
-                writer.close()
-    except (OSError, TimeoutError, msgspec.MsgspecError):
-        raise StoreFailed("The process that owns the data folder does not answer now.") from None
-    return said(reply)

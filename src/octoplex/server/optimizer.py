@@ -18,6 +18,7 @@ from msgspec import Struct
 from octoplex.assembly import labelling, optimizing
 from octoplex.dialects.members import UNREADABLE
 from octoplex.gateway import Gateway
+from octoplex.ledger.orders import command
 from octoplex.server.files import count_in
 from octoplex.server.inbound import JSON, Inbound, read_body
 from octoplex.server.reads import own_record
@@ -77,9 +78,10 @@ async def label(inbound: Inbound, gateway: Gateway) -> None:
         told = _read(await read_body(inbound, gateway.max_body))
     except UNREADABLE as error:
         raise InvalidCall(f"The body is no label: {error}.") from None
-    said = labelling.Said(_name(inbound), told.request_id, told.good, inbound.caller.name)
-    await asyncio.to_thread(labelling.say, gateway.works.data, gateway.settings, said)
-    await _json(inbound, {"request_id": told.request_id, "good": list(told.good)})
+    said = {"request_id": told.request_id, "good": told.good}
+    order = {"do": "optimizer.label", "route": _name(inbound), **said}
+    await command(gateway.works.data, {**order, "who": f"key:{inbound.caller.name}"})
+    await _json(inbound, said)
 
 
 def _name(inbound: Inbound) -> str:

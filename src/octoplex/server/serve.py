@@ -24,6 +24,7 @@ import uvicorn
 from msgspec import Struct
 from msgspec.structs import replace
 
+from octoplex.assembly.agents import Agents
 from octoplex.assembly.guards import prepared
 from octoplex.assembly.servable import check_tls
 from octoplex.gateway import Gateway, open_gateway
@@ -143,6 +144,8 @@ async def _serve(settings: Settings, options: Options, place: Place, ready: Read
         server = DoorServer(uvicorn_config(app, settings), app)
         control = Control(data, app, partial(reload, app, options, asyncio.Lock()))
         server.on_reload = control.hup
+        works.agents = agents = Agents(lambda: app.gateway)
+        agents.begin()
         asker = Asker(app)
         archive = works.store.archive
         forwarding = Forwarding(archive, lambda: app.gateway)

@@ -7,12 +7,14 @@ import msgspec
 from octoplex.gateway import Gateway
 from octoplex.server import (
     admin,
+    arms,
     batches,
     chat,
     compaction,
     feedback,
     files,
     guard,
+    mcp,
     message_batches,
     operations,
     optimizer,
@@ -20,7 +22,9 @@ from octoplex.server import (
     reads,
     responses,
     strands,
+    tasks,
 )
+from octoplex.server.agent_paths import with_agents
 from octoplex.server.app import Route, Who
 from octoplex.server.inbound import JSON, Inbound
 
@@ -46,7 +50,9 @@ def routes(door: Door = "all") -> list[Route]:
 
     async def openapi(inbound: Inbound, gateway: Gateway) -> None:
         """This table as OpenAPI 3.1."""
-        await inbound.line.whole(200, JSON + inbound.cors, msgspec.json.encode(describe(rows)))
+        await inbound.line.whole(
+            200, JSON + inbound.cors, msgspec.json.encode(with_agents(describe(rows)))
+        )
 
     rows.append(_row("GET", "/openapi.json", "anyone", "openai-chat", openapi))
     return rows
@@ -88,19 +94,7 @@ def _rows() -> list[Route]:
         _row("POST", "/v1/optimizer/labels/", "admin", "openai-chat", optimizer.label),
         _row("GET", "/v1/optimizer", "admin", "openai-chat", optimizer.routes),
         _row("GET", "/v1/optimizer/", "admin", "openai-chat", optimizer.route),
-        _row("POST", "/v1/files", "key", "openai-chat", files.upload),
-        _row("GET", "/v1/files", "key", "openai-chat", files.files),
-        _row("GET", "/v1/files/", "key", "openai-chat", files.read),
-        _row("DELETE", "/v1/files/", "key", "openai-chat", files.delete),
-        _row("POST", "/v1/batches", "key", "openai-chat", batches.create),
-        _row("GET", "/v1/batches", "key", "openai-chat", batches.batches),
-        _row("GET", "/v1/batches/", "key", "openai-chat", batches.read),
-        _row("POST", "/v1/batches/", "key", "openai-chat", batches.cancel),
-        _row("POST", "/v1/messages/batches", "key", "anthropic", message_batches.create),
-        _row("GET", "/v1/messages/batches", "key", "anthropic", message_batches.batches),
-        _row("GET", "/v1/messages/batches/", "key", "anthropic", message_batches.read),
-        _row("POST", "/v1/messages/batches/", "key", "anthropic", message_batches.cancel),
-        _row("DELETE", "/v1/messages/batches/", "key", "anthropic", message_batches.delete),
+        *_rows_of_work(),
         _row("GET", "/v1/models", "key", "either", reads.models),
         _row("GET", "/v1/models/", "key", "either", reads.model),
         _row("GET", "/v1/requests", "key", "openai-chat", reads.requests),
@@ -111,6 +105,38 @@ def _rows() -> list[Route]:
         _row("GET", "/health/live", "anyone", "openai-chat", reads.live),
         _row("GET", "/health/ready", "anyone", "openai-chat", reads.ready),
         _row("GET", "/metrics", "loopback", "openai-chat", reads.metrics),
+    ]
+
+
+def _rows_of_work() -> list[Route]:
+    """What is kept for callers, and what is done for them beside their requests."""
+    return [
+        _row("POST", "/mcp", "key", "openai-chat", mcp.mcp),
+        _row("POST", "/v1/files", "key", "openai-chat", files.upload),
+        _row("GET", "/v1/files", "key", "openai-chat", files.files),
+        _row("GET", "/v1/files/", "key", "openai-chat", files.read),
+        _row("DELETE", "/v1/files/", "key", "openai-chat", files.delete),
+        _row("POST", "/v1/batches", "key", "openai-chat", batches.create),
+        _row("GET", "/v1/batches", "key", "openai-chat", batches.batches),
+        _row("GET", "/v1/batches/", "key", "openai-chat", batches.read),
+        _row("POST", "/v1/batches/", "key", "openai-chat", batches.cancel),
+        *_of_agents(),
+        _row("POST", "/v1/messages/batches", "key", "anthropic", message_batches.create),
+        _row("GET", "/v1/messages/batches", "key", "anthropic", message_batches.batches),
+        _row("GET", "/v1/messages/batches/", "key", "anthropic", message_batches.read),
+        _row("POST", "/v1/messages/batches/", "key", "anthropic", message_batches.cancel),
+        _row("DELETE", "/v1/messages/batches/", "key", "anthropic", message_batches.delete),
+    ]
+
+
+def _of_agents() -> list[Route]:
+    return [
+        _row("POST", "/v1/tasks", "key", "openai-chat", tasks.create),
+        _row("GET", "/v1/tasks", "key", "openai-chat", tasks.tasks),
+        _row("GET", "/v1/tasks/", "key", "openai-chat", tasks.read_task),
+        _row("POST", "/v1/tasks/", "key", "openai-chat", tasks.change),
+        _row("GET", "/v1/arms", "key", "openai-chat", arms.arms),
+        _row("POST", "/v1/arms/", "key", "openai-chat", arms.act),
     ]
 
 
@@ -217,6 +243,12 @@ OF_ONE_BODY = {
             "score": {"type": "number", "minimum": 0, "maximum": 1},
         }
     ),
+    "/mcp": {
+        "type": "object",
+        "required": ["jsonrpc", "method"],
+        "properties": {"jsonrpc": {"const": "2.0"}, "method": {"type": "string"}},
+        "externalDocs": {"url": "https://modelcontextprotocol.io/specification"},
+    },
     "/v1/files": _object(
         {"file": {"type": "string", "format": "binary"}, "purpose": {"enum": files.PURPOSES}},
         OPENAI + "files",

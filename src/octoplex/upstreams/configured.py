@@ -241,8 +241,8 @@ def from_file(
     if keys and row and row.auth in GRANTED:
         auth = row.auth
     account = {**_home(auth, keys), **source.account, **table.account}
-    headers = _resolved(f"{where} headers", table.headers, lookup)
-    query = _resolved(f"{where} query", table.query, lookup)
+    headers = resolved(f"{where} headers", table.headers, lookup)
+    query = resolved(f"{where} query", table.query, lookup)
     hidden = [headers[n] for n in headers if headers[n] != table.headers[n]]
     hidden += [query[n] for n in query if query[n] != table.query[n]]
     if auth in GRANTED:
@@ -308,7 +308,7 @@ def _check_headers(where: str, keys: Sequence[Secret], headers: Mapping[str, str
         raise BadConfig(f"{where} headers: {error}.") from None
 
 
-def _resolved(where: str, given: Mapping[str, str], lookup: Lookup) -> dict[str, str]:
+def resolved(where: str, given: Mapping[str, str], lookup: Lookup) -> dict[str, str]:
     """Values as they stand there, and the secrets behind those that are references.
 
     Raises:

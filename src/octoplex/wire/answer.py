@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from octoplex.wire.ask import Ask
 from octoplex.wire.error import Unauthorized
-from octoplex.wire.event import NO_USAGE, Event, Reply, Usage
+from octoplex.wire.event import NO_USAGE, Event, Reply, Usage, fold
 
 Outcome = Literal["done", "cut", "left", "late", "stopped"]
 """Ended properly; the upstream broke off; the caller went away; a deadline; a shutdown."""
@@ -159,6 +159,20 @@ class Whole(Struct, eq=False):
     def on_end(self, told: Ended) -> None:
         """It has ended: tell at once."""
         told("done", self.usage)
+
+
+async def reply_of(answer: Answer) -> Reply:
+    """All of an answer.
+
+    Raises:
+        UpstreamError: it broke off, or cannot be read.
+    """
+    if isinstance(answer, Whole):
+        return answer.reply()
+    try:
+        return fold([event async for frame in answer for event in frame.events()])
+    finally:
+        answer.close()
 
 
 class Ending:

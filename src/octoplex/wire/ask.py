@@ -119,6 +119,8 @@ class Trail(Struct, kw_only=True):
     """Media by kind and URL whose bytes were fetched for one attempt, for those after it."""
     deadline_at: float = float("inf")
     """That of its route, on the event loop's clock."""
+    labels: Mapping[str, str] | None = None
+    """What the record has as metadata, where no caller sent the request: its task."""
 
     def drop(self, target: str, names: Iterable[str]) -> None:
         """Note that a target, `provider/model`, is not told of these members."""

@@ -15,6 +15,7 @@ GatewayError
     CallerSlow           408  the caller's body did not arrive in time
     TooLarge             413  a body, a header or a line above its cap
     KeyReused            422  an idempotency key that was another request's
+    TaskFailed           422  an agent did not reach its goal; says why
     TooFast              429  the caller's own limit
     CallerLeft           499  the caller went away
   UpstreamError          a provider failed; routing decides what is asked next
@@ -149,6 +150,12 @@ class KeyReused(CallerError):
     """The idempotency key was sent with another request. Fact: `param`."""
 
     code, status = "idempotency_key_reused", 422
+
+
+class TaskFailed(CallerError):
+    """An agent did not reach its goal, or was stopped. Facts: `task_id`, `task_status`."""
+
+    code, status = "task_failed", 422
 
 
 class TooFast(CallerError):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from octoplex.assembly.report import Report, cache_of
-from octoplex.server.control import said
+from octoplex.ledger.orders import said
 from tests.server import provider
 from tests.server.conftest import Run
 from tests.server.gate import Gate, file, route, until

@@ -1,4 +1,4 @@
-"""Requests that only the owner can answer, handed on whole: files, batches, `/admin`.
+"""Requests that only the owner can answer, handed on whole: files, batches, tasks, `/admin`.
 
 A worker has seen to it that the caller may ask; the owner's inner door does so again, from
 the same headers. That door is a Unix socket in the data folder, mode 0600, and speaks HTTP.
@@ -9,22 +9,27 @@ request at the owner with it.
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
+from octoplex.assembly.agent_route import AGENT
+from octoplex.dialects.members import UNREADABLE
 from octoplex.gateway import Gateway
 from octoplex.ledger.remote.store import RemoteStore
-from octoplex.server import reads
+from octoplex.server import chat, operations, reads, responses
 from octoplex.server.app import App, Route, Serve
-from octoplex.server.inbound import Inbound
+from octoplex.server.inbound import Inbound, read_body, ready_body
 from octoplex.server.serve import SideServer
 from octoplex.wire.error import StoreFailed
 
 NAME = "door.sock"
-OWNERS = ("/v1/files", "/v1/batches", "/v1/messages/batches", "/admin")
+OWNERS = ("/v1/files", "/v1/batches", "/v1/messages/batches", "/v1/tasks", "/v1/arms", "/admin")
+OF_AGENTS = f"{AGENT}/".encode()
 LONGEST_HEAD = 64 * 1024
 BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"expect", b"date"}
@@ -47,10 +52,46 @@ def rows_of_worker(rows: list[Route], store: RemoteStore) -> list[Route]:
         await inbound.line.whole(200, reads.TEXT, await store.of(bytes, "metrics"))
 
     serves: dict[Serve, Serve] = {reads.metrics: metrics}
+    serves |= {one: but_agents(one) for one in (chat.chat, responses.respond, operations.of_gemini)}
     return [
         replace(row, serve=detour if of_owner(row) else serves.get(row.serve, row.serve))
         for row in rows
     ]
+
+
+def but_agents(serve: Serve) -> Serve:
+    """A chat's door; one that an agent answers is handed on, since tasks run at the owner."""
+
+    def served(inbound: Inbound, gateway: Gateway) -> Awaitable[None]:
+        body = ready_body(inbound, gateway.max_body)
+        if body is None:
+            return later(inbound, gateway)
+        return (detour if _is_agents(inbound, body) else serve)(inbound, gateway)
+
+    async def later(inbound: Inbound, gateway: Gateway) -> None:
+        body = await read_body(inbound, gateway.max_body)
+        await (detour if _is_agents(inbound, body) else serve)(inbound, gateway)
+
+    return served
+
+
+class _Named(Struct):
+    model: str = ""
+
+
+_named = msgspec.json.Decoder(_Named).decode
+
+
+def _is_agents(inbound: Inbound, body: bytes) -> bool:
+    """Whether a request names an agent as its model, in its URL or its body."""
+    if inbound.rest.startswith((f"{AGENT}/", f"{AGENT}%2F", f"{AGENT}%2f")):
+        return True
+    if OF_AGENTS not in body:
+        return False
+    try:
+        return _named(body).model.startswith(f"{AGENT}/")
+    except UNREADABLE:
+        return False  # the door says what is wrong with it
 
 
 async def detour(inbound: Inbound, gateway: Gateway) -> None:

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from octoplex.assembly.agents import Agents
 from octoplex.assembly.hosts import sharing_of
 from octoplex.assembly.state import database_of, open_held, reader_of
 from octoplex.assembly.works import Shared, Standing, Works, make_book, make_desk
@@ -133,6 +134,8 @@ async def run_owner(
             forwarding = Forwarding(store.archive, lambda: app.gateway)
             forwarding.resume()
             owner.take_up(gateway, store.inherited, keys)
+            works.agents = agents = Agents(lambda: app.gateway)
+            agents.begin()
             asker = Asker(app)
             runner = Runner(store.archive, asker.answer, asker.rules, forwarding)
             reloading = _Reload(app, start, owner)

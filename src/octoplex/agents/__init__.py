@@ -1,0 +1,1 @@
+"""A goal goes in, a checked result comes out."""

@@ -1,0 +1,1 @@
+"""Tools of others, by the Model Context Protocol; and ours, for others."""

@@ -1,0 +1,1 @@
+"""What agents remember: facts, notes and history of one owner, found by words and by likeness."""

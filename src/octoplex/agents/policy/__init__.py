@@ -1,0 +1,1 @@
+"""What an agent may run: the grammar of each command's words."""

@@ -1,0 +1,68 @@
+"""Where text of strangers has got to in a task, and what may therefore not happen unasked.
+
+A step's output is tainted when its arm brings text of strangers, says so of this one, or was given
+tainted inputs. A plan is *fixed* when it was made before any such text had come in: a model that
+obeys what it reads can then change what flows through its steps, but not which there are.
+
+                                   fixed plan                    plan made after it
+    effect "none", stays here      runs                          runs
+    effect "repeatable"            runs                          a person is asked
+    effect "once", net:, mcp:      asked if inputs are tainted   a person is asked
+
+Whether a step's *condition* depends on such text is not looked at: which of the branches that a
+trusted plan foresaw is taken is what the goal asked for.
+
+Reference: Debenedetti et al., Defeating Prompt Injections by Design (2025), on control and on data
+flow.
+"""
+
+from collections.abc import Mapping
+
+from octoplex.agents.agent import Approve
+from octoplex.agents.capability import leaves
+from octoplex.agents.faults import gravest
+from octoplex.agents.plan import Step
+from octoplex.agents.references import sources
+from octoplex.agents.words import Offer, Outcome
+
+
+class Taint:
+    """What is known of one task."""
+
+    def __init__(self, offers: Mapping[str, Offer]) -> None:
+        self.has_entered = False
+        self._offers = offers
+        self._tainted: set[str] = set()
+        self._loose: set[str] = set()
+
+    def planned_after(self, *steps: str) -> None:
+        """These steps were planned after text of strangers had come in."""
+        self._loose.update(steps)
+
+    def ended(self, step: Step, outcome: Outcome) -> None:
+        """A step has an outcome."""
+        if outcome.is_untrusted or self._offers[step.arm].brings_untrusted or self.reaches(step):
+            self.has_entered = True
+            self._tainted.add(step.id)
+
+    def reaches(self, step: Step) -> bool:
+        """Whether inputs of a step come from text of strangers."""
+        return bool((sources(step.inputs) | sources(step.each)) & self._tainted)
+
+    def objection(self, step: Step, approve: Approve) -> str:
+        """Why a person must be asked before a step, "" where nobody need be.
+
+        What begins with "text of strangers" may not be done without, whoever approves nothing.
+        """
+        offer = self._offers[step.arm]
+        effect = gravest(step, offer)
+        is_outward = effect == "once" or leaves(offer)
+        if step.id in self._loose and (is_outward or effect != "none"):
+            return "text of strangers had been read when this step was planned"
+        if is_outward and self.reaches(step):
+            return "text of strangers is among its inputs"
+        if approve == "always":
+            return "this agent asks before every step"
+        if approve == "side-effects" and effect == "once":
+            return "it has an effect that cannot be taken back"
+        return ""

@@ -1,0 +1,437 @@
+"""Tasks of one process: agents of the file, joined to the gateway, the sandbox and the journal.
+
+    agents = Agents(lambda: app.gateway)          nothing is opened before the first use
+    row = await agents.submit(Rights(caller), Task("Summarise the sales"))
+    async for event in agents.follow(row.id): ...
+
+What a task asks of models goes through the whole gateway as its caller, as the key is at that
+moment: limits, money, guard, record. A record names its task (`metadata.task`).
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from octoplex.agents.agent import Agent, Assignment
+from octoplex.agents.arms.joined import Means, arms_of
+from octoplex.agents.capability import Checker, Grant, Mint
+from octoplex.agents.config import USUAL_NAME, AgentTable
+from octoplex.agents.journal import Rules, TaskRow, Tasks
+from octoplex.agents.mcp.arm import PREFIX as MCP
+from octoplex.agents.memory.embedding import Embedding
+from octoplex.agents.memory.memory import Memory, Remembered
+from octoplex.agents.memory.rows import owner_of
+from octoplex.agents.orchestrator import run
+from octoplex.agents.task import Event, Journal, Task
+from octoplex.agents.view import View, view_of
+from octoplex.agents.words import Arm, Offer, Order, Outcome, World
+from octoplex.agents.words import Ask as AskModel
+from octoplex.assembly.agent_model import opened, task_of
+from octoplex.assembly.arrival import Arrival, Patience, read_call
+from octoplex.assembly.assigning import (
+    Rights,
+    Spine,
+    agent_of,
+    allowed,
+    caller_of,
+    checked,
+    folder_of,
+    is_local,
+    journal_of,
+    screen_of,
+    table_of,
+)
+from octoplex.assembly.mcp import Connections
+from octoplex.assembly.state import facts_of
+from octoplex.ledger.ids import request_ids
+from octoplex.ledger.postgres.database import Database
+from octoplex.wire.answer import Answer, reply_of
+from octoplex.wire.ask import Ask, Caller
+from octoplex.wire.error import GatewayError, InvalidCall, KeyReused, NotFound
+from octoplex.wire.event import NO_USAGE, Reply, Usage
+
+DIALECT = "openai-chat"
+"""The dialect in which tasks ask models."""
+ASKED_S = 600.0
+LOOK_S = 1.0
+RESUMED_S, SOON_S = 10.0, 0.02
+ALWAYS = ("planner", "judge", "guardian")
+"""Arms that anybody may ask who may use an agent."""
+NANO = 1_000_000_000
+BEFORE_END = ("queued", "running")
+MOST_HERE = 1_024
+"""Tokens that a model on this machine may write for a step."""
+MOST_TALLIES = 1_000
+OVER = frozenset({"task.done", "task.failed", "task.cancelled"})
+log = logging.getLogger("octoplex.agents")
+
+
+class Agents:
+    """Tasks, from the moment they are given to their end."""
+
+    def __init__(self, spine: Callable[[], Spine], *, alone: bool = False) -> None:
+        """`alone`: only what is given here runs here, nothing that other processes left."""
+        self._spine, self._rules = spine, Rules(takes_up=not alone)
+        self._opening = asyncio.Lock()
+        self._tasks: Tasks | None = None
+        self._memory: Memory | None = None
+        self._used: OrderedDict[str, Usage] = OrderedDict()
+        """Tokens of tasks that ran here, the last ones."""
+        self._beside: set[asyncio.Task[Any]] = set()
+        self._new_id = request_ids()
+
+    # -- giving and watching -----------------------------------------------------------------
+
+    async def submit(self, rights: Rights, task: Task, *, again: str = "") -> TaskRow:
+        """Take a task on; `again` is the idempotency key that came with it.
+
+        Raises:
+            InvalidCall, Forbidden, NotFound, Blocked: naming the field that must change.
+            KeyReused: the idempotency key was another task's.
+            BadConfig: the extra `agents` is not installed.
+        """
+        caller = rights.caller
+        id_ = self._new_id().replace("req_", "task_", 1)
+        if again:
+            name = f"{caller.id}\0{again}".encode()
+            id_ = f"task_{hashlib.sha256(name).hexdigest()[:27]}"
+        task = await checked(self._spine(), rights, id_, task)
+        tasks = await self.opened()
+        row = await tasks.row(id_) if again else None
+        if row is None:
+            return await tasks.submit(id_, task, caller.id, caller.tenant)
+        if row.task != task:
+            raise KeyReused(
+                "This Idempotency-Key was sent with another task; send the same one again, or a "
+                "new key.",
+                param="idempotency-key",
+            )
+        return row
+
+    async def row(self, id_: str) -> TaskRow:
+        """A task.
+
+        Raises:
+            NotFound: there is none.
+        """
+        row = await (await self.opened()).row(id_)
+        if row is None:
+            raise NotFound(f"There is no task {id_[:128]!r}.", param="task_id")
+        return row
+
+    async def view(self, id_: str) -> View:
+        """A task as it stands."""
+        return view_of(await (await self.opened()).events(id_))
+
+    async def follow(self, id_: str, after: int = 0) -> AsyncIterator[Event]:
+        """Its events after a number, as they come, up to its end or this process's."""
+        tasks, works = await self.opened(), self._spine().works
+        while not works.stopping:
+            found = await tasks.changed(id_, after, LOOK_S)
+            for event in found:
+                after = event.number
+                yield event
+            if found[-1].kind in OVER if found else await _is_over(tasks, id_, after):
+                return
+
+    async def settled(self, id_: str) -> None:
+        """Wait until the end of a task that was told is the end of its row, too."""
+        tasks = await self.opened()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RESUMED_S):
+                while (row := await tasks.row(id_)) and row.status in BEFORE_END:  # noqa: ASYNC110
+                    await asyncio.sleep(SOON_S)
+
+    async def approve(self, id_: str, step: str, word: dict[str, Any]) -> dict[str, Any]:
+        """Say whether a step may be done; what holds, which is the first word on it.
+
+        Raises:
+            InvalidCall: the task does not wait for that.
+        """
+        tasks = await self.opened()
+        asked = [e for e in await tasks.events(id_) if e.kind == "approval.asked"]
+        topic = next((e.body["topic"] for e in reversed(asked) if e.step == step), None)
+        if topic is None:
+            about = ", ".join(sorted({e.step for e in asked})) or "nothing"
+            raise InvalidCall(
+                f"The task has not asked about the step {step[:60]!r}, but about {about}.",
+                param="step",
+            )
+        held: dict[str, Any] = await tasks.tell(id_, topic, word)
+        return held
+
+    async def cancel(self, id_: str, by: str, why: str = "") -> None:
+        """Have a task end; harmless where it has."""
+        await (await self.opened()).cancel(id_, {"by": by, "why": why})
+
+    async def resume(self, id_: str) -> None:
+        """Let a task go on that was cancelled, failed or cut off, and wait until it does.
+
+        Raises:
+            NotFound, InvalidCall: there is none, or nothing to resume.
+        """
+        tasks = await self.opened()
+        before = await tasks.events(id_)
+        await tasks.resume(id_)
+        await tasks.changed(id_, len(before), RESUMED_S)
+
+    async def answer(self, name: str, ask: Ask) -> Answer:
+        """Answer a chat by a task."""
+        row = await self.submit(Rights(ask.caller), task_of(name, ask))
+        going = _Going(self, row)
+        try:
+            return await opened(going, ask, self._spine().works.faces[DIALECT])
+        except BaseException:
+            going.stop()
+            raise
+
+    def used(self, id_: str) -> Usage:
+        """The tokens of a task that has run here."""
+        return self._used.get(id_, NO_USAGE)
+
+    def beside(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do something that nobody waits for."""
+        task = asyncio.ensure_future(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    # -- what lives as long as the process -----------------------------------------------------
+
+    async def opened(self) -> Tasks:
+        """The journal, opened at its first use; from then on this process runs tasks."""
+        async with self._opening:
+            if self._tasks is None:
+                where = _where(self._spine())
+                if isinstance(where, Path):
+                    where.parent.mkdir(mode=0o700, exist_ok=True)
+                self._tasks = await Tasks.open(where, self._work, self._rules)
+            return self._tasks
+
+    def begin(self) -> None:
+        """Go on with what an earlier process has left, if any."""
+        where = _where(self._spine())
+        left = where.exists() if isinstance(where, Path) else bool(self._spine().settings.agents)
+        if left:
+            self.beside(self._resumed())
+
+    async def _resumed(self) -> None:
+        try:
+            await self.opened()
+        except GatewayError as error:
+            log.error("tasks that were left are not gone on with: %s", error)
+
+    async def close(self) -> None:
+        """Hand running tasks on; whoever opens them next goes on with them."""
+        if self._beside:
+            _, slow = await asyncio.wait(self._beside, timeout=LOOK_S)
+            for task in slow:
+                task.cancel()
+        async with self._opening:
+            if self._tasks is not None:
+                await self._tasks.close()
+                self._tasks = None
+        await self._servers.close()
+        if self._memory is not None:
+            await self._memory.close()
+
+    def memory_of(self, caller: Caller, task_id: str = "") -> Remembered:
+        """The memory of a caller's tenant."""
+        spine = self._spine()
+        settings, works = spine.settings, spine.works
+        if self._memory is None:
+            facts = facts_of(settings, works.env, works.data)
+            self._memory = Memory(facts, days=settings.memory.days)
+        model = settings.memory.embed
+        return self._memory.of(
+            owner_of(caller),
+            screen=screen_of(spine.plan.guards.usual),
+            embed=Embedding(spine.answer, caller, model) if model else None,
+            task=task_id,
+            who=caller.name,
+        )
+
+    # -- an arm by itself --------------------------------------------------------------------
+
+    async def offers(self, rights: Rights, agent: str) -> list[Offer]:
+        """What the arms of an agent can do, with those by which it plans and judges.
+
+        Raises:
+            NotFound, Forbidden: there is no such agent, or the caller may not use it.
+        """
+        spine = self._spine()
+        arms = await self._arms(spine, allowed(spine, rights.caller, agent), ALWAYS)
+        return [offer for arm in arms for offer in arm.offers]
+
+    async def act(self, rights: Rights, agent: str, order: Order) -> tuple[Outcome, Grant]:
+        """Have an arm of an agent do one thing, in a folder of the caller's.
+
+        Raises:
+            NotFound, Forbidden: there is no such agent or action, or the caller may not use it.
+            Failed: as the arm says.
+        """
+        spine, caller = self._spine(), rights.caller
+        table = allowed(spine, caller, agent)
+        who = agent_of(spine, caller, Task(goal=order.action, agent=agent))
+        folder = folder_of(spine, table, rights, order.task_id, "arms")
+        row = TaskRow(
+            id=order.task_id,
+            key_id=caller.id,
+            tenant=caller.tenant,
+            task=Task(goal=order.action, agent=agent, workspace=str(folder)),
+            created_at_ms=0,
+            status="running",
+        )
+        for arm in await self._arms(spine, table, ALWAYS):
+            offer = next((one for one in arm.offers if one.name == order.action), None)
+            if offer is None:
+                continue
+            order = replace(order, model=who.worker, nanos=int(who.limits.dollars * NANO))
+            grant = order.grant or self._mint.mint(order, offer, who.allow)
+            order = replace(order, grant=grant)
+            granted = self._checker.check(order)
+            return await arm(order, self._world(spine, row, who)), granted
+        raise NotFound(f"The agent {agent or USUAL_NAME!r} has no {order.action}.", param="agent")
+
+    # -- one task ----------------------------------------------------------------------------
+
+    @cached_property
+    def _servers(self) -> Connections:
+        works = self._spine().works
+        return Connections(works.data, works.trust)
+
+    @cached_property
+    def _mint(self) -> Mint:
+        return Mint()
+
+    @cached_property
+    def _checker(self) -> Checker:
+        return self._mint.checker()
+
+    async def _work(self, row: TaskRow, journal: Journal) -> None:
+        """Run a task: what the journal calls, in whichever life of it."""
+        spine = self._spine()
+        caller = caller_of(spine, row.key_id)
+        agent = agent_of(spine, caller, row.task)
+        world = self._world(spine, row, agent)
+        arms = await self._arms(spine, table_of(spine.settings, row.task.agent))
+        assignment = Assignment(
+            id=row.id,
+            task=row.task,
+            agent=agent,
+            arms=arms,
+            world=world,
+            mint=self._mint.mint,
+            revoke=self._checker.revoke_task,
+            plan=row.task.plan,
+        )
+        view = await run(assignment, journal)
+        said = f"{row.task.goal}\n\n{view.text}".strip()
+        memory = self.memory_of(caller, row.id)
+        try:
+            await memory.log(row.id, said, kind="task", role="assistant")
+        except GatewayError as error:  # it has ended; that it is not remembered changes nothing
+            log.warning("the task %s is not remembered: %s", row.id, error)
+
+    def _world(self, spine: Spine, row: TaskRow, agent: Agent) -> World:
+        return World(
+            ask=self._ask_as(row),
+            workspace=Path(row.task.workspace),
+            allow=agent.allow,
+            screen=screen_of(spine.plan.guards.usual),
+            memory=self.memory_of(caller_of(spine, row.key_id), row.id),
+            tools=spine.settings.sandbox.tools,
+        )
+
+    async def _arms(self, spine: Spine, table: AgentTable, more: Sequence[str] = ()) -> list[Arm]:
+        names = dict.fromkeys((*table.arms, *more))
+        own = [name for name in names if not name.startswith(MCP)]
+        means = Means(checker=self._checker, sandbox=spine.settings.sandbox)
+        arms = list(arms_of(own, means).values())
+        if servers := [name.removeprefix(MCP) for name in names if name not in own]:
+            env = spine.works.env
+            arms.append(await self._servers.arm(spine.settings, env, servers, self._checker))
+        return arms
+
+    def _ask_as(self, row: TaskRow) -> AskModel:
+        """How a task asks a model: as its caller, whose key is looked up anew each time."""
+
+        async def ask(model: str, body: bytes) -> tuple[Reply, int]:
+            spine = self._spine()
+            arrival = Arrival(
+                id=self._new_id(),
+                face=spine.works.faces[DIALECT],
+                started_at=asyncio.get_running_loop().time(),
+                patience=Patience(ASKED_S, ASKED_S),
+                caller=caller_of(spine, row.key_id),
+            )
+            call = read_call(arrival, _named(body, model, is_local(spine.plan, model)))
+            call.trail.labels = {**row.task.metadata, "task": row.id}
+            reply = await reply_of(await spine.answer(call))
+            self._tally(row.id, reply.usage)
+            return reply, call.trail.nano
+
+        return ask
+
+    def _tally(self, id_: str, usage: Usage) -> None:
+        before = self._used.pop(id_, NO_USAGE)
+        self._used[id_] = replace(
+            before,
+            input_tokens=before.input_tokens + usage.input_tokens,
+            output_tokens=before.output_tokens + usage.output_tokens,
+            cached_tokens=before.cached_tokens + usage.cached_tokens,
+            reasoning_tokens=before.reasoning_tokens + usage.reasoning_tokens,
+            estimated=before.estimated or usage.estimated,
+        )
+        if len(self._used) > MOST_TALLIES:
+            self._used.popitem(last=False)
+
+
+class _Going:
+    """A task that a chat waits for."""
+
+    def __init__(self, agents: Agents, row: TaskRow) -> None:
+        self.row, self._agents = row, agents
+
+    def happenings(self) -> AsyncIterator[Event]:
+        """What happens to it, up to its end."""
+        return self._agents.follow(self.row.id)
+
+    async def view(self) -> View:
+        """How it stands."""
+        return await self._agents.view(self.row.id)
+
+    def usage(self) -> Usage:
+        """What it has asked of models, in tokens."""
+        return self._agents.used(self.row.id)
+
+    def stop(self) -> None:
+        """End it: nobody waits for it any more."""
+        self._agents.beside(self._agents.cancel(self.row.id, "its caller", "the caller has left"))
+
+
+def _where(spine: Spine) -> Path | Database:
+    return journal_of(spine.settings, spine.works.env, spine.works.data)
+
+
+def _named(body: bytes, model: str, here: bool) -> bytes:
+    """A request with its model; one on this machine may not write for minutes."""
+    fields: dict[str, Any] = msgspec.json.decode(body)
+    if here:
+        asked = fields.get("max_completion_tokens") or MOST_HERE
+        fields["max_completion_tokens"] = min(asked, MOST_HERE)
+    return msgspec.json.encode({**fields, "model": model})
+
+
+async def _is_over(tasks: Tasks, id_: str, after: int) -> bool:
+    """Whether an event is its task's last: nothing comes after it."""
+    events = await tasks.events(id_, max(0, after - 1))
+    return bool(events) and events[-1].number == after and events[-1].kind in OVER
