@@ -171,9 +171,9 @@ def _short_request(wish: Wish, words: list[str], data: dict[str, Any]) -> bytes:
     """The goal last, where a small model still knows it, after an example of another one."""
     arms = [f"{offer.name}: {offer.description}" for offer in usable(wish.terms)]
     body = msgspec.json.decode(asked("\n".join([_SHORT, *arms]), data, form(wish), 512))
-    system, shown = body["messages"]
-    goal = "\n".join([*words, f"Data: {shown['content']}"] if data else words)
-    turns = [system, *_example(wish), {"role": "user", "content": goal}]
+    rules, *shown = body["messages"]
+    goal = "\n".join([*words, *(f"Data: {turn['content']}" for turn in shown)])
+    turns = [{**rules, "role": "system"}, *_example(wish), {"role": "user", "content": goal}]
     return msgspec.json.encode(body | {"messages": turns})
 
 

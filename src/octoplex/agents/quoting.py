@@ -62,17 +62,15 @@ def asked(
 ) -> bytes:
     """The body of an openai-chat call, without its model. With a schema the answer is JSON.
 
-    Without data the instruction is the user's turn: a small model makes of an empty object that it
-    is to write one.
+    Without data the instruction is the user's turn: small models do not answer an empty one.
     """
-    quoted = [
-        {"role": "system", "content": f"{instruction}\n\n{RULE}"},
-        {"role": "user", "content": _write(shown(data)).decode()},
-    ]
-    body: dict[str, Any] = {
-        "messages": quoted if data else [{"role": "user", "content": instruction}],
-        "max_completion_tokens": most_tokens,
-    }
+    turns = [{"role": "user", "content": instruction}]
+    if data:
+        turns = [
+            {"role": "system", "content": f"{instruction}\n\n{RULE}"},
+            {"role": "user", "content": _write(shown(data)).decode()},
+        ]
+    body: dict[str, Any] = {"messages": turns, "max_completion_tokens": most_tokens}
     if schema is not None:
         form = {"name": "answer", "schema": schema}
         body["response_format"] = {"type": "json_schema", "json_schema": form}

@@ -31,6 +31,7 @@ class Model:
     def __init__(self, *said: Said, nanos: int = 10) -> None:
         self.shown: list[dict[str, Any]] = []
         self.told: list[str] = []
+        self.turns: list[list[str]] = []
         self.most: list[int] = []
         self._said, self._nanos = list(said), nanos
 
@@ -38,7 +39,9 @@ class Model:
         call = msgspec.json.decode(body)
         self.told.append(call["messages"][0]["content"])
         self.most.append(call["max_completion_tokens"])
-        self.shown.append(msgspec.json.decode(call["messages"][1]["content"]))
+        self.turns.append([turn["role"] for turn in call["messages"]])
+        data = call["messages"][1:]
+        self.shown.append(msgspec.json.decode(data[0]["content"]) if data else {})
         said = self._said.pop(0) if len(self._said) > 1 else self._said[0]
         said = said(self.shown[-1]) if callable(said) else said
         text = said if isinstance(said, str) else msgspec.json.encode(said).decode()

@@ -29,7 +29,8 @@ def test_a_model_is_told_by_the_plan_and_shown_the_rest() -> None:
         assert model.shown == [{"data": {"page": visible(EVIL)}}]
         assert model.most == [4_096]
         Bench(place).do("model.ask", prompt="How many?", max_tokens=99, ask=model)
-        assert model.most[1:] == [99]
+        assert (model.most[1:], model.shown[1:]) == ([99], [{}])
+        assert model.turns[1:] == [["user"]]  # an empty turn is answered beside the point
         assert "\u200b" not in visible(EVIL)
 
 

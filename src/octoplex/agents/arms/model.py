@@ -48,8 +48,8 @@ def model_arm(checker: Checker | None = None) -> Actions:
 
 async def _ask(doing: Doing) -> Outcome:
     inputs, asking = doing.inputs, Asking(doing)
-    instruction = f"{INSTRUCTION}\n\nThe step: {inputs['prompt']}"
     data = {"data": inputs["data"]} if "data" in inputs else {}
+    instruction = f"{INSTRUCTION}\n\nThe step: {inputs['prompt']}" if data else inputs["prompt"]
     schema, most = inputs.get("schema"), inputs.get("max_tokens", MOST_TOKENS)
     if schema is None:
         text = await asking.text(instruction, data, most)
