@@ -106,9 +106,10 @@ async def ended(tasks: Tasks, names: list[str]) -> None:
             raise BenchError(f"{name}: {(await tasks.events(name))[-1]}")
 
 
-async def step_cost(where: Path | Database | None, steps: int, effect: Effect) -> dict[str, float]:
+async def step_cost(
+    folder: Path, where: Path | Database | None, steps: int, effect: Effect
+) -> dict[str, float]:
     """Milliseconds of CPU and of wall a step, of one task after another has warmed all up."""
-    folder = Path(tempfile.mkdtemp(dir=WORK))
     if where is None:
         begun, at = time.process_time(), time.perf_counter()
         row = TaskRow(
@@ -146,7 +147,10 @@ def print_steps(server: Server, steps: int, rounds: int) -> dict[str, Any]:
         effects: tuple[Effect, ...] = ("none", "once")
         for effect in effects:
             for name, where in places.items():
-                rows = [asyncio.run(step_cost(where, steps, effect)) for _ in range(rounds)]
+                rows = [
+                    asyncio.run(step_cost(Path(folder), where, steps, effect))
+                    for _ in range(rounds)
+                ]
                 cpu = [row["cpu"] for row in rows]
                 middle = statistics.median(cpu)
                 found[f"{name}, {effect}"] = rows

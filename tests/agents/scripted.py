@@ -26,6 +26,14 @@ TOKENS = Usage(input_tokens=70, output_tokens=30)
 ALLOW = ("read:workspace", "write:workspace", "net:mail.example.com")
 
 
+def nested(times: int) -> Any:
+    """Lists within each other."""
+    value: Any = 1
+    for _ in range(times):
+        value = [value]
+    return value
+
+
 class Models:
     """Answers by model, as `World.ask`."""
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from octoplex.reflex.keys import Hasher, Keyring, KeySpec, from_config
@@ -69,9 +70,24 @@ def test_cve_2026_42203_no_door_renders_a_template() -> None:
     assert not [r for r in routes() if re.search("prompt|template|test|preview", r.path)]
 
 
-def test_cve_2026_42271_no_door_starts_a_command() -> None:
+def test_cve_2026_42271_no_door_starts_a_command(tmp_path: Path, run: Run) -> None:
     """/mcp-rest/test of LiteLLM ran a command that the body named."""
-    assert not [r for r in routes() if re.search("mcp|exec|run|shell|tool", r.path)]
+    found = [r.path for r in routes() if re.search("mcp|exec|run|shell|tool", r.path)]
+    assert found == ["/mcp"]
+    named = {"command", "args", "argv", "env", "url", "cmd", "server"}
+
+    async def main() -> None:
+        async with (
+            Upstream(provider.whole("openai-chat")) as up,
+            Gate(tmp_path, file(KEYED, a=up), key=APP_KEY) as gate,
+        ):
+            asks = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+            tools = (await gate.post("/mcp", msgspec.json.encode(asks))).json["result"]["tools"]
+            assert tools
+            for tool in tools:
+                assert not named & tool["inputSchema"].get("properties", {}).keys(), tool["name"]
+
+    run(main())
 
 
 def test_badhost_2026_48710_the_path_is_that_of_the_request_line(tmp_path: Path, run: Run) -> None:

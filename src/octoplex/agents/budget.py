@@ -92,7 +92,7 @@ class Purse:
     @property
     def _is_out(self) -> bool:
         nanos, tokens = self.left
-        return tokens <= 0 or (nanos <= 0 and self._nanos > 0)
+        return tokens <= 0 or nanos < 0 or (nanos == 0 and self._nanos > 0)
 
     def _look(self) -> None:
         if self._is_out:

@@ -20,7 +20,7 @@ from msgspec import Struct, field
 from octoplex.agents.capability import lacking
 from octoplex.agents.plan import Criterion, Plan, Step
 from octoplex.agents.references import escaped, parts_of, references, sources
-from octoplex.agents.schemas import Schemas, fits, inside
+from octoplex.agents.schemas import DEEPEST, Schemas, fits, inside, is_too_deep
 from octoplex.agents.words import Effect, Offer
 from octoplex.reflex.guard.engine import Finder, re2
 
@@ -53,6 +53,9 @@ def gravest(step: Step, offer: Offer) -> Effect:
 
 def faults(plan: Plan, terms: Terms) -> list[str]:
     """All that is wrong, most basic things first; at most `MOST_SAID`."""
+    values = [plan.answer, *([s.inputs, s.each, [c.value for c in s.criteria]] for s in plan.steps)]
+    if is_too_deep(values):
+        return [f"the plan has values that are nested more than {DEEPEST} times: make them flatter"]
     found = [*_of_ids(plan, terms), *_of_graph(plan, terms)]
     found = found or [f for step in plan.steps for f in _of_step(step, plan, terms)]
     found = found or [*_of_answer(plan, terms), *_orphans(plan, terms)]

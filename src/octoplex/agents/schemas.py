@@ -10,7 +10,7 @@ Not promised: an end to a check of a schema whose own references multiply. Offer
 arms that the configuration names; schemas that models write have no references (`faults.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -19,6 +19,8 @@ import msgspec
 from octoplex.agents.references import at, is_from, is_item, references
 
 MOST_ERRORS = 4
+DEEPEST = 100
+"""Lists and objects within each other: what is deeper, code that follows it cannot hold."""
 _CERTAIN = {
     "type",
     "required",
@@ -41,6 +43,8 @@ class Schemas:
     def faults(self, schema: dict[str, Any], value: Any, what: str = "value") -> list[str]:
         """What is wrong with a value. What looks like a reference in it is none: a model or a
         stranger could write one to pass."""
+        if is_too_deep(value):
+            return [f"{what}: it is nested more than {DEEPEST} times; make it flatter"]
         return list(islice(self._errors(schema, value, what, is_open=False), MOST_ERRORS))
 
     def open_faults(self, schema: dict[str, Any], value: Any, what: str = "value") -> list[str]:
@@ -77,6 +81,22 @@ class Schemas:
         if text not in self._made:
             self._made[text] = validator_for(schema, offline=True, pattern_options=RegexOptions())
         return self._made[text]
+
+
+def is_too_deep(value: Any, most: int = DEEPEST) -> bool:
+    """Whether lists and objects are within each other more often than that."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [part for one in level for part in _parts(one)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _is_open(value: Any, path: list[str], keyword: str) -> bool:

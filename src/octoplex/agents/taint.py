@@ -9,6 +9,9 @@ obeys what it reads can then change what flows through its steps, but not which 
     effect "repeatable"            runs                          a person is asked
     effect "once", net:, mcp:      asked if inputs are tainted   a person is asked
 
+Files carry text, too: where a step that is tainted has left files, what an outward step reads of
+the workspace counts as an input that is tainted.
+
 Whether a step's *condition* depends on such text is not looked at: which of the branches that a
 trusted plan foresaw is taken is what the goal asked for.
 
@@ -34,6 +37,8 @@ class Taint:
         self._offers = offers
         self._tainted: set[str] = set()
         self._loose: set[str] = set()
+        self._has_left_files = False
+        """Whether text of strangers may be in files of the workspace."""
 
     def planned_after(self, *steps: str) -> None:
         """These steps were planned after text of strangers had come in."""
@@ -44,6 +49,8 @@ class Taint:
         if outcome.is_untrusted or self._offers[step.arm].brings_untrusted or self.reaches(step):
             self.has_entered = True
             self._tainted.add(step.id)
+            if outcome.artifacts or _uses(self._offers[step.arm], "write:workspace"):
+                self._has_left_files = True
 
     def reaches(self, step: Step) -> bool:
         """Whether inputs of a step come from text of strangers."""
@@ -61,8 +68,19 @@ class Taint:
             return "text of strangers had been read when this step was planned"
         if is_outward and self.reaches(step):
             return "text of strangers is among its inputs"
+        if (
+            is_outward
+            and self._has_left_files
+            and _uses(offer, "read:workspace", "write:workspace")
+        ):
+            return "text of strangers may be in the files that it reads"
         if approve == "always":
             return "this agent asks before every step"
         if approve == "side-effects" and effect == "once":
             return "it has an effect that cannot be taken back"
         return ""
+
+
+def _uses(offer: Offer, *what: str) -> bool:
+    """Whether an action needs one of these of the workspace, or a part of it."""
+    return any(need.startswith(what) for need in offer.needs)

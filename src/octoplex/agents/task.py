@@ -54,8 +54,8 @@ class Task(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     agent: str = ""
     """A name of `[agents]`; "" is the usual one."""
     context: Annotated[str, Meta(max_length=50_000)] = ""
-    constraints: tuple[str, ...] = ()
-    acceptance_criteria: tuple[str | Criterion, ...] = ()
+    constraints: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
+    acceptance_criteria: Annotated[tuple[str | Criterion, ...], Meta(max_length=100)] = ()
     """Text is for a model judge."""
     budget: Budget | None = None
     """Never more than the agent's own limits."""
@@ -70,7 +70,8 @@ class Task(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     plan_only: bool = False
     plan: Plan | None = None
     """Given: nothing is planned, but it is looked at like any other."""
-    metadata: dict[str, str] = {}
+    metadata: Annotated[dict[str, Annotated[str, Meta(max_length=1_000)]], Meta(max_length=50)] = {}
+    """Kept with each of its requests."""
 
 
 class Event(Struct, frozen=True, omit_defaults=True):

@@ -22,6 +22,7 @@ import msgspec
 from msgspec.structs import replace
 
 from octoplex.agents.agent import Agent, Assignment
+from octoplex.agents.agent import Mint as MintToken
 from octoplex.agents.arms.joined import Means, arms_of
 from octoplex.agents.capability import Checker, Grant, Mint
 from octoplex.agents.config import USUAL_NAME, AgentTable
@@ -33,7 +34,7 @@ from octoplex.agents.memory.rows import owner_of
 from octoplex.agents.orchestrator import run
 from octoplex.agents.task import Event, Journal, Task
 from octoplex.agents.view import View, view_of
-from octoplex.agents.words import Arm, Offer, Order, Outcome, World
+from octoplex.agents.words import Arm, Failed, Offer, Order, Outcome, World
 from octoplex.agents.words import Ask as AskModel
 from octoplex.assembly.agent_model import opened, task_of
 from octoplex.assembly.arrival import Arrival, Patience, read_call
@@ -45,6 +46,7 @@ from octoplex.assembly.assigning import (
     caller_of,
     checked,
     folder_of,
+    has_price,
     is_local,
     journal_of,
     screen_of,
@@ -56,7 +58,14 @@ from octoplex.ledger.ids import request_ids
 from octoplex.ledger.postgres.database import Database
 from octoplex.wire.answer import Answer, reply_of
 from octoplex.wire.ask import Ask, Caller
-from octoplex.wire.error import GatewayError, InvalidCall, KeyReused, NotFound
+from octoplex.wire.error import (
+    GatewayError,
+    InvalidCall,
+    KeyReused,
+    NotFound,
+    OverBudget,
+    Unauthorized,
+)
 from octoplex.wire.event import NO_USAGE, Reply, Usage
 
 DIALECT = "openai-chat"
@@ -154,18 +163,14 @@ class Agents:
     async def approve(self, id_: str, step: str, word: dict[str, Any]) -> dict[str, Any]:
         """Say whether a step may be done; what holds, which is the first word on it.
 
+        A word has the `topic` that it is about where the step was asked about more than once.
+
         Raises:
             InvalidCall: the task does not wait for that.
         """
-        tasks = await self.opened()
+        tasks, word = await self.opened(), dict(word)
         asked = [e for e in await tasks.events(id_) if e.kind == "approval.asked"]
-        topic = next((e.body["topic"] for e in reversed(asked) if e.step == step), None)
-        if topic is None:
-            about = ", ".join(sorted({e.step for e in asked})) or "nothing"
-            raise InvalidCall(
-                f"The task has not asked about the step {step[:60]!r}, but about {about}.",
-                param="step",
-            )
+        topic = _topic(asked, step, str(word.pop("topic", "")))
         held: dict[str, Any] = await tasks.tell(id_, topic, word)
         return held
 
@@ -329,7 +334,7 @@ class Agents:
             agent=agent,
             arms=arms,
             world=world,
-            mint=self._mint.mint,
+            mint=self._mint_of(row),
             revoke=self._checker.revoke_task,
             plan=row.task.plan,
         )
@@ -337,13 +342,27 @@ class Agents:
         said = f"{row.task.goal}\n\n{view.text}".strip()
         memory = self.memory_of(caller, row.id)
         try:
-            await memory.log(row.id, said, kind="task", role="assistant")
+            await memory.log(
+                row.id, said, kind="task", role="assistant", is_untrusted=view.is_tainted
+            )
         except GatewayError as error:  # it has ended; that it is not remembered changes nothing
             log.warning("the task %s is not remembered: %s", row.id, error)
 
+    def _mint_of(self, row: TaskRow) -> MintToken:
+        """Tokens for a task's steps, as long as the key that gave it is in force."""
+
+        def mint(order: Order, offer: Offer, allow: tuple[str, ...]) -> str:
+            try:
+                caller_of(self._spine(), row.key_id)
+            except Unauthorized as error:
+                raise Failed("denied", str(error)) from None
+            return self._mint.mint(order, offer, allow)
+
+        return mint
+
     def _world(self, spine: Spine, row: TaskRow, agent: Agent) -> World:
         return World(
-            ask=self._ask_as(row),
+            ask=self._ask_as(row, is_free=not agent.limits.dollars),
             workspace=Path(row.task.workspace),
             allow=agent.allow,
             screen=screen_of(spine.plan.guards.usual),
@@ -361,11 +380,13 @@ class Agents:
             arms.append(await self._servers.arm(spine.settings, env, servers, self._checker))
         return arms
 
-    def _ask_as(self, row: TaskRow) -> AskModel:
+    def _ask_as(self, row: TaskRow, *, is_free: bool) -> AskModel:
         """How a task asks a model: as its caller, whose key is looked up anew each time."""
 
         async def ask(model: str, body: bytes) -> tuple[Reply, int]:
             spine = self._spine()
+            if is_free and has_price(spine.plan, model):
+                raise OverBudget(f"The task may spend nothing, and {model!r} has a price.")
             arrival = Arrival(
                 id=self._new_id(),
                 face=spine.works.faces[DIALECT],
@@ -431,7 +452,24 @@ def _named(body: bytes, model: str, here: bool) -> bytes:
     return msgspec.json.encode({**fields, "model": model})
 
 
+def _topic(asked: Sequence[Event], step: str, named: str) -> str:
+    """What a word on a step is about. A word that is sent again is not one on what came after."""
+    topics = [str(e.body["topic"]) for e in asked if e.step == step]
+    if not topics:
+        about = ", ".join(sorted({e.step for e in asked})) or "nothing"
+        raise InvalidCall(
+            f"The task has not asked about the step {step[:60]!r}, but about {about}.",
+            param="step",
+        )
+    if named in topics or (not named and len(topics) == 1):
+        return named or topics[0]
+    raise InvalidCall(
+        f"The step {step[:60]!r} was asked about as {', '.join(topics)}: say `topic`.",
+        param="topic",
+    )
+
+
 async def _is_over(tasks: Tasks, id_: str, after: int) -> bool:
     """Whether an event is its task's last: nothing comes after it."""
-    events = await tasks.events(id_, max(0, after - 1))
-    return bool(events) and events[-1].number == after and events[-1].kind in OVER
+    events = await tasks.events(id_)
+    return bool(events) and events[-1].number <= after and events[-1].kind in OVER

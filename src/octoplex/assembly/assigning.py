@@ -1,6 +1,6 @@
 """What a task is taken on as: its agent, its folder, and whether its caller may have that.
 
-    task = await checked(spine, caller, task)      what is wrong is told before anything is kept
+    task = await checked(spine, Rights(caller), id_, task)     what is wrong is told at once
     agent = agent_of(spine, caller, task)
 
 A key needs `agent/NAME` among its models to use an agent, and its models for the roles. A caller
@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, Protocol
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -41,8 +42,8 @@ from octoplex.reflex.keys import Key
 from octoplex.settings import Settings
 from octoplex.upstreams.local.fleet import LOCAL
 from octoplex.wire.answer import Answerer
-from octoplex.wire.ask import ANYONE, Caller
-from octoplex.wire.error import Forbidden, InvalidCall, NotFound, Unauthorized
+from octoplex.wire.ask import ANYONE, Caller, Worst
+from octoplex.wire.error import Forbidden, GatewayError, InvalidCall, NotFound, Unauthorized
 
 BUILT_IN = f"{LOCAL}/smollm2"
 ROLES = ("planner", "worker", "judge")
@@ -124,16 +125,20 @@ async def checked(spine: Spine, rights: Rights, id_: str, task: Task) -> Task:
             f'it, not for "{task.approve}".',
             param="approve",
         )
-    for model in {task.model} - {""}:
-        _check_model(spine, key, model)
+    if task.model:
+        _check_model(spine, key, task.model)
     screen = screen_of(spine.plan.guards.usual)
-    return replace(
+    kept = replace(
         task,
         agent=name,
         goal=await screen(task.goal, "in"),
         context=await screen(task.context, "in"),
         workspace=str(folder_of(spine, table, rights, id_, task.workspace)),
     )
+    try:  # it is read again from the journal, and may have been made by other than the decoder
+        return msgspec.convert(msgspec.to_builtins(kept), Task)
+    except msgspec.ValidationError as error:
+        raise InvalidCall(f"The task cannot be taken on: {error}.") from None
 
 
 def allowed(spine: Spine, caller: Caller, agent: str) -> AgentTable:
@@ -204,6 +209,12 @@ def is_local(plan: Plan, model: str) -> bool:
     return first == LOCAL
 
 
+def has_price(plan: Plan, model: str) -> bool:
+    """Whether a call of a model may cost something. One without a price is as it is elsewhere."""
+    some = Worst(1_000, 1_000)
+    return any(one.target.cost(some) for one in plan.resolver.resolve(model).candidates)
+
+
 def check_agents(plan: Plan) -> Iterable[str]:
     """What is wrong with the agents of a file; a start does not refuse it."""
     settings = plan.settings
@@ -223,7 +234,7 @@ def check_agents(plan: Plan) -> Iterable[str]:
 def _unresolved(plan: Plan, model: str) -> str:
     try:
         plan.resolver.resolve(model)
-    except Exception as error:  # noqa: BLE001 - a warning, whatever is wrong with it
+    except GatewayError as error:
         return str(error)
     return ""
 

@@ -128,7 +128,9 @@ def _asked(table: McpTable, given: Given, box: SandboxTable, trust: ssl.SSLConte
 def _started(table: McpTable, given: Given, box: SandboxTable) -> Wire:
     process: Process = Bare(table.command, given.env)
     if table.sandbox:
-        make = partial(Sandbox, tools=box.tools, unsafe=box.unsafe, backend=box.backend)
+        make = partial(
+            Sandbox, tools=box.tools, unsafe=box.unsafe, backend=box.backend, image=box.image
+        )
         egress = Egress(table.net, permitted=_networks(box)) if table.net else None
         workspace = Path(table.workspace).expanduser() if table.workspace else None
         limits = replace(limits_of(box.limits), seconds=_LIFE_S, output=_OUTPUT)

@@ -161,7 +161,9 @@ class Runner:
             note = notes.get(self._approve, "there is no terminal to ask at; see --approve")
             said = {"approved": self._approve == "auto", "note": note}
         with contextlib.suppress(InvalidCall):  # the task has ended meanwhile
-            await runs.approve(id_, event.step, {**said, "by": "octoplex run"})
+            await runs.approve(
+                id_, event.step, {**said, "by": "octoplex run", "topic": asked.topic}
+            )
 
     async def _line(self) -> str:
         """A line of the terminal; a thread that reads it could not be ended by Ctrl-C."""
@@ -185,11 +187,20 @@ def _can_draw(as_json: bool) -> bool:
     return not as_json and sys.stderr.isatty() and environment().get("TERM") != "dumb"
 
 
+MOST_ASKED = 20_000
+"""Characters of a step's inputs that a person is shown before it is done: what is run is what was
+shown, so all of it, unless nobody would read it."""
+
+
 def question(asked: Approval) -> str:
     """What a person is asked about a step."""
     inputs = msgspec.json.encode(asked.inputs).decode()
+    hidden = len(inputs) - MOST_ASKED
+    inputs = shown(inputs[:MOST_ASKED], MOST_ASKED)
+    rest = f"{hidden:,} more characters of that are not shown; its events have them"
     lines = [
-        f"{asked.step} wants to do {shown(asked.action, 100)} with {shown(inputs, 600)}",
+        f"{asked.step} wants to do {shown(asked.action, 100)} with {inputs}",
+        f"  {rest}" if hidden > 0 else "",
         f"  {shown(asked.why)}" if asked.why else "",
         "May it? [y/N] ",
     ]

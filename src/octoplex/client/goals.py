@@ -145,4 +145,4 @@ async def answered(runs: Runs, id_: str, event: Event, approve: Approve | None) 
     else:
         given = approve(asked)
         word = {"approved": bool(await given if inspect.isawaitable(given) else given), "note": ""}
-    await runs.approve(id_, event.step, {**word, "by": BY})
+    await runs.approve(id_, event.step, {**word, "by": BY, "topic": asked.topic})

@@ -16,8 +16,8 @@ from octoplex.wire.eager import in_task
 from octoplex.wire.error import GatewayError, InvalidCall, NotFound, StoreFailed, TooLarge
 
 SOCKET = "control.sock"
-LONGEST = 1024 * 1024
-"""Bytes of an order."""
+LONGEST, USUAL = 1024 * 1024, 64 * 1024
+"""Bytes of an order that brings a task, and of any other."""
 LONGEST_REPLY = 256 * 1024 * 1024
 WAIT_S = 20.0
 RAISED: dict[str, type[GatewayError]] = {
@@ -33,14 +33,15 @@ def line_of(order: dict[str, Any]) -> bytes:
         TooLarge: the other end would not read it.
     """
     line = msgspec.json.encode(order) + b"\n"
-    if len(line) > LONGEST:
-        raise too_large()
+    most = LONGEST if str(order["do"]).startswith("tasks.") else USUAL
+    if len(line) > most:
+        raise too_large(most)
     return line
 
 
-def too_large() -> TooLarge:
+def too_large(most: int = LONGEST) -> TooLarge:
     """The refusal of an order that nobody reads to its end."""
-    return TooLarge(f"An operator's command has at most {LONGEST:,} bytes.")
+    return TooLarge(f"An operator's command has at most {most:,} bytes.")
 
 
 def refusal(error: GatewayError) -> dict[str, Any]:

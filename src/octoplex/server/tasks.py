@@ -52,6 +52,8 @@ class Word(Struct, forbid_unknown_fields=True):
     step: str
     decision: Literal["approve", "deny"]
     why: str = ""
+    topic: str = ""
+    """As `approvals` has it; needed where the step was asked about before."""
 
 
 _task = msgspec.json.Decoder(Task).decode
@@ -126,6 +128,7 @@ async def change(inbound: Inbound, gateway: Gateway) -> None:
     elif verb == "approve":
         word = read(_word, await read_body(inbound, gateway.max_body))
         said = {"approved": word.decision == "approve", "by": by, "note": word.why}
+        said["topic"] = word.topic
         await send(inbound, await agents.approve(id_, word.step, said))
         return
     else:

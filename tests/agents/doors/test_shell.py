@@ -12,6 +12,7 @@ import pytest
 
 import octoplex
 from octoplex.agents.view import Approval
+from octoplex.cli.run import question
 from tests.agents.doors.models import WORKED, of, plan, step, thinking
 from tests.cli.test_chat import Terminal
 from tests.server.nursery import nursery
@@ -107,6 +108,15 @@ def test_on_a_terminal(home: Home) -> None:
         terminal.wait_for("42")
     finally:
         assert terminal.close() == 0
+
+
+def test_who_is_asked_sees_all_that_would_be_run() -> None:
+    asked = Approval(
+        "t", "send", "why", "executor.python_online", {"code": "x = 1;" * 500 + "evil()"}
+    )
+    assert "evil()" in question(asked)
+    asked.inputs = {"code": "x = 1;" * 5_000 + "evil()"}
+    assert "10,017 more characters of that are not shown" in question(asked)
 
 
 def interrupted(home: Home, at: str, *words: str) -> str:

@@ -19,6 +19,7 @@ OTHER_KEY = "oct-other-0f1e2d3c4b5a6978"
 BOSS_KEY = "oct-boss-7766554433aa91c2"
 LEAD_KEY = "oct-lead-1122334455bb73e0"
 ADD = "print(sum(map(int, open('n.txt'))))\nopen('out.txt', 'w').write('<b>42</b>')"
+WAIT = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)"
 PLANS = {
     "add up": plan(
         step(
@@ -31,6 +32,11 @@ PLANS = {
     "post": plan(
         step("send", "executor.python_online", {"code": "print('sent')", "hosts": ["a.example"]}),
         answer=of("send", "/text"),
+    ),
+    "linger": plan(
+        step("nap", "executor.python", {"code": WAIT}),
+        step("write", "executor.write", {"path": "after", "text": "x"}, after=["nap"]),
+        answer=of("nap", "/text"),
     ),
     "sleep": plan(
         step("nap", "executor.python", {"code": "import time\ntime.sleep(60)"}),
@@ -117,6 +123,7 @@ def test_a_task_from_its_goal_to_its_files(tmp_path: Path, run: Run) -> None:
                 await _seen_by(gate, task)
                 await _served_alone(gate)
                 await _spoken_to(gate, up)
+                await _revoked(desk, shared / "counts" / "may", table)
 
     run(main())
 
@@ -142,6 +149,8 @@ async def _watched(desk: Desk, task: dict[str, Any]) -> None:
     later = await desk.gate.get(task["links"]["events"], ("last-event-id", "3"))
     assert events_of(later.body) == events[3:]
     assert later.headers["content-type"].startswith("text/event-stream")
+    beyond = await desk.gate.get(task["links"]["events"], ("last-event-id", "999"))
+    assert events_of(beyond.body) == []
     wrong = await desk.gate.get(task["links"]["events"], ("last-event-id", "x"))
     assert wrong.status == 400
     seen = await desk.seen(task)
@@ -183,6 +192,10 @@ async def _wrong(desk: Desk) -> None:
     assert await refused(goal="x", approve="never") == (400, "approve")
     assert await refused(goal="x", model="agent/clerk") == (400, "model")
     assert await refused(goal="x", model="mian") == (404, "model")
+    assert await refused(goal="x", constraints=["y"] * 101) == (400, "constraints")
+    assert await refused(goal="x", acceptance_criteria=["y"] * 101) == (400, "acceptance_criteria")
+    assert (await refused(goal="x", metadata={"a": "b" * 1_001}))[0] == 400
+    assert (await desk.gate.chat("agent/usual", metadata={"a": "b" * 1_001})).status == 400
     assert await refused(goal="x", agent="clerk", workspace="counts/out") == (400, "workspace")
 
 
@@ -214,6 +227,21 @@ async def _allowed(desk: Desk) -> None:
     events = await desk.over(task)
     assert "step.started" not in [event["kind"] for event in events]
     assert "not today" in events[-1]["body"]["why"]
+    await desk.post(task, "resume")
+    await desk.becomes(task, "waiting")
+    yes = {"step": "send", "decision": "approve"}
+    again = await desk.post(task, "approve", **yes)  # sent once more, by whoever saw the first
+    assert (again.status, again.json["error"]["param"]) == (400, "topic")
+    first = await desk.post(task, "approve", **yes, topic=asked["topic"])
+    assert first.json == held.json
+    (asked,) = (await desk.seen(task))["approvals"]
+    no = await desk.post(task, "approve", step="send", decision="deny", topic=asked["topic"])
+    assert no.json["approved"] is False
+    assert (await desk.over(task))[-1]["kind"] == "task.failed"
+    paid = len(desk.gate.ledger())
+    task = await desk.give("greet", budget={"dollars": 0})
+    assert (await desk.over(task))[-1]["body"]["failure"] == "budget"
+    assert len(desk.gate.ledger()) == paid
 
 
 async def _seen_by(gate: Gate, task: dict[str, Any]) -> None:
@@ -231,8 +259,25 @@ async def _seen_by(gate: Gate, task: dict[str, Any]) -> None:
     first = (await gate.get("/v1/tasks?limit=2")).json
     rest = (await gate.get(f"/v1/tasks?after={first['last_id']}")).json
     assert first["has_more"]
-    assert len(first["data"]) + len(rest["data"]) == listed["boss"] == listed["lead"] == 3
+    assert len(first["data"]) + len(rest["data"]) == listed["boss"] == listed["lead"] == 4
     assert listed["other"] == 0
+
+
+async def _revoked(desk: Desk, folder: Path, table: str) -> None:
+    """A step that begins after its key has gone is not done."""
+    gate = desk.gate
+    task = await desk.give("linger", agent="clerk", workspace="counts/may")
+    await desk.becomes(task, "running")
+    gate.write(table.replace('[keys.app]\nsecret = "env:APP_KEY"\ntenant = "acme"\n', ""))
+    gate.hup()
+    while (await gate.get("/v1/tasks")).status != 401:  # noqa: ASYNC110 - another process's
+        await asyncio.sleep(0.01)
+    (folder / "go").touch()
+    gate.key = BOSS_KEY
+    await desk.becomes(task, "failed")
+    seen = await desk.seen(task)
+    assert (seen["failure"], "no longer in force" in seen["why"]) == ("denied", True)
+    assert not (folder / "after").exists()
 
 
 async def _served_alone(gate: Gate) -> None:

@@ -111,6 +111,7 @@ async def test_how_tasks_are_listed_and_how_they_fail(tmp_path: Path) -> None:
             await made.submit(goal, Task(goal), "key-2", "team")
             assert (await until(made, goal, "task.failed"))[-1].body == {"why": why}
         assert await made.row("none") is None
+        assert await made.row("no\0ne") is await made.row("no\ud800ne") is None
         assert await made.events("none") == []
         with pytest.raises(NotFound):
             await made.tell("none", "topic", 1)

@@ -8,7 +8,7 @@ import pytest
 from octoplex.agents.faults import Terms, faults
 from octoplex.agents.plan import Plan
 from octoplex.agents.schemas import Schemas, inside
-from tests.agents.scripted import ALLOW, OFFERS, plan, ref, step
+from tests.agents.scripted import ALLOW, OFFERS, nested, plan, ref, step
 
 TERMS = Terms(offers={o.name: o for o in OFFERS}, schemas=Schemas(), steps=5, allow=ALLOW)
 TEXT = {"text": "x"}
@@ -74,6 +74,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], str]] = {
         [step("a", "text", TEXT, criteria=[{"kind": "file", "path": "../../etc/passwd"}])],
         "below the workspace",
     ),
+    "nested": ([step("a", "any", {"x": nested(900)})], "nested more than 100 times"),
     "no words": ([step("a", "text", TEXT, criteria=[{"kind": "model"}])], "what has to be true"),
 }
 

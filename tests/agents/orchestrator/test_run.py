@@ -14,7 +14,7 @@ from octoplex.agents.task import Budget, Task
 from octoplex.agents.view import View
 from octoplex.agents.words import Outcome
 from octoplex.wire.event import Refusal
-from tests.agents.scripted import Models, Small, assignment_of, plan, ref, step
+from tests.agents.scripted import Models, Small, assignment_of, nested, plan, ref, step
 
 
 def kinds(journal: MemoryJournal) -> list[str]:
@@ -308,6 +308,24 @@ def test_no_budget_no_step(tmp_path: Path) -> None:
     assert "$0.0010 of $0.001" in view.why
     view, _ = asyncio.run(ran(tmp_path, [ADD], agent={"limits": Budget(steps=1)}))
     assert "at most 1" in view.why
+
+
+def test_who_may_spend_nothing_has_nothing_left_once_something_was_spent(tmp_path: Path) -> None:
+    models = Models(planner=[asking("s")], worker=["w"])
+    view, _ = asyncio.run(
+        ran(tmp_path, [], models=models, agent={"limits": Budget(dollars=0), "repairs": 0})
+    )
+    assert (view.status, view.failure) == ("failed", "budget")
+    assert [model for model, _ in models.asked] == ["planner"]
+
+
+def test_an_output_that_nothing_could_follow_is_a_failure_of_its_step(tmp_path: Path) -> None:
+    arm = Small()
+    arm.hooks["small.any"] = lambda order: Outcome(output=nested(700))
+    one = [plan(step("a", "any"))]
+    view, _ = asyncio.run(ran(tmp_path, one, arm, agent={"repairs": 0}))
+    assert (view.status, view.failure) == ("failed", "failed")
+    assert "nested more than 100 times" in view.why
 
 
 def test_time_is_a_budget(tmp_path: Path) -> None:

@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 
+from octoplex.agents.arms.executor import PYTHON_ONLINE, WRITE
+from octoplex.agents.arms.retriever import WEB
 from octoplex.agents.orchestrator import run
+from octoplex.agents.plan import Step
 from octoplex.agents.scroll import MemoryJournal
+from octoplex.agents.taint import Taint
 from octoplex.agents.task import Task
 from octoplex.agents.view import View, view_of
-from octoplex.agents.words import Failed, Order
+from octoplex.agents.words import Failed, Order, Outcome
 from octoplex.wire.error import Blocked
 from tests.agents.scripted import Models, Small, assignment_of, plan, ref, step
 
@@ -159,6 +163,22 @@ def test_a_plan_made_before_may_be_carried_out(tmp_path: Path) -> None:
     assert (view.status, arm.done["small.send"]) == ("done", 1)
     assert (tmp_path / "note.txt").read_text() == EVIL
     assert view.is_tainted
+
+
+def test_what_strangers_left_in_files_does_not_go_out_unasked() -> None:
+    """A page is written to a file, and a program that may reach hosts could read or be it."""
+    offers = {one.name: one for one in (WEB, WRITE, PYTHON_ONLINE)}
+    taint = Taint(offers)
+    online = Step("s", PYTHON_ONLINE.name, {"file": "x.py", "hosts": ["a.example"]}, after=("w",))
+    taint.ended(Step("o", WRITE.name, {"path": "x.py", "text": "1"}), Outcome())
+    assert taint.objection(online, "never") == ""
+    taint.ended(Step("p", WEB.name, {"url": "http://x"}), Outcome())
+    assert taint.objection(online, "never") == ""
+    from_page = Step("w", WRITE.name, {"path": "x.py", "text": {"$from": "p", "at": "/text"}})
+    assert taint.objection(from_page, "never") == ""
+    taint.ended(from_page, Outcome())
+    assert taint.objection(online, "never").startswith("text of strangers may be in the files")
+    assert taint.objection(Step("f", WEB.name, {"url": "http://y"}), "never") == ""
 
 
 # The guardian, the tokens

@@ -256,7 +256,7 @@ def _program(doing: Doing, told: str) -> Program:
 def _value(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Failed("failed", f"What is in `result` is no JSON value ({error}).") from None
 
 

@@ -29,6 +29,7 @@ import msgspec
 from octoplex.agents.journal.engine import (
     SCHEMA,
     Json,
+    Lost,
     engine_of,
     keep_quiet,
     modules,
@@ -51,10 +52,6 @@ Row = Any
 """DBOS's `WorkflowStatus`."""
 
 
-class Lost(BaseException):
-    """The task is not this execution's any more. Not an error: DBOS would note it as the end."""
-
-
 class Cabinet:
     """Open from `launch` to `close`. For any thread but one that runs an event loop."""
 
@@ -74,7 +71,7 @@ class Cabinet:
         self._failed = (gone.SQLAlchemyError, own.DBOSException, OSError)
         self.executor = f"executor-{uuid.uuid4().hex}"
         self._shown = str(where) if isinstance(where, Path) else where.shown
-        self._engine = engine_of(sql, where)
+        self._engine = engine_of(sql, where, lambda: self._is_over)
         self._run: Callable[[dict[str, Any]], str] | None = None
         self._client: Any = None
         self._schema = None if isinstance(where, Path) else SCHEMA
@@ -83,6 +80,7 @@ class Cabinet:
         """SQLite's writers wait for each other by looking now and then, and some starve."""
         self._own = ""
         self._beats = 0
+        self._is_over = False
 
     def launch(self, run: Callable[[dict[str, Any]], str], rules: Rules) -> None:
         """Make what is missing in the database, and let `run` run tasks, each in a thread."""
@@ -97,7 +95,7 @@ class Cabinet:
                     "serializer": Json(),
                     "application_version": VERSION,
                     "executor_id": self.executor,
-                    "log_level": "WARNING",
+                    "log_level": "ERROR",  # while the database is away it warns all the time
                     "use_listen_notify": False,
                     "notification_listener_polling_interval_sec": 0.2,
                     "scheduler_polling_interval_sec": 3600.0,
@@ -154,6 +152,7 @@ class Cabinet:
         except StoreFailed as failed:
             log.warning("tasks of this process are taken over later: %s", failed)
         finally:
+            self._is_over = True
             self._engine.dispose()
 
     @property
@@ -198,6 +197,10 @@ class Cabinet:
                 log.error("task %s waits until it can be written down: %s", self.task, _why(failed))
                 if halt.wait(AGAIN_S):
                     raise Lost from None
+            except Exception:
+                if halt.is_set():  # DBOS is gone already
+                    raise Lost from None
+                raise
 
     def pass_over(self, steps: int) -> None:
         """What is there already, is; the next `write` comes after it."""
@@ -232,6 +235,8 @@ class Cabinet:
 
     def row(self, task_id: str, *, whole: bool = True) -> Row | None:
         """A task; `whole`: with what it was handed in with, and how it ended."""
+        if not task_id.isprintable():  # PostgreSQL cannot even be asked for some of these
+            return None
         with self._asked():
             rows = self._client.list_workflows(
                 workflow_ids=[task_id], name=TASK, load_input=whole, load_output=whole

@@ -26,6 +26,10 @@ PLACES = 12
 """Connections at most. DBOS holds one or two of them all the time on PostgreSQL."""
 
 
+class Lost(BaseException):
+    """The task is not this execution's any more. Not an error: DBOS would note it as the end."""
+
+
 def modules() -> tuple[Any, Any]:
     """dbos and sqlalchemy, which comes with it. The first time takes most of a second.
 
@@ -84,8 +88,8 @@ def keep_quiet() -> None:
         logger.addHandler(logging.NullHandler())
 
 
-def engine_of(sqlalchemy: Any, where: Path | Database) -> Any:
-    """Connections to it, none of them open yet.
+def engine_of(sqlalchemy: Any, where: Path | Database, is_over: Callable[[], bool]) -> Any:
+    """Connections to it, none of them open yet; and none any more when `is_over`.
 
     Raises:
         OSError: the file cannot be made.
@@ -96,6 +100,7 @@ def engine_of(sqlalchemy: Any, where: Path | Database) -> Any:
             f"sqlite:///{where}", pool_size=PLACES, max_overflow=0, pool_timeout=30
         )
         sqlalchemy.event.listen(engine, "connect", _prepare)
+        sqlalchemy.event.listen(engine, "do_connect", partial(_admit, is_over, None))
         return engine
     url = sqlalchemy.make_url(where.url).set(drivername="postgresql+psycopg")
     engine = sqlalchemy.create_engine(
@@ -113,13 +118,15 @@ def engine_of(sqlalchemy: Any, where: Path | Database) -> Any:
             "keepalives_count": 3,
         },
     )
-    if where.password is not None:
-        sqlalchemy.event.listen(engine, "do_connect", partial(_unlock, where.password))
+    sqlalchemy.event.listen(engine, "do_connect", partial(_admit, is_over, where.password))
     return engine
 
 
-def _unlock(password: Callable[[], str], *connect: Any) -> None:
-    connect[-1]["password"] = password()
+def _admit(is_over: Callable[[], bool], password: Callable[[], str] | None, *connect: Any) -> None:
+    if is_over():  # DBOS tries for ever, and its threads keep a process from ending
+        raise Lost
+    if password is not None:
+        connect[-1]["password"] = password()
 
 
 def _prepare(connection: Any, record: Any) -> None:

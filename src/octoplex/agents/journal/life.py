@@ -15,6 +15,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -40,13 +41,15 @@ class Life:
         past: Past,
         loop: asyncio.AbstractEventLoop,
         waits: Callable[[], None],
+        over: threading.Event,
     ) -> None:
         self.row, self.past, self._waits = row, past, waits
         self.is_lost = self.is_whole = False
         self.news = asyncio.Event()
         """Replaced by another whenever it is set: something was kept."""
-        self.over = threading.Event()
-        """Nothing of the work runs any more."""
+        self.over = over
+        """Set by whoever lives it, when nothing of it is left in this process."""
+        self._ended = threading.Event()
         self.course: asyncio.Task[None] | None = None
         self._loop = loop
         self._told = list(past.events)
@@ -137,8 +140,9 @@ class Life:
                 write([entry for entry, _ in batch])
                 self._loop.call_soon_threadsafe(self._confirm, batch)
         except BaseException:
-            self._loop.call_soon_threadsafe(self.lose)
-            self.over.wait()
+            with suppress(RuntimeError):  # the loop is closed: nothing runs any more
+                self._loop.call_soon_threadsafe(self.lose)
+                self._ended.wait()
             raise
 
     def _take(self) -> list[Waiting]:
@@ -174,4 +178,4 @@ class Life:
         """Nothing comes any more; what came is still written."""
         self._flush()
         self._inbox.put(None)
-        self.over.set()
+        self._ended.set()

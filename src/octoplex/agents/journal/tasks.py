@@ -28,7 +28,8 @@ from typing import Any
 import msgspec
 
 from octoplex.agents.journal import watch
-from octoplex.agents.journal.cabinet import Cabinet, Lost
+from octoplex.agents.journal.cabinet import Cabinet
+from octoplex.agents.journal.engine import Lost
 from octoplex.agents.journal.life import Life
 from octoplex.agents.journal.reading import Reading, listed, row_of
 from octoplex.agents.journal.records import (
@@ -49,7 +50,6 @@ log = logging.getLogger("octoplex.agents")
 Work = Callable[[TaskRow, Journal], Awaitable[None]]
 """Runs a task to its end, which it tells; what it raises is why the task failed. When it is
 cancelled, somebody else goes on."""
-Write = Callable[[list[Entry]], None]
 THREADS = 4
 ELSEWHERE_S = 0.5
 """How often a task that runs in another process is looked at, while somebody waits."""
@@ -90,6 +90,7 @@ class Tasks:
         except BaseException:
             await tasks._do(tasks._cabinet.stop)
             await tasks._do(tasks._cabinet.close)
+            tasks._pool.shutdown(wait=False)
             raise
         tasks._watch.start()
         return tasks
@@ -227,35 +228,29 @@ class Tasks:
     def _live(self, order: dict[str, Any]) -> str:
         """The workflow. What it returns is how the task ended."""
         task_id = self._cabinet.task
-        write = partial(self._cabinet.write, halt=self._halt)
         self._end_other(task_id)
         self._here.add(task_id)
+        over, life = threading.Event(), None
         try:
-            return self._lived(task_id, write)
-        finally:
-            self._here.discard(task_id)
-
-    def _lived(self, task_id: str, write: Write) -> str:
-        try:
-            life = Life(*self._taken_up(task_id, write), self._loop, self._watch.wake)
-        except StoreFailed as failed:
-            if "damaged" in failed.facts:
-                raise  # which is how it ends
-            log.error("task %s cannot be read: %s", task_id, failed)
-            raise Lost from None
-        if self._halt.is_set():
-            raise Lost
-        if life.status is not None:  # it was cut off between its last event and this
-            return life.status
-        self._lives[task_id] = life
-        try:
+            life = self._taken_up(task_id, over)
+            if life.status is not None:  # it was cut off between its last event and this
+                return life.status
+            if self._halt.is_set():
+                raise Lost
+            self._lives[task_id] = life
             self._soon(self._begin, life)
-            life.serve(write)
+            life.serve(self._write)
+            if not life.is_whole:
+                raise Lost
+            return life.status or "failed"
         finally:
-            self._lives.pop(task_id)
-        if not life.is_whole:
-            raise Lost
-        return life.status or "failed"
+            if self._lives.get(task_id) is life:
+                self._lives.pop(task_id, None)
+            self._here.discard(task_id)
+            over.set()
+
+    def _write(self, entries: list[Entry]) -> None:
+        self._cabinet.write(entries, self._halt)
 
     def _end_other(self, task_id: str) -> None:
         """An earlier life that does not know yet that it is lost."""
@@ -263,19 +258,24 @@ class Tasks:
             self._soon(other.lose)
             other.over.wait()
 
-    def _taken_up(self, task_id: str, write: Write) -> tuple[TaskRow, Past]:
+    def _taken_up(self, task_id: str, over: threading.Event) -> Life:
         """What is known of a task, and that it is this life's now."""
         reading = Reading(self._cabinet, task_id)
-        row = self._cabinet.row(task_id)
-        if row is None:
-            raise Lost
-        past = reading.read(row)
+        try:
+            if (row := self._cabinet.row(task_id)) is None:
+                raise Lost
+            past, given = reading.read(row), row_of(row)
+        except StoreFailed as failed:
+            if "damaged" in failed.facts:
+                raise  # which is how it ends
+            log.error("task %s cannot be read: %s", task_id, failed)
+            raise Lost from None
         self._cabinet.pass_over(reading.steps)
         if news := _news(row, past, is_first=not reading.steps):
-            write(news)
+            self._write(news)
             for entry in news:
                 past.add(entry)
-        return row_of(row), past
+        return Life(given, past, self._loop, self._watch.wake, over)
 
     # ── in the loop ──
 
