@@ -73,6 +73,7 @@ def run(
         stdin=_piped(),
         tell=passing.hear,
         backend=table.backend,
+        image=table.image,
     )
     result = asyncio.run(
         box.run(
@@ -93,7 +94,7 @@ def run(
 def layers(config: str | None, as_json: bool) -> None:
     """Show which walls a program has around it on this machine."""
     table = place_of(config).settings.sandbox
-    box = Sandbox(tools=table.tools, backend=table.backend)
+    box = Sandbox(tools=table.tools, backend=table.backend, image=table.image)
     try:
         found = asyncio.run(box.run(["true"])).layers
     except (BadConfig, InvalidCall) as error:
@@ -107,12 +108,15 @@ def layers(config: str | None, as_json: bool) -> None:
 
 _MEANING = {
     "gvisor": "a kernel of its own, which answers the program's system calls",
+    "docker": "a container of its own, without network and without rights",
+    "podman": "a container of its own, without network and without rights",
     "bubblewrap": "namespaces of its own, and a file system with little in it",
     "seccomp": "system calls that it may not make",
     "rlimits": "what each process may use",
     "landlock": "a second wall around files, by the kernel's rules on paths",
     "cgroup": "processes and memory, counted together",
     "watched": "memory counted 20 times a second: no cgroup can be made here",
+    "experimental": "tried by hand, and by tests without a daemon: see the guide",
     "own": "a user id that nobody else has, because root started it",
 }
 

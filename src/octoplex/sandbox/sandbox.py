@@ -24,6 +24,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from octoplex.sandbox.containers import KINDS, contained
 from octoplex.sandbox.egress import Egress
 from octoplex.sandbox.fenced import bare, fenced
 from octoplex.sandbox.limits import Backend, Limits
@@ -66,7 +67,7 @@ class Result(Struct, frozen=True, kw_only=True):
 class Sandbox:
     """Runs programs. One object may run many at a time; it keeps nothing between them."""
 
-    __slots__ = ("_backend", "_stdin", "_tell", "_tools", "_unsafe")
+    __slots__ = ("_backend", "_image", "_stdin", "_tell", "_tools", "_unsafe")
 
     def __init__(
         self,
@@ -76,12 +77,14 @@ class Sandbox:
         stdin: int | None = None,
         tell: Tell | None = None,
         backend: Backend = "bubblewrap",
+        image: str = "",
     ) -> None:
         """`tools` are folders shown read-only beside `/usr`; `tell` hears output as it comes, and
         must not wait: the run's clock would stand still.
 
         `stdin` is a pipe that programs read. `unsafe` runs them bare where no sandbox can be built.
-        `backend` "gvisor" puts a kernel of its own between the program and the walls.
+        `backend` "gvisor" puts a kernel of its own between the program and the walls;
+        "docker" and "podman" make a container of `image` in their place.
 
         Raises:
             InvalidCall: `stdin` is no pipe. A file of the host could be opened anew, to be written.
@@ -89,7 +92,7 @@ class Sandbox:
         if stdin is not None and not stat.S_ISFIFO(os.fstat(stdin).st_mode):
             raise InvalidCall("What a program in the sandbox reads must be a pipe.", param="stdin")
         self._tools, self._unsafe = tuple(tools), unsafe
-        self._stdin, self._tell, self._backend = stdin, tell, backend
+        self._stdin, self._tell, self._backend, self._image = stdin, tell, backend, image
 
     async def run(
         self,
@@ -124,6 +127,7 @@ class Sandbox:
             tell=self._tell,
             shown=None if shown is None or shown.is_whole else shown,
             backend=self._backend,
+            image=self._image,
         )
         egress = network if isinstance(network, Egress) else Egress(network) if network else None
         done = await self._done(work, egress)
@@ -148,7 +152,7 @@ class Sandbox:
         the place of a backend that was asked for.
         """
         try:
-            return await _connected(work, egress, walled)
+            return await _connected(work, egress, contained if work.backend in KINDS else walled)
         except BadConfig as error:
             if work.backend != "bubblewrap":
                 raise

@@ -55,17 +55,31 @@ HOSTING = frozenset(_HOSTING_NAMES.split())
 APART = ("setsid", "setpgid")
 """Refused where only its process group keeps a tree of processes together."""
 
-_NAMESPACES = 0x7E020000
+NAMESPACES = 0x7E020000
 """CLONE_NEW* for cgroup, uts, ipc, user, pid, net and mount; `clone` knows no other."""
-_NOT_OURS = 0x8000
+NOT_OURS = 0x8000
 """CLONE_PARENT: behind landlock alone the child would be Octoplex's own."""
-_SET_IDS = 0o6000
+SET_IDS = 0o6000
+_NODES = ("mknod", "mknodat")
 _DEVICES = 0x2000
 """The bit of S_IFMT that only character and block devices have."""
-_CREATES = 0x40 | 0x400000  # O_CREAT, __O_TMPFILE
-_TERMINAL = (0x5412, 0x541C, 0x541D)  # TIOCSTI, TIOCLINUX, TIOCCONS
-_PERSONALITIES = (0, 0xFFFFFFFF)  # the plain one, and asking which it is
+CREATES = 0x40 | 0x400000  # O_CREAT, __O_TMPFILE
+TERMINAL = (0x5412, 0x541C, 0x541D)  # TIOCSTI, TIOCLINUX, TIOCCONS
 _UNIX, _INET, _INET6 = 1, 2, 10
+ONE_OF = MappingProxyType(
+    {
+        "personality": (0, 0xFFFFFFFF),  # the plain one, and asking which it is
+        "socketpair": (_UNIX,),
+        "socket": (_UNIX, _INET, _INET6),
+    }
+)
+"""What the first argument may be."""
+MODES = MappingProxyType(
+    {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "creat": 1, "mknod": 1, "mknodat": 2}
+)
+"""Which argument is the mode of a file."""
+OPENS = MappingProxyType({"open": 1, "openat": 2})
+"""Which are the flags; the mode comes next, and counts where a file is made."""
 _STREAM, _DATAGRAM = 1, 2
 _TCP, _UDP = 6, 17
 
@@ -132,27 +146,21 @@ def _all(number: Mapping[str, int], names: Iterable[str], why: int) -> Code:
 def _judged(inside: bool) -> dict[str, Code]:
     """The calls whose arguments decide."""
     return {
-        "clone": _no_bit(0, _NAMESPACES | _NOT_OURS),
-        "ioctl": _none_of(1, _TERMINAL),
-        "personality": _one_of(0, _PERSONALITIES),
-        "socketpair": _one_of(0, (_UNIX,)),
+        "clone": _no_bit(0, NAMESPACES | NOT_OURS),
+        "ioctl": _none_of(1, TERMINAL),
+        "personality": _one_of(0, ONE_OF["personality"]),
+        "socketpair": _one_of(0, ONE_OF["socketpair"]),
         "socket": _sockets() if inside else [(_RETURN, 0, 0, REFUSE | errno.EPERM)],
     }
 
 
 def _made() -> dict[str, Code]:
     """Those that make files, or change what they may."""
-    return {
-        "chmod": _no_bit(1, _SET_IDS),
-        "fchmod": _no_bit(1, _SET_IDS),
-        "fchmodat": _no_bit(2, _SET_IDS),
-        "fchmodat2": _no_bit(2, _SET_IDS),
-        "creat": _no_bit(1, _SET_IDS),
-        "mknod": _no_bit(1, _SET_IDS | _DEVICES),
-        "mknodat": _no_bit(2, _SET_IDS | _DEVICES),
-        "open": _opened(1),
-        "openat": _opened(2),
+    modes = {
+        name: _no_bit(index, SET_IDS | (_DEVICES if name in _NODES else 0))
+        for name, index in MODES.items()
     }
+    return modes | {name: _opened(index) for name, index in OPENS.items()}
 
 
 def _argument(index: int) -> tuple[int, int, int, int]:
@@ -182,8 +190,8 @@ def _one_of(index: int, values: Iterable[int]) -> Code:
 
 def _opened(flags: int) -> Code:
     """A mode counts only where a file is made; else it is whatever lay in the register."""
-    mode = _no_bit(flags + 1, _SET_IDS)
-    return [_argument(flags), (_ANY_BIT, 1, 0, _CREATES), (_RETURN, 0, 0, ALLOW), *mode]
+    mode = _no_bit(flags + 1, SET_IDS)
+    return [_argument(flags), (_ANY_BIT, 1, 0, CREATES), (_RETURN, 0, 0, ALLOW), *mode]
 
 
 def _sockets() -> Code:

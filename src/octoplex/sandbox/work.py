@@ -43,6 +43,7 @@ class Work(Struct, frozen=True, kw_only=True):
     stdin: int | None = None
     shown: Shown | None = None
     backend: Backend = "bubblewrap"
+    image: str = ""
 
 
 class End(Struct, frozen=True, kw_only=True):

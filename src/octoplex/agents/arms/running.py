@@ -122,7 +122,8 @@ class Runner:
             networks = [ipaddress.ip_network(text) for text in self._table.networks]
             egress = Egress(program.hosts, permitted=networks, ask=self._ask)
         tools = tuple(dict.fromkeys((*self._table.tools, *world.tools)))
-        sandbox = Sandbox(tools=tools, unsafe=self._table.unsafe, backend=self._table.backend)
+        box = self._table
+        sandbox = Sandbox(tools=tools, unsafe=box.unsafe, backend=box.backend, image=box.image)
         most = doing.order.seconds
         seconds = min(self._limits.seconds, max(most - TO_TELL_S, most / 2))
         result = await sandbox.run(
