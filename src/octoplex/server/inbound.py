@@ -38,6 +38,8 @@ class Inbound(Struct, eq=False, gc=False):
     encoder: Encoder | None = None
     held: int = 0
     """Bytes of its body that are counted in `room`."""
+    body: bytes | None = None
+    """What it brought, where somebody has read it before its door."""
     stream: Stream | None = None
     """What its reply goes out by, if that is in pieces."""
     revoked: bool = False
@@ -98,7 +100,7 @@ class Inbound(Struct, eq=False, gc=False):
 def ready_body(inbound: Inbound, cap: int) -> bytes | None:
     """The whole body if it is here, small, and may be taken as it is, else None."""
     line = inbound.line
-    if b"content-encoding" in line.headers:
+    if b"content-encoding" in line.headers or inbound.body is not None:
         return None
     return line.ready(cap if cap < SMALL else SMALL)
 
@@ -111,6 +113,8 @@ async def read_body(inbound: Inbound, cap: int) -> bytes:
         ServerBusy: the bodies of other requests leave no room for it.
         InvalidCall: it is compressed; we would have to unpack it to check it.
     """
+    if inbound.body is not None:
+        return inbound.body
     headers = inbound.line.headers
     declared = headers.get(b"content-length")
     if declared is not None and len(declared) > 6 and declared.isdigit() and int(declared) > cap:

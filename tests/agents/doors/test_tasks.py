@@ -352,6 +352,23 @@ async def _spoken_to(gate: Gate, up: Upstream) -> None:
     assert paid == gate.spent() // provider.nano(BILL)
 
 
+async def in_pieces(gate: Gate, body: dict[str, Any]) -> bytes:
+    """Ask so that the body comes after its head; the reply's first line."""
+    data = json.dumps(body).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(data)}\r\n"
+    )
+    lines = "".join(f"{name}: {value}\r\n" for name, value in gate.headers())
+    writer.write(f"{head}{lines}\r\n".encode())
+    await asyncio.sleep(0.05)
+    writer.write(data)
+    try:
+        return await reader.readline()
+    finally:
+        writer.close()
+
+
 def test_several_workers(tmp_path: Path, run: Run) -> None:
     """Tasks live in one process, and so do chats that name an agent, whichever worker has them."""
 
@@ -364,9 +381,12 @@ def test_several_workers(tmp_path: Path, run: Run) -> None:
                 assert whole.json["choices"][0]["message"]["content"] == WORKED
                 other = await gate.chat("main", messages=[{"role": "user", "content": "agent/"}])
                 assert other.headers["x-octoplex-model"] == "a/m"
+                for model in ("main", "agent/usual"):
+                    reply = await in_pieces(gate, {"model": model, "messages": said})
+                    assert reply.startswith(b"HTTP/1.1 200 "), reply
                 task = await Desk(gate).give("greet")
                 assert (await Desk(gate).over(task))[-1]["kind"] == "task.done"
                 listed = (await gate.get("/v1/tasks")).json["data"]
-                assert [one["status"] for one in listed] == ["done", "done"]
+                assert [one["status"] for one in listed] == ["done"] * 3
 
     run(main())

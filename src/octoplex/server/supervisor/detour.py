@@ -69,7 +69,7 @@ def but_agents(serve: Serve) -> Serve:
         return (detour if _is_agents(inbound, body) else serve)(inbound, gateway)
 
     async def later(inbound: Inbound, gateway: Gateway) -> None:
-        body = await read_body(inbound, gateway.max_body)
+        body = inbound.body = await read_body(inbound, gateway.max_body)
         await (detour if _is_agents(inbound, body) else serve)(inbound, gateway)
 
     return served
@@ -135,7 +135,8 @@ async def _send(inbound: Inbound, writer: asyncio.StreamWriter) -> None:
     if chunked:
         lines.append(b"transfer-encoding: chunked")
     writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
-    while data := await line.piece():
+    while data := inbound.body or await line.piece():
+        inbound.body = None
         writer.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
         await writer.drain()
     if chunked:
