@@ -13,6 +13,7 @@ class Shares:
 
     def __init__(self) -> None:
         self.held = 447_000
+        self.late: list[bool] = []
         self.book = self.desk = self
 
     async def spent(self, key_id: str) -> int:
@@ -26,9 +27,15 @@ class Shares:
         return []
 
     def left(self, key_id: str, now_ms: int) -> list[Left]:
+        asyncio.get_running_loop().call_soon(self.late.append, True)
         return [Left("day", 10_000_000, 9_512_000, self.held, "never", "")]
 
 
 def test_nobody_waits_between_what_is_held_and_who_takes_off_what_is_lent() -> None:
-    standing = asyncio.run(Works.standing(Shares(), "app"))  # type: ignore[arg-type]
-    assert standing.budgets[0].left_nano == 488_000
+    async def main() -> None:
+        works = Shares()
+        standing = await Works.standing(works, "app")  # type: ignore[arg-type]
+        assert not works.late
+        assert standing.budgets[0].left_nano == 488_000
+
+    asyncio.run(main())
