@@ -1,11 +1,13 @@
 """The filter, the launcher, the limits: each by itself."""
 
+import contextlib
 import errno
 import os
 import re
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -313,3 +315,30 @@ def test_a_group_of_version_2_is_made_beside_ours_where_that_place_is_ours(
     assert not group.ran_out()
     (folder / "memory.events").write_text("oom 1\noom_kill 1\n")
     assert group.ran_out()
+
+
+def test_a_group_without_memory_is_left_again() -> None:
+    """A thread that stays behind could not even wake the loop that waits for it."""
+    group = cgroup.make(Limits(memory=4096))
+    if group is None:
+        return  # who may make none has none to leave
+
+    def place() -> str:
+        return Path("/proc/thread-self/cgroup").read_text()
+
+    before, said = place(), []
+
+    def starts_something() -> None:
+        kept: list[int] = []
+        # The kernel's memory is used up, as a start may do.
+        with group.joined(), contextlib.suppress(OSError):
+            kept.extend(os.open("/dev/null", os.O_RDONLY) for _ in range(200))
+        for fd in kept:
+            os.close(fd)
+        said.append(place())
+
+    thread = threading.Thread(target=starts_something)
+    thread.start()
+    thread.join()
+    group.remove()
+    assert said == [before]

@@ -47,13 +47,20 @@ class Group:
         if self._is_unified:
             yield
             return
-        try:
-            for folder in self._folders:
-                (folder / "tasks").write_text("0")
-            yield
-        finally:
-            for folder in self._folders:
-                (folder.parent / "tasks").write_text("0")
+        with contextlib.ExitStack() as files:
+            # Opened before: inside, a small limit may leave the kernel no memory to open the way
+            # out, and what this thread then says to its loop is lost as well.
+            outside, inside = (
+                [files.enter_context((place / "tasks").open("wb", 0)) for place in places]
+                for places in ([one.parent for one in self._folders], self._folders)
+            )
+            try:
+                for tasks in inside:
+                    tasks.write(b"0")
+                yield
+            finally:
+                for tasks in outside:
+                    tasks.write(b"0")
 
     def take(self, pid: int) -> None:
         """Put a process in that was not started inside, with all that it will start."""
