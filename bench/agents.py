@@ -78,16 +78,24 @@ async def work(folder: Path, row: TaskRow, journal: Journal) -> None:
             task=row.task,
             agent=Agent(approve="never", limits=limits),
             arms=[Idle()],
-            world=World(ask=nobody, workspace=folder),
+            world=World(ask=Nobody(), workspace=folder),
+            models=Nobody(),
             plan=row.task.plan,
         ),
         journal,
     )
 
 
-async def nobody(model: str, body: bytes) -> Any:
+class Nobody:
     """No model is asked."""
-    raise BenchError("a model was asked")
+
+    def quote(self, model: str, body: bytes) -> Any:
+        """What it would cost."""
+        raise BenchError("a model was asked")
+
+    async def __call__(self, model: str, body: bytes, tab: Any = None) -> Any:
+        """What it would say."""
+        raise BenchError("a model was asked")
 
 
 def task_of(steps: int, effect: Effect = "none", seconds: float = 0.0) -> Task:

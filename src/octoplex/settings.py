@@ -93,6 +93,8 @@ class Server(Struct, frozen=True, kw_only=True):
     budget_wait_s: float = 2.0
     responses_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 30
     files_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 30
+    tasks_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 30
+    task_concurrency: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 8
     batch_concurrency: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 8
     forward_batches: bool = True
 

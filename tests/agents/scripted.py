@@ -18,7 +18,18 @@ import msgspec
 
 from octoplex.agents.agent import Agent, Assignment
 from octoplex.agents.task import Budget, Task
-from octoplex.agents.words import Artifact, Effect, Evidence, Failed, Offer, Order, Outcome, World
+from octoplex.agents.words import (
+    Artifact,
+    Effect,
+    Evidence,
+    Failed,
+    Offer,
+    Order,
+    Outcome,
+    Quote,
+    World,
+)
+from octoplex.wire.ask import Tab, Worst
 from octoplex.wire.event import Refusal, Reply, Text, Usage
 
 NANOS = 1_000_000
@@ -42,7 +53,13 @@ class Models:
         self._nanos = nanos
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
-    async def __call__(self, model: str, body: bytes) -> tuple[Reply, int]:
+    def quote(self, model: str, body: bytes) -> Quote:
+        call = msgspec.json.decode(body)
+        limit = call.get("max_completion_tokens", call.get("max_tokens"))
+        worst = Worst(TOKENS.input_tokens, limit)
+        return Quote(worst, lambda worst: self._nanos)
+
+    async def __call__(self, model: str, body: bytes, tab: Tab | None = None) -> tuple[Reply, int]:
         call = msgspec.json.decode(body)
         self.asked.append((model, call))
         script = self._scripts[model]
@@ -103,6 +120,12 @@ OFFERS = (
         needs=("net:mail.example.com",),
     ),
     _offer("fetch", _schema("url", url="string"), TEXT, brings_untrusted=True),
+    _offer(
+        "share",
+        _schema("path", path="string"),
+        TEXT,
+        needs=("net:mail.example.com", "read:workspace"),
+    ),
 )
 
 
@@ -172,6 +195,12 @@ class Small:
     async def send(self, order: Order, world: World, to: str, text: str) -> Outcome:
         return Outcome(output={"sent": True}, text=f"sent to {to}")
 
+    async def share(self, order: Order, world: World, path: str) -> Outcome:
+        for _ in range(200):  # long enough for any other step to begin
+            await asyncio.sleep(0)
+        file = world.workspace / path
+        return await self.text(order, world, file.read_text() if file.exists() else "")
+
     async def fetch(self, order: Order, world: World, url: str) -> Outcome:
         page = self.pages[url]
         source = (Evidence("source", url),)
@@ -209,6 +238,7 @@ def assignment_of(models: Models, arm: Small, folder: Path, **more: Any) -> Assi
         agent=Agent(**agent | more.pop("agent", {})),
         arms=(arm,),
         world=world,
+        models=models,
         **more,
     )
 

@@ -41,6 +41,14 @@ def minted(order: Order = ORDER, clock: Clock | None = None) -> tuple[Order, Any
     return replace(order, grant=mint.mint(order, WRITE, ALLOW)), mint.checker(), clock
 
 
+def test_inputs_that_nobody_can_write_down_are_refused() -> None:
+    deep: list[Any] = []
+    for _ in range(5_000):
+        deep = [deep]
+    with pytest.raises(Failed, match="nested"):
+        minted(replace(ORDER, inputs={**ORDER.inputs, "more": deep}))
+
+
 def refusal(checker: Any, order: Order) -> str:
     with pytest.raises(Failed) as caught:
         checker.check(order)

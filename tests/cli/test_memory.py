@@ -47,5 +47,18 @@ def test_what_is_remembered_is_shown_found_and_forgotten(bare: Home) -> None:
     assert run(bare, "memory", "forget", "tenant acme", "--all", status=0).out == (
         "Forgotten: 2 facts.\n"
     )
+    (line,) = json.loads(run(bare, "audit", "--json", status=0).out)
+    assert (line["what"], line["about"], line["after"]) == (
+        "memory.forget",
+        "tenant acme",
+        {"forgotten": "all"},
+    )
+    assert line["who"].startswith("shell:")
     left = json.loads(run(bare, "memory", "list", "--json", status=0).out)
     assert left == [{"owner": "key other", "facts": 2}]
+    audit = bare.data / "audit.jsonl"
+    audit.rename(bare.data / "aside")
+    audit.mkdir()
+    said = run(bare, "memory", "forget", "key other", "--all").failed_with_a_sentence()
+    assert "audit.jsonl" in said  # what cannot be noted is not done
+    assert json.loads(run(bare, "memory", "list", "--json", status=0).out) == left

@@ -20,8 +20,9 @@ def test_where_nothing_learns_it_says_how(home: Home) -> None:
     assert run(home, "optimize", "status", "--json", status=0).out == "[]\n"
     said = run(home, "optimize", "status", "main").failed_with_a_sentence()
     assert 'No route "main" learns.' in said
-    for words in (("audit",), ("explain", "req_1"), ("export", "main", "-")):
+    for words in (("audit",), ("explain", "req_1"), ("export", "main", "notes.jsonl")):
         assert run(home, "optimize", *words).failed_with_a_sentence()
+    assert not (home.path / "notes.jsonl").exists(), "a file is made for what there is"
     assert not (home.data / "learning.db").exists(), "looking makes nothing"
 
 
@@ -50,6 +51,13 @@ def test_levers_work_without_a_server_and_are_noted(home: Home, mock: Mocked) ->
     out = run(home, "optimize", "export", "support", "-", status=0).out
     kinds = [json.loads(line)["note"][1] for line in out.splitlines()]
     assert kinds == ["rollback", "resume"]
+    notes = home.path / "notes.jsonl"
+    notes.write_text("another's\n")
+    said = run(home, "optimize", "export", "support", "notes.jsonl").failed_with_a_sentence()
+    assert "notes.jsonl is there already: name another file, or --force." in said
+    assert notes.read_text() == "another's\n"
+    run(home, "optimize", "export", "support", "notes.jsonl", "--force", status=0)
+    assert notes.read_text() == out
 
 
 def test_a_damaged_file_is_a_sentence(home: Home, mock: Mocked) -> None:

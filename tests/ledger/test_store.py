@@ -204,6 +204,7 @@ def test_records_of_some_keys_of_a_tenant(store: Store) -> None:
     tenants = ("acme", "acme.web", "globex", "acmes", "")
     for number in range(20):
         made = Record(f"r{number:02}", DAY1, key_id=f"k{number % 4}", tenant=tenants[number % 5])
+        made.task = "t7" if number % 7 == 0 else ""
         store.record(made)
         if number % 6 == 5:
             asyncio.run(store.drain())
@@ -218,6 +219,10 @@ def test_records_of_some_keys_of_a_tenant(store: Store) -> None:
     assert page(tenant="acme.web", key_ids=("k2",)) == ["r06"]
     assert page(tenant="acme", key_ids=()) == page(tenant="acm") == page(key_ids=("k9",)) == []
     assert len(page(key_ids=("k0", "k3"))) == 10
+    assert page(task="t7") == ["r14", "r07", "r00"]
+    assert page(task="t7", limit=1, after="r00") == ["r07"]
+    assert page(task="t7", tenant="acme") == page(task="t7", key_ids=("k0",)) == ["r00"]
+    assert page(task="t") == []
 
 
 def test_keys_are_kept_and_revoked_by_name_or_id(store: Store) -> None:

@@ -112,7 +112,13 @@ def test_the_shell_prints_json_a_table_and_a_plot(tmp_path: Path) -> None:
     assert several.exit_code == 0, several.output
     assert "Broken in 0 of 2." in several.stdout
     assert "Nothing was certified" in several.stdout
-    assert picture.read_text().startswith("<svg")
+    drawn = picture.read_text()
+    assert drawn.startswith("<svg")
+    again = shell(*usual, "--requests", "400", "--plot", str(picture))
+    assert "is there already" in str(again.exception)
+    assert picture.read_text() == drawn
+    again = shell(*usual, "--requests", "400", "--plot", str(picture), "--force")
+    assert (again.exit_code, picture.read_text() == drawn) == (0, False)
 
 
 def test_segments_are_told_apart(tmp_path: Path) -> None:

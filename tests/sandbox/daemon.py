@@ -38,11 +38,16 @@ WORDS = {"Memory": "--memory", "MemorySwap": "--memory-swap", "PidsLimit": "--pi
 def create() -> None:
     (HERE / "create").write_text(json.dumps(sys.argv))
     MADE.write_text(" ".join([*made(), after("--name")]))
+    for word in sys.argv:
+        source = Path(word.partition("src=")[2].partition(",dst=/files")[0])
+        if ",dst=/files," in word:
+            modes = [oct(one.stat().st_mode & 0o777) for one in (source, *source.iterdir())]
+            (HERE / "modes").write_text(" ".join(modes))
     (HERE / "variables").write_bytes(Path(after("--env-file")).read_bytes())
 
 
 def start() -> None:
-    (HERE / "started").write_text("")
+    (HERE / "started").write_text(str(os.getpid()))
     for stream, text in ((1, MUST.get("says", "")), (2, MUST.get("complains", ""))):
         os.write(stream, text.encode())
     while MUST.get("floods"):
@@ -51,8 +56,21 @@ def start() -> None:
     sys.exit(MUST.get("status", 0))
 
 
+def kill() -> None:
+    """A program that is only about to run cannot be ended yet; one can see who waits for it."""
+    tries = len([line for line in (HERE / "told").read_text().splitlines() if '["kill"' in line])
+    if tries <= MUST.get("starts_slowly", 0):
+        sys.exit("can only kill running containers")
+    if (HERE / "started").exists() and not (HERE / "killed").exists():
+        pid = (HERE / "started").read_text()
+        (HERE / "killed").write_text("attended" if Path(f"/proc/{pid}").exists() else "alone")
+
+
 def inspect() -> None:
     what = after("--format")
+    if "State.Status" in what:
+        print(json.dumps(MUST.get("status_of", "created")))
+        return
     if "HostConfig" in what:
         print(json.dumps(held()))
     elif "Volumes" in what:
@@ -73,6 +91,8 @@ def main() -> None:
         create()
     elif what == "start":
         start()
+    elif what == "kill":
+        kill()
     elif what == "ps":
         print("\n".join(made()))
     elif what == "rm":

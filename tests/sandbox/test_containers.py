@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from octoplex.cli.doctor import doctor
 from octoplex.cli.sandbox import layers
-from octoplex.sandbox import containers
+from octoplex.sandbox import client, containers
 from octoplex.sandbox.config import SandboxTable
 from octoplex.sandbox.egress import Egress
 from octoplex.sandbox.limits import Limits
@@ -27,8 +27,9 @@ from octoplex.sandbox.profile import profile
 from octoplex.sandbox.sandbox import Result, Sandbox
 from octoplex.sandbox.seccomp import ABSENT, REFUSED
 from octoplex.sandbox.shown import Shown
+from octoplex.sandbox.work import Container
 from octoplex.wire.error import BadConfig, GatewayError, InvalidCall
-from tests.sandbox.host import USER, folder
+from tests.sandbox.host import USER, folder, give
 
 IMAGE = "example.org/small:1"
 LIMITS = Limits(processes=20, memory=64 << 20, disk=1 << 20, files=100, seconds=20)
@@ -50,7 +51,7 @@ class Place:
 
     def run(self, argv: list[str], kind: str = "docker", **wanted: Any) -> Result:
         limits = wanted.pop("limits", LIMITS)
-        box = Sandbox(backend=kind, image=IMAGE, unsafe=True)  # type: ignore[arg-type]
+        box = Sandbox(backend=Container(kind, IMAGE), unsafe=True)  # type: ignore[arg-type]
         return asyncio.run(box.run(argv, limits=limits, **wanted))
 
     def told(self) -> list[list[str]]:
@@ -69,7 +70,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.setattr(containers, "PATH", str(tmp_path))
+    monkeypatch.setattr(client, "PATH", str(tmp_path))
     containers.swept.cache_clear()
     yield Place(tmp_path)
     containers.swept.cache_clear()
@@ -127,6 +128,7 @@ def test_what_a_container_is_made_of(place: Place, kind: str) -> None:
         assert line[5 : 5 + len(words)] == words
         files, env, rules = line[5 + len(words) + 1 : -4 : 2]
         assert files.endswith(",dst=/files,readonly")
+        assert (place.path / "modes").read_text() == "0o755 0o555"
         assert "secret" not in str(place.told())
         assert b"KEY=a secret $x\n" in (place.path / "variables").read_bytes()
         assert b"\nPATH=" not in b"\n" + (place.path / "variables").read_bytes()
@@ -153,9 +155,67 @@ def test_parts_of_a_workspace_are_mounts_of_their_own(place: Place) -> None:
         ]
 
 
+def test_what_is_protected_is_so_in_parts_that_may_be_written(place: Place) -> None:
+    with folder("user") as path:
+        for name in (".git/hooks", ".vs", ".vscode", ".idea"):
+            (path / name).mkdir(parents=True)
+        place.run(["true"], workspace=Shown(path, reads=(".idea",), writes=(".git", ".vs")))
+        assert sorted(mounts(place)) == [
+            f"type=bind,src={path}/.git,dst=/workspace/.git",
+            f"type=bind,src={path}/.git/hooks,dst=/workspace/.git/hooks,readonly",
+            f"type=bind,src={path}/.idea,dst=/workspace/.idea,readonly",
+            f"type=bind,src={path}/.vs,dst=/workspace/.vs",
+        ]
+
+
+def test_what_stands_for_a_repository_is_not_written_or_followed(place: Place) -> None:
+    with folder("user") as path:
+        (path / ".git").write_text("gitdir: elsewhere")
+        place.run(["true"], workspace=path)
+        assert mounts(place)[1:] == [
+            f"type=bind,src={path}/.git,dst=/workspace/.git,readonly",
+        ]
+    (place.path / "told").unlink()
+    with folder("user") as path:
+        (path / "real").mkdir()
+        (path / ".git").symlink_to("real")
+        place.run(["true"], workspace=path)
+        assert len(mounts(place)) == 1
+
+
+def test_a_folder_may_be_called_what_a_mount_is_made_of(place: Place) -> None:
+    """The form is a line of comma-separated values, in which a name must not become fields."""
+    with folder("user") as path:
+        name = path / 'a,readonly=false,"b'
+        name.mkdir()
+        give(name, "user")
+        place.run(["true"], workspace=name)
+        quoted = str(name).replace('"', '""')
+        assert mounts(place) == [f'type=bind,"src={quoted}",dst=/workspace']
+        (path / "a\x1bb").mkdir()
+        give(path / "a\x1bb", "user")
+        with pytest.raises(InvalidCall, match="name that a container is not told"):
+            place.run(["true"], workspace=path / "a\x1bb")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another's id is root's to give")
+def test_no_program_of_root_is_root(place: Place) -> None:
+    def user() -> list[int]:
+        words = next(line for line in reversed(place.told()) if line[0] == "create")
+        return list(map(int, words[words.index("--user") + 1].split(":")))
+
+    place.run(["true"])
+    assert min(user()) >= 0x6F000000
+    with folder("user") as path:
+        os.chown(path, USER, 0)
+        place.run(["true"], workspace=path)
+        assert user() == [USER, USER]
+
+
 ENDS: Mapping[str, tuple[dict[str, Any], Limits, str, int]] = {
     "itself": ({"state": {"ExitCode": 3}, "status": 9}, LIMITS, "exited", 3),
     "memory": ({"state": {"ExitCode": 137, "OOMKilled": True}}, LIMITS, "memory", 137),
+    "none of it": ({"state": {"OOMKilled": True}}, LIMITS, "exited", 0),
     "time": ({"takes": 100}, Limits(seconds=0.2), "time", 137),
     "output": ({"floods": True}, Limits(output=1000), "output", 137),
 }
@@ -171,11 +231,12 @@ def test_how_it_ended_is_told_and_nothing_is_left(place: Place, what: str) -> No
     assert place.made == []
 
 
-def test_a_cancelled_one_is_removed(place: Place) -> None:
-    place.must(takes=100)
+def test_a_cancelled_one_is_ended_before_its_client_and_removed(place: Place) -> None:
+    """Podman's client starts the program: what it had half started stayed when it was killed."""
+    place.must(takes=100, starts_slowly=2)
 
     async def cancelled() -> None:
-        box = Sandbox(backend="podman", image=IMAGE)
+        box = Sandbox(backend=Container("podman", IMAGE))
         task = asyncio.create_task(box.run(["true"], limits=LIMITS))
         while not (place.has_started or task.done()):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.01)
@@ -186,6 +247,14 @@ def test_a_cancelled_one_is_removed(place: Place) -> None:
 
     asyncio.run(cancelled())
     assert place.made == []
+    assert (place.path / "killed").read_text() == "attended"
+
+
+def test_what_cannot_be_ended_is_not_waited_for(place: Place) -> None:
+    place.must(takes=100, starts_slowly=99, status_of="exited")
+    assert place.run(["true"], limits=Limits(seconds=0.2)).outcome == "time"
+    assert len([line for line in place.told() if line[0] == "kill"]) == 2
+    assert place.made == []
 
 
 BROKEN: Mapping[str, dict[str, Any]] = {
@@ -193,6 +262,8 @@ BROKEN: Mapping[str, dict[str, Any]] = {
     "docker image: No such image": {"fails": {"image": "No such image"}},
     "has volumes": {"volumes": {"/data": {}}},
     "docker create: no room": {"fails": {"create": "no room"}},
+    "does not hold what it was told: Memory =": {"held": {"Memory": 0}},
+    "does not hold what it was told: Privileged": {"held": {"Privileged": True}},
     "does not hold what it was told: MemorySwap": {"held": {"MemorySwap": -1}},
     "does not hold what it was told: PidsLimit": {"held": {"PidsLimit": None}},
     "does not hold what it was told: NetworkMode": {"held": {"NetworkMode": "bridge"}},
@@ -208,7 +279,7 @@ def test_what_is_not_as_it_must_be_runs_nothing(
     place: Place, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "hangs" in BROKEN[said]:
-        monkeypatch.setattr(containers, "_ANSWER_S", 0.5)
+        monkeypatch.setattr(client, "_ANSWER_S", 0.5)
     place.must(**BROKEN[said])
     with pytest.raises(BadConfig, match=said):
         place.run(["true"])
@@ -219,8 +290,8 @@ def test_what_is_not_as_it_must_be_runs_nothing(
 def test_where_the_program_is_missing_nothing_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(containers, "PATH", str(tmp_path))
-    box = Sandbox(backend="docker", image=IMAGE, unsafe=True)
+    monkeypatch.setattr(client, "PATH", str(tmp_path))
+    box = Sandbox(backend=Container("docker", IMAGE), unsafe=True)
     with pytest.raises(BadConfig, match="needs docker, which is not installed"):
         asyncio.run(box.run(["touch", "/var/tmp/made"]))
 
@@ -229,6 +300,7 @@ def test_what_cannot_be_expressed_is_refused(place: Place) -> None:
     refused: list[tuple[type[GatewayError], str, dict[str, Any]]] = [
         (BadConfig, "has no network", {"network": Egress(["example.org"])}),
         (InvalidCall, "of one line", {"env": {"KEY": "a\nOTHER=b"}}),
+        (InvalidCall, "of one line", {"env": {"KEY": "a\rOTHER=b"}}),
         (InvalidCall, "of one line", {"env": {"KEY": "x" * 65_540}}),
     ]
     for kind, said, wanted in refused:
@@ -238,8 +310,8 @@ def test_what_cannot_be_expressed_is_refused(place: Place) -> None:
         place.run(["\udcff"])
     for image in ("", "--privileged"):
         with pytest.raises(BadConfig, match="needs an image"):
-            asyncio.run(Sandbox(backend="docker", image=image).run(["true"]))
-    box = Sandbox(backend="docker", image=IMAGE, tools=["/opt"])
+            asyncio.run(Sandbox(backend=Container("docker", image)).run(["true"]))
+    box = Sandbox(backend=Container("docker", IMAGE), tools=["/opt"])
     with pytest.raises(BadConfig, match="no tools of this machine"):
         asyncio.run(box.run(["true"]))
     if os.geteuid() == 0:
@@ -251,11 +323,40 @@ def test_what_cannot_be_expressed_is_refused(place: Place) -> None:
 def test_what_another_left_behind_is_removed_and_what_runs_is_not(place: Place) -> None:
     ended = subprocess.Popen(["/bin/true"])
     ended.wait()
-    ours = f"octoplex-{os.getpid()}-{containers.begun(os.getpid())}-ab"
-    left = [f"octoplex-{ended.pid}-12345-ab", f"octoplex-{os.getpid()}-1-ab"]
-    (place.path / "made").write_text(" ".join([*left, ours, "somebodys"]))
+    end = "-0123456789abcdef"
+    ours = f"octoplex-{os.getpid()}-{client.begun(os.getpid())}{end}"
+    left = [f"octoplex-{ended.pid}-12345{end}", f"octoplex-{os.getpid()}-1{end}"]
+    others = [f"my-{left[0]}", f"{left[0]}-2", "octoplex-1-2", "somebodys"]
+    (place.path / "made").write_text(" ".join([*left, ours, *others]))
     place.run(["true"])
-    assert place.made == [ours, "somebodys"]
+    assert place.made == [ours, *others]
+    label = f"label=octoplex.sandbox={os.stat('/proc/self/ns/pid').st_ino}"
+    assert place.told()[0] == ["ps", "--all", "--filter", label, "--format", "{{.Names}}"]
+
+
+def test_a_name_says_who_made_it(tmp_path: Path) -> None:
+    """Also of a process whose own name looks as if it were over."""
+    name = client.new_name()
+    assert name.split("-")[1:3] == [str(os.getpid()), client.begun(os.getpid())]
+    assert not list(client.abandoned([name]))
+    assert list(client.abandoned([name.replace(str(os.getpid()), "0", 1)]))
+    shutil.copy("/bin/sleep", tmp_path / "a) b 1 2")
+    process = subprocess.Popen([tmp_path / "a) b 1 2", "30"])
+    try:
+        said = Path(f"/proc/{process.pid}/stat").read_text()
+        assert client.begun(process.pid) == said[said.rindex(") ") + 2 :].split()[19]
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(("said", "is_logged"), [("No such container", False), ("busy", True)])
+def test_what_may_still_be_there_is_said(
+    place: Place, said: str, is_logged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.must(fails={"rm": said})
+    place.run(["true"])
+    assert ("may still be there" in caplog.text) == is_logged
 
 
 def verdict(name: str, *arguments: int) -> int:

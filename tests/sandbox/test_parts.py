@@ -264,6 +264,8 @@ def test_a_tool_is_a_folder_by_its_whole_path() -> None:
     for tool in ("node", "/"):
         with pytest.raises(BadConfig, match="tools"):
             parse(f'[sandbox]\ntools = ["{tool}"]')
+    with pytest.raises(BadConfig, match=r"\[sandbox\] networks"):
+        parse('[sandbox]\nnetworks = ["10.0.0.1/8"]')
 
 
 FORKED = """

@@ -7,11 +7,11 @@ needed to run it, and all that `orchestrator.run` is given but for the journal.
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 from octoplex.agents.plan import Plan
 from octoplex.agents.task import Budget, Priority, Task
-from octoplex.agents.words import Arm, Offer, Order, World
+from octoplex.agents.words import Arm, Models, Offer, Order, World
 
 Approve = Literal["never", "side-effects", "always"]
 """When a person is asked before a step. `never`: what may not be done without asking is refused."""
@@ -59,10 +59,10 @@ class Assignment(Struct, frozen=True, kw_only=True):
     agent: Agent
     arms: Sequence[Arm]
     world: World
+    """As arms are shown it, but for the way to models: that is made for each step."""
+    models: Models
     mint: Mint | None = None
     revoke: Callable[[str], None] | None = None
     """Ends all tokens of a task, by its id, when it is over or given up here."""
     plan: Plan | None = None
     """Given: nothing is planned, but it is looked at like any other."""
-    past_s: dict[str, float] = field(default_factory=dict)
-    """How long actions usually took, by their names."""

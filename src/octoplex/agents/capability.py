@@ -40,6 +40,7 @@ import msgspec
 from msgspec import Struct
 
 from octoplex.agents.place import covers, place_of
+from octoplex.agents.references import NOWHERE, at, references
 from octoplex.agents.words import Failed, Offer, Order
 from octoplex.wire.error import BadConfig
 
@@ -51,13 +52,16 @@ ANY_HOST = "net:*"
 """A need, never a capability: whatever hosts are allowed."""
 _MOST_BYTES = 64 * 1024
 _CONTEXT = b"octoplex grant 1\0"
-_HOST = re.compile(r"(\*\.)?([0-9a-z](?:[0-9a-z.\-]*[0-9a-z])?)(:\d{1,5})?")
-_PROGRAM = re.compile(r"[a-z0-9][a-z0-9+._\-]{0,63}")
-_TOOL = re.compile(r"[A-Za-z0-9_\-]{1,64}\.(?:[A-Za-z0-9_.\-]{1,128}|\*)")
+_FORMS = {
+    "run": re.compile(r"[a-z0-9][a-z0-9+._\-]{0,63}"),
+    "net": re.compile(r"(\*\.)?([0-9a-z](?:[0-9a-z.\-]*[0-9a-z])?)(:\d{1,5})?"),
+    "mcp": re.compile(r"[A-Za-z0-9_\-]{1,64}\.(?:[A-Za-z0-9_.\-]{1,128}|\*)"),
+    "memory": re.compile("read|write"),
+}
+"""What is written behind the colon; places aside (`_place`)."""
 _HOLE = re.compile(r"\{([^{}]*)\}")
 _EXAMPLES = "read:workspace, write:workspace/out, run:python, net:api.github.com, mcp:github.*"
 _WORKSPACE = "workspace"
-_MEMORY = (("memory", "read"), ("memory", "write"))
 
 
 def checked(capability: str) -> str:
@@ -66,30 +70,25 @@ def checked(capability: str) -> str:
     Raises:
         BadConfig: it is none.
     """
-    kind, colon, what = capability.partition(":")
-    found = None
+    kind, _, what = capability.partition(":")
+    what = what.lower() if kind == "net" else what
     if kind in ("read", "write"):
         found = _place(what)
-    elif kind == "run" and _PROGRAM.fullmatch(what):
-        found = "python" if what == "python3" else what
-    elif kind == "net" and _HOST.fullmatch(what.lower()):
-        found = what.lower()
-    elif (kind == "mcp" and _TOOL.fullmatch(what)) or (kind, what) in _MEMORY:
-        found = what
-    if not colon or found is None:
+    else:
+        found = what if kind in _FORMS and _FORMS[kind].fullmatch(what) else None
+    if found is None:
         raise BadConfig(f'allow: "{capability[:80]}" is no capability; write one like {_EXAMPLES}.')
-    return f"{kind}:{found}"
+    return "run:python" if (kind, found) == ("run", "python3") else f"{kind}:{found}"
 
 
 def _place(what: str) -> str | None:
-    root, slash, path = what.partition("/")
-    if root != _WORKSPACE:
+    root, _, path = what.partition("/")
+    if root != _WORKSPACE or path.startswith("/"):
         return None
     try:
-        path = place_of(path) if slash and not path.startswith("/") else path
+        return f"{root}/{place_of(path)}".rstrip("/")
     except Failed:
         return None
-    return None if path.startswith("/") else f"{root}/{path}".rstrip("/")
 
 
 def is_covered(capability: str, by: str) -> bool:
@@ -145,7 +144,7 @@ def lacking(
 
     An input that refers to another step, as a whole or in part, counts as one that is allowed.
     """
-    known = {name: value for name, value in inputs.items() if not _refers(value)}
+    known = {name: value for name, value in inputs.items() if not any(references(value))}
     found = []
     for need in needs:
         try:
@@ -158,12 +157,6 @@ def lacking(
 def leaves(offer: Offer) -> bool:
     """Whether what an action is given goes out: to a host, or to a tool of another server."""
     return any(need.startswith(("net:", "mcp:")) for need in offer.needs)
-
-
-def _refers(value: Any) -> bool:
-    if isinstance(value, dict):
-        return "$from" in value or "$item" in value or any(map(_refers, value.values()))
-    return isinstance(value, list) and any(map(_refers, value))
 
 
 def _among(allowed: Sequence[str]) -> str:
@@ -195,8 +188,8 @@ def _filled(need: str, inputs: Mapping[str, Any]) -> list[str]:
     hole = _HOLE.search(need)
     if hole is None:
         return [need if need == ANY_HOST else _asked(need)]
-    value = _at(inputs, hole[1])
-    values = value if isinstance(value, list) else [] if value is None else [value]
+    value = at(inputs, f"/{hole[1]}")
+    values = value if isinstance(value, list) else [] if value in (None, NOWHERE) else [value]
     found = []
     for one in values:
         if not isinstance(one, str):
@@ -212,17 +205,6 @@ def _asked(need: str) -> str:
         return checked(need)
     except BadConfig as error:
         raise Failed("refused", str(error).removeprefix("allow: ")) from None
-
-
-def _at(inputs: Any, pointer: str) -> Any:
-    for part in pointer.split("/"):
-        if isinstance(inputs, Mapping):
-            inputs = inputs.get(part)
-        elif isinstance(inputs, list) and part.isdecimal() and int(part) < len(inputs):
-            inputs = inputs[int(part)]
-        else:
-            return None
-    return inputs
 
 
 class Grant(Struct, frozen=True, forbid_unknown_fields=True):
@@ -249,6 +231,11 @@ class Grant(Struct, frozen=True, forbid_unknown_fields=True):
         if not self.may(capability):
             raise Failed("refused", f"This step may not {_asked(capability)}: {_among(self.can)}.")
 
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """Places below the workspace that may be read: those that may be written are."""
+        return self.of("read") + self.of("write")
+
     def of(self, kind: str) -> tuple[str, ...]:
         """What it holds of one kind; places below the workspace, "" for all of it."""
         own = [one.partition(":")[2] for one in self.can if one.startswith(kind + ":")]
@@ -262,8 +249,11 @@ _write = msgspec.json.Encoder(order="deterministic").encode
 
 
 def digest(inputs: Mapping[str, Any]) -> str:
-    """What inputs a token is for."""
-    return sha256(_write(inputs)).hexdigest()[:32]
+    """What inputs a token is for. Raises `Failed`: nobody can write them down."""
+    try:
+        return sha256(_write(inputs)).hexdigest()[:32]
+    except RecursionError:
+        raise Failed("refused", "The inputs are nested too deeply; make them flatter.") from None
 
 
 def unsigned(order: Order, offer: Offer, allow: Iterable[str], now: float = 0.0) -> Grant:

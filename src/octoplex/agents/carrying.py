@@ -3,7 +3,7 @@
     carrier = Carrier(assignment, means)
     outcome = await carrier.carry(run)          an outcome, also of what failed
 
-    gate -> begin -> once(reserve, screen, mint, arm, settle) -> check -> again?
+    consent -> begin -> once(reserve, screen, mint, arm, settle) -> check -> again?
 
 What is kept of an attempt is its outcome, on disk before anything that follows from it; an attempt
 that is kept is never made again. An attempt with the effect "once" is marked before it begins:
@@ -22,20 +22,14 @@ import msgspec
 from msgspec import Struct
 
 from octoplex.agents.agent import Assignment
-from octoplex.agents.budget import NANOS, Part, Purse
+from octoplex.agents.budget import NANOS, Part
 from octoplex.agents.capability import leaves
-from octoplex.agents.clock import Clock
+from octoplex.agents.consent import Consent, Means
 from octoplex.agents.course import Run
-from octoplex.agents.faults import gravest
 from octoplex.agents.judge import Subject, Verdict, judged, met
 from octoplex.agents.planner import deed
-from octoplex.agents.schemas import Schemas
 from octoplex.agents.swarm import Trial, is_swarmed, swarmed
-from octoplex.agents.taint import Taint
-from octoplex.agents.task import Journal
-from octoplex.agents.telling import Telling
 from octoplex.agents.words import (
-    Arm,
     Ask,
     Failed,
     FailureKind,
@@ -57,20 +51,6 @@ _MOST_TOLD = 400
 """Characters of an outcome's text that an event shows."""
 
 
-class Means(Struct, frozen=True):
-    """What one life of a task has to carry out steps with."""
-
-    journal: Journal
-    told: Telling
-    purse: Purse
-    clock: Clock
-    taint: Taint
-    arms: Mapping[str, Arm]
-    """By the names of their offers."""
-    offers: Mapping[str, Offer]
-    schemas: Schemas
-
-
 class _Kept(Struct):
     """What is kept of an attempt."""
 
@@ -86,7 +66,7 @@ class Carrier:
         """How often people have had the task resumed after it had failed."""
         self._assignment, self._means = assignment, means
         self._same: Counter[str] = Counter()
-        self._approved: set[str] = set()
+        self._consent = Consent(assignment, means)
         self._doubtful: set[str] = set()
         """Runs with the effect "once" that were begun and did not end well."""
         self._shares: dict[str, float] = {}
@@ -107,7 +87,7 @@ class Carrier:
         """Do it, until it is done or nothing helps. `of`: elements in its map, 0: it is none."""
         with self._means.clock.working():
             try:
-                await self._pass_gate(run)
+                await self._consent.enter(run, self._key(run, 1), self.turn)
             except Failed as failure:
                 self._expected.discard(run.id)
                 outcome = Outcome(failure=failure.failure, why=str(failure))
@@ -115,10 +95,13 @@ class Carrier:
                     "step.failed", run.id, failure=failure.failure, why=str(failure), of=of
                 )
                 return outcome
-            return await self._attempts(run, of)
+            try:
+                return await self._attempts(run, of)
+            finally:
+                self._consent.leave(run)
 
     async def _attempts(self, run: Run, of: int) -> Outcome:
-        told, effect, most = self._means.told, self._effect(run), run.step.attempts
+        told, effect, most = self._means.told, self._consent.effect(run), run.step.attempts
         number = 0
         if run.id in self._doubtful and not await self._may_repeat(run, number):
             why = "an earlier turn had begun it; it may have happened"
@@ -126,7 +109,7 @@ class Carrier:
             return Outcome(failure="interrupted", why=why)
         while True:
             number += 1
-            key = f"{run.id}/{self.turn}.{number}" if self.turn else f"{run.id}/{number}"
+            key = self._key(run, number)
             await told("step.started", run.id, action=run.step.arm, attempt=number, of=of)
             kept = await self._kept(run, key, number)
             outcome = await self._checked(run, key, kept.outcome)
@@ -151,8 +134,11 @@ class Carrier:
             if not again:
                 return outcome
 
-    def _effect(self, run: Run) -> str:
-        return gravest(run.step, self._means.offers[run.step.arm])
+    async def _may_repeat(self, run: Run, number: int) -> bool:
+        return await self._consent.may_repeat(run, f"{self.turn}.{number}")
+
+    def _key(self, run: Run, number: int) -> str:
+        return f"{run.id}/{self.turn}.{number}" if self.turn else f"{run.id}/{number}"
 
     def _noticed(self, run: Run, outcome: Outcome) -> Outcome:
         """A failure, as a loop where it is the same again and again."""
@@ -164,61 +150,12 @@ class Carrier:
         why = f"the same was done {MOST_SAME} times and ended alike: {outcome.why}"
         return msgspec.structs.replace(outcome, failure="loop", why=why)
 
-    # A person
-
-    async def _pass_gate(self, run: Run) -> None:
-        """Ask a person where one must be asked. Raises `Failed`."""
-        offer, approve = self._means.offers[run.step.arm], self._assignment.agent.approve
-        if self._effect(run) == "none" and not leaves(offer) and approve != "always":
-            return
-
-        async def decide() -> str:
-            return self._means.taint.objection(run.step, approve)
-
-        why = await self._means.journal.once(f"gate/{run.id}", decide, later=True)
-        if why and run.id not in self._approved:
-            turn = f"/{self.turn}" if self.turn else ""
-            await self._ask(run, f"approval/{run.id}{turn}", why)
-
-    async def _may_repeat(self, run: Run, number: int) -> bool:
-        """Whether a person lets something be done again that may have happened."""
-        try:
-            topic = f"approval/{run.id}/{self.turn}.{number}"
-            await self._ask(run, topic, "it was begun and did not end well: it may have happened")
-        except Failed:
-            return False
-        return True
-
-    async def _ask(self, run: Run, topic: str, why: str) -> None:
-        means = self._means
-        if self._assignment.agent.approve == "never":
-            raise Failed("refused", f"{run.step.arm} is not done: {why}, and nobody is to be asked")
-        await means.told(
-            "approval.asked",
-            run.id,
-            topic=topic,
-            why=why,
-            action=run.step.arm,
-            inputs=run.inputs,
-            effect=self._effect(run),
-        )
-        with means.clock.waiting():
-            said = await means.journal.told(topic)
-        said = said if isinstance(said, dict) else {}
-        approved = said.get("approved") is True
-        by, note = str(said.get("by", "")), str(said.get("note", ""))
-        await means.told("approval.given", run.id, topic=topic, approved=approved, by=by, note=note)
-        if not approved:
-            who = by or "a person"
-            raise Failed("denied", f"{who} did not allow {run.step.arm}: {note or why}")
-        self._approved.add(run.id)
-
     # An attempt
 
     async def _kept(self, run: Run, key: str, number: int) -> _Kept:
         """The outcome of an attempt: the kept one, or a new one, which is kept."""
         means = self._means
-        effect = self._effect(run)
+        effect = self._consent.effect(run)
         begun = effect == "once" and await means.journal.begin(f"step/{key}")
         parts: list[Part] = []
 
@@ -239,7 +176,6 @@ class Carrier:
         if parts:
             parts[0].settle(kept.outcome.nanos, kept.outcome.tokens)
         else:
-            means.purse.add(kept.outcome.nanos, kept.outcome.tokens)
             means.purse.steps += 1
         return kept
 
@@ -271,7 +207,8 @@ class Carrier:
         if wrong:
             raise Failed("failed", "; ".join(wrong))
         seconds = min(run.step.timeout_s or offer.timeout_s, means.clock.left_s)
-        order = self._order(run, inputs, number, part)
+        seen = await self._consent.seen(run, is_first=number == 1)
+        order = msgspec.structs.replace(self._order(run, inputs, number, part), seen=seen)
         order = self._granted(msgspec.structs.replace(order, seconds=seconds), offer)
         try:
             async with asyncio.timeout(seconds):
@@ -299,7 +236,7 @@ class Carrier:
                 raise Failed("failed", f"{offer.name} gave what it should not: {'; '.join(wrong)}")
             return outcome
 
-        if not is_swarmed(agent, self._assignment.task, offer, self._effect(run)):
+        if not is_swarmed(agent, self._assignment.task, offer, self._consent.effect(run)):
             return await attempt(world.ask)
         part.lower(round(agent.swarm.dollars * NANOS))
         criteria = run.step.criteria
@@ -345,7 +282,10 @@ class Carrier:
                 await told("step.progress", run.id, **body)
 
         return msgspec.structs.replace(
-            world, ask=part.asking(world.ask), tell=tell, approved=frozenset(self._approved)
+            world,
+            ask=part.asking(self._assignment.models),
+            tell=tell,
+            approved=self._consent.approved,
         )
 
     # A check
@@ -381,17 +321,30 @@ class Carrier:
         """What criteria say; of those that are not met, why. Kept and told."""
         means, assignment = self._means, self._assignment
 
-        async def do() -> Any:
-            part = means.purse.spare()
-            ask = part.asking(assignment.world.ask)
+        async def do(ask: Ask) -> Any:
             return msgspec.to_builtins(await judged(criteria, subject, ask, assignment.agent.judge))
 
-        kept = await means.journal.once(key, do)
+        kept = await means.thought(key, do, assignment.models)
         verdicts = msgspec.convert(kept, list[Verdict])
         for verdict in verdicts:
-            means.purse.add(verdict.nanos, verdict.tokens)
             await means.told("criterion.checked", step, **msgspec.to_builtins(verdict))
         return [f"not met: {v.what} ({v.why})" for v in verdicts if not v.passed]
+
+
+def spent_of(kept: Mapping[str, Any]) -> tuple[int, int]:
+    """Nano-dollars and tokens of all that a journal has kept of a task."""
+    paid: list[Any] = []
+    for key, value in kept.items():
+        match key.partition("/")[0]:
+            case "step":
+                paid.append(value["outcome"])
+            case "check":
+                paid += value
+            case "plan" | "repair":
+                paid.append(value)
+            case _:
+                pass
+    return sum(one["nanos"] for one in paid), sum(one["tokens"] for one in paid)
 
 
 def kind_of(error: GatewayError) -> FailureKind:

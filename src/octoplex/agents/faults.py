@@ -14,13 +14,12 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-import msgspec
 from msgspec import Struct, field
 
 from octoplex.agents.capability import lacking
 from octoplex.agents.plan import Criterion, Plan, Step
 from octoplex.agents.references import escaped, parts_of, references, sources
-from octoplex.agents.schemas import DEEPEST, Schemas, fits, inside, is_too_deep
+from octoplex.agents.schemas import DEEPEST, Schemas, fits, inside, is_too_deep, refers_elsewhere
 from octoplex.agents.words import Effect, Offer
 from octoplex.reflex.guard.engine import Finder, re2
 
@@ -209,9 +208,7 @@ def _of_pattern(about: str, pattern: Any) -> Iterator[str]:
 
 
 def _of_schema(about: str, schema: Any) -> Iterator[str]:
-    text = msgspec.json.encode(schema)
-    if not isinstance(schema, dict) or b'"$ref"' in text or b'"$dynamicRef"' in text:
-        # without them a check takes time in proportion to the schema, with them it may take hours
+    if not isinstance(schema, dict) or refers_elsewhere(schema):
         yield f'{about}: "value" must be a JSON Schema, written without "$ref"'
     elif why := Schemas().refusal(schema):
         yield f"{about}: {why}"

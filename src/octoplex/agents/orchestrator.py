@@ -35,8 +35,9 @@ from octoplex.agents.answering import (
     wanted,
 )
 from octoplex.agents.budget import Purse
-from octoplex.agents.carrying import Carrier, Means, kind_of, screened
+from octoplex.agents.carrying import Carrier, kind_of, screened, spent_of
 from octoplex.agents.clock import Clock
+from octoplex.agents.consent import Means
 from octoplex.agents.course import Course, Room, Run
 from octoplex.agents.faults import Terms, before, criterion_faults, faults, gravest, output_schema
 from octoplex.agents.judge import Subject
@@ -54,7 +55,7 @@ from octoplex.agents.taint import Taint
 from octoplex.agents.task import Event, Journal
 from octoplex.agents.telling import Telling
 from octoplex.agents.view import View, view_of
-from octoplex.agents.words import Failed, FailureKind, Outcome
+from octoplex.agents.words import Ask, Failed, FailureKind, Outcome
 from octoplex.wire.error import Blocked, GatewayError
 
 FINAL: frozenset[FailureKind] = frozenset({"denied", "interrupted", "cancelled", "loop"})
@@ -129,10 +130,12 @@ class _Life:
         arms = {offer.name: arm for arm in assignment.arms for offer in arm.offers}
         self._offers = {offer.name: offer for arm in assignment.arms for offer in arm.offers}
         self._taint = Taint(self._offers)
+        begun = [event for event in journal.events if event.kind == "step.started"]
+        self._taint.had_begun({event.step: event.body["action"] for event in begun})
         self._means = Means(
             journal=journal,
             told=self.told,
-            purse=Purse(self.budget),
+            purse=Purse(self.budget, *spent_of(journal.kept)),
             clock=self.clock,
             taint=self._taint,
             arms=arms,
@@ -194,7 +197,7 @@ class _Life:
     def _takes(self, step: Step) -> float:
         offer = self._offers[step.arm]
         usual = TAKES_S[min(max(offer.cost_tier, 1), 5) - 1]
-        return min(self._assignment.past_s.get(step.arm, usual), step.timeout_s or offer.timeout_s)
+        return min(usual, step.timeout_s or offer.timeout_s)
 
     # Plans
 
@@ -251,21 +254,18 @@ class _Life:
     async def _planned(self, wish: Wish, key: str) -> tuple[Plan, Draft]:
         """A plan without faults, each answer of the planner kept. Raises `Failed`."""
         rejected: list[Draft] = []
-        purse = self._means.purse
 
-        async def ask() -> Any:
-            part = purse.spare()
-            asking = part.asking(self._assignment.world.ask)
-            return msgspec.to_builtins(await drafted(wish, asking, rejected))
+        async def think(ask: Ask) -> Any:
+            return msgspec.to_builtins(await drafted(wish, ask, rejected))
 
         while len(rejected) < MOST_ASKS:
             number = f"{key}/{self._carrier.turn}.{len(rejected) + 1}"
             try:
-                draft = msgspec.convert(await self._journal.once(number, ask), Draft)
+                kept = await self._means.thought(number, think, self._assignment.models)
             except GatewayError as error:
                 why = f"the planner could not be asked: {error}"
                 raise Failed(kind_of(error), why) from None
-            purse.add(draft.nanos, draft.tokens)
+            draft = msgspec.convert(kept, Draft)
             if draft.refused:
                 raise Failed("refused", draft.refused)
             if draft.plan is not None and not draft.reasons:
@@ -299,6 +299,7 @@ class _Life:
             while True:
                 for begun in course.ready():
                     self._carrier.expect(begun, course.share(begun))
+                    self._taint.begins(begun.step, begun.id)
                     tasks[asyncio.create_task(self._carry(course, begun))] = begun
                 await self._tell_ended(course)
                 if not tasks:
@@ -315,7 +316,7 @@ class _Life:
 
     def _end(self, course: Course, ended: Run, outcome: Outcome) -> None:
         self._outcomes[ended.id] = outcome
-        self._taint.ended(ended.step, outcome)
+        self._taint.ended(ended.step, outcome, ended.id)
         if outcome.failure is None:
             course.done(ended, outcome.output)
         else:

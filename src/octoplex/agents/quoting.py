@@ -89,5 +89,5 @@ def said(text: str) -> Any:
         text = text.removeprefix("json").strip()
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"the answer is no JSON ({error})") from None

@@ -10,6 +10,7 @@ Not promised: an end to a check of a schema whose own references multiply. Offer
 arms that the configuration names; schemas that models write have no references (`faults.py`).
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -31,6 +32,7 @@ _CERTAIN = {
     "maxProperties",
 }
 """Keywords that are broken by a value with references inside, whatever those stand for."""
+_REFERS = re.compile(rb'"\$(?:ref|dynamicRef|recursiveRef)"')
 _json = msgspec.json.Encoder().encode
 
 
@@ -81,6 +83,22 @@ class Schemas:
         if text not in self._made:
             self._made[text] = validator_for(schema, offline=True, pattern_options=RegexOptions())
         return self._made[text]
+
+
+def refers_elsewhere(schema: Any) -> bool:
+    """Whether it refers to a schema. Without that a check takes time in proportion to the schema;
+    with it, it may take hours."""
+    return bool(_REFERS.search(_json(schema)))
+
+
+def schema_from(kind: Any) -> dict[str, Any]:
+    """The JSON Schema of a type, whose root is the type's own, as models want it."""
+    found = msgspec.json.schema(kind)
+    parts = found.pop("$defs", {})
+    top = found.get("$ref", "").rpartition("/")[2]
+    if top in parts:
+        found = parts.pop(top)
+    return {**found, "$defs": parts} if parts else found
 
 
 def is_too_deep(value: Any, most: int = DEEPEST) -> bool:

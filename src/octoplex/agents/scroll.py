@@ -52,6 +52,11 @@ class MemoryJournal:
         elif record.kind == "tell":
             self.events.append(msgspec.json.decode(record.value, type=Event))
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What `once` has kept."""
+        return {key: msgspec.json.decode(value) for key, value in self._kept.items()}
+
     async def once(self, key: str, do: Callable[[], Awaitable[Any]], *, later: bool = False) -> Any:
         """What is kept, else what `do` gives, kept."""
         if key not in self._kept:

@@ -9,8 +9,9 @@ obeys what it reads can then change what flows through its steps, but not which 
     effect "repeatable"            runs                          a person is asked
     effect "once", net:, mcp:      asked if inputs are tainted   a person is asked
 
-Files carry text, too: where a step that is tainted has left files, what an outward step reads of
-the workspace counts as an input that is tainted.
+Files carry text, too: once a step begins that may leave text of strangers in them, what an outward
+step reads of the workspace counts as an input that is tainted; an outward step that has begun
+before is waited for (`consent.py`).
 
 Whether a step's *condition* depends on such text is not looked at: which of the branches that a
 trusted plan foresaw is taken is what the goal asked for.
@@ -39,13 +40,33 @@ class Taint:
         self._loose: set[str] = set()
         self._has_left_files = False
         """Whether text of strangers may be in files of the workspace."""
+        self._writing: set[str] = set()
+        """Runs under way that may be putting it there."""
+
+    def had_begun(self, actions: Mapping[str, str]) -> None:
+        """Runs by their ids, with what they do, that earlier lives had begun. Until it is known
+        what came of them, text of strangers may be in what they have written."""
+        offers = {run: self._offers[name] for run, name in actions.items() if name in self._offers}
+        if any(offer.brings_untrusted for offer in offers.values()):
+            self._writing |= {r for r, o in offers.items() if _uses(o, "write:workspace")}
 
     def planned_after(self, *steps: str) -> None:
         """These steps were planned after text of strangers had come in."""
         self._loose.update(steps)
 
-    def ended(self, step: Step, outcome: Outcome) -> None:
-        """A step has an outcome."""
+    def begins(self, step: Step, run: str) -> None:
+        """A run of a step is about to begin."""
+        offer = self._offers[step.arm]
+        if (offer.brings_untrusted or self.reaches(step)) and _uses(offer, "write:workspace"):
+            self._writing.add(run)
+
+    def is_writing(self, run: str) -> bool:
+        """Whether a run may be putting text of strangers into files."""
+        return run in self._writing
+
+    def ended(self, step: Step, outcome: Outcome, run: str = "") -> None:
+        """A run of a step has an outcome."""
+        self._writing.discard(run)
         if outcome.is_untrusted or self._offers[step.arm].brings_untrusted or self.reaches(step):
             self.has_entered = True
             self._tainted.add(step.id)
@@ -56,8 +77,14 @@ class Taint:
         """Whether inputs of a step come from text of strangers."""
         return bool((sources(step.inputs) | sources(step.each)) & self._tainted)
 
-    def objection(self, step: Step, approve: Approve) -> str:
-        """Why a person must be asked before a step, "" where nobody need be.
+    def sends_files(self, step: Step) -> bool:
+        """Whether what a step reads of the workspace may leave by it."""
+        offer = self._offers[step.arm]
+        is_outward = gravest(step, offer) == "once" or leaves(offer)
+        return is_outward and _uses(offer, "read:workspace", "write:workspace")
+
+    def objection(self, step: Step, approve: Approve, run: str = "") -> str:
+        """Why a person must be asked before a run of a step, "" where nobody need be.
 
         What begins with "text of strangers" may not be done without, whoever approves nothing.
         """
@@ -68,11 +95,7 @@ class Taint:
             return "text of strangers had been read when this step was planned"
         if is_outward and self.reaches(step):
             return "text of strangers is among its inputs"
-        if (
-            is_outward
-            and self._has_left_files
-            and _uses(offer, "read:workspace", "write:workspace")
-        ):
+        if (self._has_left_files or self._writing - {run}) and self.sends_files(step):
             return "text of strangers may be in the files that it reads"
         if approve == "always":
             return "this agent asks before every step"

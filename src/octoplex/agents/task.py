@@ -6,7 +6,7 @@ A task is nothing but its events: what a terminal shows, `/events` streams and `
 folded from them (`agents/view.py`).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Literal, Protocol
 
 from msgspec import Meta, Struct
@@ -94,6 +94,11 @@ class Journal(Protocol):
     @property
     def events(self) -> list[Event]:
         """All so far."""
+        ...
+
+    @property
+    def kept(self) -> Mapping[str, Any]:
+        """What `once` has kept, in this life and before, by its keys."""
         ...
 
     async def once(self, key: str, do: Callable[[], Awaitable[Any]], *, later: bool = False) -> Any:

@@ -13,7 +13,7 @@ What the events hold besides their step (all of it JSON):
     step.retried        attempt, seconds, nanos, tokens, failure, why
     step.failed         the same
     step.skipped        why
-    approval.asked      topic, why, action, inputs, effect
+    approval.asked      topic, why, action, inputs, effect, files (that the inputs name)
     approval.given      topic, approved, by, note
     repair.begun        round, reasons
     criterion.checked   what, passed, why, by, nanos, tokens; without a step: of the whole task
@@ -29,6 +29,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
+from octoplex.agents.named import Named
 from octoplex.agents.task import Event, Status
 from octoplex.agents.words import Artifact
 
@@ -64,6 +65,8 @@ class Approval(Struct):
     action: str = ""
     inputs: Any = None
     effect: str = ""
+    files: tuple[Named, ...] = ()
+    """What lies where the inputs say, as it was then."""
 
 
 class StepView(Struct):

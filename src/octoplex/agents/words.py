@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from octoplex.wire.ask import Tab, Worst
 from octoplex.wire.event import Reply
 
 Effect = Literal["none", "repeatable", "once"]
@@ -65,6 +67,8 @@ class Order(Struct, frozen=True):
     seconds: float = 60.0
     is_tainted: bool = False
     """Whether text of strangers has entered the task."""
+    seen: dict[str, str] = {}
+    """Digests of what lay at paths of its inputs, as a person saw it who allowed the step."""
 
     @property
     def key(self) -> str:
@@ -118,6 +122,44 @@ class Failed(Exception):
 Ask = Callable[[str, bytes], Awaitable[tuple[Reply, int]]]
 """(route or provider/model, the body of an openai-chat request without `model`) -> the reply, and
 its nano-dollars. Raises `GatewayError`. Goes through the gateway as the task's caller."""
+
+
+class Quote(Struct, frozen=True):
+    """The most that a call to a model takes, before it is made. `worst` has a limit of output
+    where the call, or who makes it, sets one; `price` is in nano-dollars."""
+
+    worst: Worst
+    price: Callable[[Worst], int]
+
+    def nanos_of(self, output_tokens: int) -> int:
+        """What it costs at most with this limit."""
+        return self.price(replace(self.worst, output_tokens=output_tokens))
+
+    @property
+    def nanos(self) -> int:
+        """What it costs at most."""
+        return self.price(self.worst)
+
+    @property
+    def tokens(self) -> int:
+        """All that it may read and write."""
+        return self.worst.input_tokens + (self.worst.output_tokens or 0) * self.worst.n
+
+
+class Models(Protocol):
+    """The gateway's models, as a task asks them."""
+
+    def quote(self, model: str, body: bytes) -> Quote:
+        """What a call takes at most. Raises `GatewayError`."""
+        ...
+
+    def __call__(
+        self, model: str, body: bytes, tab: Tab | None = None, /
+    ) -> Awaitable[tuple[Reply, int]]:
+        """As `Ask`; each attempt that is made for it is put on the tab."""
+        ...
+
+
 Screen = Callable[[str, Literal["in", "out"]], Awaitable[str]]
 """The guardian: text that enters or leaves a task, as it may; raises `Blocked`."""
 Tell = Callable[[dict[str, Any]], Awaitable[None]]

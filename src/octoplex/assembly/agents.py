@@ -13,20 +13,19 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from octoplex.agents.agent import Agent, Assignment
 from octoplex.agents.agent import Mint as MintToken
 from octoplex.agents.arms.joined import Means, arms_of
+from octoplex.agents.budget import NANOS, Purse
 from octoplex.agents.capability import Checker, Grant, Mint
 from octoplex.agents.config import USUAL_NAME, AgentTable
-from octoplex.agents.journal import Rules, TaskRow, Tasks
+from octoplex.agents.journal import Rules, TaskRow, Tasks, are_kept
 from octoplex.agents.mcp.arm import PREFIX as MCP
 from octoplex.agents.memory.embedding import Embedding
 from octoplex.agents.memory.memory import Memory, Remembered
@@ -37,7 +36,6 @@ from octoplex.agents.view import View, view_of
 from octoplex.agents.words import Arm, Failed, Offer, Order, Outcome, World
 from octoplex.agents.words import Ask as AskModel
 from octoplex.assembly.agent_model import opened, task_of
-from octoplex.assembly.arrival import Arrival, Patience, read_call
 from octoplex.assembly.assigning import (
     Rights,
     Spine,
@@ -46,39 +44,35 @@ from octoplex.assembly.assigning import (
     caller_of,
     checked,
     folder_of,
-    has_price,
-    is_local,
+    have_folder,
     journal_of,
+    missing,
+    own_folders,
     screen_of,
     table_of,
 )
 from octoplex.assembly.mcp import Connections
 from octoplex.assembly.state import facts_of
+from octoplex.assembly.task_models import DIALECT, TaskModels
 from octoplex.ledger.ids import request_ids
 from octoplex.ledger.postgres.database import Database
-from octoplex.wire.answer import Answer, reply_of
+from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Ask, Caller
 from octoplex.wire.error import (
     GatewayError,
     InvalidCall,
     KeyReused,
     NotFound,
-    OverBudget,
+    StoreFailed,
     Unauthorized,
 )
-from octoplex.wire.event import NO_USAGE, Reply, Usage
+from octoplex.wire.event import NO_USAGE, Usage
 
-DIALECT = "openai-chat"
-"""The dialect in which tasks ask models."""
-ASKED_S = 600.0
 LOOK_S = 1.0
-RESUMED_S, SOON_S = 10.0, 0.02
+RESUMED_S, ELSEWHERE_S = 10.0, 5.0
+"""The second: how often it is looked whether others keep tasks in the same database."""
 ALWAYS = ("planner", "judge", "guardian")
 """Arms that anybody may ask who may use an agent."""
-NANO = 1_000_000_000
-BEFORE_END = ("queued", "running")
-MOST_HERE = 1_024
-"""Tokens that a model on this machine may write for a step."""
 MOST_TALLIES = 1_000
 OVER = frozenset({"task.done", "task.failed", "task.cancelled"})
 log = logging.getLogger("octoplex.agents")
@@ -89,13 +83,14 @@ class Agents:
 
     def __init__(self, spine: Callable[[], Spine], *, alone: bool = False) -> None:
         """`alone`: only what is given here runs here, nothing that other processes left."""
-        self._spine, self._rules = spine, Rules(takes_up=not alone)
+        self._spine, self._alone = spine, alone
         self._opening = asyncio.Lock()
         self._tasks: Tasks | None = None
         self._memory: Memory | None = None
         self._used: OrderedDict[str, Usage] = OrderedDict()
         """Tokens of tasks that ran here, the last ones."""
         self._beside: set[asyncio.Task[Any]] = set()
+        self._looking: asyncio.Task[None] | None = None
         self._new_id = request_ids()
 
     # -- giving and watching -----------------------------------------------------------------
@@ -134,7 +129,7 @@ class Agents:
         """
         row = await (await self.opened()).row(id_)
         if row is None:
-            raise NotFound(f"There is no task {id_[:128]!r}.", param="task_id")
+            raise NotFound(missing(id_, self._spine().settings), param="task_id")
         return row
 
     async def view(self, id_: str) -> View:
@@ -145,20 +140,23 @@ class Agents:
         """Its events after a number, as they come, up to its end or this process's."""
         tasks, works = await self.opened(), self._spine().works
         while not works.stopping:
-            found = await tasks.changed(id_, after, LOOK_S)
+            try:
+                found = await tasks.changed(id_, after, LOOK_S)
+                is_over = found[-1].kind in OVER if found else await _is_over(tasks, id_, after)
+            except StoreFailed as failed:
+                if "damaged" in failed.facts:
+                    raise
+                await asyncio.sleep(LOOK_S)  # the task goes on when it is there again, and so this
+                continue
             for event in found:
                 after = event.number
                 yield event
-            if found[-1].kind in OVER if found else await _is_over(tasks, id_, after):
+            if is_over:
                 return
 
     async def settled(self, id_: str) -> None:
         """Wait until the end of a task that was told is the end of its row, too."""
-        tasks = await self.opened()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(RESUMED_S):
-                while (row := await tasks.row(id_)) and row.status in BEFORE_END:  # noqa: ASYNC110
-                    await asyncio.sleep(SOON_S)
+        await (await self.opened()).settled(id_)
 
     async def approve(self, id_: str, step: str, word: dict[str, Any]) -> dict[str, Any]:
         """Say whether a step may be done; what holds, which is the first word on it.
@@ -192,6 +190,7 @@ class Agents:
     async def answer(self, name: str, ask: Ask) -> Answer:
         """Answer a chat by a task."""
         row = await self.submit(Rights(ask.caller), task_of(name, ask))
+        ask.trail.task, ask.trail.of_parts = row.id, True
         going = _Going(self, row)
         try:
             return await opened(going, ask, self._spine().works.faces[DIALECT])
@@ -221,21 +220,46 @@ class Agents:
                 self._tasks = await Tasks.open(where, self._work, self._rules)
             return self._tasks
 
+    @property
+    def _rules(self) -> Rules:
+        server, data = self._spine().settings.server, self._spine().works.data
+        return Rules(
+            at_once=server.task_concurrency,
+            keep_days=server.tasks_days,
+            folders=own_folders(data),
+            takes_up=not self._alone,
+        )
+
     def begin(self) -> None:
-        """Go on with what an earlier process has left, if any."""
-        where = _where(self._spine())
-        left = where.exists() if isinstance(where, Path) else bool(self._spine().settings.agents)
-        if left:
-            self.beside(self._resumed())
+        """Go on with what processes have left: an earlier one, or others of the same database."""
+        self._looking = asyncio.ensure_future(self._resumed())
 
     async def _resumed(self) -> None:
-        try:
-            await self.opened()
-        except GatewayError as error:
-            log.error("tasks that were left are not gone on with: %s", error)
+        """What tasks need is only loaded where there are any."""
+        failed = ""
+        while self._tasks is None:
+            spine = self._spine()
+            where = _where(spine)
+            try:
+                if isinstance(where, Path):
+                    are_there = where.exists()
+                else:
+                    are_there = bool(spine.settings.agents) or await are_kept(where)
+                if are_there:
+                    await asyncio.shield(self.opened())
+                    return
+            except GatewayError as error:
+                if str(error) != failed:
+                    log.error("tasks that were left are not gone on with: %s", error)
+                failed = str(error)
+            if isinstance(where, Path):
+                return  # nobody else puts any there
+            await asyncio.sleep(ELSEWHERE_S)
 
     async def close(self) -> None:
         """Hand running tasks on; whoever opens them next goes on with them."""
+        if self._looking is not None:
+            self._looking.cancel()
         if self._beside:
             _, slow = await asyncio.wait(self._beside, timeout=LOOK_S)
             for task in slow:
@@ -259,7 +283,7 @@ class Agents:
         return self._memory.of(
             owner_of(caller),
             screen=screen_of(spine.plan.guards.usual),
-            embed=Embedding(spine.answer, caller, model) if model else None,
+            embed=Embedding(spine.answer, caller, model, task_id) if model else None,
             task=task_id,
             who=caller.name,
         )
@@ -299,11 +323,13 @@ class Agents:
             offer = next((one for one in arm.offers if one.name == order.action), None)
             if offer is None:
                 continue
-            order = replace(order, model=who.worker, nanos=int(who.limits.dollars * NANO))
+            order = replace(order, model=who.worker, nanos=int(who.limits.dollars * NANOS))
             grant = order.grant or self._mint.mint(order, offer, who.allow)
             order = replace(order, grant=grant)
             granted = self._checker.check(order)
-            return await arm(order, self._world(spine, row, who)), granted
+            part = Purse(who.limits).spare()
+            world = self._world(spine, row, who, part.asking(self._models_of(row)))
+            return await arm(order, world), granted
         raise NotFound(f"The agent {agent or USUAL_NAME!r} has no {order.action}.", param="agent")
 
     # -- one task ----------------------------------------------------------------------------
@@ -326,7 +352,9 @@ class Agents:
         spine = self._spine()
         caller = caller_of(spine, row.key_id)
         agent = agent_of(spine, caller, row.task)
-        world = self._world(spine, row, agent)
+        await asyncio.to_thread(have_folder, spine.settings, row, journal.events)
+        models = self._models_of(row)
+        world = self._world(spine, row, agent, models)
         arms = await self._arms(spine, table_of(spine.settings, row.task.agent))
         assignment = Assignment(
             id=row.id,
@@ -334,6 +362,7 @@ class Agents:
             agent=agent,
             arms=arms,
             world=world,
+            models=models,
             mint=self._mint_of(row),
             revoke=self._checker.revoke_task,
             plan=row.task.plan,
@@ -360,9 +389,12 @@ class Agents:
 
         return mint
 
-    def _world(self, spine: Spine, row: TaskRow, agent: Agent) -> World:
+    def _models_of(self, row: TaskRow) -> TaskModels:
+        return TaskModels(self._spine, row, self._new_id, self._tally)
+
+    def _world(self, spine: Spine, row: TaskRow, agent: Agent, ask: AskModel) -> World:
         return World(
-            ask=self._ask_as(row, is_free=not agent.limits.dollars),
+            ask=ask,
             workspace=Path(row.task.workspace),
             allow=agent.allow,
             screen=screen_of(spine.plan.guards.usual),
@@ -379,28 +411,6 @@ class Agents:
             env = spine.works.env
             arms.append(await self._servers.arm(spine.settings, env, servers, self._checker))
         return arms
-
-    def _ask_as(self, row: TaskRow, *, is_free: bool) -> AskModel:
-        """How a task asks a model: as its caller, whose key is looked up anew each time."""
-
-        async def ask(model: str, body: bytes) -> tuple[Reply, int]:
-            spine = self._spine()
-            if is_free and has_price(spine.plan, model):
-                raise OverBudget(f"The task may spend nothing, and {model!r} has a price.")
-            arrival = Arrival(
-                id=self._new_id(),
-                face=spine.works.faces[DIALECT],
-                started_at=asyncio.get_running_loop().time(),
-                patience=Patience(ASKED_S, ASKED_S),
-                caller=caller_of(spine, row.key_id),
-            )
-            call = read_call(arrival, _named(body, model, is_local(spine.plan, model)))
-            call.trail.labels = {**row.task.metadata, "task": row.id}
-            reply = await reply_of(await spine.answer(call))
-            self._tally(row.id, reply.usage)
-            return reply, call.trail.nano
-
-        return ask
 
     def _tally(self, id_: str, usage: Usage) -> None:
         before = self._used.pop(id_, NO_USAGE)
@@ -441,15 +451,6 @@ class _Going:
 
 def _where(spine: Spine) -> Path | Database:
     return journal_of(spine.settings, spine.works.env, spine.works.data)
-
-
-def _named(body: bytes, model: str, here: bool) -> bytes:
-    """A request with its model; one on this machine may not write for minutes."""
-    fields: dict[str, Any] = msgspec.json.decode(body)
-    if here:
-        asked = fields.get("max_completion_tokens") or MOST_HERE
-        fields["max_completion_tokens"] = min(asked, MOST_HERE)
-    return msgspec.json.encode({**fields, "model": model})
 
 
 def _topic(asked: Sequence[Event], step: str, named: str) -> str:

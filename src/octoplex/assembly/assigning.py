@@ -29,8 +29,9 @@ from octoplex.agents.config import (
     with_usual,
     within,
 )
+from octoplex.agents.journal import TaskRow, folders
 from octoplex.agents.place import place_of
-from octoplex.agents.task import Task
+from octoplex.agents.task import Event, Task
 from octoplex.agents.words import Failed, Screen
 from octoplex.assembly.agent_route import AGENT
 from octoplex.assembly.plan import Plan
@@ -42,7 +43,7 @@ from octoplex.reflex.keys import Key
 from octoplex.settings import Settings
 from octoplex.upstreams.local.fleet import LOCAL
 from octoplex.wire.answer import Answerer
-from octoplex.wire.ask import ANYONE, Caller, Worst
+from octoplex.wire.ask import ANYONE, Caller
 from octoplex.wire.error import Forbidden, GatewayError, InvalidCall, NotFound, Unauthorized
 
 BUILT_IN = f"{LOCAL}/smollm2"
@@ -209,12 +210,6 @@ def is_local(plan: Plan, model: str) -> bool:
     return first == LOCAL
 
 
-def has_price(plan: Plan, model: str) -> bool:
-    """Whether a call of a model may cost something. One without a price is as it is elsewhere."""
-    some = Worst(1_000, 1_000)
-    return any(one.target.cost(some) for one in plan.resolver.resolve(model).candidates)
-
-
 def check_agents(plan: Plan) -> Iterable[str]:
     """What is wrong with the agents of a file; a start does not refuse it."""
     settings = plan.settings
@@ -248,27 +243,68 @@ def folder_of(spine: Spine, table: AgentTable, rights: Rights, id_: str, asked: 
     Raises:
         InvalidCall: it lies elsewhere.
     """
+    own = own_folders(spine.works.data)
     if rights.trusted and asked:
         folder = Path(asked).expanduser().absolute()
         if not folder.is_dir():
             raise InvalidCall(f"workspace: there is no folder {folder}.", param="workspace")
+        folders.claim(own, folder)
         return folder
     if table.workspaces:
         root = Path(table.workspaces).expanduser()
     else:
         owner = hashlib.sha256(rights.caller.id.encode()).hexdigest()[:16]
-        root = spine.works.data / FOLDER / "workspaces" / (owner if rights.caller.id else "own")
+        root = own / (owner if rights.caller.id else "own")
     try:
-        name = place_of(asked) if asked else f"task/{id_}"
+        name = place_of(asked) if asked else f"{folders.TASKS}/{id_}"
     except Failed as error:
         raise InvalidCall(f"workspace: {error}", param="workspace") from None
     try:
-        return _made(root, name)
+        folder = _made(root, name)
+        if asked:
+            folders.claim(own, folder)
+        return folder
     except OSError as error:
         raise InvalidCall(
             f"workspace: {asked[:80]!r} leads over a link or is no folder ({error.strerror}).",
             param="workspace",
         ) from None
+
+
+def missing(id_: str, settings: Settings) -> str:
+    """That there is no such task, and why there may be none any more."""
+    return (
+        f"There is no task {id_[:128]!r}. {settings.server.tasks_days} days after its end "
+        "([server] tasks_days) a task is removed, with its files if it named no workspace."
+    )
+
+
+def have_folder(settings: Settings, row: TaskRow, events: Iterable[Event]) -> None:
+    """See that a task's folder is here before it begins or goes on; one of its own with nothing in
+    it yet is made, as another host has taken the task on.
+
+    Raises:
+        NotFound: it lies elsewhere, with what is in it, or is gone.
+    """
+    folder, root = Path(row.task.workspace), table_of(settings, row.task.agent).workspaces
+    if folder.is_dir():
+        return
+    is_empty = folder.name == row.id and not any(event.body.get("artifacts") for event in events)
+    try:
+        if is_empty and (not root or Path(root).expanduser().is_dir()):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return
+    except OSError:
+        pass
+    raise NotFound(
+        f"The task's folder {folder} is not on this host. Hosts that share tasks need the same "
+        "folders at the same place: see `workspaces` of the agent."
+    )
+
+
+def own_folders(data: Path) -> Path:
+    """Where the folders are of tasks whose agent has none for them."""
+    return data / FOLDER / "workspaces"
 
 
 def journal_of(settings: Settings, env: Mapping[str, str], data: Path) -> Path | Database:

@@ -1,7 +1,6 @@
 """The servers of tools that the file names: nothing is started or connected before use."""
 
 import asyncio
-import ipaddress
 import logging
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +9,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from octoplex.agents.mcp.arm import Checker, McpArm
+from octoplex.agents.capability import Checker
+from octoplex.agents.mcp.arm import McpArm
 from octoplex.agents.mcp.config import McpTable
 from octoplex.agents.mcp.http import Streamable, client_for
 from octoplex.agents.mcp.pins import Pins
@@ -120,7 +120,7 @@ def _wire(
 
 
 def _asked(table: McpTable, given: Given, box: SandboxTable, trust: ssl.SSLContext | None) -> Wire:
-    client = client_for(table.url, _networks(box), trust)
+    client = client_for(table.url, box.permitted, trust)
     limits = Limits(connect_s=_CONNECT_S, first_s=table.timeout_s, idle_s=table.timeout_s)
     return Streamable(table.url, given.headers, client, limits, Veil(given.secrets))
 
@@ -128,18 +128,9 @@ def _asked(table: McpTable, given: Given, box: SandboxTable, trust: ssl.SSLConte
 def _started(table: McpTable, given: Given, box: SandboxTable) -> Wire:
     process: Process = Bare(table.command, given.env)
     if table.sandbox:
-        make = partial(
-            Sandbox, tools=box.tools, unsafe=box.unsafe, backend=box.backend, image=box.image
-        )
-        egress = Egress(table.net, permitted=_networks(box)) if table.net else None
+        make = partial(Sandbox, tools=box.tools, unsafe=box.unsafe, backend=box.container)
+        egress = Egress(table.net, permitted=box.permitted) if table.net else None
         workspace = Path(table.workspace).expanduser() if table.workspace else None
         limits = replace(limits_of(box.limits), seconds=_LIFE_S, output=_OUTPUT)
         process = Boxed(table.command, given.env, workspace, limits, make, egress)
     return Piped(process, Veil(given.secrets))
-
-
-def _networks(box: SandboxTable) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    try:
-        return [ipaddress.ip_network(text) for text in box.networks]
-    except ValueError as error:
-        raise BadConfig(f"[sandbox] networks: {error}.") from None

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from octoplex.agents.memory.facts import Facts
 from octoplex.agents.memory.file import open_file
-from octoplex.agents.memory.rows import Facts
 from octoplex.ledger.folder import Folder
 from octoplex.ledger.postgres.database import Database, read
 from octoplex.ledger.queries import Reader

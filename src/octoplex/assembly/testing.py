@@ -41,7 +41,7 @@ def run_by(table: SandboxTable) -> Tests:
     """Who runs them; a few at a time."""
     usual = Limits(seconds=SECONDS, memory=512 * 1024**2, processes=64, output=100_000)
     box, limits = (
-        Sandbox(tools=table.tools, unsafe=table.unsafe, backend=table.backend, image=table.image),
+        Sandbox(tools=table.tools, unsafe=table.unsafe, backend=table.container),
         limits_of(table.limits, usual),
     )
     room = asyncio.Semaphore(AT_ONCE)

@@ -31,7 +31,6 @@ from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json
 from octoplex.ledger.folder import Folder, Holder
 from octoplex.ledger.spool import NAME as SPOOL
-from octoplex.sandbox.containers import KINDS
 from octoplex.secrets.reference import EXPERIMENTAL
 from octoplex.settings import HERE, Server, Tls, address, kept_elsewhere
 from octoplex.upstreams.detect import detect
@@ -125,8 +124,10 @@ def _config(place: Place) -> Iterator[Finding]:
     for scheme in sorted(kept_elsewhere(place.settings) & EXPERIMENTAL):
         says = f"{scheme} is experimental: tried against scripted servers only"
         yield Finding("secrets", "note", says)
-    if (backend := place.settings.sandbox.backend) in KINDS:
-        says = f"{backend} is experimental: tried by hand, and by tests without a daemon"
+    box = place.settings.sandbox
+    if box.is_experimental:
+        tried = "never run on a cluster" if box.namespace else "tried by hand"
+        says = f"{box.backend} is experimental: {tried}, and by tests without a daemon"
         yield Finding("sandbox", "note", says)
     names = [f"{s.id} ({s.found})" if s.found else s.id for s in sources if s.usable]
     none = "none usable; set a key such as OPENAI_API_KEY (octoplex providers lists them)"

@@ -11,7 +11,14 @@ from typing import Any
 import click
 
 from octoplex.cli.look import look
-from octoplex.cli.place import Place, config_option, json_option, place_of
+from octoplex.cli.place import (
+    Place,
+    config_option,
+    force_option,
+    json_option,
+    place_of,
+    refuse_over,
+)
 from octoplex.cli.show import print_json, print_table
 from octoplex.jobs.trials import all_counted, trial_of, values_of
 from octoplex.ledger.learning import NAME
@@ -75,11 +82,14 @@ def list_(config: str | None, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--plot", "picture", type=click.Path(path_type=Path, dir_okay=False), metavar="SVG",
               help="Draw the metric of each variant, with its bounds, as units came.")  # fmt: skip
+@force_option
 @config_option
 @json_option
-def show(name: str, picture: Path | None, config: str | None, as_json: bool) -> None:
+def show(name: str, picture: Path | None, force: bool, config: str | None, as_json: bool) -> None:
     """Show what an experiment has found."""
     place = place_of(config)
+    if picture is not None:
+        refuse_over(picture, force)
     test = next((test for test in _tests(place).values() if test.name == name), None)
     if test is None:
         raise NotFound(f'There is no experiment "{name}"; `octoplex experiments list` shows them.')

@@ -5,7 +5,7 @@ data folder, and noted in the audit log, as is all that the learner does.
 """
 
 import subprocess
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,14 @@ import msgspec
 from octoplex.assembly import optimizing
 from octoplex.assembly.deeds import deed_of
 from octoplex.cli.link import ask_server, operator
-from octoplex.cli.place import Place, config_option, json_option, place_of
+from octoplex.cli.place import (
+    Place,
+    config_option,
+    force_option,
+    json_option,
+    place_of,
+    refuse_over,
+)
 from octoplex.cli.show import clean, print_json, print_table
 from octoplex.jobs.learning import of_learner, shown
 from octoplex.ledger.allowance import dollars
@@ -261,16 +268,20 @@ rollback = _lever(
 @click.command()
 @click.argument("route")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@force_option
 @config_option
-def export(route: str, file: Path, config: str | None) -> None:
+def export(route: str, file: Path, force: bool, config: str | None) -> None:
     """Write all that a route has learned from into FILE, JSON on each line; - prints it."""
     place = place_of(config)
+    refuse_over(file, force)
     count, last = 0, 0
-    with optimizing.reading(place.data) as kept, click.open_file(str(file), "wb") as target:
+    with ExitStack() as open_:
+        kept = open_.enter_context(optimizing.reading(place.data))
         if kept is None or not kept.newest_note(route):
             raise NotFound(f'Nothing is kept that a route "{route}" has learned from.')
         from octoplex.optimizer.notes import decode, kind_of
 
+        target = open_.enter_context(click.open_file(str(file), "wb"))
         while notes := kept.notes(route, last, BATCH):
             for last, body in notes:
                 with suppress(msgspec.MsgspecError):  # the learner says what it makes of such

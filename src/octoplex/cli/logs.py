@@ -22,16 +22,23 @@ COLUMNS = ("time", "id", "key", "model", "target", "status", "tokens", "cost", "
 FIGURES = frozenset({"status", "tokens", "cost", "took"})
 STEP_S = 0.25
 AT_ONCE = 500
+NOTHING = "No requests yet. Ask something: octoplex chat Say hello"
 
 
 @click.command()
 @click.argument("request_id", metavar="[ID]", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on with new requests until Ctrl-C.")
 @click.option("-n", "number", default=20, type=click.IntRange(0, 100_000), help="How many.")
+@click.option("--task", metavar="ID", default="", help="Of one task of an agent alone.")
 @config_option
 @json_option
 def logs(
-    request_id: str | None, follow: bool, number: int, config: str | None, as_json: bool
+    request_id: str | None,
+    follow: bool,
+    number: int,
+    task: str,
+    config: str | None,
+    as_json: bool,
 ) -> None:
     """Show requests as they were answered.
 
@@ -43,16 +50,16 @@ def logs(
         if request_id:
             _one(reader, request_id, as_json)
             return
-        rows = reader.requests(Page(limit=number))[::-1] if number else []
+        rows = reader.requests(Page(limit=number, task=task))[::-1] if number else []
         if as_json and not follow:
             print_json([row.shown() for row in rows])
             return
         if not rows and not follow:
-            click.echo("No requests yet. Ask something: octoplex chat Say hello")
+            click.echo(f"No request of the task {clean(task)} is recorded." if task else NOTHING)
             return
         _print(rows, as_json, follow)
         if follow:
-            _follow(reader, rows[-1] if rows else None, as_json)
+            _follow(reader, rows[-1] if rows else None, task, as_json)
     finally:
         reader.close()
 
@@ -67,13 +74,13 @@ def _one(reader: Reads, request_id: str, as_json: bool) -> None:
         _whole(record)
 
 
-def _follow(reader: Reads, last: Record | None, as_json: bool) -> None:
+def _follow(reader: Reads, last: Record | None, task: str, as_json: bool) -> None:
     if last is None:
         newest = reader.requests(Page(limit=1))
         last = newest[0] if newest else None
     while True:
         time.sleep(STEP_S)
-        page = Page(limit=AT_ONCE, after=last.id) if last else Page(limit=AT_ONCE)
+        page = Page(limit=AT_ONCE, after=last.id if last else None, task=task)
         rows = reader.requests(page)[::-1]
         if rows:
             last = rows[-1]
@@ -99,10 +106,17 @@ def _cells(row: Record) -> tuple[str, ...]:
         row.model,
         row.target or "-",
         f"{row.status}{'' if row.outcome in ('done', 'failed') else ' ' + row.outcome}",
-        f"{row.input_tokens}+{row.output_tokens}",
-        _money(row.nano, row.estimated),
+        "parts" if row.parts_nano else f"{row.input_tokens}+{row.output_tokens}",
+        _cost(row),
         f"{row.total_s:.2f} s",
     )
+
+
+def _cost(row: Record) -> str:
+    """What it cost. What its parts cost stands in brackets: their own records have it."""
+    if row.parts_nano:
+        return f"({_money(row.parts_nano, row.estimated)})"
+    return _money(row.nano, row.estimated)
 
 
 def _money(nano: int, estimated: bool) -> str:
@@ -122,8 +136,8 @@ def _whole(row: Record) -> None:
         ("why", row.why),
         ("status", f"{row.status}, {row.outcome}"),
         ("error", f"{row.error_code}: {row.error}" if row.error_code else ""),
-        ("tokens", _tokens(row)),
-        ("cost", _money(row.nano, row.estimated)),
+        ("task", row.task),
+        *_bill(row),
         ("cache", _cache(row)),
         ("guard", ", ".join([f"{type_} {action} {n}" for type_, action, n in row.guard])),
         ("took", f"{row.total_s:.3f} s, first content after {row.first_s:.3f} s"),
@@ -134,6 +148,15 @@ def _whole(row: Record) -> None:
             click.echo(clean(f"{name:<10}{value}"))
     for number, attempt in enumerate(row.attempts, 1):
         click.echo(clean(f"attempt {number} {_attempt(attempt)}"))
+
+
+def _bill(row: Record) -> tuple[tuple[str, str], ...]:
+    if row.parts_nano:
+        parts = f"that of its parts, {_money(row.parts_nano, row.estimated)}"
+        return (
+            ("cost", f"{parts}; they are records of their own: octoplex logs --task {row.task}"),
+        )
+    return ("tokens", _tokens(row)), ("cost", _money(row.nano, row.estimated))
 
 
 def _cache(row: Record) -> str:

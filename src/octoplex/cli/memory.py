@@ -1,10 +1,11 @@
-"""`octoplex memory`: what agents remember, read and deleted beside a running server.
+"""`octoplex memory`: what agents remember, read beside a running server.
 
     octoplex memory list                                whose facts there are
     octoplex memory list "tenant acme"                  the newest of one owner
     octoplex memory find "tenant acme" backup times
     octoplex memory forget "tenant acme" --id mem_... | --thread TASK | --all
 
+What is forgotten is deleted by the process that has the data folder, and noted in the audit log.
 A search here goes by words, and by n-grams where no model makes the vectors: nobody is asked.
 """
 
@@ -18,9 +19,13 @@ import click
 from octoplex.agents.memory.file import NAME
 from octoplex.agents.memory.memory import Memory
 from octoplex.agents.memory.rows import Which
+from octoplex.assembly import forgetting
 from octoplex.assembly.state import facts_of
-from octoplex.cli.place import config_option, json_option, place_of
+from octoplex.cli.link import ask_server, operator
+from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.show import print_json, print_table
+from octoplex.ledger.audit import Audit
+from octoplex.ledger.folder import Folder
 from octoplex.wire.error import InvalidCall, NotFound
 
 T = TypeVar("T")
@@ -96,18 +101,42 @@ def forget(owner: str, id_: str, thread: str, all_: bool, config: str | None) ->
     """Delete for good what one owner's agents remember."""
     if sum(map(bool, (id_, thread, all_))) != 1:
         raise InvalidCall("Say what is to be forgotten: --id ID, --thread ID or --all.")
-    which = Which(owner=owner, id=id_, thread=thread)
-    many = _done(config, lambda memory, _: memory.facts.forget(which))
-    if not many:
-        raise NotFound("There is nothing of that in this owner's memory.")
+    place = _remembered(config)
+    said = {"owner": owner, "id": id_, "thread": thread}
+    many = ask_server(place.data, {"do": "memory.forget", **said})
+    if many is None:
+        many = _forgotten(place, said)
     click.echo(f"Forgotten: {many:,} facts.")
 
 
-def _done(config: str | None, work: Callable[[Memory, _Nobody | None], Awaitable[T]]) -> T:
+def _forgotten(place: Place, said: dict[str, str]) -> int:
+    """Do what a server would, with the folder's lock."""
+    folder = Folder(place.data)
+    folder.lock()
+    try:
+        deed = forgetting.forget(
+            place.settings, place.env, place.data, Audit(place.data), said, operator()
+        )
+        return asyncio.run(deed)
+    finally:
+        folder.unlock()
+
+
+def _remembered(config: str | None) -> Place:
+    """Where it is.
+
+    Raises:
+        NotFound: nothing is.
+    """
     place = place_of(config).opened()
-    embed = place.settings.memory.embed
     if not place.settings.server.database and not (place.data / NAME).exists():
         raise NotFound(f"Nothing is remembered in {place.data}.")
+    return place
+
+
+def _done(config: str | None, work: Callable[[Memory, _Nobody | None], Awaitable[T]]) -> T:
+    place = _remembered(config)
+    embed = place.settings.memory.embed
 
     async def run() -> T:
         memory = Memory(facts_of(place.settings, place.env, place.data))

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from octoplex.cli import labelling, learning, prompting
-from octoplex.cli.place import json_option
+from octoplex.cli.place import force_option, json_option, refuse_over
 from octoplex.cli.show import print_json, print_table
 from octoplex.wire.error import BadConfig
 
@@ -70,12 +70,15 @@ for _command in (
               help="Replay N times, with this seed and those after it, in parallel.")  # fmt: skip
 @click.option("--plot", "picture", type=click.Path(path_type=Path, dir_okay=False), metavar="SVG",
               help="Draw saving and loss over time.")  # fmt: skip
+@force_option
 @json_option
-def replay(file: Path, as_json: bool, picture: Path | None, **given: Any) -> None:
+def replay(file: Path, as_json: bool, picture: Path | None, force: bool, **given: Any) -> None:
     """Replay a CSV file (or .csv.gz) of judged answers through the loop that serves traffic.
 
     FILE has a prompt and one column of quality per model: 0 to 1, or true and false.
     """
+    if picture is not None:
+        refuse_over(picture, force)
     optimizer = _optimizer()
     pairs = [_cost(said) for said in given["costs"]]
     columns = optimizer.Columns(

@@ -23,7 +23,7 @@ from octoplex.settings import (
     source,
     with_secrets,
 )
-from octoplex.wire.error import BadConfig
+from octoplex.wire.error import BadConfig, InvalidCall
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -95,6 +95,23 @@ def config_option(command: Any) -> Any:
     """Give a command `--config`."""
     says = "The file to use instead of ./octoplex.toml."
     return click.option("--config", metavar="FILE", help=says)(command)
+
+
+def force_option(command: Any) -> Any:
+    """Give a command that writes a file `--force`."""
+    return click.option("--force", is_flag=True, help="Write over the file where there is one.")(
+        command
+    )
+
+
+def refuse_over(path: Path, force: bool) -> None:
+    """See that nothing is written over unasked.
+
+    Raises:
+        InvalidCall: there is something of this name.
+    """
+    if not force and path.name != "-" and path.exists() and not path.is_char_device():
+        raise InvalidCall(f"{path} is there already: name another file, or --force.")
 
 
 def json_option(command: Any) -> Any:

@@ -10,7 +10,7 @@ import msgspec
 
 from octoplex.assembly import labelling, optimizing
 from octoplex.cli.chat import client_of, hint_at_key
-from octoplex.cli.place import Place, config_option, place_of
+from octoplex.cli.place import Place, config_option, force_option, place_of, refuse_over
 from octoplex.cli.show import clean
 from octoplex.client import Octoplex
 from octoplex.optimizer.judges import AskModel, bare, is_model, judges_of
@@ -38,7 +38,7 @@ MOST = 40
               help="The prompt to begin with; unless said, none.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Where to write it; unless said, prompts/ROUTE.md.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Write over the file where there is one.")
+@force_option
 @click.option("--calls", default=200, show_default=True, type=click.IntRange(10, 100_000),
               metavar="N", help="Answers that are asked for, and judged.")  # fmt: skip
 @config_option
@@ -55,8 +55,7 @@ def prompts(route: str, data: Path | None, calls: int, config: str | None, **giv
     table = place.settings.models[route]
     target = _target(table, given["target"])
     path = given["out"] or Path("prompts") / f"{route}.md"
-    if path.exists() and not given["force"]:
-        raise InvalidCall(f"{path} is there already: name another one with --out, or --force.")
+    refuse_over(path, given["force"])
     if data is not None:
         cases = searching.read_cases(data, given["column"], given["expected"])
     else:

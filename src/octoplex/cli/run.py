@@ -22,6 +22,7 @@ import msgspec
 
 from octoplex.agents.config import budget_of
 from octoplex.agents.lines import shown
+from octoplex.agents.named import Named
 from octoplex.agents.task import Event, Task
 from octoplex.agents.view import Approval, View, view_of
 from octoplex.cli.place import config_option, json_option, place_of
@@ -192,6 +193,13 @@ MOST_ASKED = 20_000
 shown, so all of it, unless nobody would read it."""
 
 
+def _file(file: Named) -> list[str]:
+    """What lies where an input says."""
+    made = f"sha256 {file.sha256}" if file.sha256 else "too large to be looked at"
+    begin = [f"    {shown(line)}" for line in file.begin.splitlines()]
+    return [f"  {shown(file.path)}: {file.size:,} bytes, {made}", *begin]
+
+
 def question(asked: Approval) -> str:
     """What a person is asked about a step."""
     inputs = msgspec.json.encode(asked.inputs).decode()
@@ -201,6 +209,7 @@ def question(asked: Approval) -> str:
     lines = [
         f"{asked.step} wants to do {shown(asked.action, 100)} with {inputs}",
         f"  {rest}" if hidden > 0 else "",
+        *[line for file in asked.files for line in _file(file)],
         f"  {shown(asked.why)}" if asked.why else "",
         "May it? [y/N] ",
     ]

@@ -9,16 +9,18 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
 from octoplex.agents.journal import Reader, TaskRow
+from octoplex.agents.journal.folders import is_own
 from octoplex.agents.lines import line_of, shown
 from octoplex.agents.task import Event
 from octoplex.agents.view import View, view_of
-from octoplex.assembly.assigning import journal_of
+from octoplex.assembly.assigning import journal_of, missing, own_folders
 from octoplex.cli.place import Place, config_option, json_option, place_of
 from octoplex.cli.run import Runner
 from octoplex.cli.show import print_json, print_table
@@ -28,7 +30,8 @@ from octoplex.ledger import dollars
 from octoplex.wire.error import InvalidCall, NotFound
 
 T = TypeVar("T")
-COLUMNS = ("created", "id", "agent", "status", "steps", "cost", "goal")
+DAY_MS = 86_400_000
+COLUMNS = ("created", "id", "agent", "status", "steps", "cost", "kept until", "goal")
 FIGURES = frozenset({"steps", "cost"})
 EMPTY = (
     'No tasks yet. Give one: octoplex run "Count the words of each file" --workspace .\n'
@@ -52,11 +55,13 @@ def list_(number: int, config: str | None, as_json: bool) -> None:
         rows = await reader.rows(number)
         return [(row, view_of(await reader.events(row.id))) for row in rows[::-1]]
 
-    found = _read(place_of(config), look)
+    place = place_of(config)
+    found = _read(place, look)
+    days = place.settings.server.tasks_days
     if as_json:
-        print_json([_shown(row, view) for row, view in found])
+        print_json([_shown(row, view, days) for row, view in found])
     elif found:
-        print_table(COLUMNS, [_cells(row, view) for row, view in found], FIGURES)
+        print_table(COLUMNS, [_cells(row, view, days) for row, view in found], FIGURES)
     else:
         click.echo(EMPTY)
 
@@ -67,15 +72,18 @@ def list_(number: int, config: str | None, as_json: bool) -> None:
 @json_option
 def show(task_id: str, config: str | None, as_json: bool) -> None:
     """Show a task whole: its plan, its steps, its result."""
-    row, events = _one(place_of(config), task_id)
-    view = view_of(events)
+    place = place_of(config)
+    row, events = _one(place, task_id)
+    view, days = view_of(events), place.settings.server.tasks_days
     if as_json:
-        print_json(_shown(row, view))
+        print_json(_shown(row, view, days))
         return
     click.echo(f"task      {row.id}")
     click.echo(f"goal      {shown(row.task.goal, 1_000)}")
     click.echo(f"agent     {shown(row.task.agent, 60)}, in {shown(row.task.workspace)}")
     click.echo(f"created   {_at(row.created_at_ms)}")
+    if until_ms := _until_ms(row, days):
+        click.echo(f"kept      until {_day(until_ms)}; {_with_files(row, place.data)}")
     show_plan(view)
     for event in events:
         if line := line_of(event):
@@ -171,18 +179,28 @@ def _one(place: Place, task_id: str) -> tuple[TaskRow, list[Event]]:
 
     row, events = _read(place, look)
     if row is None:
-        raise NotFound(
-            f'There is no task "{task_id[:80]}"; `octoplex runs list` lists the last ones.'
-        )
+        listed = "`octoplex runs list` lists the last ones."
+        raise NotFound(f"{missing(task_id, place.settings)} {listed}")
     return row, events
 
 
-def _shown(row: TaskRow, view: View) -> dict[str, Any]:
+def _shown(row: TaskRow, view: View, days: int) -> dict[str, Any]:
     built = {**msgspec.to_builtins(row), **msgspec.to_builtins(view)}
-    return {**built, "goal": row.task.goal}
+    return {**built, "goal": row.task.goal, "kept_until_ms": _until_ms(row, days)}
 
 
-def _cells(row: TaskRow, view: View) -> tuple[str, ...]:
+def _until_ms(row: TaskRow, days: int) -> int | None:
+    """When it is removed; None: it has not ended."""
+    return None if row.ended_at_ms is None else row.ended_at_ms + days * DAY_MS
+
+
+def _with_files(row: TaskRow, data: Path) -> str:
+    stay = "its files stay: somebody named their folder"
+    return "with its files" if is_own(own_folders(data), row.task.workspace, row.id) else stay
+
+
+def _cells(row: TaskRow, view: View, days: int) -> tuple[str, ...]:
+    until_ms = _until_ms(row, days)
     done = sum(step.state == "done" for step in view.steps)
     return (
         _at(row.created_at_ms),
@@ -191,8 +209,13 @@ def _cells(row: TaskRow, view: View) -> tuple[str, ...]:
         view.status,
         f"{done}/{len(view.steps)}",
         dollars(view.nanos),
+        _day(until_ms) if until_ms else "-",
         shown(row.task.goal, 60),
     )
+
+
+def _day(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000).strftime("%Y-%m-%d")
 
 
 def _at(at_ms: int) -> str:

@@ -72,8 +72,7 @@ def run(
         unsafe=table.unsafe,
         stdin=_piped(),
         tell=passing.hear,
-        backend=table.backend,
-        image=table.image,
+        backend=table.container,
     )
     result = asyncio.run(
         box.run(
@@ -94,7 +93,7 @@ def run(
 def layers(config: str | None, as_json: bool) -> None:
     """Show which walls a program has around it on this machine."""
     table = place_of(config).settings.sandbox
-    box = Sandbox(tools=table.tools, backend=table.backend, image=table.image)
+    box = Sandbox(tools=table.tools, backend=table.container)
     try:
         found = asyncio.run(box.run(["true"])).layers
     except (BadConfig, InvalidCall) as error:
@@ -110,13 +109,15 @@ _MEANING = {
     "gvisor": "a kernel of its own, which answers the program's system calls",
     "docker": "a container of its own, without network and without rights",
     "podman": "a container of its own, without network and without rights",
+    "kubernetes": "a job of its own in a cluster, without a token and without rights",
+    "network": "a policy that lets nothing in or out, if the cluster's network keeps it",
     "bubblewrap": "namespaces of its own, and a file system with little in it",
     "seccomp": "system calls that it may not make",
     "rlimits": "what each process may use",
     "landlock": "a second wall around files, by the kernel's rules on paths",
     "cgroup": "processes and memory, counted together",
     "watched": "memory counted 20 times a second: no cgroup can be made here",
-    "experimental": "tried by hand, and by tests without a daemon: see the guide",
+    "experimental": "tried less than the walls, and not by every test: see the guide",
     "own": "a user id that nobody else has, because root started it",
 }
 
@@ -128,6 +129,8 @@ def _conclude(result: Result, limits: Limits) -> None:
     if result.planted:
         names = ", ".join(result.planted)
         click.echo(f"octoplex: it made what tools of this machine obey: {names}", err=True)
+    if result.left:
+        click.echo(f"octoplex: not taken back: {', '.join(result.left)}", err=True)
     if result.outcome != "exited":
         why = _WHY[result.outcome].format(
             seconds=limits.seconds, memory=limits.memory, output=limits.output

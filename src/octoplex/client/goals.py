@@ -6,7 +6,8 @@
     plan = await octoplex.plan("Plot the sales per month", workspace="sales")
     view = await octoplex.execute(plan, workspace="sales")
 
-They run in this process, or at the server that has the data folder. What happens on the way is told
+They run in this process, at the server that has the data folder, or with `url` and `api_key` at a
+gateway elsewhere. What happens on the way is told
 to `tell`, an event at a time; a step that wants a person's word asks `approve`, and is denied where
 that is not given. Cancelling the call ends the task.
 """
@@ -22,9 +23,11 @@ from octoplex.agents.config import budget_of
 from octoplex.agents.plan import Criterion, Plan
 from octoplex.agents.task import Event, Task
 from octoplex.agents.view import Approval, View, view_of
+from octoplex.client.afar import Afar
+from octoplex.client.aio import KEY_VARIABLE
 from octoplex.client.runs import Runs, open_runs
 from octoplex.settings import environment
-from octoplex.wire.error import InvalidCall, TaskFailed
+from octoplex.wire.error import BadConfig, InvalidCall, TaskFailed
 
 Approve = Callable[[Approval], bool | Awaitable[bool]]
 BY = "the program"
@@ -34,7 +37,8 @@ class Wishes(TypedDict, total=False):
     """What else may be said of a goal.
 
     `agent` is a name of `[agents]`, `model` a route for every role, `budget` a text as on the
-    command line. `config`, `data` and `env` say where the gateway is, as for `Octoplex`.
+    command line. `config`, `data` and `env`, or `url` and `api_key`, say where the gateway is, as
+    for `Octoplex`; behind a URL `workspace` is a name below the folder that the key has there.
     """
 
     workspace: str
@@ -50,6 +54,8 @@ class Wishes(TypedDict, total=False):
     tell: Callable[[Event], object]
     config: str
     data: str
+    url: str
+    api_key: str
     env: Mapping[str, str]
 
 
@@ -104,14 +110,21 @@ def task_of(goal: str, wishes: Mapping[str, Any]) -> Task:
 
 
 async def _done(task: Task, wishes: Mapping[str, Any]) -> View:
-    env = wishes.get("env")
-    runs = await open_runs(
-        wishes.get("config"), wishes.get("data"), environment() if env is None else env
-    )
+    runs = await _opened(wishes)
     try:
         return await _followed(runs, task, wishes)
     finally:
         await runs.close()
+
+
+async def _opened(wishes: Mapping[str, Any]) -> Runs:
+    config, data, url = wishes.get("config"), wishes.get("data"), wishes.get("url")
+    env = environment() if wishes.get("env") is None else wishes["env"]
+    if not url:
+        return await open_runs(config, data, env)
+    if config or data:
+        raise BadConfig("Say either url, or config and data: not both.")
+    return Afar(url, wishes.get("api_key") or env.get(KEY_VARIABLE), env)
 
 
 async def _followed(runs: Runs, task: Task, wishes: Mapping[str, Any]) -> View:

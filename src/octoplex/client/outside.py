@@ -61,8 +61,9 @@ class Outside:
         headers = {"content-type": "application/json"}
         if api_key:
             headers["authorization"] = f"Bearer {api_key}"
-        self._post = self._origin.head("POST", "/chat/completions", headers.items())
-        self._get = self._origin.head("GET", "/models", headers.items())
+        self._headers = tuple(headers.items())
+        self._post = self._origin.head("POST", "/chat/completions", self._headers)
+        self._get = self._origin.head("GET", "/models", self._headers)
         self._client = Client()
 
     async def whole(self, body: bytes, timeout_s: float | None) -> tuple[bytes, Receipt]:
@@ -99,6 +100,15 @@ class Outside:
             for row in rows
         ]
 
+    async def ask(self, method: str, path: str, body: bytes, limits: Limits) -> Response:
+        """Ask another door of it; a body that streams is the caller's to read and to close.
+
+        Raises:
+            GatewayError: what it refused with.
+            UpstreamError: it cannot be reached.
+        """
+        return await self._send(self._origin.head(method, path, self._headers), body, limits, None)
+
     async def close(self) -> None:
         """Abort what is under way and close every connection."""
         self._client.close()
@@ -112,7 +122,7 @@ class Outside:
             extra = header_block([("x-stainless-read-timeout", f"{timeout_s:g}")])
         request = Request(origin=self._origin, head=head, body=body, extra=extra)
         response = await self._client.send(request, limits)
-        if response.status != 200:
+        if response.status not in (200, 202):
             if response.body is None:
                 response.close()
             raise read_error(response.status, response.headers, response.body or b"")

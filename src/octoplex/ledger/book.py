@@ -10,7 +10,6 @@
     book.hold(order) -> Hold | None            None: does not fit now; 0.4 us, however many budgets
     await book.wait(order, timeout_s=2.0) -> Hold, or raises OverBudget (402)
     book.left(key_id, at_ms) -> [Left]         for GET /v1/key: the key's, then its tenants'
-    hold.settle(nano, usage, outcome, estimated=False); hold.release(outcome)
 
 An order counts in the account of its key and in those of the tenants above it, in all or
 in none. Each level costs another 0.2 us.
@@ -76,6 +75,7 @@ class Hold(Struct, gc=False):
     _cell: Cell
     _above: tuple[Part, ...] = ()
     _open: bool = True
+    told: Callable[[int, int], None] | None = None  # what it cost, and how many tokens it took
 
     def settle(
         self,
@@ -115,10 +115,11 @@ class Hold(Struct, gc=False):
                 one.move(part, held, nano)
         if nano > held:
             book.exceed(((account, cell), *self._above), nano - held)
-        if estimated or usage.estimated:
-            estimated = True
-            book.unbilled += outcome == "done"
+        estimated = estimated or usage.estimated
+        book.unbilled += estimated and outcome == "done"
         book.write_down(Settlement(order, nano, usage, outcome, estimated, state, again))
+        if self.told is not None:
+            self.told(nano, usage.input_tokens + usage.output_tokens)
         if root.waiting:
             book.serve(root)
         return nano

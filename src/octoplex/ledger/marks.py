@@ -17,14 +17,14 @@ WITH_ID = """from batches where seq in (select seq from marks where mark = :mark
 """Batches that may hold an id; bind `sought(id)`."""
 
 
-def marks_of(ids: Sequence[str], first: str, last: str, keys: Iterable[str] = ()) -> list[str]:
-    """What to mark a batch with: the beginnings of its ids, and the ids of the keys in it.
+def marks_of(ids: Sequence[str], first: str, last: str, more: Iterable[str] = ()) -> list[str]:
+    """What to mark a batch with: the beginnings of its ids, and `more`: `key ID`, `task ID`.
 
     `first` and `last` of the ids in the order of text; where they begin alike, all do.
     """
     start = first[:PREFIX]
     starts = {start} if last[:PREFIX] == start else {id_[:PREFIX] for id_ in ids}
-    return [f"id {start}" for start in starts] + [f"key {key}" for key in keys]
+    return [f"id {start}" for start in starts] + list(more)
 
 
 def sought(id_: str) -> dict[str, str]:

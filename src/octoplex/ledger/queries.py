@@ -77,10 +77,10 @@ _KEYS = "select * from keys order by created_at_ms, id"
 _FIND = f"select seq, records {WITH_ID} and instr(records, :text)"
 _BACK = "select seq, records from batches where seq <= ? order by seq desc"
 _ON = "select seq, records from batches where seq >= ? order by seq"
-_BACK_OF_KEY = """select seq, records from marks join batches using (seq)
-    where mark = 'key ' || ? and seq <= ? order by seq desc"""
-_ON_OF_KEY = """select seq, records from marks join batches using (seq)
-    where mark = 'key ' || ? and seq >= ? order by seq"""
+_BACK_OF_ONE = """select seq, records from marks join batches using (seq)
+    where mark = ? and seq <= ? order by seq desc"""
+_ON_OF_ONE = """select seq, records from marks join batches using (seq)
+    where mark = ? and seq >= ? order by seq"""
 _OF_KEYS = """seq in (select seq from marks
     where mark in (select 'key ' || value from json_each(?)))"""
 _BACK_OF_KEYS = _BACK.replace("where ", f"where {_OF_KEYS} and ")
@@ -251,15 +251,15 @@ class Reader:
         return None
 
     def _batches(self, name: str, page: Page, first: int, on: bool) -> Iterator[list[Record]]:
-        """Whole batches from a number on (or back), those with the page's keys in them."""
+        """Whole batches from a number on (or back), those with the page's task or keys in them."""
         path = self._folder / name
         if not path.exists():
             return
         values: tuple[object, ...] = (first,)
         text = _ON if on else _BACK
-        if page.key_ids is not None and len(page.key_ids) == 1:  # this reads no further than asked
-            values = (*page.key_ids, first)
-            text = _ON_OF_KEY if on else _BACK_OF_KEY
+        if mark := _mark(page):
+            values = (mark, first)
+            text = _ON_OF_ONE if on else _BACK_OF_ONE
         elif page.key_ids is not None:
             values = (_encode(page.key_ids).decode(), first)
             text = _ON_OF_KEYS if on else _BACK_OF_KEYS
@@ -319,10 +319,19 @@ def _decoded(text: str) -> list[Record]:
         return found
 
 
+def _mark(page: Page) -> str:
+    """The mark of a task or one key: with one, no more is read than is asked for."""
+    if page.task:
+        return f"task {page.task}"
+    return f"key {page.key_ids[0]}" if page.key_ids is not None and len(page.key_ids) == 1 else ""
+
+
 def _of(page: Page, records: list[Record], on: bool) -> list[Record]:
-    """Those of the page's keys and tenant, in the direction of reading."""
+    """Those of the page's task, keys and tenant, in the direction of reading."""
     ids, tenant = page.key_ids, page.tenant
     found = records if on else records[::-1]
+    if page.task:
+        found = [r for r in found if r.task == page.task]
     if ids is not None:
         found = [r for r in found if r.key_id in ids]
     return found if tenant is None else [r for r in found if tenant in levels(r.tenant)]

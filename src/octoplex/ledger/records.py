@@ -42,7 +42,9 @@ class Records:
             text = _encode(records).decode()
         ids = [record.id for record in records]
         first, last = min(ids), max(ids)
-        marks = marks_of(ids, first, last, {record.key_id for record in records})
+        more = [f"key {key}" for key in {record.key_id for record in records}]
+        more += [f"task {task}" for task in {record.task for record in records} if task]
+        marks = marks_of(ids, first, last, more)
         row = (self._seq + 1, first, last, len(ids), text, _encode(marks).decode())
         self._db.execute(_INSERT, row)
         self._seq += 1

@@ -129,6 +129,11 @@ class Record(Struct, gc=False, array_like=True):
     """The team or organisation that the key belonged to then."""
     trial: str = ""
     """The variant of an experiment that it was answered by, `NAME: VARIANT`."""
+    task: str = ""
+    """The task of an agent that asked it, or that answered it."""
+    parts_nano: int = 0
+    """What the requests cost that a task asked to answer it. They have records of their own, so it
+    is not in `nano`, nor are their tokens here: sums over records hold."""
 
     def shown(self) -> dict[str, object]:
         """Every field by name, for a JSON reply."""
@@ -271,6 +276,8 @@ class Page(Struct, frozen=True, kw_only=True):
     """Of these keys alone; None for all."""
     tenant: str | None = None
     """A team, or an organisation with its teams, whose they were then; None for all."""
+    task: str = ""
+    """Of this task of an agent alone; "" for all."""
 
 
 class Balance(Struct, frozen=True):

@@ -94,10 +94,9 @@ class Recorded:
         first_s: float = 0.0,
         error: GatewayError | None = None,
     ) -> None:
-        trail, caller = ask.trail, ask.caller
-        attempts = trail.attempts
-        if trail.wasted_tokens:
-            usage = _with_wasted(usage, trail)
+        trail, caller, attempts = ask.trail, ask.caller, ask.trail.attempts
+        if trail.wasted_tokens or trail.of_parts:
+            usage = _used(usage, trail)
         total_s = monotonic() - ask.started_at
         if len(attempts) == 1:
             target, waited_s = attempts[0].target, attempts[0].first_s
@@ -124,7 +123,7 @@ class Recorded:
             usage.input_tokens,
             usage.output_tokens,
             usage.cached_tokens,
-            trail.nano,
+            0 if trail.of_parts else trail.nano,
             trail.estimated,
             trail.why,
             error.code if error else "",
@@ -137,6 +136,8 @@ class Recorded:
             trail.saved_nano,
             caller.tenant,
             trail.trial,
+            trail.task,
+            trail.nano if trail.of_parts else 0,
         )
         self._store.record(record)
         self._metrics.count(record)
@@ -146,8 +147,10 @@ class Recorded:
             _count_failures(self._metrics, attempts)
 
 
-def _with_wasted(usage: Usage, trail: Trail) -> Usage:
-    """What was used in all, as the cost is that of all."""
+def _used(usage: Usage, trail: Trail) -> Usage:
+    """What was used in all, as the cost is that of all; nothing, where that is in other records."""
+    if trail.of_parts:
+        return NO_USAGE
     output = trail.wasted_output_tokens
     return msgspec.structs.replace(
         usage,

@@ -12,103 +12,55 @@ happens; what another Octoplex left that died is removed before the first run of
 
 References: docs.docker.com/reference/cli/docker/container/create; podman-create(1).
 
-Not promised: `/tmp` of Podman has no limit of files, which it cannot be told, but memory holds it;
-and a run that is cancelled while Podman starts it may leave a process that waits, outside of it.
+Not promised: `/tmp` of Podman has no limit of files, which it cannot be told, but memory holds it.
 """
 
 import contextlib
 import csv
 import io
-import json
 import logging
 import os
-import pwd
-import secrets
-import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from fcntl import LOCK_EX
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from octoplex.sandbox import bubblewrap
-from octoplex.sandbox.bubblewrap import FILES, INSIDE, PATH, TMP
-from octoplex.sandbox.job import Job, Start
+from octoplex.sandbox.bubblewrap import FILES, INSIDE, TMP
+from octoplex.sandbox.client import (
+    LABEL,
+    Client,
+    Words,
+    abandoned,
+    attended,
+    client_of,
+    namespace,
+    new_name,
+    short,
+)
 from octoplex.sandbox.lent import nobodys_id
 from octoplex.sandbox.limits import Limits
 from octoplex.sandbox.memory_file import memory_file
 from octoplex.sandbox.profile import profile
-from octoplex.sandbox.work import Done, End, Work, alone, environment_of, pipe
+from octoplex.sandbox.work import Done, End, Work, alone, environment_of
 from octoplex.wire.error import BadConfig, InvalidCall
 
 log = logging.getLogger(__name__)
 KINDS = ("docker", "podman")
-_LABEL = "octoplex.sandbox"
-_ANSWER_S = 30.0
 _MANY = 4096
 """Open files of a process; and processes of a user, who may have others than these."""
 _LINE = 65_535
 """What both read of a line of variables."""
-_UNWATCHED = 1 << 50
-"""The container counts its memory; that of the client beside it is not the program's."""
+_WAITS = ("created", "configured", "initialized")
+_BEGIN_S = 5.0
+"""How long an end waits for a start."""
 _NEVER = "0001-01-01"
 _GONE = ("no such container", "no container with")
-
-
-class Client(Struct, frozen=True):
-    """The program that speaks to the daemon, or is it. It obeys none of our variables."""
-
-    kind: str
-    path: str
-
-    def command(self, *words: str) -> list[str]:
-        return [self.path, *words]
-
-    @property
-    def env(self) -> dict[str, str]:
-        env = {"PATH": PATH, "HOME": "/", "DOCKER_CONFIG": "/nonexistent"}
-        if self.kind == "podman" and os.geteuid() != 0:
-            account = pwd.getpwuid(os.geteuid())
-            env |= {"HOME": account.pw_dir, "XDG_RUNTIME_DIR": f"/run/user/{account.pw_uid}"}
-        return env
-
-    def ask(self, *words: str, passed: Sequence[int] = ()) -> str:
-        """What it says.
-
-        Raises:
-            BadConfig: it failed, or does not answer.
-        """
-        try:
-            said = subprocess.run(
-                self.command(*words),
-                env=self.env,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                timeout=_ANSWER_S,
-                pass_fds=passed,
-                start_new_session=True,
-            )
-        except subprocess.TimeoutExpired:
-            raise BadConfig(f"{self.kind} does not answer.") from None
-        except OSError as error:
-            raise BadConfig(f"{self.kind} cannot be run: {error.strerror}.") from None
-        if said.returncode:
-            raise BadConfig(f"{self.kind} {words[0]}: {_short(said.stderr)}")
-        return said.stdout.decode(errors="replace")
-
-    def seen(self, what: str, *words: str) -> Any:
-        """A part of what it knows of a container or an image."""
-        try:
-            return json.loads(self.ask(*words, "--format", f"{{{{json {what}}}}}"))
-        except ValueError:
-            raise BadConfig(f"{self.kind} {words[0]}: it says what is no JSON.") from None
 
 
 def contained(work: Work, stop_fd: int) -> Done:
@@ -118,8 +70,7 @@ def contained(work: Work, stop_fd: int) -> Done:
         BadConfig: it cannot be had as it must be.
         InvalidCall: what is asked for cannot be expressed.
     """
-    client = _client(work)
-    _refuse(work)
+    client = client_of(work, work.backend)
     swept(client)
     if client.seen(".Config.Volumes", "image", "inspect", work.image):
         raise BadConfig(f"The image {work.image} has volumes, which could be written without end.")
@@ -132,44 +83,18 @@ def contained(work: Work, stop_fd: int) -> Done:
         rules = owned.enter_context(memory_file(profile()))
         words += ["--env-file", f"/proc/self/fd/{env}"]
         words += ["--security-opt", f"seccomp=/proc/self/fd/{rules}"]
-        name = f"octoplex-{os.getpid()}-{begun(os.getpid())}-{secrets.token_hex(8)}"
+        name = new_name()
         owned.callback(_remove, client, name)
         client.ask("create", "--name", name, *words, work.image, *work.argv, passed=(env, rules))
         _compare(client, name, work.limits)
         before = bubblewrap.obeyed(workspace) if workspace else set()
-        end = _attached(client, name, work, (env, rules), stop_fd)
+        stdin = ["--interactive"] if work.stdin is not None else []
+        told = Words(["start", "--attach", *stdin, name], (env, rules), partial(_end, client, name))
+        end = attended(client, told, work, stop_fd)
         end = _told(end, client.seen(".State", "inspect", name), work)
         planted = bubblewrap.obeyed(workspace) - before if workspace else ()
     layers = (client.kind, "seccomp", "rlimits", "cgroup", "experimental")
     return Done(end=end, layers=layers, planted=tuple(sorted(planted)))
-
-
-def _client(work: Work) -> Client:
-    kind = work.backend
-    path = shutil.which(kind, path=PATH)
-    if path is None:
-        raise BadConfig(f'[sandbox] backend = "{kind}" needs {kind}, which is not installed.')
-    if not work.image or work.image.startswith("-"):
-        raise BadConfig(f'[sandbox] backend = "{kind}" needs an image.')
-    return Client(kind, path)
-
-
-def _refuse(work: Work) -> None:
-    """What no container can have the way the walls have it."""
-    if work.met is not None:
-        raise BadConfig(
-            f'[sandbox] backend = "{work.backend}" has no network: the proxy that lets some '
-            "hosts through cannot be reached from a container."
-        )
-    if work.tools:
-        raise BadConfig(
-            f'[sandbox] backend = "{work.backend}" shows no tools of this machine: put them into '
-            "the image."
-        )
-    try:
-        "".join(work.argv).encode()
-    except UnicodeEncodeError:
-        raise InvalidCall("A container takes words in UTF-8 only.", param="argv") from None
 
 
 def _walls(client: Client, work: Work) -> list[str]:
@@ -179,7 +104,7 @@ def _walls(client: Client, work: Work) -> list[str]:
     tmp = f"{TMP}:rw,exec,nosuid,nodev,size={limits.disk},mode=1777"
     own = {"docker": f"{tmp},nr_inodes={limits.files}", "podman": tmp}
     words = [
-        *("--label", f"{_LABEL}={_namespace()}", "--pull", "never", "--log-driver", "none"),
+        *("--label", f"{LABEL}={namespace()}", "--pull", "never", "--log-driver", "none"),
         *("--network", "none", "--read-only", "--cap-drop", "ALL", "--init", "--no-healthcheck"),
         *("--security-opt", "no-new-privileges", "--ipc", "private", "--hostname", "sandbox"),
         *("--user", f"{user[0]}:{user[1]}", "--pids-limit", str(limits.processes)),
@@ -295,40 +220,30 @@ def _compare(client: Client, name: str, limits: Limits) -> None:
             raise BadConfig(f"{client.kind} does not hold what it was told: {what} = {value}.")
 
 
-def _attached(client: Client, name: str, work: Work, passed: tuple[int, ...], stop_fd: int) -> End:
-    """Start it and stay until it ends, or must."""
-    with contextlib.ExitStack() as ours:
-        report_fd, _ = pipe(ours, ours)
-        words = ["--interactive"] if work.stdin is not None else []
-        start = Start(
-            work=replace(work, limits=replace(work.limits, memory=_UNWATCHED)),
-            argv=client.command("start", "--attach", *words, name),
-            passed=passed,
-            group=None,
-            told_fd=None,
-            go_fd=None,
-            report_fd=report_fd,
-            stop_fd=stop_fd,
-            env=client.env,
-            cwd="/",
-        )
-        try:
-            return Job(start).run()
-        except OSError as error:
-            raise BadConfig(f"{client.kind} cannot be run: {error.strerror}.") from None
-
-
 def _told(end: End, state: Any, work: Work) -> End:
     """How the program ended, as the daemon has it; what its client ended with may be its own."""
     if end.outcome != "exited":
         return end
     if not isinstance(state, dict) or str(state.get("StartedAt", _NEVER)).startswith(_NEVER):
-        raise BadConfig(f"{work.backend} start: {_short(end.stderr)}")
+        raise BadConfig(f"{work.backend} start: {short(end.stderr)}")
     if state.get("Status") != "exited":
         raise BadConfig(f"{work.backend} start: it ended before the program did.")
     status = int(state.get("ExitCode", end.status))
     ran_out = status != 0 and state.get("OOMKilled")
     return replace(end, status=status, outcome="memory" if ran_out else "exited")
+
+
+def _end(client: Client, name: str) -> None:
+    """End the program before the client is ended: Podman's is what starts it, and half of what it
+    started would stay. What it is about to start can be ended once it has."""
+    until = time.monotonic() + _BEGIN_S
+    with contextlib.suppress(BadConfig):
+        while time.monotonic() < until:
+            with contextlib.suppress(BadConfig):
+                client.ask("kill", name)
+                return
+            if client.seen(".State.Status", "inspect", name) not in _WAITS:
+                return
 
 
 def _remove(client: Client, name: str) -> None:
@@ -345,26 +260,8 @@ def _remove(client: Client, name: str) -> None:
 @cache
 def swept(client: Client) -> None:
     """Remove what an Octoplex left that is no more. Once in a process is enough."""
-    label = f"label={_LABEL}={_namespace()}"
-    for name in client.ask("ps", "--all", "--filter", label, "--format", "{{.Names}}").split():
-        _, pid, at, _ = (name.split("-") + [""] * 4)[:4]
-        if pid.isdecimal() and begun(int(pid)) != at:
-            log.warning("The container %s was left behind; it is removed.", name)
-            _remove(client, name)
-
-
-def begun(pid: int) -> str:
-    """When a process began, in ticks since the start of the machine; "" if there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
-
-
-def _namespace() -> str:
-    """Whose numbers ours are: those of other containers' processes say nothing to us."""
-    return str(os.stat("/proc/self/ns/pid").st_ino)
-
-
-def _short(said: bytes) -> str:
-    return said.decode(errors="replace").strip()[:400] or "it says nothing"
+    label = f"label={LABEL}={namespace()}"
+    names = client.ask("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
+    for name in abandoned(names):
+        log.warning("The container %s was left behind; it is removed.", name)
+        _remove(client, name)

@@ -39,7 +39,8 @@ class Start(Struct, frozen=True, kw_only=True):
 
     `told_fd` brings the id of the namespace's first process (None: there is no namespace), one
     byte to `go_fd` lets it go on (None: it does not wait), `report_fd` brings the launcher's
-    report, and `door` a listening socket of the inside, which `met` of the work is given.
+    report, and `door` a listening socket of the inside, which `met` of the work is given. `end` is
+    called before a program is ended that has not ended by itself.
     """
 
     work: Work
@@ -54,6 +55,7 @@ class Start(Struct, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     cwd: str | None = None
     door: socket.socket | None = None
+    end: Callable[[], None] | None = None
 
 
 class Job:
@@ -236,6 +238,8 @@ class Job:
 
     def _end(self, process: "subprocess.Popen[bytes]") -> None:
         """End the namespace's first process, and with it all others; then whoever waits for it."""
+        if self._start.end is not None and process.poll() is None:
+            self._start.end()
         if self._start.told_fd is None:
             _end_group(process)
         if process.poll() is None and self._first is not None:

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from octoplex.wire.error import BadConfig
 from octoplex.wire.size import SIZES
 
-Backend = Literal["bubblewrap", "gvisor", "docker", "podman"]
-"""Bubblewrap's walls, gVisor in them, or a container in their place."""
+Backend = Literal["bubblewrap", "gvisor", "docker", "podman", "kubernetes"]
+"""Bubblewrap's walls, gVisor in them, or a container or a cluster's job in their place."""
 _TIMES = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d{1,15}(?:\.\d{1,15})?) *([A-Za-z]+)(?: +([a-z]+))?")
 _MOST = MappingProxyType(

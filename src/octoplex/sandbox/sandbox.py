@@ -20,21 +20,26 @@ import stat
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
-from octoplex.sandbox.containers import KINDS, contained
+from octoplex.sandbox.containers import contained
 from octoplex.sandbox.egress import Egress
 from octoplex.sandbox.fenced import bare, fenced
+from octoplex.sandbox.kubernetes import clustered
 from octoplex.sandbox.limits import Backend, Limits
 from octoplex.sandbox.shown import Shown
 from octoplex.sandbox.walled import walled
-from octoplex.sandbox.work import Done, Outcome, Tell, Work
+from octoplex.sandbox.work import Container, Done, Outcome, Tell, Work
 from octoplex.wire.error import BadConfig, InvalidCall
 
 log = logging.getLogger(__name__)
 Run = Callable[[Work, int], Done]
+_RUNS: Mapping[str, Run] = MappingProxyType(
+    {"docker": contained, "podman": contained, "kubernetes": clustered}
+)
 _MOST_FILES = 256
 _MOST_WORDS, _LONGEST, _MOST_BYTES = 8192, 128 * 1024 - 1, 1 << 20
 """What bubblewrap and the kernel take: words, bytes of one, bytes of all."""
@@ -51,7 +56,7 @@ class Result(Struct, frozen=True, kw_only=True):
     `outcome` says what ended it: itself ("exited"), a limit, or the caller. `status` is the
     program's; 128 and the signal's number if one ended it. `planted` are names that were not in
     the workspace before and that the host's own tools obey; `refused` what it asked of the network
-    in vain.
+    in vain; `left` what a job wrote in its workspace and this machine's does not have.
     """
 
     outcome: Outcome
@@ -62,12 +67,13 @@ class Result(Struct, frozen=True, kw_only=True):
     layers: tuple[str, ...]
     planted: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 class Sandbox:
     """Runs programs. One object may run many at a time; it keeps nothing between them."""
 
-    __slots__ = ("_backend", "_image", "_stdin", "_tell", "_tools", "_unsafe")
+    __slots__ = ("_container", "_stdin", "_tell", "_tools", "_unsafe")
 
     def __init__(
         self,
@@ -76,15 +82,14 @@ class Sandbox:
         unsafe: bool = False,
         stdin: int | None = None,
         tell: Tell | None = None,
-        backend: Backend = "bubblewrap",
-        image: str = "",
+        backend: Backend | Container = "bubblewrap",
     ) -> None:
         """`tools` are folders shown read-only beside `/usr`; `tell` hears output as it comes, and
         must not wait: the run's clock would stand still.
 
         `stdin` is a pipe that programs read. `unsafe` runs them bare where no sandbox can be built.
-        `backend` "gvisor" puts a kernel of its own between the program and the walls;
-        "docker" and "podman" make a container of `image` in their place.
+        `backend` "gvisor" puts a kernel of its own between the program and the walls; a
+        `Container` stands in their place.
 
         Raises:
             InvalidCall: `stdin` is no pipe. A file of the host could be opened anew, to be written.
@@ -92,7 +97,8 @@ class Sandbox:
         if stdin is not None and not stat.S_ISFIFO(os.fstat(stdin).st_mode):
             raise InvalidCall("What a program in the sandbox reads must be a pipe.", param="stdin")
         self._tools, self._unsafe = tuple(tools), unsafe
-        self._stdin, self._tell, self._backend, self._image = stdin, tell, backend, image
+        self._stdin, self._tell = stdin, tell
+        self._container = backend if isinstance(backend, Container) else Container(backend)
 
     async def run(
         self,
@@ -126,8 +132,7 @@ class Sandbox:
             stdin=self._stdin,
             tell=self._tell,
             shown=None if shown is None or shown.is_whole else shown,
-            backend=self._backend,
-            image=self._image,
+            **asdict(self._container),
         )
         egress = network if isinstance(network, Egress) else Egress(network) if network else None
         done = await self._done(work, egress)
@@ -141,6 +146,7 @@ class Sandbox:
             wall_s=end.wall_s,
             layers=done.layers,
             planted=done.planted,
+            left=done.left,
             refused=tuple(egress.refused) if egress else (),
         )
 
@@ -152,7 +158,7 @@ class Sandbox:
         the place of a backend that was asked for.
         """
         try:
-            return await _connected(work, egress, contained if work.backend in KINDS else walled)
+            return await _connected(work, egress, _RUNS.get(work.backend, walled))
         except BadConfig as error:
             if work.backend != "bubblewrap":
                 raise

@@ -24,6 +24,16 @@ Met = Callable[[socket.socket], None]
 _LOCK_S = 0.02
 
 
+class Container(Struct, frozen=True):
+    """What stands in the place of bubblewrap's walls: made of which image, and for a job in which
+    namespace and by which context of `kubectl` ("" is its current one)."""
+
+    backend: Backend
+    image: str = ""
+    namespace: str = ""
+    context: str = ""
+
+
 class Work(Struct, frozen=True, kw_only=True):
     """What is to be run.
 
@@ -44,6 +54,8 @@ class Work(Struct, frozen=True, kw_only=True):
     shown: Shown | None = None
     backend: Backend = "bubblewrap"
     image: str = ""
+    namespace: str = ""
+    context: str = ""
 
 
 class End(Struct, frozen=True, kw_only=True):
@@ -60,11 +72,13 @@ class End(Struct, frozen=True, kw_only=True):
 
 
 class Done(Struct, frozen=True, kw_only=True):
-    """How it ended, in what, and what it left behind that the host's tools would obey."""
+    """How it ended, in what, what it left behind that the host's tools would obey, and what of its
+    workspace was not taken."""
 
     end: End
     layers: tuple[str, ...]
     planted: tuple[str, ...]
+    left: tuple[str, ...] = ()
 
 
 def judge(end: End, work: Work, steps: Sequence[str]) -> None:

@@ -271,6 +271,7 @@ async def _requests(inbound: Inbound, gateway: Gateway) -> Any:
         before=query.get("before"),
         tenant=realm.tenant if realm else None,
         key_ids=await realm.ids(gateway) if realm else None,
+        task=query.get("task", ""),
     )
     return {"data": [record.shown() for record in await gateway.store.requests(asked)]}
 

@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from octoplex.assembly.deeds import HOWS, deed_of
+from octoplex.assembly.forgetting import forget
 from octoplex.assembly.issuing import REVOKED, before, new, revoked, rotated
 from octoplex.assembly.plan import Plan
 from octoplex.assembly.pricing import put_prices
@@ -47,7 +48,7 @@ AT_START = frozenset(
     f"server.{name}"
     for name in (
         *("listen", "admin", "workers", "data", "database", "redis", "redis_prefix", "pepper"),
-        *("log", "tls", "hang_s", "batch_concurrency"),
+        *("log", "tls", "hang_s", "batch_concurrency", "tasks_days", "task_concurrency"),
     )
 )
 """What a reload leaves as it is."""
@@ -123,21 +124,15 @@ class Control:
                 return await self._renewed(who)
             case "mcp", "approve":
                 return approve_tool(self._app.gateway.works.data, self.audit, order, who)
+            case "memory", "forget":
+                works, settings = self._app.gateway.works, self._app.gateway.settings
+                return await forget(settings, works.env, works.data, self.audit, order, who)
             case "optimizer", _ if how in HOWS:
                 return await self._optimizer(how, order, who)
             case "tasks", _:
                 return await ordered(self._app.gateway, how, order, who)
             case "cache", "purge":
-                route = msgspec.convert(order.get("model"), str | None)
-                cache = self._app.gateway.works.cache
-                before = await cache.kept(route)
-                if route is not None and not before and route not in self._app.gateway.plan.routes:
-                    raise NotFound(f'Nothing is kept for "{route}", and there is no such route.')
-                with self.audit.change(who, what, route or "", before=before, after={}):
-                    try:
-                        return await cache.purge(route)
-                    finally:
-                        await self._abroad.purged()
+                return await self._purge(order, who)
         return await self._look(what, order)
 
     async def _look(self, what: str, order: dict[str, Any]) -> Any:
@@ -207,6 +202,18 @@ class Control:
             raise
         self._abroad.switched(id_)
         return done
+
+    async def _purge(self, order: dict[str, Any], who: str) -> Any:
+        route = msgspec.convert(order.get("model"), str | None)
+        cache = self._app.gateway.works.cache
+        before = await cache.kept(route)
+        if route is not None and not before and route not in self._app.gateway.plan.routes:
+            raise NotFound(f'Nothing is kept for "{route}", and there is no such route.')
+        with self.audit.change(who, "cache.purge", route or "", before=before, after={}):
+            try:
+                return await cache.purge(route)
+            finally:
+                await self._abroad.purged()
 
     async def _optimizer(self, how: str, order: dict[str, Any], who: str) -> Any:
         gateway = self._app.gateway

@@ -69,11 +69,12 @@ async def model(inbound: Inbound, gateway: Gateway) -> None:
 
 
 async def requests(inbound: Inbound, gateway: Gateway) -> None:
-    """The newest records, of this caller's own requests. `?limit=` and `?before=ID` page on."""
+    """The newest records, of this caller's own requests. `?limit=` and `?before=ID` page on;
+    `?task=ID` has those of one task alone."""
     query = inbound.query
     limit = count_in(query, USUAL_RECORDS, MOST_RECORDS)
     own = (inbound.caller.id,) if inbound.caller.id else None
-    page = Page(limit=limit, before=query.get("before"), key_ids=own)
+    page = Page(limit=limit, before=query.get("before"), key_ids=own, task=query.get("task", ""))
     rows = await gateway.store.requests(page)
     await _json(inbound, {"object": "list", "data": [record.shown() for record in rows]})
 

@@ -20,7 +20,7 @@ from octoplex.agents.task import Event, Task
 from octoplex.agents.view import View
 from octoplex.agents.words import Artifact
 from octoplex.assembly.agents import Agents
-from octoplex.assembly.assigning import Rights
+from octoplex.assembly.assigning import Rights, missing
 from octoplex.dialects.members import UNREADABLE
 from octoplex.gateway import Gateway
 from octoplex.ledger.period import levels
@@ -147,7 +147,7 @@ async def own(inbound: Inbound, gateway: Gateway, id_: str, *, to_change: bool =
     if caller.role == "admin" or _rules(caller, row.tenant, gateway.settings):
         return row
     if not caller.role:
-        raise NotFound(f"There is no task {id_[:128]!r}.", param="task_id")
+        raise NotFound(missing(id_, gateway.settings), param="task_id")
     if to_change:
         raise Forbidden(f"The role {caller.role} looks and changes nothing.")
     return row
@@ -228,7 +228,12 @@ async def _give(inbound: Inbound, gateway: Gateway, row: TaskRow, name: str) -> 
     """Answer with a file that the task made. No link is followed, and no browser shows it."""
     if name not in artifacts_of(await agents_of(gateway).view(row.id)):
         raise NotFound(f"The task made no {name[:128]!r}; see {links(row.id)['artifacts']}.")
-    data = await asyncio.to_thread(read_result, row.task.workspace, name, MOST_ARTIFACT)
+    try:
+        data = await asyncio.to_thread(read_result, row.task.workspace, name, MOST_ARTIFACT)
+    except OSError:
+        raise NotFound(
+            "The folder of this task is not on this host, or it is gone; ask the host that ran it."
+        ) from None
     kind = KINDS.get(name.rpartition(".")[2].lower(), "application/octet-stream")
     block = (
         f"content-type: {kind}\r\nx-content-type-options: nosniff\r\n"

@@ -21,7 +21,7 @@ from octoplex.catalog.prices import Price
 from octoplex.ledger.book import Book, Hold
 from octoplex.ledger.rows import Order
 from octoplex.wire.answer import Answer, Answerer, Head, Outcome, Whole, bound, why_cancelled
-from octoplex.wire.ask import Ask, Attempt, Trail, Worst
+from octoplex.wire.ask import Ask, Attempt, Tab, Trail, Worst
 from octoplex.wire.error import DeadlinePassed, Forbidden, UpstreamError
 from octoplex.wire.event import Usage
 
@@ -51,10 +51,14 @@ class Tariff(Struct, frozen=True, kw_only=True):
 
     def reserve_nano(self, price: Price, worst: Worst) -> int:
         """The most a call can cost here, in nano-dollars, rounded up."""
+        return price.reserve_nano(worst.input_tokens, self.most_output(worst), worst.searches)
+
+    def most_output(self, worst: Worst) -> int:
+        """The most tokens that a call can write here."""
         output = worst.output_tokens
         if output is None:
             output = OUTPUT_WHEN_UNKNOWN if self.output_cap is None else self.output_cap
-        return price.reserve_nano(worst.input_tokens, output * worst.n, worst.searches)
+        return output * worst.n
 
 
 def no_price(tier: str) -> Price | None:
@@ -74,7 +78,7 @@ class Metered:
         """Reserve, ask, and settle however it ends.
 
         Raises:
-            OverBudget: the caller's budget does not hold it.
+            OverBudget: the caller's budget does not hold it, or its task's.
             Forbidden: the target has no price and the caller has a dollar budget.
         """
         if ask.op == "count_tokens":
@@ -107,7 +111,10 @@ class Metered:
             nano,
             caller.tenant,
         )
-        hold = self._book.hold(order) or await self._book.wait(order, self._patience_s(ask))
+        if trail.tab is None:
+            hold = self._book.hold(order) or await self._book.wait(order, self._patience_s(ask))
+        else:
+            hold = await self._on_tab(trail.tab, ask, order)
         try:
             answer = await self._inner(ask)
         except BaseException as error:
@@ -120,6 +127,18 @@ class Metered:
         else:
             answer.on_end(partial(self._ended, ask, hold, price, answer.head))
         return answer
+
+    async def _on_tab(self, tab: Tab, ask: Ask, order: Order) -> Hold:
+        """The same money set aside twice: for who gave a task, and in the task."""
+        worst = ask.worst_case()
+        told = tab.hold(order.nano, worst.input_tokens + self._tariff.most_output(worst))
+        try:
+            hold = self._book.hold(order) or await self._book.wait(order, self._patience_s(ask))
+        except BaseException:
+            told(0, 0)
+            raise
+        hold.told = told
+        return hold
 
     def _patience_s(self, ask: Ask) -> float:
         """How long an ask that does not fit may wait for others to end, in seconds."""

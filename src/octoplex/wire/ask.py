@@ -12,7 +12,7 @@ Asks are never changed on the way down; what is learned while one is answered
 import contextlib
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
@@ -58,6 +58,18 @@ class Caller(Struct, frozen=True):
 
 
 ANYONE = Caller()
+
+
+class Tab(Protocol):
+    """Who else pays for an ask, beside its caller's budgets: a part of a task's."""
+
+    def hold(self, nanos: int, tokens: int, /) -> Callable[[int, int], None]:
+        """Set aside the most that an attempt takes. What comes back is told once what it took.
+
+        Raises:
+            OverBudget: it does not fit.
+        """
+        ...
 
 
 class Attempt(Struct):
@@ -121,6 +133,11 @@ class Trail(Struct, kw_only=True):
     """That of its route, on the event loop's clock."""
     labels: Mapping[str, str] | None = None
     """What the record has as metadata, where no caller sent the request: its task."""
+    tab: Tab | None = None
+    task: str = ""
+    """The task of an agent that asks it, or that answers it."""
+    of_parts: bool = False
+    """What it cost and used is that of requests with records of their own."""
 
     def drop(self, target: str, names: Iterable[str]) -> None:
         """Note that a target, `provider/model`, is not told of these members."""

@@ -85,7 +85,7 @@ class Bench:
 
     def do(self, action: str, *args: Any, **inputs: Any) -> Outcome:
         """The same, where no loop runs; `inputs` with a name of `Order` or `World` are these."""
-        own = ("ask", "screen", "memory", "nanos", "seconds", "is_tainted")
+        own = ("ask", "screen", "memory", "nanos", "seconds", "is_tainted", "seen")
         more = {name: inputs.pop(name) for name in own if name in inputs}
         return asyncio.run(self.step(action, inputs, *args, **more))
 

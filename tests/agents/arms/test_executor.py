@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from octoplex.agents.arms.folder import Folder
+from octoplex.agents.arms.running import Ran
+from octoplex.agents.policy.policy import Command
 from octoplex.agents.words import Failed, Order, World
+from octoplex.sandbox.sandbox import Result
 from tests.agents.arms.bench import ALL, ALLOW, Bench, nothing, site, workspace
-from tests.sandbox.host import needs_sandbox
+from tests.sandbox.host import folder, needs_sandbox, started
 from tests.shell import soon
 
 
@@ -33,6 +36,23 @@ def test_python_has_inputs_as_variables_and_gives_a_value() -> None:
         assert bench.do("executor.python", code="result = float('nan')").failure == "failed"
         for inputs in ({}, {"code": "1", "file": "x.py"}, {"code": "1", "class": 2}):
             assert bench.do("executor.python", **inputs).failure == "refused"
+
+
+@needs_sandbox
+def test_a_script_is_run_as_it_was_seen() -> None:
+    own = "import other, sys\nprint(__name__, __file__, sys.argv, other.X)"
+    with workspace(src__job_py=own, src__other_py="X = 1") as place:
+        bench, file = Bench(place), "src/job.py"
+        told = [
+            bench.do("executor.python", file=file, args=["a"], seen=seen)
+            for seen in ({}, {file: sha256(own.encode()).hexdigest()})
+        ]
+        assert [one.failure for one in told] == [None, None], told
+        assert told[0].output["text"].startswith("__main__ /workspace/")
+        assert told[1].output["text"] == told[0].output["text"]
+        (place / file).write_text("print('other')")
+        changed = bench.do("executor.python", file=file, seen={file: "0" * 64})
+        assert (changed.failure, "not what it was" in changed.why) == ("refused", True)
 
 
 @needs_sandbox
@@ -91,6 +111,10 @@ def test_limits_end_a_step_and_say_so() -> None:
         assert (late.failure, late.text) == ("timeout", "so far\n")
         much = bench.do("executor.python", code="print('x' * 2_000_000)")
         assert (much.failure, "write to a file" in much.why) == ("failed", True)
+        code = "open('out/a.txt', 'w').write('1')\nresult = 'x' * 2_000_000"
+        much = bench.do("executor.python", code=code)
+        assert (much.failure, "write to a file" in much.why) == ("failed", True)
+        assert [one.path for one in much.artifacts] == ["out/a.txt"]
 
 
 @needs_sandbox
@@ -191,6 +215,10 @@ def test_files_outside_of_the_grant_are_refused() -> None:
         )
         assert bench.do("executor.write", path="out/file", text="new").failure is None
         assert (place / "data/a.csv").read_text() == "1", "a link is replaced, never followed"
+        for action, path in (("list", "data"), ("python", "data/a.csv")):
+            named = {"file" if action == "python" else "path": path}
+            done = bench.do(f"executor.{action}", (*ALLOW[1:], "read:workspace/out"), **named)
+            assert (done.failure, "read:workspace/data" in done.why) == ("refused", True), action
 
 
 @needs_sandbox
@@ -211,6 +239,27 @@ def test_names_that_are_no_text_and_folders_that_nobody_follows_do_no_harm() -> 
         assert list(Folder(place).state()) == ["out/a.txt"]
         assert bench.do("executor.delete", path="out/d").failure is None
         assert [one.name for one in (place / "out").iterdir()] == ["a.txt"]
+
+
+def test_what_cannot_be_read_or_removed_is_a_failure() -> None:
+    with folder("user") as place:
+        inner = place / "out/inner"
+
+        def kept() -> str:
+            inner.mkdir(parents=True)
+            (inner / "a.txt").write_text("1")
+            inner.chmod(0o500)
+            try:
+                Folder(place).delete("out")
+            except Failed as error:
+                return str(error)
+            finally:
+                inner.chmod(0o700)
+            return "it says that it is gone"
+
+        assert "could not be removed" in started("user", kept)
+        with pytest.raises(Failed):
+            Folder(place / "away").read("a.txt")
 
 
 def test_what_the_hosts_tools_obey_stays_as_it_is() -> None:
@@ -261,3 +310,11 @@ def test_cancelling_a_step_ends_its_program() -> None:
 
         asyncio.run(asyncio.wait_for(cancelled(), 20))
         assert not (place / "out/ended").exists()
+
+
+def test_what_a_job_wrote_and_was_not_taken_is_named() -> None:
+    result = Result(
+        outcome="exited", status=0, stdout=b"", stderr=b"", wall_s=0.1, layers=(), left=("out/a",)
+    )
+    outcome = Ran(Command("python", ("python3",)), result).outcome(None, "")
+    assert ("left", "out/a") in [(one.kind, one.name) for one in outcome.evidence]

@@ -112,7 +112,13 @@ def test_arms_are_found_by_name_path_and_entry_point(monkeypatch: pytest.MonkeyP
     point = EntryPoint("weather", f"{__name__}:forecast", functions.GROUP)
     monkeypatch.setattr(functions, "entry_points", lambda group, name: [point][: name == "weather"])
     assert loaded("weather").offers[0].name == "test_functions.forecast"
-    for wrong in ("sunny", "nowhere:f", f"{__name__}:nothing_there", f"{__name__}:ALL"):
+    for wrong in (
+        "sunny",
+        "nowhere:f",
+        f"{__name__}:nothing_there",
+        f"{__name__}:ALL",
+        "builtins:exit",
+    ):
         with pytest.raises(BadConfig, match="arms:"):
             arms_of((wrong,), Means())
 
@@ -176,6 +182,7 @@ def test_a_request_that_is_none_is_refused() -> None:
             ("/check", b"{"),
             ("/plan", b'{"goal": "\xff"}'),
             ("/validate", {"output": "x"}),
+            ("/validate", b'{"output": ' + b"[" * 100_000),
         ):
             with pytest.raises(InvalidCall, match=path):
                 asked(bench, path, body)

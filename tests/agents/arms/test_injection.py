@@ -64,6 +64,7 @@ async def done(bench: Bench, allow: tuple[str, ...], planner: Any, *, says: bool
         agent=Agent(planner="planner", worker="planner", judge="planner", allow=allow, repairs=1),
         arms=tuple(bench.arms.values()),
         world=World(ask=models, workspace=bench.place, allow=allow),
+        models=models,
         mint=bench.mint.mint,
     )
     work = asyncio.create_task(run(assignment, journal))

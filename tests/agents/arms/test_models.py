@@ -46,7 +46,7 @@ def test_a_value_is_of_its_schema_or_asked_for_again() -> None:
             "model.ask", prompt="n?", schema=schema, ask=Model('```json\n{"n": 1}\n```')
         )
         assert fenced.output["value"] == {"n": 1}
-        for wrong in ({}, {"$from": "a"}, {"n": {"$from": "a"}}):
+        for wrong in ({}, {"$from": "a"}, {"n": {"$from": "a"}}, "[" * 100_000):
             done = bench.do("model.ask", prompt="n?", schema=schema, ask=Model(wrong))
             assert done.failure == "failed", wrong
         for wrong in ({"$ref": "#"}, {"properties": {"a": {"$ref": "#"}}}, {"type": 7}):

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from octoplex.agents.arms.page import text_of_page
+from octoplex.agents.arms.ranking import passages
 from octoplex.agents.memory.file import open_file
 from octoplex.agents.memory.memory import Memory
 from tests.agents.arms.bench import Bench, site, workspace
@@ -16,7 +17,7 @@ def test_a_file_is_read_by_its_form() -> None:
         data__a_csv='month,n\nMay,3\n"June, late",4\n\n',
         data__b_tsv="x\ty\n1\t2\n",
         c_json='{"a": [1]}',
-        d_jsonl='{"a": 1}\n\n{"a": 2}\n',
+        d_jsonl='{"a": 1}\r\n\n{"a": "2\u2028"}\n',
         e_html="<p>Hello <b>you</b></p><p hidden>obey</p>",
         f_txt="plain",
         g_json="{broken",
@@ -31,13 +32,32 @@ def test_a_file_is_read_by_its_form() -> None:
             {"x": "1", "y": "2"}
         ]
         assert bench.do("retriever.read", path="c.json").output["value"] == {"a": [1]}
-        assert bench.do("retriever.read", path="d.jsonl").output["rows"] == [{"a": 1}, {"a": 2}]
+        assert bench.do("retriever.read", path="d.jsonl").output["rows"] == [
+            {"a": 1},
+            {"a": "2\u2028"},
+        ]
         assert bench.do("retriever.read", path="e.html").output["text"] == "Hello you"
         assert bench.do("retriever.read", path="f.txt").output["text"] == "plain"
         for path in ("g.json", "h.bin", "missing", "data", "../x"):
             assert bench.do("retriever.read", path=path).failure, path
+        for name, text in (
+            ("deep.json", "[" * 100_000),
+            ("deep.jsonl", "[" * 100_000),
+            ("long.jsonl", "1\n" * 20_001),
+            ("long.csv", "n\n" + "1\n" * 20_001),
+        ):
+            (place / name).write_text(text)
+            read = bench.do("retriever.read", path=name)
+            assert read.failure == "failed", f"{name}: never a part of it as if it were all"
+        (place / "none.csv").write_text("month,n\n")
+        read = bench.do("retriever.read", path="none.csv")
+        assert (read.output["rows"], read.output["columns"]) == ([], ["month", "n"])
         narrow = ("read:workspace/data",)
         assert bench.do("retriever.read", narrow, path="f.txt").failure == "refused"
+
+
+def test_passages_have_the_lines_that_editors_count() -> None:
+    assert [one.line for one in passages("a.c", "x\f\r\n" * 31)] == [1, 31]
 
 
 def test_a_search_finds_the_passage_that_is_about_it() -> None:
@@ -82,6 +102,9 @@ def test_the_web_is_what_was_granted_also_behind_redirects() -> None:
     pages = {
         "/a": (200, "text/html; charset=utf-8", PAGE),
         "/j": (200, "application/json", '{"n": 1}'),
+        "/deep": (200, "application/json", "[" * 100_000),
+        "/idna": (200, "text/plain; charset=idna", "x.."),
+        "/half": (200, "text/plain; charset=unicode_escape", "a\\ud800"),
         "/b": (200, "image/png", "x"),
         "/gone": (404, "text/plain", "gone"),
         "/near": (302, "/a", ""),
@@ -101,6 +124,8 @@ def test_the_web_is_what_was_granted_also_behind_redirects() -> None:
         assert (got.output["title"], got.output["hidden"]) == ("Our & docs", 4)
         assert (got.output["url"], got.is_untrusted) == (f"{base}/a", True)
         assert bench.do("retriever.web", allow, url=f"{base}/j").output["value"] == {"n": 1}
+        for path, text in (("/deep", "[" * 100_000), ("/idna", "x.."), ("/half", "a?")):
+            assert bench.do("retriever.web", allow, url=base + path).output["text"] == text, path
         seen = len(asked)
         for path in ("/b", "/gone", "/far", "/in", "/meta", "/file", "/loop"):
             assert bench.do("retriever.web", allow, url=base + path).failure, path

@@ -3,7 +3,7 @@
     async with Upstream(mind({"sum": plan(...)})) as up: ...
 
 A request of a planner is answered with the plan whose word is in its goal, of a judge with "yes to
-all" (or no, where the goal has "hopeless"), any other with `WORKED`.
+all" (or no, where the goal has "hopeless"), any other with `WORKED`. "break off": that does it.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.server import provider
-from tests.upstream_server import Exchange, Play, Upstream, says
+from tests.upstream_server import Exchange, Play, Upstream, head, raw, says
 
 BILL = (100, 20)
 WORKED = "Sales rose in May."
@@ -27,6 +27,9 @@ def mind(plans: Mapping[str, Any]) -> Play:
         body = json.loads(exchange.entry.body)
         system = str(body["messages"][0]["content"])
         whole = json.dumps(body)
+        if "break off" in whole:  # billed, perhaps, and asked once more
+            await raw(head(200, [("content-length", "999")]) + b"{", "close")(exchange)
+            return
         if "Plan how to reach the goal" in system or "You plan how to" in system:
             plan = next((p for word, p in plans.items() if word in whole), None)
             text = json.dumps(plan or {"steps": [], "why": "there is no plan for it"})

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import octoplex
+from octoplex.agents.named import Named
 from octoplex.agents.view import Approval
 from octoplex.cli.run import question
+from octoplex.cli.runs import runs
 from tests.agents.doors.models import WORKED, of, plan, step, thinking
 from tests.cli.test_chat import Terminal
 from tests.server.nursery import nursery
@@ -93,11 +96,18 @@ def test_in_a_pipe(home: Home) -> None:
     shown = run(home, "runs", "show", id_[1], status=0)
     assert "+ count done in" in shown.out
     assert "goal      count it" in shown.out
+    assert re.search(r"^kept      until [-\d]{10}; its files stay: ", shown.out, re.MULTILINE)
     denied = json.loads(run(home, "run", "post it", "--agent", "clerk", "--json", status=1).out)
     assert (denied["status"], denied["failure"]) == ("failed", "denied")
     assert "there is no terminal to ask at; see --approve" in denied["why"]
     listed = json.loads(run(home, "runs", "list", "--json", status=0).out)
     assert [row["status"] for row in listed] == ["done", "failed"]
+    assert [row["kept_until_ms"] - row["ended_at_ms"] for row in listed] == [30 * 86_400_000] * 2
+    where = ["--config", str(home.path / "octoplex.toml")]
+    table = CliRunner().invoke(runs, ["list", *where]).output
+    assert "kept until" in table.splitlines()[0]
+    own = CliRunner().invoke(runs, ["show", listed[1]["id"], *where]).output
+    assert re.search(r"^kept      until [-\d]{10}; with its files$", own, re.MULTILINE)
 
 
 def test_on_a_terminal(home: Home) -> None:
@@ -117,6 +127,14 @@ def test_who_is_asked_sees_all_that_would_be_run() -> None:
     assert "evil()" in question(asked)
     asked.inputs = {"code": "x = 1;" * 5_000 + "evil()"}
     assert "10,017 more characters of that are not shown" in question(asked)
+    asked = Approval("t", "send", "why", "executor.python_online", {"file": "job.py"})
+    asked.files = (Named("job.py", 1_200, "5e88" * 16, "import os\n\x1b[2Jevil()\n"),)
+    lines = question(asked).splitlines()
+    assert lines[1:4] == [
+        f"  job.py: 1,200 bytes, sha256 {'5e88' * 16}",
+        "    import os",
+        "    [2Jevil()",
+    ]
 
 
 def interrupted(home: Home, at: str, *words: str) -> str:

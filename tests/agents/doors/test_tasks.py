@@ -9,6 +9,9 @@ import anthropic
 import openai
 import pytest
 
+from octoplex.agents.journal.folders import is_own
+from octoplex.assembly.assigning import own_folders
+from tests.agents.doors.looks import from_afar, not_twice
 from tests.agents.doors.models import BILL, WORKED, mind, of, plan, step
 from tests.server import provider
 from tests.server.conftest import Run
@@ -47,7 +50,7 @@ TABLES = """
 [agents.clerk]
 workspaces = "{shared}"
 allow = ["write:workspace", "run:python", "net:a.example"]
-limits = "$0.01, 1 min, 9 steps"
+limits = "$0.10, 1 min, 9 steps"
 [keys.app]
 secret = "env:APP_KEY"
 tenant = "acme"
@@ -110,7 +113,8 @@ def test_a_task_from_its_goal_to_its_files(tmp_path: Path, run: Run) -> None:
             (shared / "counts" / "may").mkdir(parents=True)
             (shared / "counts" / "may" / "n.txt").write_text("40\n2\n")
             (shared / "counts" / "out").symlink_to("/etc")
-            table = file(route("main", "a/m") + TABLES.replace("{shared}", str(shared)), a=up)
+            tables = route("main", "a/m") + TABLES.replace("{shared}", str(shared))
+            table = file(tables, "tasks_days = 90", a=up)
             env = {"BOSS_KEY": BOSS_KEY, "LEAD_KEY": LEAD_KEY}
             async with Gate(tmp_path, table, key=APP_KEY, env=env) as gate:
                 desk = Desk(gate)
@@ -123,6 +127,8 @@ def test_a_task_from_its_goal_to_its_files(tmp_path: Path, run: Run) -> None:
                 await _seen_by(gate, task)
                 await _served_alone(gate)
                 await _spoken_to(gate, up)
+                await from_afar(gate)
+                await _paid(desk, up)
                 await _revoked(desk, shared / "counts" / "may", table)
 
     run(main())
@@ -161,6 +167,8 @@ async def _watched(desk: Desk, task: dict[str, Any]) -> None:
     labels = {"job": "7", "task": task["id"]}
     assert [record["metadata"] for record in records] == [labels, labels]
     assert {record["key"] for record in records} == {"app"}
+    found = await desk.gate.get(f"/v1/requests?task={task['id']}")
+    assert [record["id"] for record in found.json["data"]] == [record["id"] for record in records]
 
 
 async def _fetched(gate: Gate, task: dict[str, Any], shared: Path) -> None:
@@ -211,6 +219,11 @@ async def _stopped(desk: Desk) -> None:
     assert resumed.json["status"] == "running"
     await desk.post(task, "cancel", why="again")
     assert (await desk.over(task))[-1]["kind"] == "task.cancelled"
+    folder = Path((await desk.seen(task))["task"]["workspace"])
+    assert is_own(own_folders(desk.gate.data), str(folder), task["id"])
+    after = await desk.give("greet", workspace=f"task/{task['id']}")  # whose folder it is from now
+    assert (await desk.seen(after))["task"]["workspace"] == str(folder)
+    assert not is_own(own_folders(desk.gate.data), str(folder), task["id"])
 
 
 async def _allowed(desk: Desk) -> None:
@@ -252,6 +265,10 @@ async def _seen_by(gate: Gate, task: dict[str, Any]) -> None:
         listed[name] = len((await gate.get("/v1/tasks")).json["data"])
         assert looks == {"other": (404, 404), "boss": (200, 403), "lead": (200, 200)}[name], name
     gate.key = OTHER_KEY
+    gone = (await gate.get("/v1/tasks/task_0/artifacts")).json["error"]
+    hidden = (await gate.get(task["links"]["artifacts"])).json["error"]
+    assert "90 days after its end ([server] tasks_days) a task is removed" in gone["message"]
+    assert hidden["message"] == gone["message"].replace("task_0", task["id"])
     body = json.dumps({"goal": "x"}).encode()
     refused = await gate.post("/v1/tasks", body)
     assert (refused.status, refused.json["error"]["param"]) == (403, "agent")
@@ -259,8 +276,23 @@ async def _seen_by(gate: Gate, task: dict[str, Any]) -> None:
     first = (await gate.get("/v1/tasks?limit=2")).json
     rest = (await gate.get(f"/v1/tasks?after={first['last_id']}")).json
     assert first["has_more"]
-    assert len(first["data"]) + len(rest["data"]) == listed["boss"] == listed["lead"] == 4
+    assert len(first["data"]) + len(rest["data"]) == listed["boss"] == listed["lead"] == 5
     assert listed["other"] == 0
+
+
+async def _paid(desk: Desk, up: Upstream) -> None:
+    """What a call may cost is there before it is made, also for one that is made once more."""
+    gate, budget = desk.gate, {"dollars": 0.04}
+    task = await desk.give("greet", budget=budget)
+    assert (await desk.over(task))[-1]["kind"] == "task.done"
+    task = await desk.give("greet, break off", budget=budget)
+    failed = (await desk.over(task))[-1]["body"]
+    assert failed["failure"] == "budget"
+    assert "does not pay for an attempt" in failed["why"]
+    for body in (up.book[-3].body, up.book[-1].body):  # two plans
+        worst = (len(body) // 3, json.loads(body)["max_completion_tokens"])
+        assert 0.039e9 < provider.nano(worst) <= 0.04e9
+    assert 0.039e9 < gate.ledger()[-1]["nano"] <= 0.04e9
 
 
 async def _revoked(desk: Desk, folder: Path, table: str) -> None:
@@ -350,6 +382,7 @@ async def _spoken_to(gate: Gate, up: Upstream) -> None:
     assert raw.headers["x-octoplex-cost-nano"] == str(2 * provider.nano(BILL))
     paid = sum(entry.billed is not None for entry in up.book)
     assert paid == gate.spent() // provider.nano(BILL)
+    await not_twice(gate, raw.headers["x-request-id"])
 
 
 async def in_pieces(gate: Gate, body: dict[str, Any]) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from octoplex.agents.journal import Reader, Rules, TaskRow, Tasks, cabinet, tasks
+from octoplex.agents.journal import Reader, Rules, TaskRow, Tasks, cabinet, folders, tasks
 from octoplex.agents.task import Event, Journal, Task
 from octoplex.wire.error import BadConfig, InvalidCall, NotFound, StoreFailed
 from tests.agents.journal.worker import hurry, looped, place
@@ -67,7 +67,7 @@ async def test_what_a_journal_keeps(tmp_path: Path) -> None:
             told[f"begin {times}"] = await journal.begin("b")
         await asyncio.gather(*(journal.once(f"p{n}", nothing) for n in range(50)))
         await journal.tell("step.progress", "s", text="half")
-        told["events"] = list(journal.events)
+        told["events"], told["kept"] = list(journal.events), dict(journal.kept)
         with pytest.raises(TypeError):
             await journal.once("bad", what_is_no_json)
         await journal.tell("task.done")
@@ -84,6 +84,7 @@ async def test_what_a_journal_keeps(tmp_path: Path) -> None:
         assert events[1].body == {"text": "half"}
         assert events[1].step == "s"
         assert told["events"] == events[:2]
+        assert told["kept"] == {"k": told["once 0"]} | {f"p{n}": None for n in range(50)}
         assert told["loop"] is asyncio.get_running_loop()
         assert told["thread"] is threading.main_thread()
         assert told["once 0"] == told["once 1"] == {"a": [1, "?"], "times": 0}
@@ -242,6 +243,62 @@ async def test_old_tasks_are_forgotten_with_all_that_was_said(tmp_path: Path) ->
         assert ids - {made._cabinet.executor} == {"new", "new/approval/s"}
 
 
+@looped
+async def test_folders_go_with_their_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "SWEEP_S", 0.02)
+    root = tmp_path / "workspaces"
+    release = asyncio.Event()
+
+    async def work(row: TaskRow, journal: Journal) -> None:
+        (Path(row.task.workspace) / "made").mkdir(parents=True)
+        if row.id == "task_runs":
+            await release.wait()
+        await journal.tell("task.done")
+
+    async with opened(tmp_path / "tasks.db", work, keep_days=0, folders=root) as made:
+        at = root / "own" / "task"
+        at.mkdir(parents=True)
+        folders.claim(root, at / "task_named" / "made")
+        for name in ("task_runs", "task_ends", "task_named"):
+            await made.submit(name, Task("x", workspace=str(at / name)))
+
+        async def left(*names: str) -> None:
+            async with asyncio.timeout(SOON_S):
+                while sorted(os.listdir(at)) != sorted(names):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+
+        async with asyncio.timeout(SOON_S):
+            while len(await made.rows()) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        await left("task_runs", "task_named", "task_named.named")
+        assert (at / "task_named" / "made").is_dir()
+        release.set()
+        await left("task_named", "task_named.named")
+
+
+def test_nothing_but_old_folders_of_tasks_is_removed(tmp_path: Path) -> None:
+    at, beyond = tmp_path / "own" / "task", tmp_path / "beyond"
+    beyond.mkdir()
+    (beyond / "kept").touch()
+    (at / "task_old" / "sub").mkdir(parents=True)
+    (at / "task_old" / "sub" / "link").symlink_to(beyond)
+    (at / "task_link").symlink_to(beyond)
+    (at / "mine").mkdir()
+    (at / "task_file").touch()
+    (tmp_path / "own" / "task_else").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "task").symlink_to(at)
+    assert folders.sweep(tmp_path, 1, lambda ids: set()) == 0, "they have changed today"
+    assert folders.sweep(tmp_path, 0, lambda ids: {"task_old"}) == 0
+    assert folders.sweep(tmp_path, 0, lambda ids: set()) == 1
+    assert sorted(os.listdir(at)) == ["mine", "task_file", "task_link"]
+    assert (beyond / "kept").exists()
+    assert (tmp_path / "own" / "task_else").is_dir()
+    folders.claim(tmp_path, at / "mine")
+    folders.claim(tmp_path, tmp_path / "elsewhere")
+    assert sorted(os.listdir(at)) == ["mine", "task_file", "task_link"]
+
+
 class Bomb:
     def __reduce__(self) -> Any:
         return os.mkdir, (str(Path(os.environ["BOMB"])),)
@@ -347,3 +404,28 @@ def test_without_the_extra_it_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(BadConfig, match=r'pip install "octoplex\[agents\]"'):
         asyncio.run(Tasks.open(tmp_path / "tasks.db", lambda row, journal: nothing()))
     assert logging.getLogger("dbos").propagate
+
+
+@looped
+async def test_an_end_that_was_told_before_its_row_had_it(tmp_path: Path) -> None:
+    """A process that died between the two; nobody else is there to bring it to its end."""
+    where = tmp_path / "tasks.db"
+
+    async def work(row: TaskRow, journal: Journal) -> None:
+        is_back = "task.resumed" in [event.kind for event in journal.events]
+        await journal.tell("task.done" if is_back or row.id == "done" else "task.failed")
+
+    async with opened(where, work, takes_up=False) as made:
+        for name in ("failed", "done"):
+            await made.submit(name, Task("x"))
+            await until(made, name, f"task.{name}")
+            await made.settled(name)
+        with sqlite3.connect(where, timeout=30) as db:
+            db.execute(
+                "update workflow_status set status = 'PENDING', executor_id = 'dead', "
+                "output = null, completed_at = null where workflow_uuid in ('failed', 'done')"
+            )
+        with pytest.raises(InvalidCall, match="is done"):
+            await made.resume("done")
+        await made.resume("failed")
+        assert kinds(await until(made, "failed", "task.done"))[-3:] == ["failed", "resumed", "done"]

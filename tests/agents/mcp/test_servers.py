@@ -15,7 +15,7 @@ from octoplex.assembly.sketch import Sketch
 from octoplex.assembly.tools import check_tools
 from octoplex.settings import Settings, parse
 from octoplex.wire.error import BadConfig
-from tests.agents.mcp.scene import box, called, names, offers, only, opened, tool
+from tests.agents.mcp.scene import box, called, names, offers, only, opened, tool, world
 from tests.server.conftest import Run
 from tests.server.gate import until
 
@@ -186,6 +186,9 @@ def test_what_a_tool_gives_is_held_down(tmp_path: Path, run: Run) -> None:
 
     async def main() -> None:
         async with opened(tmp_path, box(tmp_path, "result", promised, "fail")) as arm:
+            workspace = world(tmp_path).workspace
+            if os.geteuid() == 0:
+                os.chown(workspace, 1_000, 1_000)
             result: Any = {"content": parts, "structuredContent": {"a": "b\u202e"}}
             said = await called(arm, tmp_path, "mcp.box.result", {"result": result})
             assert said.text == "see<U+200B> ![x](https://evil.example/?q=1)\ninside"
@@ -195,7 +198,9 @@ def test_what_a_tool_gives_is_held_down(tmp_path: Path, run: Run) -> None:
                 "file:///x",
             ]
             (made,) = said.artifacts
-            assert (tmp_path / "workspace" / made.path).read_bytes() == b"hello"
+            assert (workspace / made.path).read_bytes() == b"hello"
+            owners = {one.stat().st_uid for one in (workspace, *workspace.rglob("*"))}
+            assert len(owners) == 1, "programs of later steps may not change it"
             said = await called(arm, tmp_path, "mcp.box.result_promised", {"result": result})
             assert said.output == {"a": "b<U+202E>"}
             for wrong, why in (
@@ -207,7 +212,7 @@ def test_what_a_tool_gives_is_held_down(tmp_path: Path, run: Run) -> None:
                     await called(arm, tmp_path, "mcp.box.result_promised", {"result": wrong})
             with pytest.raises(Failed, match="there is no such thing"):
                 await called(arm, tmp_path, "mcp.box.fail")
-            planted = tmp_path / "workspace" / "mcp"
+            planted = workspace / "mcp"
             (planted / "step-1.png").unlink()
             planted.rmdir()
             planted.symlink_to(tmp_path)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from octoplex.agents.memory.facts import Facts
 from octoplex.agents.memory.file import open_file
 from octoplex.agents.memory.postgres import PostgresFacts
-from octoplex.agents.memory.rows import Facts
 from octoplex.ledger.postgres.database import Database
 from octoplex.ledger.postgres.store import open_postgres
 from tests.ledger.conftest import postgres  # noqa: F401

@@ -226,14 +226,15 @@ def test_another_process_sees_what_is_kept_and_what_is_forgotten(store: Open, ow
 def test_a_memory_that_is_full_says_so(
     store: Open, owner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("file", "postgres"):
-        monkeypatch.setattr(f"octoplex.agents.memory.{module}.MOST_FACTS", 2)
+    monkeypatch.setattr("octoplex.agents.memory.facts.MOST_FACTS", 2)
 
     async def work(memory: Memory, mine: Remembered) -> None:
         await mine.keep("One.", source="a")
         await mine.keep("Two.", source="a")
         with pytest.raises(InvalidCall, match="full"):
             await mine.keep("Three.", source="a")
+        assert await mine.keep("Two.", source="a")  # its time begins anew
+        assert len(await memory.facts.listed(Which(owner=owner), 9, 0)) == 2
         await memory.of(f"{owner} other", screen=let_in).keep("Three.", source="a")
 
     remembering(store, owner, work, lambda: NOON)

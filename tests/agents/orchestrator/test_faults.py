@@ -70,6 +70,10 @@ CASES: dict[str, tuple[list[dict[str, Any]], str]] = {
         [step("a", "text", TEXT, criteria=[{"kind": "schema", "value": {"$ref": "#"}}])],
         'without "$ref"',
     ),
+    "endless schema of another draft": (
+        [step("a", "text", TEXT, criteria=[{"kind": "schema", "value": {"$recursiveRef": "#"}}])],
+        'without "$ref"',
+    ),
     "file elsewhere": (
         [step("a", "text", TEXT, criteria=[{"kind": "file", "path": "../../etc/passwd"}])],
         "below the workspace",

@@ -298,7 +298,7 @@ def test_what_a_step_leaves_is_there_for_the_next(tmp_path: Path) -> None:
     asyncio.run(ran(tmp_path, [], arm, models=models, agent={"limits": limits}))
     assert [o.nanos for o in arm.orders] == [3_000_000, 4_000_000, 7_000_000]
     capped = [body["max_completion_tokens"] for model, body in models.asked if model == "worker"]
-    assert capped == [300, 400, 700]
+    assert capped == [230, 330, 630], "what a call reads is paid, too"
 
 
 def test_no_budget_no_step(tmp_path: Path) -> None:
@@ -310,13 +310,13 @@ def test_no_budget_no_step(tmp_path: Path) -> None:
     assert "at most 1" in view.why
 
 
-def test_who_may_spend_nothing_has_nothing_left_once_something_was_spent(tmp_path: Path) -> None:
-    models = Models(planner=[asking("s")], worker=["w"])
-    view, _ = asyncio.run(
-        ran(tmp_path, [], models=models, agent={"limits": Budget(dollars=0), "repairs": 0})
-    )
-    assert (view.status, view.failure) == ("failed", "budget")
-    assert [model for model, _ in models.asked] == ["planner"]
+@pytest.mark.parametrize("nanos", [0, 1])
+def test_who_may_spend_nothing_asks_what_costs_nothing(tmp_path: Path, nanos: int) -> None:
+    models = Models(nanos, planner=[asking("s")], worker=["w"])
+    agent = {"limits": Budget(dollars=0), "repairs": 0}
+    view, _ = asyncio.run(ran(tmp_path, [], models=models, agent=agent))
+    assert (view.status, view.failure) == (("failed", "budget") if nanos else ("done", ""))
+    assert len(models.asked) == (0 if nanos else 2)
 
 
 def test_an_output_that_nothing_could_follow_is_a_failure_of_its_step(tmp_path: Path) -> None:

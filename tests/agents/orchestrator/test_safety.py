@@ -1,11 +1,13 @@
 """Who is asked before what, and what a model that obeys every stranger can do: nothing."""
 
 import asyncio
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from octoplex.agents import named
 from octoplex.agents.arms.executor import PYTHON_ONLINE, WRITE
 from octoplex.agents.arms.retriever import WEB
 from octoplex.agents.orchestrator import run
@@ -36,8 +38,9 @@ async def until(journal: MemoryJournal, kind: str) -> Any:
 async def answered(
     folder: Path, arm: Small, models: Models, said: Any = None, **more: Any
 ) -> tuple[View, MemoryJournal]:
-    """Run a task; what it asks is answered with `said`, or the task is cancelled then."""
-    journal = MemoryJournal()
+    """Run a task; what it asks is answered with `said`, or the task is cancelled then. `journal`:
+    what an earlier life has left."""
+    journal = MemoryJournal(more.pop("journal", ()))
     work = asyncio.create_task(run(assignment_of(models, arm, folder, **more), journal))
     asked = asyncio.create_task(until(journal, "approval.asked"))
     await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -179,6 +182,147 @@ def test_what_strangers_left_in_files_does_not_go_out_unasked() -> None:
     taint.ended(from_page, Outcome())
     assert taint.objection(online, "never").startswith("text of strangers may be in the files")
     assert taint.objection(Step("f", WEB.name, {"url": "http://y"}), "never") == ""
+
+
+SHARED = [
+    step("page", "fetch", {"url": "http://x"}),
+    step("note", "write", {"path": "n.txt", "text": ref("page", "/text")}),
+]
+
+
+def test_who_sends_files_while_strangers_text_is_written_is_asked_about(tmp_path: Path) -> None:
+    """Both begin at once, and the file is there before the one that sends it has looked."""
+    both = plan(*SHARED, step("out", "share", {"path": "n.txt"}, after=["page"]))
+    arm, models = Small(PAGES), Models(planner=[both])
+    view, journal = asyncio.run(answered(tmp_path, arm, models))
+    assert view.status == "cancelled"
+    asked = [(e.step, e.body["why"]) for e in journal.events if e.kind == "approval.asked"]
+    assert asked == [("out", "text of strangers may be in the files that it reads")]
+
+
+def test_who_has_begun_to_send_files_is_waited_for(tmp_path: Path) -> None:
+    """It was let through when no stranger had said anything; so nothing of that is there for it."""
+    both = plan(*SHARED, step("out", "share", {"path": "n.txt"}), answer=ref("out", "/text"))
+    arm, models = Small(PAGES), Models(planner=[both])
+    view, journal = asyncio.run(answered(tmp_path, arm, models))
+    assert (view.status, view.answer, (tmp_path / "n.txt").read_text()) == ("done", "", EVIL)
+    records = journal.records
+    for cut in range(len(records)):  # whatever another life has done again, and in which order
+        (tmp_path / "n.txt").unlink(missing_ok=True)
+        if any(r.key.startswith("step/note") for r in records[:cut]):
+            (tmp_path / "n.txt").write_text(EVIL)
+        again = MemoryJournal(records[:cut])
+        work = run(assignment_of(Models(planner=[both]), Small(PAGES), tmp_path), again)
+        view = asyncio.run(asyncio.wait_for(work, 10))
+        assert (view.status, view.answer) == ("done", ""), cut
+    left = [r for r in records if r.key not in ("step/out/1", "task.done")]
+    view, journal = asyncio.run(answered(tmp_path, Small(PAGES), models, journal=left))
+    assert view.status == "cancelled", "another life knows what was written before it sends"
+
+
+def test_what_begins_while_a_person_thinks_is_asked_about_too(tmp_path: Path) -> None:
+    slow = plan(*SHARED, step("out", "share", {"path": "n.txt"}))
+    journal = MemoryJournal()
+
+    async def main() -> View:
+        agent = {"approve": "always"}
+        task = assignment_of(Models(planner=[slow]), Small(PAGES), tmp_path, agent=agent)
+        work = asyncio.create_task(run(task, journal))
+        said: set[str] = set()
+        while not work.done():
+            for one in view_of(journal.events).approvals:
+                note = any(e.kind == "step.done" and e.step == "note" for e in journal.events)
+                if one.step != "out" or note:
+                    said.add(one.topic)
+                    journal.say(one.topic, {"approved": True})
+            await asyncio.sleep(0)
+        return await work
+
+    assert asyncio.run(asyncio.wait_for(main(), 10)).status == "done"
+    whys = [
+        (e.body["topic"], e.body["why"])
+        for e in journal.events
+        if e.step == "out"
+        if "why" in e.body
+    ]
+    assert whys == [
+        ("approval/out", "this agent asks before every step"),
+        ("approval/out+", "text of strangers may be in the files that it reads"),
+    ]
+
+
+def test_what_an_input_names_is_shown_as_it_is_and_was_not_changed_since(tmp_path: Path) -> None:
+    one = plan(step("s", "send", {"to": "jobs", "text": "data=job.py"}))
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "a.py").write_text("a")
+    (tmp_path / "jobs" / "link.py").symlink_to("/etc/hostname")
+    job = tmp_path / "job.py"
+
+    def task(arm: Small) -> Any:
+        job.write_text("import csv\nsend(csv)\n")
+        return assignment_of(Models(planner=[one]), arm, tmp_path)
+
+    async def life(arm: Small, journal: MemoryJournal, then: str) -> View:
+        work = asyncio.create_task(run(task(arm), journal))
+        asked = await until(journal, "approval.asked")
+        job.write_text(then)
+        journal.say(asked.body["topic"], {"approved": True})
+        return await work
+
+    arm, journal = Small(), MemoryJournal()
+    view = asyncio.run(asyncio.wait_for(life(arm, journal, "import csv\nsend(csv)\n"), 10))
+    assert (view.status, arm.done["small.send"]) == ("done", 1)
+    digest = sha256(b"import csv\nsend(csv)\n").hexdigest()
+    folder = sha256(f"{sha256(b'a').hexdigest()}  jobs/a.py".encode()).hexdigest()
+    assert next(e for e in journal.events if e.kind == "approval.asked").body["files"] == [
+        {"path": "jobs", "size": 1, "sha256": folder, "begin": "jobs/a.py"},
+        {"path": "job.py", "size": 21, "sha256": digest, "begin": "import csv\nsend(csv)\n"},
+    ]
+    assert arm.orders[0].seen == {"jobs": folder, "job.py": digest}
+    arm, journal = Small(), MemoryJournal()
+    view = asyncio.run(asyncio.wait_for(life(arm, journal, "steal()\n"), 10))
+    assert (view.failure, arm.orders) == ("refused", [])
+    assert '"job.py" is not what it was when small.send was allowed' in view.why
+    cut = next(n for n, r in enumerate(journal.records) if r.key == "approval.asked") + 1
+    again = MemoryJournal(journal.records[:cut])
+    again.say("approval/s", {"approved": True})  # it was allowed when its process was gone
+    job.unlink()
+    job.write_text("steal()\n")
+    work = run(assignment_of(Models(planner=[one]), arm, tmp_path), again)
+    assert asyncio.run(asyncio.wait_for(work, 10)).failure == "refused"
+
+
+def shown_of(folder: Path, *words: str) -> dict[str, str]:
+    """What a person is shown of the files that a command names: how each begins."""
+    return {one.path: one.begin for one in named.named({"argv": [*words]}, folder)}
+
+
+def test_no_way_of_naming_a_file_goes_round_the_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("job.py", "sub/a.py", "x=y.py"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link.py").symlink_to("/workspace/job.py")
+    (tmp_path / "over").symlink_to("sub")
+    (tmp_path / "out").symlink_to("../../etc/hostname")
+    (tmp_path / "ever").symlink_to("ever/on")
+    job = {"job.py": "job.py"}
+    assert shown_of(tmp_path, "./link.py") == {"link.py": "-> /workspace/job.py"} | job
+    assert shown_of(tmp_path, "over/a.py") == {"over": "-> sub", "sub/a.py": "sub/a.py"}
+    assert shown_of(tmp_path, "out") == {"out": "-> ../../etc/hostname"}
+    assert shown_of(tmp_path, "--file=x=y.py") == {"x=y.py": "x=y.py"}
+    assert shown_of(tmp_path, "-f=job.py,sub/a.py") == job | {"sub/a.py": "sub/a.py"}
+    with pytest.raises(Failed, match="more than"):
+        shown_of(tmp_path, "ever")
+    monkeypatch.setattr(named, "MOST_HASHED", 10)
+    large = tmp_path / "large"
+    large.write_text("x" * 11)
+    before = named.named({"argv": ["large", "job.py"]}, tmp_path)
+    assert [bool(one.sha256) for one in before] == [False, True]
+    large.unlink()
+    large.write_text("y" * 11)
+    assert named.named({"argv": ["large", "job.py"]}, tmp_path) != before
 
 
 # The guardian, the tokens

@@ -9,7 +9,7 @@ import pytest
 from jsonschema_rs import validator_for
 
 from octoplex.agents.arms.actions import Actions
-from octoplex.agents.arms.thinkers import judge_arm, planner_arm
+from octoplex.agents.arms.thinkers import JUDGE, planner
 from octoplex.agents.faults import Terms
 from octoplex.agents.judge import Subject, judged
 from octoplex.agents.plan import Criterion
@@ -189,7 +189,7 @@ def done(arm: Actions, folder: Path, models: Models, **inputs: Any) -> Outcome:
 def test_the_planner_as_an_arm(tmp_path: Path) -> None:
     good = plan(step("a", "add", {"a": 1, "b": 2}), answer=ref("a", "/sum"))
     models = Models(planner=[plan(step("a", "nothing")), good])
-    outcome = done(planner_arm(OFFERS), tmp_path, models, goal="add")
+    outcome = done(Actions(planner(OFFERS)), tmp_path, models, goal="add")
     assert outcome.output == good
     assert (outcome.nanos, outcome.tokens) == (2_000_000, 200)
 
@@ -197,9 +197,10 @@ def test_the_planner_as_an_arm(tmp_path: Path) -> None:
 def test_the_judge_as_an_arm(tmp_path: Path) -> None:
     models = Models(planner=[{"verdicts": [YES]}])
     criteria = [{"kind": "equals", "value": 3}, {"kind": "model", "text": "it is good"}]
-    outcome = done(judge_arm(), tmp_path, models, output=3, criteria=criteria)
+    judge = Actions(JUDGE)
+    outcome = done(judge, tmp_path, models, output=3, criteria=criteria)
     assert outcome.output["passed"] is True
     assert len(outcome.output["verdicts"]) == 2
-    assert not done(judge_arm(), tmp_path, models, output=4, criteria=criteria).output["passed"]
+    assert not done(judge, tmp_path, models, output=4, criteria=criteria).output["passed"]
     with pytest.raises(Failed, match="regular expression"):
-        done(judge_arm(), tmp_path, models, output=3, criteria=[{"kind": "matches", "value": "("}])
+        done(judge, tmp_path, models, output=3, criteria=[{"kind": "matches", "value": "("}])

@@ -55,6 +55,7 @@ def place() -> Iterator[Path]:
         (path / "made").mkdir()
         (path / "out").symlink_to("/etc")
         (path / "in").symlink_to("data")
+        (path / "loop").symlink_to("loop")
         with tarfile.open(path / "archive.tar", "w") as tar:
             member = tarfile.TarInfo("inner.txt")
             member.size = 2
@@ -146,6 +147,10 @@ def test_what_is_granted_decides_about_places_and_hosts(place: Path) -> None:
         permitted(["cat", "data/a.csv"], granting("run:grep", "read:workspace"), place)
     url = permitted(["curl", "-s", "https://api.example.com/a?b=c"], GRANT, place)
     assert url.hosts == ("api.example.com",)
+
+
+def test_a_link_to_itself_leads_nowhere(place: Path) -> None:
+    assert permitted(["cat", "loop"], GRANT, place).reads == ("loop",)
 
 
 def test_every_kind_of_the_table_is_known() -> None:

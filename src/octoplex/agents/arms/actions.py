@@ -10,12 +10,14 @@ time runs. An arm without a checker is one that somebody uses by itself: then th
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal
 
 from msgspec import Struct
 
+from octoplex.agents.arms.folder import Folder
 from octoplex.agents.capability import Checker, Grant, unsigned
+from octoplex.agents.place import place_of
 from octoplex.agents.schemas import Schemas
 from octoplex.agents.words import Failed, Offer, Order, Outcome, World
 from octoplex.wire.error import BadConfig, InvalidCall
@@ -37,6 +39,17 @@ class Doing(Struct, frozen=True):
         """What it was given."""
         return self.order.inputs
 
+    @property
+    def folder(self) -> Folder:
+        """The workspace, whose calls wait for the disk."""
+        return Folder(self.world.workspace)
+
+    def place(self, kind: Literal["read", "write"], name: str = "path") -> str:
+        """The place that an input names; raises `Failed` where the step may not do that there."""
+        place = place_of(self.inputs.get(name, ""))
+        self.grant.need(f"{kind}:workspace/{place}")
+        return place
+
     async def tell(self, text: str) -> None:
         """Say to people how it goes."""
         if self.world.tell is not None:
@@ -44,14 +57,14 @@ class Doing(Struct, frozen=True):
 
 
 Act = Callable[[Doing], Awaitable[Outcome]]
+Acts = Sequence[tuple[Offer, Act]]
+"""What an arm can do, and how it does it."""
 
 
 class Actions:
     """An arm."""
 
-    def __init__(
-        self, actions: Sequence[tuple[Offer, Act]], checker: Checker | None = None
-    ) -> None:
+    def __init__(self, actions: Acts, checker: Checker | None = None) -> None:
         self.offers: tuple[Offer, ...] = tuple(offer for offer, _ in actions)
         self._actions = {offer.name: (offer, act) for offer, act in actions}
         self._checker, self._schemas = checker, Schemas()
@@ -83,19 +96,6 @@ class Actions:
             ) from None
         except (BadConfig, InvalidCall) as error:
             raise Failed("failed", str(error)) from None
-
-
-def schema_of(properties: Mapping[str, Any], *required: str, more: bool = False) -> dict[str, Any]:
-    """A JSON Schema of an object."""
-    found: dict[str, Any] = {"type": "object", "properties": dict(properties)}
-    if required:
-        found["required"] = list(required)
-    return {**found, "additionalProperties": more}
-
-
-def text_of(description: str, most: int = 10_000) -> dict[str, Any]:
-    """A JSON Schema of a text."""
-    return {"type": "string", "maxLength": most, "description": description}
 
 
 def short(text: str, most: int = MOST_TEXT) -> str:

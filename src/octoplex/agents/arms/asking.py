@@ -33,7 +33,8 @@ class Asking:
             Failed: the step's money is gone, or the answer is cut off or empty.
             GatewayError: it cannot be asked.
         """
-        reply = await self._reply(asked(instruction, data, None, most_tokens))
+        body = asked(instruction, data, None, most_tokens)
+        reply, _ = await self.ask(self._doing.order.model, body)
         if reply.stop == "length":
             raise Failed("failed", "The model's answer was cut off; ask for less.")
         if not reply.text.strip():
@@ -55,7 +56,8 @@ class Asking:
         wrong = ""
         for _ in range(2):
             shown = {**data, "your_last_answer_was_wrong": wrong} if wrong else data
-            reply = await self._reply(asked(instruction, shown, schema, most_tokens))
+            body = asked(instruction, shown, schema, most_tokens)
+            reply, _ = await self.ask(self._doing.order.model, body)
             try:
                 value = said(reply.text)
             except ValueError as error:
@@ -66,10 +68,6 @@ class Asking:
                 return value
             wrong = "; ".join(faults)
         raise Failed("failed", f"The model's answer is not what was asked for: {wrong}")
-
-    async def _reply(self, body: bytes) -> Reply:
-        reply, _ = await self.ask(self._doing.order.model, body)
-        return reply
 
     async def ask(self, model: str, body: bytes) -> tuple[Reply, int]:
         """Ask a model, counted: as `World.ask`."""

@@ -14,19 +14,20 @@ what the step may write, and nothing else.
 """
 
 import asyncio
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from octoplex.agents.arms.actions import Actions, Doing, schema_of, short, text_of
+from octoplex.agents.arms.actions import Acts, Doing, short
 from octoplex.agents.arms.asking import Asking
-from octoplex.agents.arms.folder import Folder
-from octoplex.agents.arms.running import Program, Ran, Runner
-from octoplex.agents.capability import Checker
-from octoplex.agents.place import place_of
-from octoplex.agents.policy.policy import permitted
+from octoplex.agents.arms.form import INTEGER, TEXT, list_of, schema_of, text_of
+from octoplex.agents.arms.running import Ran, Runner
+from octoplex.agents.place import covers, place_of
+from octoplex.agents.policy.policy import Command, permitted
+from octoplex.agents.schemas import schema_from
 from octoplex.agents.words import Artifact, Evidence, Failed, FailureKind, Offer, Outcome
 
 ROUNDS, MOST_ROUNDS = 4, 10
@@ -47,12 +48,8 @@ INSTRUCTION = (
     "`old` stands exactly once in it. No edits: nothing is left to do."
 )
 EXPLAIN = "You answer a question about code. The question: {told}\n\nAnswer from the files alone."
-_FILES = {
-    "type": "array",
-    "items": text_of("A path below the workspace.", 4_000),
-    "maxItems": 50,
-    "description": "The files it works on.",
-}
+_PATH = text_of("A path below the workspace.", 4_000)
+_FILES = list_of(_PATH, "The files it works on.", most=50)
 _TOLD = text_of("What is to be done.")
 CODE = Offer(
     "coder.code",
@@ -61,24 +58,19 @@ CODE = Offer(
         {
             "instruction": _TOLD,
             "files": _FILES,
-            "tests": {
-                "type": "array",
-                "items": {"type": "string"},
-                "minItems": 1,
-                "description": 'A command, like ["python3", "-m", "unittest", "-q"].',
-            },
+            "tests": list_of(TEXT, 'A command, like ["python3", "-m", "unittest", "-q"].', least=1),
             "request_type": {"enum": list(TASKS)},
-            "rounds": {"type": "integer", "minimum": 1, "maximum": MOST_ROUNDS},
+            "rounds": {**INTEGER, "minimum": 1, "maximum": MOST_ROUNDS},
         },
         "instruction",
     ),
     schema_of(
         {
-            "summary": {"type": "string"},
-            "files": {"type": "array", "items": {"type": "string"}},
-            "rounds": {"type": "integer"},
+            "summary": TEXT,
+            "files": list_of(TEXT),
+            "rounds": INTEGER,
             "passed": {"type": ["boolean", "null"], "description": "null: there are no tests."},
-            "tests": {"type": "string", "description": "What they said last."},
+            "tests": {**TEXT, "description": "What they said last."},
         }
     ),
     effect="repeatable",
@@ -92,7 +84,7 @@ ASKED = Offer(
     "coder.explain",
     "Answer a question about code of the workspace.",
     schema_of({"instruction": _TOLD, "files": _FILES}, "instruction", "files"),
-    schema_of({"text": {"type": "string"}}),
+    schema_of({"text": TEXT}),
     needs=("read:workspace?",),
     timeout_s=300.0,
     cost_tier=3,
@@ -116,21 +108,20 @@ class Edits(Struct, frozen=True):
     edits: Annotated[tuple[Edit, ...], Meta(max_length=50)] = ()
 
 
-_SCHEMA = msgspec.json.schema(Edits)
-_SCHEMA = {**_SCHEMA["$defs"]["Edits"], "$defs": {"Edit": _SCHEMA["$defs"]["Edit"]}}
+_SCHEMA = schema_from(Edits)
 
 
-def coder_arm(runner: Runner, checker: Checker | None = None) -> Actions:
+def coder(runner: Runner) -> Acts:
     """The coder."""
 
     async def code(doing: Doing) -> Outcome:
         return await _Rounds(doing, runner).run()
 
-    return Actions([(CODE, code), (ASKED, _explain)], checker)
+    return ((CODE, code), (ASKED, _explain))
 
 
 async def _explain(doing: Doing) -> Outcome:
-    files = await asyncio.to_thread(_read, Folder(doing.world.workspace), doing)
+    files = await asyncio.to_thread(_read, doing, map(place_of, doing.inputs["files"]))
     asking = Asking(doing)
     text = await asking.text(EXPLAIN.format(told=doing.inputs["instruction"]), {"files": files})
     return asking.outcome({"text": text}, text, is_untrusted=True)
@@ -141,7 +132,7 @@ class _Rounds:
 
     def __init__(self, doing: Doing, runner: Runner) -> None:
         self._doing, self._runner, self._asking = doing, runner, Asking(doing)
-        self._folder = Folder(doing.world.workspace)
+        self._folder = doing.folder
         self._written: dict[str, Artifact] = {}
         self._seen: set[bytes] = set()
         self._files = list(map(place_of, doing.inputs.get("files", ())))
@@ -184,13 +175,9 @@ class _Rounds:
         return msgspec.convert(value, Edits)
 
     def _shown(self) -> dict[str, Any]:
-        reads = (*self._doing.grant.of("read"), *self._doing.grant.of("write"))
-        names = [
-            path
-            for path in self._folder.state()
-            if any(not own or path == own or path.startswith(f"{own}/") for own in reads)
-        ]
-        files = _read(self._folder, self._doing, (*self._files, *self._written))
+        own = self._doing.grant.readable
+        names = [path for path in self._folder.state() if any(covers(one, path) for one in own)]
+        files = _read(self._doing, (*self._files, *self._written))
         return {"names": names[:500], "files": files}
 
     def _made(self, edits: Edits) -> str:
@@ -215,13 +202,9 @@ class _Rounds:
         return text.replace(edit.old, edit.new)
 
     async def _tested(self) -> Ran:
-        told = permitted(
-            self._doing.inputs["tests"], self._doing.grant, self._doing.world.workspace
-        )
-        return await self._runner.run(
-            self._doing,
-            Program(" ".join(self._doing.inputs["tests"])[:200], told.argv, env=told.env),
-        )
+        doing, argv = self._doing, self._doing.inputs["tests"]
+        told = permitted(argv, doing.grant, doing.world.workspace)
+        return await self._runner.run(doing, Command(" ".join(argv)[:200], told.argv, env=told.env))
 
     def _note(self, edits: Edits, said: str) -> None:
         """Remember a round that did not do.
@@ -261,16 +244,14 @@ def _said(ran: Ran) -> str:
     return short(f"status {ran.result.status}\n{ran.stdout}\n{ran.stderr}", 8_000)
 
 
-def _read(folder: Folder, doing: Doing, places: tuple[str, ...] | None = None) -> dict[str, str]:
+def _read(doing: Doing, places: Iterable[str]) -> dict[str, str]:
     """The files that a model is shown; one that is not there yet is empty."""
-    if places is None:
-        places = tuple(map(place_of, doing.inputs["files"]))
     found: dict[str, str] = {}
     left = MOST_SHOWN
     for place in dict.fromkeys(places):
         doing.grant.need(f"read:workspace/{place}")
         try:
-            text = folder.read(place).decode("utf-8", "replace")
+            text = doing.folder.read(place).decode("utf-8", "replace")
         except Failed:
             text = ""
         found[place] = short(text, max(min(MOST_FILE, left), 100))

@@ -16,11 +16,14 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
-from octoplex.agents.arms.actions import schema_of
+from octoplex.agents.arms.form import schema_of
+from octoplex.agents.faults import before
 from octoplex.agents.place import place_of
+from octoplex.agents.plan import Plan
 from octoplex.agents.words import Failed, Offer, Outcome
+from octoplex.dialects.members import UNREADABLE
 from octoplex.wire.error import InvalidCall
 
 Text = Annotated[str, Meta(min_length=1, max_length=10_000)]
@@ -231,7 +234,12 @@ class Took(Struct, frozen=True):
     outcome: Outcome
     began_at: float
     seconds: float
-    used: tuple[str, ...] = field(default_factory=tuple)
+    used: tuple[str, ...] = ()
+
+    @property
+    def output(self) -> dict[str, Any]:
+        """What came of it, {} where it failed before that."""
+        return self.outcome.output or {}
 
 
 Call = Callable[[Wanted], Awaitable[tuple[Outcome, tuple[str, ...]]]]
@@ -257,7 +265,7 @@ async def served(contract: Contract, body: bytes, call: Call) -> Struct:
     """
     try:
         request = msgspec.json.decode(body, type=contract.request)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise InvalidCall(f"{contract.path}: {error}.") from None
     action, inputs = contract.wanted(request)
     wanted = Wanted(action, inputs, request.timeout_seconds, request.capability_token)
@@ -279,42 +287,21 @@ def _planned(request: PlanRequest) -> tuple[str, dict[str, Any]]:
 
 
 def _plan(_: PlanRequest, took: Took) -> PlanReply:
-    output = took.outcome.output or {}
-    steps = output.get("steps", [])
-    numbers = {step["id"]: at for at, step in enumerate(steps, 1)}
+    plan = msgspec.convert(took.output, Plan)
+    numbers = {step.id: at for at, step in enumerate(plan.steps, 1)}
     return PlanReply(
         plan=tuple(
             SubTask(
-                step=numbers[step["id"]],
-                action=step.get("why") or step["arm"],
-                required_arm=step["arm"],
-                acceptance_criteria=tuple(
-                    one.get("text") or one["kind"] for one in step.get("criteria", ())
-                ),
-                depends_on=tuple(sorted({numbers[one] for one in _named(step) if one in numbers})),
+                step=numbers[step.id],
+                action=step.why or step.arm,
+                required_arm=step.arm,
+                acceptance_criteria=tuple(one.text or one.kind for one in step.criteria),
+                depends_on=tuple(sorted(numbers[one] for one in before(step) if one in numbers)),
             )
-            for step in steps
+            for step in plan.steps
         ),
-        rationale=output.get("why", ""),
-        typed=output,
-    )
-
-
-def _named(step: dict[str, Any]) -> set[str]:
-    """The steps that a step waits for."""
-
-    def refs(value: Any) -> set[str]:
-        if isinstance(value, dict):
-            own = {value["$from"]} if isinstance(value.get("$from"), str) else set()
-            return own.union(*map(refs, value.values()))
-        return set[str]().union(*map(refs, value)) if isinstance(value, list) else set()
-
-    when = step.get("when") or {}
-    return (
-        refs(step.get("inputs"))
-        | refs(step.get("each"))
-        | {*step.get("after", ())}
-        | {when.get("step", "")}
+        rationale=plan.why,
+        typed=took.output,
     )
 
 
@@ -329,8 +316,7 @@ def _executed(request: ExecuteRequest) -> tuple[str, dict[str, Any]]:
 
 
 def _execution(request: ExecuteRequest, took: Took) -> ExecuteReply:
-    outcome = took.outcome
-    output = outcome.output or {}
+    outcome, output = took.outcome, took.output
     stdout = output.get("stdout", output.get("text", ""))
     exits = [one.value for one in outcome.evidence if one.kind == "exit"]
     command = msgspec.json.encode([request.command, *request.args])
@@ -364,7 +350,7 @@ def _searched(request: SearchRequest) -> tuple[str, dict[str, Any]]:
 
 
 def _search(request: SearchRequest, took: Took) -> SearchReply:
-    output = took.outcome.output or {}
+    output = took.output
     rows = output.get("results", output.get("facts", []))
     best = max((float(row.get("score", 0)) for row in rows), default=0.0) or 1.0
     found = [
@@ -392,8 +378,7 @@ def _coded(request: CodeRequest) -> tuple[str, dict[str, Any]]:
 
 
 def _code(_: CodeRequest, took: Took) -> CodeReply:
-    outcome = took.outcome
-    output = outcome.output or {}
+    outcome, output = took.outcome, took.output
     return CodeReply(
         success=outcome.failure is None,
         text=output.get("text", output.get("summary", "")),
@@ -425,7 +410,7 @@ def _validated(request: ValidateRequest) -> tuple[str, dict[str, Any]]:
 
 
 def _validation(_: ValidateRequest, took: Took) -> ValidateReply:
-    verdicts = (took.outcome.output or {}).get("verdicts", [])
+    verdicts = took.output.get("verdicts", [])
     failed = [one for one in verdicts if not one["passed"]]
     return ValidateReply(
         valid=bool(verdicts) and not failed,
@@ -438,14 +423,14 @@ def _validation(_: ValidateRequest, took: Took) -> ValidateReply:
 def _checked(request: CheckRequest) -> tuple[str, dict[str, Any]]:
     return "guardian.check", {
         "text": request.text,
-        "check_types": list(request.check_types) or ["all"],
+        "check_types": list(request.check_types),
         "redact_pii": request.redact_pii,
         "block_on_high_risk": request.block_on_high_risk,
     }
 
 
 def _check(_: CheckRequest, took: Took) -> CheckReply:
-    return msgspec.convert(took.outcome.output, CheckReply)
+    return msgspec.convert(took.output, CheckReply)
 
 
 CONTRACTS: Mapping[str, Contract] = MappingProxyType(

@@ -13,18 +13,18 @@ import asyncio
 import keyword
 import shlex
 from base64 import b64decode, b64encode
+from collections.abc import Callable
+from hashlib import sha256
 from secrets import token_hex
 from typing import Any
 
 import msgspec
 
-from octoplex.agents.arms.actions import Act, Actions, Doing, schema_of, short, text_of
-from octoplex.agents.arms.folder import Entry, Folder
-from octoplex.agents.arms.running import Program, Runner
-from octoplex.agents.capability import Checker
-from octoplex.agents.place import place_of
-from octoplex.agents.policy.policy import permitted
-from octoplex.agents.words import Artifact, Evidence, Failed, Offer, Outcome
+from octoplex.agents.arms.actions import Act, Acts, Doing, short
+from octoplex.agents.arms.form import INTEGER, TEXT, list_of, schema_of, text_of
+from octoplex.agents.arms.running import Runner
+from octoplex.agents.policy.policy import Command, permitted
+from octoplex.agents.words import Evidence, Failed, Offer, Outcome
 
 MOST_READ = 1_000_000
 """Bytes of a file that a step is given."""
@@ -45,20 +45,27 @@ finally:
         sys.stdout.flush()
 """
 """What runs a step's code: inputs are its variables, `result` is its value."""
+AS_SEEN = b"""
+import os, sys
+place = sys.argv[1]
+sys.argv[:2] = [place]
+sys.path[0] = os.path.dirname(os.path.abspath(place))
+with open("/files/code.py", "rb") as source:
+    code = compile(source.read(), place, "exec")
+exec(code, {"__name__": "__main__", "__file__": os.path.join(os.getcwd(), place)})
+"""
+"""What runs a script of which there is a copy, as Python runs it by its name."""
 _OWN = frozenset({"code", "file", "args", "hosts"})
 _PATH = text_of("A path below the workspace.", 4_000)
-_RAN = schema_of(
-    {"status": {"type": "integer"}, "stdout": {"type": "string"}, "stderr": {"type": "string"}}
-)
+_PLACED = schema_of({"path": _PATH}, "path")
 _VALUED = schema_of(
     {
         "value": {"description": "What the code left in `result`; null without it."},
-        "text": {"type": "string", "description": "What it printed."},
-        "status": {"type": "integer"},
-        "stderr": {"type": "string"},
+        "text": {**TEXT, "description": "What it printed."},
+        "status": INTEGER,
+        "stderr": TEXT,
     }
 )
-_FILE = schema_of({"path": _PATH, "size": {"type": "integer"}, "sha256": {"type": "string"}})
 _CODE = {
     "code": text_of(
         "Python. Other inputs are its variables; what it leaves in `result` is its value. It "
@@ -66,29 +73,15 @@ _CODE = {
         100_000,
     ),
     "file": text_of("Instead of code: a script of the workspace.", 4_000),
-    "args": {"type": "array", "items": {"type": "string"}, "description": "Words for the file."},
+    "args": list_of(TEXT, "Words for the file."),
 }
-_HOSTS = {
-    "type": "array",
-    "items": {"type": "string"},
-    "minItems": 1,
-    "description": "Hosts that it may reach, by HTTP and HTTPS.",
-}
+_ARGV = 'The program and its words, like ["grep", "-rn", "sales", "data"].'
+_HOSTS = list_of(TEXT, "Hosts that it may reach, by HTTP and HTTPS.", least=1)
 COMMAND = Offer(
     "executor.command",
     "Run one program of the sandbox, without a shell: no pipes, no wildcards, no redirections.",
-    schema_of(
-        {
-            "argv": {
-                "type": "array",
-                "items": {"type": "string"},
-                "minItems": 1,
-                "description": 'The program and its words, like ["grep", "-rn", "sales", "data"].',
-            }
-        },
-        "argv",
-    ),
-    _RAN,
+    schema_of({"argv": list_of(TEXT, _ARGV, least=1)}, "argv"),
+    schema_of({"status": INTEGER, "stdout": TEXT, "stderr": TEXT}),
     effect="repeatable",
     needs=("run:{argv/0}", "read:workspace?", "write:workspace?"),
     brings_untrusted=True,
@@ -108,22 +101,19 @@ PYTHON = Offer(
     needs=("run:python", "read:workspace?", "write:workspace?"),
     brings_untrusted=True,
 )
-PYTHON_ONLINE = Offer(
-    "executor.python_online",
-    "Run Python in the sandbox that may reach the named hosts.",
-    schema_of({**_CODE, "hosts": _HOSTS}, "hosts", more=True),
-    _VALUED,
+PYTHON_ONLINE = msgspec.structs.replace(
+    PYTHON,
+    name="executor.python_online",
+    description="Run Python in the sandbox that may reach the named hosts.",
+    input_schema=schema_of({**_CODE, "hosts": _HOSTS}, "hosts", more=True),
     effect="once",
-    needs=("run:python", "read:workspace?", "write:workspace?", "net:{hosts}"),
-    brings_untrusted=True,
+    needs=(*PYTHON.needs, "net:{hosts}"),
 )
 READ = Offer(
     "executor.read",
     "Read a file of the workspace as it is; `retriever.read` understands its form.",
-    schema_of({"path": _PATH}, "path"),
-    schema_of(
-        {"text": {"type": "string"}, "base64": {"type": "string"}, "size": {"type": "integer"}}
-    ),
+    _PLACED,
+    schema_of({"text": TEXT, "base64": TEXT, "size": INTEGER}),
     needs=("read:workspace/{path}",),
     brings_untrusted=True,
 )
@@ -139,7 +129,7 @@ WRITE = Offer(
         },
         "path",
     ),
-    _FILE,
+    schema_of({"path": _PATH, "size": INTEGER, "sha256": TEXT}),
     effect="repeatable",
     needs=("write:workspace/{path}",),
 )
@@ -147,16 +137,7 @@ LIST = Offer(
     "executor.list",
     "List a folder of the workspace.",
     schema_of({"path": _PATH}),
-    schema_of(
-        {
-            "entries": {
-                "type": "array",
-                "items": schema_of(
-                    {"path": _PATH, "size": {"type": "integer"}, "kind": {"type": "string"}}
-                ),
-            }
-        }
-    ),
+    schema_of({"entries": list_of(schema_of({"path": _PATH, "size": INTEGER, "kind": TEXT}))}),
     needs=("read:workspace?",),
     brings_untrusted=True,
 )
@@ -171,42 +152,27 @@ MOVE = Offer(
 DELETE = Offer(
     "executor.delete",
     "Remove a file of the workspace, or a folder with all that is in it.",
-    schema_of({"path": _PATH}, "path"),
+    _PLACED,
     schema_of({"path": _PATH}),
     effect="repeatable",
     needs=("write:workspace/{path}",),
 )
 
 
-def executor_arm(runner: Runner, checker: Checker | None = None) -> Actions:
+def executor(runner: Runner) -> Acts:
     """The executor."""
-    return Actions(
-        [
-            (COMMAND, _command(runner)),
-            (COMMAND_ONLINE, _command(runner)),
-            (PYTHON, _python(runner)),
-            (PYTHON_ONLINE, _python(runner)),
-            *((offer, _beside(act)) for offer, act in _FILES),
-        ],
-        checker,
-    )
+    command, python = _command(runner), _python(runner)
+    programs = ((COMMAND, command), (COMMAND_ONLINE, command), (PYTHON, python))
+    files = ((READ, _read), (WRITE, _write), (LIST, _list), (MOVE, _move), (DELETE, _delete))
+    beside = tuple((offer, _beside(act)) for offer, act in files)
+    return (*programs, (PYTHON_ONLINE, python), *beside)
 
 
 def _command(runner: Runner) -> Act:
     async def act(doing: Doing) -> Outcome:
         told = permitted(doing.inputs["argv"], doing.grant, doing.world.workspace)
         await doing.tell(shlex.join(doing.inputs["argv"]))
-        ran = await runner.run(
-            doing,
-            Program(
-                told.name,
-                told.argv,
-                env=told.env,
-                hosts=told.hosts,
-                changes=told.changes,
-                answers=told.answers,
-            ),
-        )
+        ran = await runner.run(doing, told)
         output = {"status": ran.result.status, "stdout": ran.stdout, "stderr": ran.stderr}
         return ran.outcome(output, ran.stdout or ran.stderr)
 
@@ -217,11 +183,12 @@ def _python(runner: Runner) -> Act:
     async def act(doing: Doing) -> Outcome:
         told = token_hex(16)
         ran = await runner.run(doing, _program(doing, told))
-        text, _, value = ran.stdout.rpartition("\n" + told)
-        if not _:
+        text, found, value = ran.stdout.rpartition("\n" + told)
+        if not found:
             text, value = ran.stdout, "null"
+        is_whole = ran.result.outcome == "exited"
         output = {
-            "value": _value(value),
+            "value": _value(value) if is_whole else None,
             "text": text,
             "status": ran.result.status,
             "stderr": ran.stderr,
@@ -231,16 +198,17 @@ def _python(runner: Runner) -> Act:
     return act
 
 
-def _program(doing: Doing, told: str) -> Program:
+def _program(doing: Doing, told: str) -> Command:
     inputs = doing.inputs
     hosts, args = inputs.get("hosts", ()), inputs.get("args", ())
     if ("code" in inputs) == ("file" in inputs):
         raise Failed("refused", "Give either `code` or `file`.")
     if "file" in inputs:
-        place = place_of(inputs["file"])
-        doing.grant.need(f"read:workspace/{place}")
+        place = doing.place("read", "file")
+        if place in doing.order.seen:
+            return _seen(doing, place)
         argv = ["python3", "-s", "-E", "-B", f"./{place}", *args]
-        return Program(f"python3 {place}", argv, hosts=hosts)
+        return Command(f"python3 {place}", argv, hosts=hosts)
     names = {name: value for name, value in inputs.items() if name not in _OWN}
     for name in names:
         if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("__"):
@@ -250,7 +218,19 @@ def _program(doing: Doing, told: str) -> Program:
         "code.py": inputs["code"].encode("utf-8", "replace"),
         "inputs.json": msgspec.json.encode(names),
     }
-    return Program("python3", ["python3", "-I", "/files/run.py", *args, told], files, hosts=hosts)
+    argv = ["python3", "-I", "/files/run.py", *args, told]
+    return Command("python3", argv, files=files, hosts=hosts)
+
+
+def _seen(doing: Doing, place: str) -> Command:
+    """A script as a person saw it, whatever others write there meanwhile."""
+    data = doing.folder.read(place)
+    if sha256(data).hexdigest() != doing.order.seen[place]:
+        raise Failed("refused", f'"{place}" is not what it was when it was allowed.')
+    words = (f"./{place}", *doing.inputs.get("args", ()))
+    argv = ["python3", "-s", "-E", "-B", "/files/run.py", *words]
+    files = {"run.py": AS_SEEN, "code.py": data}
+    return Command(f"python3 {place}", argv, files=files, hosts=doing.inputs.get("hosts", ()))
 
 
 def _value(text: str) -> Any:
@@ -260,10 +240,9 @@ def _value(text: str) -> Any:
         raise Failed("failed", f"What is in `result` is no JSON value ({error}).") from None
 
 
-def _read(doing: Doing, folder: Folder) -> Outcome:
-    place = place_of(doing.inputs["path"])
-    doing.grant.need(f"read:workspace/{place}")
-    data = folder.read(place, MOST_READ)
+def _read(doing: Doing) -> Outcome:
+    place = doing.place("read")
+    data = doing.folder.read(place, MOST_READ)
     try:
         output: dict[str, Any] = {"text": data.decode("utf-8")}
     except UnicodeDecodeError:
@@ -276,13 +255,12 @@ def _read(doing: Doing, folder: Folder) -> Outcome:
     )
 
 
-def _write(doing: Doing, folder: Folder) -> Outcome:
+def _write(doing: Doing) -> Outcome:
     inputs = doing.inputs
     given = [name for name in ("text", "value", "base64") if name in inputs]
     if len(given) != 1:
         raise Failed("refused", "Give one of `text`, `value` and `base64`.")
-    place = place_of(inputs["path"])
-    doing.grant.need(f"write:workspace/{place}")
+    place = doing.place("write")
     if given == ["text"]:
         data = inputs["text"].encode("utf-8", "replace")
     elif given == ["value"]:
@@ -292,10 +270,7 @@ def _write(doing: Doing, folder: Folder) -> Outcome:
             data = b64decode(inputs["base64"], validate=True)
         except ValueError:
             raise Failed("refused", "`base64` is no base64.") from None
-    return _left(folder.write(place, data))
-
-
-def _left(one: Artifact) -> Outcome:
+    one = doing.folder.write(place, data)
     return Outcome(
         output=msgspec.structs.asdict(one),
         text=f"{one.path} ({one.size:,} bytes)",
@@ -304,39 +279,26 @@ def _left(one: Artifact) -> Outcome:
     )
 
 
-def _list(doing: Doing, folder: Folder) -> Outcome:
-    place = place_of(doing.inputs.get("path", ""))
-    doing.grant.need(f"read:workspace/{place}")
-    found: list[Entry] = folder.list(place)
+def _list(doing: Doing) -> Outcome:
+    found = doing.folder.list(doing.place("read"))
     names = "\n".join(f"{one.path}{'/' * (one.kind == 'folder')}" for one in found)
     return Outcome(
         output={"entries": msgspec.to_builtins(found)}, text=short(names), is_untrusted=True
     )
 
 
-def _move(doing: Doing, folder: Folder) -> Outcome:
-    place, to = place_of(doing.inputs["path"]), place_of(doing.inputs["to"])
-    doing.grant.need(f"write:workspace/{place}")
-    doing.grant.need(f"write:workspace/{to}")
-    folder.move(place, to)
+def _move(doing: Doing) -> Outcome:
+    place, to = doing.place("write"), doing.place("write", "to")
+    doing.folder.move(place, to)
     return Outcome(output={"path": to}, text=f"{place} is {to} now")
 
 
-def _delete(doing: Doing, folder: Folder) -> Outcome:
-    place = place_of(doing.inputs["path"])
-    doing.grant.need(f"write:workspace/{place}")
-    folder.delete(place)
+def _delete(doing: Doing) -> Outcome:
+    place = doing.place("write")
+    doing.folder.delete(place)
     return Outcome(output={"path": place}, text=f"{place} is gone")
 
 
-_FILES = ((READ, _read), (WRITE, _write), (LIST, _list), (MOVE, _move), (DELETE, _delete))
-
-
-def _beside(act: Any) -> Act:
+def _beside(act: Callable[[Doing], Outcome]) -> Act:
     """An action that waits for the disk, off the event loop."""
-
-    async def done(doing: Doing) -> Outcome:
-        found: Outcome = await asyncio.to_thread(act, doing, Folder(doing.world.workspace))
-        return found
-
-    return done
+    return lambda doing: asyncio.to_thread(act, doing)

@@ -63,6 +63,8 @@ class Folder:
             return read_result(self._path, place, most)
         except (InvalidCall, NotFound, TooLarge) as error:
             raise Failed("failed", str(error)) from None
+        except OSError as error:
+            raise _failed("the workspace", error) from None
 
     def write(self, place: str, data: bytes) -> Artifact:
         """Put a file there, as a whole or not at all, and the folders above it."""
@@ -115,6 +117,8 @@ class Folder:
                 # Not rmtree: a program may have made folders deeper than Python can follow.
                 at = f"/proc/self/fd/{folder}"
                 subprocess.run(["/bin/rm", "-rf", "--", name], cwd=at, check=False, env={})
+                if _exists(name, folder):
+                    raise Failed("failed", f'"{place}" could not be removed, or not all of it.')
             else:
                 os.unlink(name, dir_fd=folder)
 
@@ -219,7 +223,7 @@ def _is_entered(name: str, parts: Sequence[str], status: os.stat_result) -> bool
 
 def _guarded(place: str) -> None:
     for name in (".git", *PROTECTED):
-        if (covers(name, place) and name != ".git") or covers(place, name):
+        if (name != ".git" and covers(name, place)) or covers(place, name):
             raise Failed(
                 "refused",
                 f'"{place}" is obeyed by tools of the host ("{name}") and stays as it is.',

@@ -28,6 +28,7 @@ import msgspec
 
 from octoplex.agents.arms.actions import Actions, Doing, short
 from octoplex.agents.capability import Checker, narrowed
+from octoplex.agents.schemas import schema_from
 from octoplex.agents.words import Effect, Failed, Offer, Order, Outcome, World
 from octoplex.wire.error import BadConfig
 
@@ -58,22 +59,19 @@ def arm(
     return mark if function is None else mark(function)
 
 
-def function_arm(
-    function: Callable[..., Any], checker: Checker | None = None, name: str = ""
-) -> Actions:
+def function_arm(function: Callable[..., Any], checker: Checker | None = None) -> Actions:
     """An arm with one action.
 
     Raises:
         BadConfig: an argument has no type, or one that no JSON can be.
     """
     module = function.__module__.rpartition(".")[2]
-    name = name or f"{module}.{function.__name__}"
     try:
         inputs, given = _arguments(function)
         offer = Offer(
-            name,
+            f"{module}.{function.__name__}",
             inspect.cleandoc(function.__doc__ or function.__name__).splitlines()[0],
-            _schema(inputs),
+            schema_from(inputs),
             _returned(function),
             **getattr(function, _TOLD, {"effect": "once", "brings_untrusted": True}),
         )
@@ -111,7 +109,7 @@ def loaded(text: str, checker: Checker | None = None) -> Actions:
         ) from None
     if isinstance(found, Actions):
         return found
-    if not callable(found):
+    if not callable(found) or not hasattr(found, "__name__"):
         raise BadConfig(f'arms: "{text}" is no function.')
     return function_arm(found, checker)
 
@@ -136,19 +134,9 @@ def _arguments(function: Callable[..., Any]) -> tuple[type[msgspec.Struct], dict
     return made, given
 
 
-def _schema(kind: Any) -> dict[str, Any]:
-    """The JSON Schema of a type, in one piece."""
-    found = msgspec.json.schema(kind)
-    parts = found.pop("$defs", {})
-    top = found.get("$ref", "").rpartition("/")[2]
-    if top in parts:
-        found = parts.pop(top)
-    return {**found, "$defs": parts} if parts else found
-
-
 def _returned(function: Callable[..., Any]) -> dict[str, Any]:
     kind = get_type_hints(function, include_extras=True).get("return", Any)
-    return {} if kind in (Any, Outcome) else _schema(kind)
+    return {} if kind in (Any, Outcome) else schema_from(kind)
 
 
 async def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:

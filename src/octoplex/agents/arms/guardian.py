@@ -11,8 +11,8 @@ import asyncio
 from hashlib import sha256
 from typing import Any
 
-from octoplex.agents.arms.actions import Actions, Doing, schema_of, text_of
-from octoplex.agents.capability import Checker
+from octoplex.agents.arms.actions import Acts, Doing
+from octoplex.agents.arms.form import BOOLEAN, OBJECT, TEXT, list_of, schema_of, text_of
 from octoplex.agents.words import Offer, Outcome
 from octoplex.reflex.guard.config import Guard
 from octoplex.reflex.guard.finding import Finding, Kind
@@ -27,6 +27,7 @@ TYPES: dict[str, frozenset[Kind]] = {
 }
 """What each of the contract's `check_types` is here; "all" is all of them."""
 RISKS = ("none", "low", "medium", "high", "critical")
+SHOWN = ("kind", "type", "start", "end", "score")
 _OF_KIND: dict[Kind, int] = {"pii": 2, "secret": 4, "injection": 3, "word": 2}
 CHECK = Offer(
     "guardian.check",
@@ -34,27 +35,22 @@ CHECK = Offer(
     schema_of(
         {
             "text": text_of("What is looked through.", 50_000),
-            "check_types": {"type": "array", "items": {"enum": [*TYPES, "all"]}},
-            "redact_pii": {"type": "boolean"},
-            "block_on_high_risk": {"type": "boolean"},
+            "check_types": list_of({"enum": [*TYPES, "all"]}),
+            "redact_pii": BOOLEAN,
+            "block_on_high_risk": BOOLEAN,
         },
         "text",
     ),
     schema_of(
         {
-            "safe": {"type": "boolean"},
+            "safe": BOOLEAN,
             "risk_level": {"enum": list(RISKS)},
-            "issues": {"type": "array", "items": {"type": "object"}},
-            "sanitized_text": {"type": "string"},
-            "blocked": {"type": "boolean"},
+            "issues": list_of(OBJECT),
+            "sanitized_text": TEXT,
+            "blocked": BOOLEAN,
         }
     ),
 )
-
-
-def guardian_arm(checker: Checker | None = None) -> Actions:
-    """The guardian."""
-    return Actions([(CHECK, _check)], checker)
 
 
 async def _check(doing: Doing) -> Outcome:
@@ -78,16 +74,7 @@ def _checked(inputs: dict[str, Any]) -> dict[str, Any]:
     return {
         "safe": not found,
         "risk_level": RISKS[risk],
-        "issues": [
-            {
-                "kind": one.kind,
-                "type": one.type,
-                "start": one.start,
-                "end": one.end,
-                "score": one.score,
-            }
-            for one in found
-        ],
+        "issues": [{name: getattr(one, name) for name in SHOWN} for one in found],
         "sanitized_text": Verdict(ruling).changed(text, masked),
         "blocked": bool(inputs.get("block_on_high_risk")) and risk >= RISKS.index("high"),
     }
@@ -96,3 +83,6 @@ def _checked(inputs: dict[str, Any]) -> dict[str, Any]:
 def _risk(one: Finding) -> int:
     """As its kind says; one step less where it is not sure."""
     return max(_OF_KIND[one.kind] - (one.score < 0.6), 1)
+
+
+GUARDIAN: Acts = ((CHECK, _check),)

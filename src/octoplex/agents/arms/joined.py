@@ -6,22 +6,21 @@ Ours are made of what `Means` has; any other name is a Python function (`functio
 MCP servers ("mcp.NAME") are another room's.
 """
 
-import ipaddress
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from msgspec import Struct
 
-from octoplex.agents.arms.actions import Actions
-from octoplex.agents.arms.coder import coder_arm
-from octoplex.agents.arms.executor import executor_arm
+from octoplex.agents.arms.actions import Actions, Acts
+from octoplex.agents.arms.coder import coder
+from octoplex.agents.arms.executor import executor
 from octoplex.agents.arms.function import loaded
-from octoplex.agents.arms.guardian import guardian_arm
-from octoplex.agents.arms.model import model_arm
-from octoplex.agents.arms.retriever import retriever_arm
+from octoplex.agents.arms.guardian import GUARDIAN
+from octoplex.agents.arms.model import MODEL
+from octoplex.agents.arms.retriever import retriever
 from octoplex.agents.arms.running import Runner
-from octoplex.agents.arms.thinkers import judge_arm, planner_arm
+from octoplex.agents.arms.thinkers import JUDGE, planner
 from octoplex.agents.arms.web import Web
 from octoplex.agents.capability import Checker
 from octoplex.agents.words import Arm
@@ -40,24 +39,17 @@ class Means(Struct, frozen=True):
     ask: Ask | None = None
     context: ssl.SSLContext | None = None
 
-    def runner(self) -> Runner:
-        """Who runs programs."""
-        return Runner(self.sandbox, self.ask)
 
-    def web(self) -> Web:
-        """Who fetches pages."""
-        networks = [ipaddress.ip_network(text) for text in self.sandbox.networks]
-        return Web(networks, self.ask, self.context)
-
-
-OURS: Mapping[str, Callable[[Means], Actions]] = MappingProxyType(
+OURS: Mapping[str, Callable[[Means], Acts]] = MappingProxyType(
     {
-        "executor": lambda means: executor_arm(means.runner(), means.checker),
-        "coder": lambda means: coder_arm(means.runner(), means.checker),
-        "retriever": lambda means: retriever_arm(means.web(), means.checker),
-        "model": lambda means: model_arm(means.checker),
-        "guardian": lambda means: guardian_arm(means.checker),
-        "judge": lambda means: judge_arm(means.checker),
+        "executor": lambda means: executor(Runner(means.sandbox, means.ask)),
+        "coder": lambda means: coder(Runner(means.sandbox, means.ask)),
+        "retriever": lambda means: retriever(
+            Web(means.sandbox.permitted, means.ask, means.context)
+        ),
+        "model": lambda _: MODEL,
+        "guardian": lambda _: GUARDIAN,
+        "judge": lambda _: JUDGE,
     }
 )
 
@@ -68,12 +60,13 @@ def arms_of(names: Sequence[str], means: Means) -> dict[str, Arm]:
     Raises:
         BadConfig: one is none of ours and cannot be loaded.
     """
+    checker = means.checker
     arms: dict[str, Arm] = {
-        name: OURS[name](means) if name in OURS else loaded(name, means.checker)
+        name: Actions(OURS[name](means), checker) if name in OURS else loaded(name, checker)
         for name in names
         if name != "planner"
     }
     if "planner" in names:  # it plans with all the others
         offers = [offer for arm in arms.values() for offer in arm.offers]
-        arms["planner"] = planner_arm(offers, means.checker)
+        arms["planner"] = Actions(planner(offers), checker)
     return arms

@@ -33,9 +33,7 @@ header hr li main nav ol p pre section table td th tr ul title
 """
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _ALONE = frozenset({"li", "dt", "dd", "tr", "td", "th"})
-_TAG = re.compile(
-    r"""<(/?)([A-Za-z][^\s/>]*+)((?:[^"'>]|"[^"]*+"|'[^']*+')*+)>""",
-)
+_TAG = re.compile(r"""<(/?)([A-Za-z][^\s/>]*+)((?:[^"'>]|"[^"]*+"|'[^']*+')*+)>""")
 _ENDS = {name: re.compile(f"</{name}", re.IGNORECASE | re.ASCII) for name in _RAW}
 _PAIR = re.compile(r"""([^\s"'>/=]++)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'>]++))?""")
 _UNSEEN = re.compile(

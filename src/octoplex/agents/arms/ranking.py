@@ -11,6 +11,7 @@ Reference: Robertson and Zaragoza, The Probabilistic Relevance Framework (2009),
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from io import StringIO
 from math import log
 
 from msgspec import Struct
@@ -33,7 +34,8 @@ def passages(path: str, text: str) -> Iterator[Passage]:
     """The passages of a file."""
     lines: list[str] = []
     begin = size = 0
-    for at, line in enumerate(text.splitlines()):
+    for at, line in enumerate(StringIO(text, newline=None)):  # lines as editors count them
+        line = line.rstrip("\n")
         if lines and (len(lines) >= LINES or size + len(line) > LONGEST):
             yield Passage(path, begin + 1, "\n".join(lines))
             lines, size, begin = [], 0, at

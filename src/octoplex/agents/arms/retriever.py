@@ -14,20 +14,22 @@ import asyncio
 import contextlib
 import csv
 import io
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable
+from itertools import islice, zip_longest
+from typing import Any, TypeVar
 
 import msgspec
 
-from octoplex.agents.arms.actions import Actions, Doing, schema_of, short, text_of
-from octoplex.agents.arms.folder import Folder
+from octoplex.agents.arms.actions import Acts, Doing, short
+from octoplex.agents.arms.form import INTEGER, OBJECT, TEXT, list_of, schema_of, text_of
 from octoplex.agents.arms.page import text_of_page
 from octoplex.agents.arms.ranking import Passage, passages, ranked
 from octoplex.agents.arms.web import Web
-from octoplex.agents.capability import Checker, Grant
-from octoplex.agents.place import place_of
+from octoplex.agents.place import covers, place_of
 from octoplex.agents.words import Evidence, Failed, Offer, Outcome
+from octoplex.dialects.members import UNREADABLE
 
+T = TypeVar("T")
 MOST_BYTES = 5_000_000
 """Of a file that is read."""
 MOST_ROWS = 20_000
@@ -35,22 +37,16 @@ SEARCHED, SEARCHED_FILE, SEARCHED_FILES = 20_000_000, 1_000_000, 5_000
 """Bytes and files that one search looks through."""
 MOST_TEXT = 200_000
 """Characters of a page or a file that a step is given."""
-_ROWS = {"type": "array", "items": {"type": "object"}}
+_ROWS = list_of(OBJECT)
 _QUERY = text_of("What is looked for.", 500)
-_LIMIT = {"type": "integer", "minimum": 1, "maximum": 100}
+_LIMIT = {**INTEGER, "minimum": 1, "maximum": 100}
 READ = Offer(
     "retriever.read",
     "Read a file of the workspace. CSV, TSV and JSON lines give `rows` (cells of CSV are texts), "
     "JSON gives `value`, all others `text`.",
     schema_of({"path": text_of("A path below the workspace.", 4_000)}, "path"),
     schema_of(
-        {
-            "text": {"type": "string"},
-            "rows": _ROWS,
-            "columns": {"type": "array", "items": {"type": "string"}},
-            "value": {},
-            "size": {"type": "integer"},
-        }
+        {"text": TEXT, "rows": _ROWS, "columns": list_of(TEXT), "value": {}, "size": INTEGER}
     ),
     needs=("read:workspace/{path}",),
     brings_untrusted=True,
@@ -71,11 +67,11 @@ WEB = Offer(
     schema_of({"url": text_of("https://HOST/PATH", 4_000)}, "url"),
     schema_of(
         {
-            "url": {"type": "string"},
-            "title": {"type": "string"},
-            "text": {"type": "string"},
+            "url": TEXT,
+            "title": TEXT,
+            "text": TEXT,
             "value": {"description": "Of a JSON document."},
-            "hidden": {"type": "integer", "description": "Pieces that people would not see."},
+            "hidden": {**INTEGER, "description": "Pieces that people would not see."},
         }
     ),
     needs=("net:*",),
@@ -93,33 +89,25 @@ REMEMBER = Offer(
     "retriever.remember",
     "Keep a fact for later tasks.",
     schema_of({"text": text_of("The fact, in one or two sentences.", 4_000)}, "text"),
-    schema_of({"id": {"type": "string"}}),
+    schema_of({"id": TEXT}),
     effect="repeatable",
     needs=("memory:write",),
 )
 
 
-def retriever_arm(web: Web, checker: Checker | None = None) -> Actions:
+def retriever(web: Web) -> Acts:
     """The retriever."""
 
     async def fetch(doing: Doing) -> Outcome:
         return await _fetch(doing, web)
 
-    actions = [
-        (READ, _read),
-        (SEARCH, _search),
-        (WEB, fetch),
-        (MEMORY, _find),
-        (REMEMBER, _remember),
-    ]
-    return Actions(actions, checker)
+    asked = ((READ, _read), (SEARCH, _search), (WEB, fetch), (MEMORY, _find))
+    return (*asked, (REMEMBER, _remember))
 
 
 async def _read(doing: Doing) -> Outcome:
-    place = place_of(doing.inputs["path"])
-    doing.grant.need(f"read:workspace/{place}")
-    folder = Folder(doing.world.workspace)
-    data = await asyncio.to_thread(folder.read, place, MOST_BYTES)
+    place = doing.place("read")
+    data = await asyncio.to_thread(doing.folder.read, place, MOST_BYTES)
     output = await asyncio.to_thread(_understood, place, data)
     text = output.get("text") or msgspec.json.encode(output).decode()
     return Outcome(
@@ -138,37 +126,40 @@ def _understood(place: str, data: bytes) -> dict[str, Any]:
     try:
         text = data.decode("utf-8-sig")
         if form in ("csv", "tsv"):
-            rows = list(_table(text, "\t" if form == "tsv" else ","))
-            return {**found, "rows": rows, "columns": list(rows[0]) if rows else []}
+            comma = "\t" if form == "tsv" else ","
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=comma, strict=True)
+            names = next(reader, [])
+            rows = [
+                dict(zip_longest(names, r[: len(names)], fillvalue=""))
+                for r in _rows(filter(None, reader))
+            ]
+            return {**found, "rows": rows, "columns": list(dict.fromkeys(names))}
         if form in ("jsonl", "ndjson"):
-            lines = [line for line in text.splitlines() if line.strip()]
-            return {**found, "rows": [msgspec.json.decode(line) for line in lines[:MOST_ROWS]]}
+            lines = _rows(line for line in text.split("\n") if line.strip())
+            return {**found, "rows": [msgspec.json.decode(line) for line in lines]}
         if form == "json":
             return {**found, "value": msgspec.json.decode(text)}
     except UnicodeDecodeError:
         raise Failed("failed", f'"{place}" is no text; read it with Python.') from None
-    except (msgspec.DecodeError, csv.Error) as error:
+    except (*UNREADABLE, csv.Error) as error:
         raise Failed("failed", f'"{place}" is no {form.upper()}: {error}.') from None
     if form in ("html", "htm", "xhtml"):
         text = text_of_page(text).text
     return {**found, "text": short(text, MOST_TEXT)}
 
 
-def _table(text: str, comma: str) -> Iterator[dict[str, str]]:
-    """The rows of a table, by the names of its columns; cells beyond these are left out."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=comma, strict=True)
-    names = next(reader, [])
-    for row in reader:
-        if reader.line_num > MOST_ROWS:
-            raise Failed("failed", f"The table has more than {MOST_ROWS:,} rows; use Python.")
-        if row:
-            yield dict(zip(names, [*row, *[""] * (len(names) - len(row))], strict=False))
+def _rows(found: Iterable[T]) -> list[T]:
+    """All of them: a part would pass for the whole. Raises `Failed`: there are too many."""
+    rows = list(islice(found, MOST_ROWS + 1))
+    if len(rows) > MOST_ROWS:
+        raise Failed("failed", f"The table has more than {MOST_ROWS:,} rows; use Python.")
+    return rows
 
 
 async def _search(doing: Doing) -> Outcome:
     inputs = doing.inputs
     within = place_of(inputs.get("path", ""))
-    found = await asyncio.to_thread(_looked_through, Folder(doing.world.workspace), doing, within)
+    found = await asyncio.to_thread(_looked_through, doing, within)
     best = ranked(inputs["query"], found, inputs.get("limit", 10))
     results = [
         {"path": one.path, "line": one.line, "text": one.text, "score": round(score, 3)}
@@ -184,15 +175,17 @@ async def _search(doing: Doing) -> Outcome:
     )
 
 
-def _looked_through(folder: Folder, doing: Doing, within: str) -> list[Passage]:
+def _looked_through(doing: Doing, within: str) -> list[Passage]:
     """The passages of all files of text that may be read."""
     found: list[Passage] = []
-    left, files = SEARCHED, 0
-    for path, (size, _, _) in folder.state().items():
-        if size > min(SEARCHED_FILE, left) or not _may_look(path, within, doing.grant):
+    left, files, own = SEARCHED, 0, doing.grant.readable
+    for path, (size, _, _) in doing.folder.state().items():
+        if size > min(SEARCHED_FILE, left) or not covers(within, path):
+            continue
+        if not any(covers(one, path) for one in own):
             continue
         try:
-            text = folder.read(path, SEARCHED_FILE).decode("utf-8")
+            text = doing.folder.read(path, SEARCHED_FILE).decode("utf-8")
         except (Failed, UnicodeDecodeError):  # it went away, or is no text
             continue
         left, files = left - size, files + 1
@@ -200,15 +193,6 @@ def _looked_through(folder: Folder, doing: Doing, within: str) -> list[Passage]:
         if files == SEARCHED_FILES:
             break
     return found
-
-
-def _may_look(path: str, within: str, grant: Grant) -> bool:
-    if within and not path.startswith(f"{within}/"):
-        return False
-    return any(
-        not own or path == own or path.startswith(f"{own}/")
-        for own in (*grant.of("read"), *grant.of("write"))
-    )
 
 
 async def _fetch(doing: Doing, web: Web) -> Outcome:
@@ -221,7 +205,7 @@ async def _fetch(doing: Doing, web: Web) -> Outcome:
     if screen is not None:
         text = await screen(text, "in")
     output = {"url": page.url, "title": page.title, "text": text, "hidden": page.hidden}
-    with contextlib.suppress(msgspec.DecodeError):
+    with contextlib.suppress(*UNREADABLE):
         output["value"] = msgspec.json.decode(text)
     return Outcome(
         output=output,

@@ -1,6 +1,6 @@
 """Programs of steps, in the sandbox, with as much of the workspace as the step was granted.
 
-    ran = await Runner(table).run(doing, Program(argv))
+    ran = await Runner(table).run(doing, Command(name, argv))
 
 What may be read is there, read-only; what may be written is writable; the rest of the workspace is
 not there at all, and no host but those that were granted. A folder that may be written and is not
@@ -8,16 +8,16 @@ there yet is made, unless its name ends like that of a file.
 """
 
 import asyncio
-import ipaddress
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from octoplex.agents.arms.actions import Doing, short
 from octoplex.agents.arms.folder import Folder
+from octoplex.agents.policy.policy import Command
 from octoplex.agents.words import Artifact, Evidence, FailureKind, Outcome
 from octoplex.sandbox.config import SandboxTable
 from octoplex.sandbox.egress import Egress
@@ -38,22 +38,10 @@ _ENDS: Mapping[str, tuple[FailureKind, str]] = {
 }
 
 
-class Program(Struct, frozen=True):
-    """What is run for a step. `name` is what people and evidence call it."""
-
-    name: str
-    argv: Sequence[str]
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
-    hosts: Sequence[str] = ()
-    changes: bool = True
-    answers: Sequence[int] = (0,)
-
-
 class Ran(Struct, frozen=True):
     """How a program ended, and what it left."""
 
-    program: Program
+    program: Command
     result: Result
     artifacts: tuple[Artifact, ...] = ()
 
@@ -72,6 +60,7 @@ class Ran(Struct, frozen=True):
         failure, why = self.fault()
         evidence = [Evidence(kind, self.program.name, self.result.status)]
         evidence += [Evidence("planted", name) for name in self.result.planted]
+        evidence += [Evidence("left", name) for name in self.result.left]
         evidence += [Evidence("file", one.path, one.size) for one in self.artifacts]
         return Outcome(
             output=output,
@@ -103,7 +92,7 @@ class Runner:
         usual = Limits(output=MOST_OUTPUT)
         self._table, self._ask, self._limits = table, ask, limits_of(table.limits, usual)
 
-    async def run(self, doing: Doing, program: Program) -> Ran:
+    async def run(self, doing: Doing, program: Command) -> Ran:
         """Run a program to its end.
 
         Raises:
@@ -113,17 +102,16 @@ class Runner:
         grant, world = doing.grant, doing.world
         for host in program.hosts:
             grant.need(f"net:{host}")
-        folder = Folder(world.workspace)
+        folder = doing.folder
         writes = grant.of("write") if program.changes else ()
-        shown = Shown(world.workspace, grant.of("read") + grant.of("write"), writes)
+        shown = Shown(world.workspace, grant.readable, writes)
         before = await asyncio.to_thread(_prepared, folder, writes)
         egress = None
         if program.hosts:
-            networks = [ipaddress.ip_network(text) for text in self._table.networks]
-            egress = Egress(program.hosts, permitted=networks, ask=self._ask)
-        tools = tuple(dict.fromkeys((*self._table.tools, *world.tools)))
+            egress = Egress(program.hosts, permitted=self._table.permitted, ask=self._ask)
         box = self._table
-        sandbox = Sandbox(tools=tools, unsafe=box.unsafe, backend=box.backend, image=box.image)
+        tools = tuple(dict.fromkeys((*box.tools, *world.tools)))
+        sandbox = Sandbox(tools=tools, unsafe=box.unsafe, backend=box.container)
         most = doing.order.seconds
         seconds = min(self._limits.seconds, max(most - TO_TELL_S, most / 2))
         result = await sandbox.run(

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from octoplex.agents.arms.actions import Actions, Doing, schema_of, text_of
+from octoplex.agents.arms.actions import Acts, Doing
 from octoplex.agents.arms.asking import Asking
-from octoplex.agents.capability import Checker
+from octoplex.agents.arms.form import BOOLEAN, OBJECT, TEXT, list_of, schema_of, text_of
 from octoplex.agents.faults import Terms, criterion_faults
 from octoplex.agents.judge import Subject, judged
 from octoplex.agents.plan import Criterion, Plan
@@ -29,12 +29,12 @@ PLAN = Offer(
     schema_of(
         {
             "goal": text_of("What shall be reached."),
-            "constraints": {"type": "array", "items": {"type": "string"}},
+            "constraints": list_of(TEXT),
             "context": text_of("What is known.", 50_000),
         },
         "goal",
     ),
-    {"type": "object", "required": ["steps"]},
+    {**OBJECT, "required": ["steps"]},
     timeout_s=300.0,
     cost_tier=4,
 )
@@ -44,20 +44,20 @@ VALIDATE = Offer(
     schema_of(
         {
             "output": {"description": "What is checked: any value."},
-            "criteria": {"type": "array", "items": {"type": "object"}, "minItems": 1},
+            "criteria": list_of(OBJECT, least=1),
             "goal": text_of("What was to be done."),
         },
         "output",
         "criteria",
     ),
-    schema_of({"passed": {"type": "boolean"}, "verdicts": {"type": "array"}}, "passed", "verdicts"),
+    schema_of({"passed": BOOLEAN, "verdicts": {"type": "array"}}, "passed", "verdicts"),
     needs=("read:workspace?",),
     timeout_s=300.0,
     cost_tier=3,
 )
 
 
-def planner_arm(offers: Sequence[Offer], checker: Checker | None = None) -> Actions:
+def planner(offers: Sequence[Offer]) -> Acts:
     """The planner, for plans of these actions."""
 
     async def plan(doing: Doing) -> Outcome:
@@ -78,16 +78,11 @@ def planner_arm(offers: Sequence[Offer], checker: Checker | None = None) -> Acti
         output = msgspec.json.decode(msgspec.json.encode(made))
         return asking.outcome(output, _in_words(made), is_untrusted=doing.order.is_tainted)
 
-    return Actions([(PLAN, plan)], checker)
+    return ((PLAN, plan),)
 
 
 def _in_words(plan: Plan) -> str:
     return "\n".join(f"{step.id}: {step.arm} {step.why}".strip() for step in plan.steps)
-
-
-def judge_arm(checker: Checker | None = None) -> Actions:
-    """The judge."""
-    return Actions([(VALIDATE, _validate)], checker)
 
 
 async def _validate(doing: Doing) -> Outcome:
@@ -109,3 +104,6 @@ async def _validate(doing: Doing) -> Outcome:
     output = {"passed": passed, "verdicts": msgspec.to_builtins(verdicts)}
     said = "; ".join(f"{'met' if v.passed else 'not met'}: {v.what}" for v in verdicts)
     return asking.outcome(output, said, is_untrusted=doing.order.is_tainted)
+
+
+JUDGE: Acts = ((VALIDATE, _validate),)

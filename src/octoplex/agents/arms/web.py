@@ -121,8 +121,9 @@ def _fetched(url: str, response: Response) -> Fetched:
     _, _, charset = kind.partition("charset=")
     try:
         text = response.body.decode(charset.split(";")[0].strip(" \"'") or "utf-8", "replace")
-    except LookupError:
+    except (LookupError, UnicodeError):  # some cannot replace
         text = response.body.decode("utf-8", "replace")
+    text = text.encode("utf-8", "replace").decode()  # others make halves of surrogate pairs
     if response.status >= 400:
         raise Failed("failed", f"{url[:200]} answers {response.status}.")
     if "html" in kind:

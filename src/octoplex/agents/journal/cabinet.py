@@ -30,7 +30,7 @@ from octoplex.agents.journal.engine import (
     SCHEMA,
     Json,
     Lost,
-    engine_of,
+    engines_of,
     keep_quiet,
     modules,
     refuse_pickle,
@@ -71,7 +71,10 @@ class Cabinet:
         self._failed = (gone.SQLAlchemyError, own.DBOSException, OSError)
         self.executor = f"executor-{uuid.uuid4().hex}"
         self._shown = str(where) if isinstance(where, Path) else where.shown
-        self._engine = engine_of(sql, where, lambda: self._is_over)
+        self._is_over = self._leaves = False
+        self._engine, self._asking = engines_of(
+            sql, where, lambda: self._is_over, lambda: self._leaves
+        )
         self._run: Callable[[dict[str, Any]], str] | None = None
         self._client: Any = None
         self._schema = None if isinstance(where, Path) else SCHEMA
@@ -80,7 +83,6 @@ class Cabinet:
         """SQLite's writers wait for each other by looking now and then, and some starve."""
         self._own = ""
         self._beats = 0
-        self._is_over = False
 
     def launch(self, run: Callable[[dict[str, Any]], str], rules: Rules) -> None:
         """Make what is missing in the database, and let `run` run tasks, each in a thread."""
@@ -118,15 +120,15 @@ class Cabinet:
     def join(self) -> bool:
         """Only look; False: nobody made anything to look at yet."""
         with self._asked():
-            if not self._inspect(self._engine).has_table("workflow_status", schema=self._schema):
-                self._engine.dispose()
+            if not self._inspect(self._asking).has_table("workflow_status", schema=self._schema):
+                self._asking.dispose()
                 return False
             self._connect()
         return True
 
     def _connect(self) -> None:
         self._client = self._kit.DBOSClient(
-            system_database_engine=self._engine,
+            system_database_engine=self._asking,
             dbos_system_schema=SCHEMA,
             serializer=Json(),
             application_name=APP,
@@ -135,6 +137,7 @@ class Cabinet:
 
     def stop(self) -> None:
         """No further task is run here. Those that run are told by their next `write`."""
+        self._leaves = True
         self._dbos.destroy(destroy_registry=True)
 
     def close(self) -> None:
@@ -154,6 +157,7 @@ class Cabinet:
         finally:
             self._is_over = True
             self._engine.dispose()
+            self._asking.dispose()
 
     @property
     def _queue(self) -> str:
@@ -293,6 +297,19 @@ class Cabinet:
         """Beside a task, until it is noted otherwise."""
         with self._asked():
             self._client.update_workflow_attributes(task_id, attributes, merge=True)
+
+    def staying(self, task_ids: list[str], keep_days: float) -> set[str]:
+        """Those of these tasks that have not ended so long ago."""
+        since_ms = datetime.now(UTC).timestamp() * 1000 - keep_days * 86_400_000
+        with self._asked():
+            rows = self._client.list_workflows(
+                workflow_ids=task_ids, name=TASK, load_input=False, load_output=False
+            )
+        return {
+            row.workflow_id
+            for row in rows
+            if row.completed_at is None or row.completed_at >= since_ms
+        }
 
     def sweep(self, keep_days: float) -> int:
         """Forget tasks that ended longer ago, and what was said to them; how many."""

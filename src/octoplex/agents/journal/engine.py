@@ -10,6 +10,7 @@ so who can write to the database could run code. Here such values are refused.
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,9 @@ from octoplex.wire.error import BadConfig
 
 SCHEMA = "octoplex_tasks"
 WAIT_MS = 30_000
-PLACES = 12
-"""Connections at most. DBOS holds one or two of them all the time on PostgreSQL."""
+PLACES, OWN_PLACES = 12, 6
+"""Connections at most: DBOS's, of which it holds one or two all the time, and ours."""
+AGAIN_S = 1.0
 
 
 class Lost(BaseException):
@@ -88,8 +90,15 @@ def keep_quiet() -> None:
         logger.addHandler(logging.NullHandler())
 
 
-def engine_of(sqlalchemy: Any, where: Path | Database, is_over: Callable[[], bool]) -> Any:
-    """Connections to it, none of them open yet; and none any more when `is_over`.
+def engines_of(
+    sqlalchemy: Any, where: Path | Database, is_over: Callable[[], bool], leaves: Callable[[], bool]
+) -> tuple[Any, Any]:
+    """Connections to it, none of them open yet: DBOS's, and those of who asks it; and none any
+    more when `is_over`.
+
+    On PostgreSQL DBOS is given a connection once there is one to be had, at the latest when it
+    `leaves`. By itself it would look again after pauses that grow to a minute and a half. Who
+    waits holds a place, so others have places of their own.
 
     Raises:
         OSError: the file cannot be made.
@@ -101,11 +110,19 @@ def engine_of(sqlalchemy: Any, where: Path | Database, is_over: Callable[[], boo
         )
         sqlalchemy.event.listen(engine, "connect", _prepare)
         sqlalchemy.event.listen(engine, "do_connect", partial(_admit, is_over, None))
-        return engine
+        return engine, engine
+    own = _connections(sqlalchemy, where, PLACES)
+    sqlalchemy.event.listen(own, "do_connect", partial(_await, is_over, leaves, where.password))
+    asked = _connections(sqlalchemy, where, OWN_PLACES)
+    sqlalchemy.event.listen(asked, "do_connect", partial(_admit, is_over, where.password))
+    return own, asked
+
+
+def _connections(sqlalchemy: Any, where: Database, places: int) -> Any:
     url = sqlalchemy.make_url(where.url).set(drivername="postgresql+psycopg")
-    engine = sqlalchemy.create_engine(
+    return sqlalchemy.create_engine(
         url,
-        pool_size=PLACES,
+        pool_size=places,
         max_overflow=0,
         pool_timeout=30,
         pool_pre_ping=True,
@@ -116,10 +133,9 @@ def engine_of(sqlalchemy: Any, where: Path | Database, is_over: Callable[[], boo
             "keepalives_idle": 15,
             "keepalives_interval": 5,
             "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,  # what was sent into a dead line is given up, too
         },
     )
-    sqlalchemy.event.listen(engine, "do_connect", partial(_admit, is_over, where.password))
-    return engine
 
 
 def _admit(is_over: Callable[[], bool], password: Callable[[], str] | None, *connect: Any) -> None:
@@ -127,6 +143,23 @@ def _admit(is_over: Callable[[], bool], password: Callable[[], str] | None, *con
         raise Lost
     if password is not None:
         connect[-1]["password"] = password()
+
+
+def _await(
+    is_over: Callable[[], bool],
+    leaves: Callable[[], bool],
+    password: Callable[[], str] | None,
+    *connect: Any,
+) -> Any:
+    dialect, _, words, options = connect
+    while True:
+        _admit(is_over, password, options)
+        try:
+            return dialect.connect(*words, **options)
+        except dialect.loaded_dbapi.OperationalError:
+            if leaves():
+                raise
+            time.sleep(AGAIN_S)
 
 
 def _prepare(connection: Any, record: Any) -> None:

@@ -14,7 +14,7 @@ keeps nothing more; its work is cancelled.
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -62,6 +62,11 @@ class Life:
     def events(self) -> list[Event]:
         """All so far, as the work told them."""
         return self._told
+
+    @property
+    def kept(self) -> Mapping[str, Any]:
+        """What `once` has kept."""
+        return self.past.values
 
     @property
     def status(self) -> Status | None:

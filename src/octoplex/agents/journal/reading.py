@@ -30,7 +30,6 @@ class Reading:
         self._past: Past | None = None
         self._batches = self.steps = 0
         self.state = ""
-        self.has_ended = False
 
     def events(self) -> list[Event]:
         """All so far; none where there is no such task."""
@@ -39,8 +38,7 @@ class Reading:
             return []
         past = self.read(row)
         self.state = row.status
-        self.has_ended = row.status not in STATES
-        if status_of(past.events) is not None or not self.has_ended:
+        if status_of(past.events) is not None or row.status in STATES:
             return past.events
         kind: EventKind = "task.cancelled" if row.status == "CANCELLED" else "task.failed"
         at_ms = row.completed_at or row.updated_at or row.created_at
@@ -155,4 +153,5 @@ def row_of(row: Row) -> TaskRow:
         task=order.task,
         created_at_ms=row.created_at,
         status=status,
+        ended_at_ms=None if row.status in STATES else row.completed_at,
     )

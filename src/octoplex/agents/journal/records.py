@@ -6,6 +6,7 @@ An entry is JSON. One that was kept twice, because the first time was not confir
 """
 
 import json
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -43,13 +44,17 @@ class TaskRow(Struct, frozen=True, kw_only=True):
     task: Task
     created_at_ms: int
     status: Status
+    ended_at_ms: int | None = None
 
 
 class Rules(Struct, frozen=True, kw_only=True):
-    """What the configuration says. `keep_days`: after its end."""
+    """What the configuration says."""
 
     at_once: int = 8
     keep_days: float = 30.0
+    """From the end of a task on."""
+    folders: Path | None = None
+    """Where tasks that name no folder have theirs (`folders.py`), which go with them."""
     takes_up: bool = True
     """Whether it also runs what others handed in or left behind."""
 
@@ -104,7 +109,7 @@ class Past(Struct, kw_only=True):
 
 def status_of(events: list[Event]) -> Status | None:
     """How a task with these events ended; None: it did not."""
-    return TERMINAL.get(events[-1].kind)
+    return TERMINAL.get(events[-1].kind) if events else None
 
 
 def past_of(created_at_ms: int) -> Past:

@@ -27,7 +27,7 @@ from typing import Any
 
 import msgspec
 
-from octoplex.agents.journal import watch
+from octoplex.agents.journal import folders, watch
 from octoplex.agents.journal.cabinet import Cabinet
 from octoplex.agents.journal.engine import Lost
 from octoplex.agents.journal.life import Life
@@ -56,6 +56,10 @@ ELSEWHERE_S = 0.5
 MOST_DEATHS = 5
 """So often is a task taken up at the same place."""
 DRAIN_S = 10.0
+SOON_S = 0.02
+ANSWER_S = 10.0
+"""So long the database is waited for, where somebody waits for what it says."""
+SWEEP_S = 3600.0
 
 
 class Tasks:
@@ -75,6 +79,7 @@ class Tasks:
         """Tasks of this process, those among them that only begin."""
         self._halt = threading.Event()
         self._watch = Watch(cabinet, self._now, self._soon, rules)
+        self._sweeping: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, where: Path | Database, work: Work, rules: Rules | None = None) -> "Tasks":
@@ -86,26 +91,29 @@ class Tasks:
         """
         tasks = cls(await asyncio.to_thread(Cabinet, where), work, rules or Rules())
         try:
-            await tasks._do(tasks._cabinet.launch, tasks._live, tasks._rules)
+            await tasks._done(tasks._cabinet.launch, tasks._live, tasks._rules)
         except BaseException:
-            await tasks._do(tasks._cabinet.stop)
-            await tasks._do(tasks._cabinet.close)
+            await tasks._done(tasks._cabinet.stop)
+            await tasks._done(tasks._cabinet.close)
             tasks._pool.shutdown(wait=False)
             raise
         tasks._watch.start()
+        tasks._sweeping = tasks._loop.create_task(tasks._sweep())
         return tasks
 
     async def close(self) -> None:
         """End all work here; others, or the next process, go on with it."""
         self._halt.set()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         lives = list(self._lives.values())
         for life in lives:
             life.lose()
         if courses := [life.course for life in lives if life.course is not None]:
             await asyncio.wait(courses, timeout=DRAIN_S)
-        await self._do(self._watch.stop)
-        await self._do(self._cabinet.stop)
-        await self._do(self._cabinet.close)
+        await self._done(self._watch.stop)
+        await self._done(self._cabinet.stop)
+        await self._done(self._cabinet.close)
         self._pool.shutdown(wait=False)
 
     # ── what others ask ──
@@ -151,7 +159,7 @@ class Tasks:
         until_at = self._loop.time() + timeout_s
         reading = Reading(self._cabinet, task_id)
         while True:
-            life = self._lives.get(task_id)
+            life = self._life(task_id)
             arrivals = self._arrivals
             events = await self._do(reading.events) if life is None else life.past.events
             left_s = until_at - self._loop.time()
@@ -192,18 +200,39 @@ class Tasks:
             NotFound: there is no such task.
             InvalidCall: it has not ended, or it is done.
         """
-        row = await self._found(task_id)
-        is_alive = row.status == "running" and await self._is_alive(task_id)
+        row = await self.settled(task_id)
+        told = status_of(await self.events(task_id))
+        is_alive = row.status == "running" and told is None and await self._is_alive(task_id)
         is_taken = row.status == "queued" and self._rules.takes_up
-        if is_alive or is_taken or row.status == "done":
-            raise InvalidCall(f"The task {task_id!r} is {row.status}; there is nothing to resume.")
+        if is_alive or is_taken or "done" in (row.status, told):
+            status = told or row.status
+            raise InvalidCall(f"The task {task_id!r} is {status}; there is nothing to resume.")
         await self._do(self._reopen, task_id)
+
+    async def settled(self, task_id: str) -> TaskRow:
+        """A task; one that has told its end once its row has it, too, if that comes to be soon.
+
+        Raises:
+            NotFound: there is no such task.
+        """
+        until_at = self._loop.time() + watch.SILENT_S
+        while (row := await self._found(task_id)).status == "running":
+            told = status_of(await self.events(task_id))
+            if told is None or self._loop.time() >= until_at:
+                break
+            await asyncio.sleep(SOON_S)
+        return row
+
+    def _life(self, task_id: str) -> Life | None:
+        """The life of a task here, if it is one that goes on. One that is lost may stay a while."""
+        life = self._lives.get(task_id)
+        return None if life is None or life.is_lost else life
 
     async def _is_alive(self, task_id: str) -> bool:
         """Whether who runs a task still beats."""
         until_at = self._loop.time() + watch.SILENT_S
         beats: set[object] = set()
-        while task_id not in self._lives and len(beats) < 2:
+        while self._life(task_id) is None and len(beats) < 2:
             if self._loop.time() >= until_at:
                 return False
             beats.add(await self._do(self._cabinet.beat_of, task_id))
@@ -215,7 +244,7 @@ class Tasks:
     def _reopen(self, task_id: str) -> None:
         reading = Reading(self._cabinet, task_id)
         events = reading.events()
-        if reading.has_ended:
+        if status_of(events) is not None:  # maybe its row does not have it yet
             self._cabinet.note(task_id, end=msgspec.to_builtins(events[-1]))
         self._cabinet.unsay(task_id, "cancel")
         if reading.state in ("SUCCESS", "ERROR"):
@@ -309,6 +338,24 @@ class Tasks:
         if life.status is None:
             await life.tell("task.failed", why=why)
 
+    async def _sweep(self) -> None:
+        """Now and then forget tasks that ended long ago. Not by the watch: it may take a while."""
+        while True:
+            try:
+                while await self._done(self._swept) and not self._halt.is_set():
+                    pass
+            except StoreFailed as failed:
+                log.warning("old tasks are removed later: %s", failed)
+            except Exception:
+                log.exception("old tasks are removed later")
+            await asyncio.sleep(SWEEP_S)
+
+    def _swept(self) -> int:
+        days, root = self._rules.keep_days, self._rules.folders
+        if root is not None:  # first: what has no row any more stays for as long again
+            folders.sweep(root, days, partial(self._cabinet.staying, keep_days=days))
+        return self._cabinet.sweep(days)
+
     def _now(self) -> tuple[dict[str, Life], set[str]]:
         """For the watch: what lives here, and what will. In this order: nothing is in neither."""
         here = set(self._here)
@@ -319,7 +366,20 @@ class Tasks:
         self._loop.call_soon_threadsafe(act, *args, context=self._context)
 
     async def _do(self, act: Callable[..., Any], *args: Any) -> Any:
-        return await self._loop.run_in_executor(self._pool, partial(act, *args))
+        asked = self._done(act, *args)
+        try:
+            await asyncio.wait((asked,), timeout=ANSWER_S)  # there may be no task to time out in
+            if asked.done():
+                return asked.result()
+        finally:
+            asked.cancel()
+        raise StoreFailed(
+            f"The database of tasks has not answered for {ANSWER_S:g} s; what it was asked to do "
+            "may still be done."
+        )
+
+    def _done(self, act: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        return self._loop.run_in_executor(self._pool, partial(act, *args))
 
     async def _found(self, task_id: str) -> TaskRow:
         if (row := await self.row(task_id)) is None:

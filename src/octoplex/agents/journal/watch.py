@@ -25,7 +25,6 @@ HEAR_S = 1.0
 BEAT_S = 1.5
 SILENT_S = 5.0
 """Three beats. With a beat's and a look's distance and DBOS's own second: under ten in all."""
-SWEEP_S = 3600.0
 ORPHAN_LOOKS = 3
 
 
@@ -45,7 +44,7 @@ class Watch:
         self._wake, self._stopping = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="octoplex-tasks-watch", daemon=True)
         self._beaten = self._is_away = False
-        self._beat_at = self._looked_at = self._sweep_at = float("-inf")
+        self._beat_at = self._looked_at = float("-inf")
         self._seen: dict[str, tuple[int | None, float]] = {}
         self._orphans: Counter[str] = Counter()
 
@@ -85,11 +84,9 @@ class Watch:
                 self._cabinet.beat(anew=not self._beaten)
             self._beaten = bool(here)
             self._look(lives, here)
+            if self._is_away:
+                log.warning("the database of tasks answers again")
             self._is_away = False
-        if self._rules.takes_up and now >= self._sweep_at:
-            self._sweep_at = now + SWEEP_S
-            while self._cabinet.sweep(self._rules.keep_days) and not self._stopping:
-                pass
 
     def _hear(self, lives: dict[str, Life]) -> None:
         asked = [(task_id, topic) for task_id, life in lives.items() for topic in life.waits_for]

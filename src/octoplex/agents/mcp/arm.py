@@ -12,8 +12,9 @@ or a plan made before (S62); what leaves and what enters is screened by whoever 
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from octoplex.agents.capability import Checker
 from octoplex.agents.mcp.listed import Listed
 from octoplex.agents.mcp.results import OUTPUT_SCHEMA, outcome_of
 from octoplex.agents.mcp.server import ToolServer
@@ -23,22 +24,6 @@ PREFIX = "mcp."
 MOST_DESCRIPTION = 4_000
 MOST_TOLD = 100
 """Words of progress in one call: a tool is no place to fill a log."""
-
-
-class Grant(Protocol):
-    """What a step was granted (`agents/capability.py`)."""
-
-    def need(self, capability: str) -> None:
-        """Raises `Failed`: it was not granted."""
-        ...
-
-
-class Checker(Protocol):
-    """Who checks what a step was granted."""
-
-    def check(self, order: Order) -> Grant:
-        """Raises `Failed`: it holds nothing for this step."""
-        ...
 
 
 class McpArm:

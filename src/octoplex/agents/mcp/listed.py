@@ -48,41 +48,30 @@ def listed(
     others: Iterable[str] = (),
 ) -> list[Listed]:
     """Each tool beside what was approved. `others` are names of other servers' tools."""
-    folded = [str(tool.get("name")).casefold() for tool in tools]
-    rivals = list(others)
-    beside = Beside(server, folded, pins, wanted, rivals)
-    return [beside.look(tool) for tool in tools]
-
-
-class Beside(Struct, frozen=True):
-    """What a tool is held beside."""
-
-    server: str
-    folded: Sequence[str]
-    pins: Mapping[str, Pin]
-    wanted: Collection[str]
-    others: Sequence[str]
-
-    def look(self, tool: dict[str, Any]) -> Listed:
-        """One tool, and its state."""
+    folded, rivals = [str(tool.get("name")).casefold() for tool in tools], list(others)
+    found = []
+    for tool in tools:
         name = str(tool.get("name"))
         try:
-            why, sha256 = _refusal(name, tool, self.folded), digest(tool)
-            seen = () if why else tuple(signs(_read(tool), self.others))
+            why, sha256 = _refusal(name, tool, folded), digest(tool)
+            seen = () if why else tuple(signs(_read(tool), rivals))
         except RecursionError:
             why, sha256, seen = "its definition is nested too deeply", "", ()
         state: State = "refused" if why else "approved"
-        pin = self.pins.get(name)
-        anew = f"`octoplex mcp approve {self.server} {name}`"
+        pin = pins.get(name)
+        anew = f"`octoplex mcp approve {server} {name}`"
         if why:
             name = written_out(name)[:100]
-        elif self.wanted and name not in self.wanted:
-            state, why = "unwanted", f"[mcp.{self.server}] tools does not name it"
+        elif wanted and name not in wanted:
+            state, why = "unwanted", f"[mcp.{server}] tools does not name it"
         elif pin is None:
             state, why = "new", f"nobody has approved it; {anew}"
         elif pin.sha256 != sha256:
             state, why = "changed", f"it has changed since it was approved; {anew}"
-        return Listed(name=name, definition=tool, sha256=sha256, state=state, signs=seen, why=why)
+        found.append(
+            Listed(name=name, definition=tool, sha256=sha256, state=state, signs=seen, why=why)
+        )
+    return found
 
 
 def _read(tool: dict[str, Any]) -> dict[str, Any]:

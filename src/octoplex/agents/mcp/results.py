@@ -5,14 +5,12 @@ under a name of ours; links stay words. The whole is text of strangers.
 """
 
 import base64
-import binascii
-import hashlib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from octoplex.agents.arms.folder import Folder
 from octoplex.agents.mcp.signs import written_out
 from octoplex.agents.words import Artifact, Failed, Outcome
 
@@ -67,7 +65,8 @@ def outcome_of(
         output: Any = structured
     else:
         output = {"text": text}
-        more = {"structured": structured, "files": read.files, "links": read.links}
+        files = [one.path for one in read.artifacts]
+        more = {"structured": structured, "files": files, "links": read.links}
         output |= {name: value for name, value in more.items() if value}
     return Outcome(output, text, tuple(read.artifacts), is_untrusted=True)
 
@@ -77,10 +76,9 @@ class _Parts:
 
     def __init__(self, workspace: Path, step: str) -> None:
         self.texts: list[str] = []
-        self.files: list[str] = []
         self.links: list[dict[str, str]] = []
         self.artifacts: list[Artifact] = []
-        self._workspace = workspace
+        self._folder = Folder(workspace)
         self._step = re.sub(r"[^A-Za-z0-9_-]", "_", step)[:60] or "step"
 
     def take(self, part: Mapping[str, Any]) -> None:
@@ -109,42 +107,18 @@ class _Parts:
         self.links.append({name: written_out(value)[:2_000] for name, value in named.items()})
 
     def _keep(self, encoded: str, kind: str) -> None:
-        """Write a file that was not there, without following a link on the way."""
+        """Write a file, in the place of what an earlier attempt left there."""
         try:
             data = base64.b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError):
+        except ValueError:
             raise Failed("failed", "The tool gave a file that is no base64.") from None
-        name = f"{self._step}-{len(self.files) + 1}.{_ENDS.get(kind.lower(), 'bin')}"
-        flags = os.O_DIRECTORY | os.O_NOFOLLOW
+        number = len(self.artifacts) + 1
+        name = f"{FOLDER}/{self._step}-{number}.{_ENDS.get(kind.lower(), 'bin')}"
         try:
-            root_fd = os.open(self._workspace, flags)
-            try:
-                if FOLDER not in os.listdir(root_fd):
-                    os.mkdir(FOLDER, 0o755, dir_fd=root_fd)
-                folder_fd = os.open(FOLDER, flags, dir_fd=root_fd)
-            finally:
-                os.close(root_fd)
-            try:
-                _write(folder_fd, name, data)
-            finally:
-                os.close(folder_fd)
-        except OSError as error:
-            why = f"{FOLDER}/{name} cannot be written in the workspace: {error.strerror}."
+            self.artifacts.append(self._folder.write(name, data))
+        except Failed as error:
+            why = f"{name} cannot be written in the workspace: {error}"
             raise Failed("failed", why) from None
-        path = f"{FOLDER}/{name}"
-        self.files.append(path)
-        self.artifacts.append(Artifact(path, len(data), hashlib.sha256(data).hexdigest()))
-
-
-def _write(folder_fd: int, name: str, data: bytes) -> None:
-    """In the place of what an earlier attempt left there."""
-    if name in os.listdir(folder_fd):
-        os.unlink(name, dir_fd=folder_fd)
-    fd = os.open(
-        name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder_fd
-    )
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
 
 
 def _seen(tree: Any) -> Any:

@@ -87,12 +87,10 @@ class ToolServer:
                 return await work
         except TimeoutError:
             raise Failed("timeout", f"mcp.{self.name} did not answer in {seconds:g} s.") from None
-        except Lost as error:
-            raise Failed("failed", f"mcp.{self.name}: {error}.") from None
         except RpcError as error:
             raise Failed("failed", f"mcp.{self.name} refused: {error}.") from None
-        except StoreFailed as error:
-            raise Failed("failed", f"mcp.{self.name}: {error}") from None
+        except (Lost, StoreFailed) as error:
+            raise Failed("failed", f"mcp.{self.name}: {error}".rstrip(".") + ".") from None
 
     async def _seen(self, anew: bool) -> list[Listed]:
         async with self._lock:

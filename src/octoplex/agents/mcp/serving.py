@@ -19,6 +19,7 @@ from msgspec import Struct
 from octoplex.agents.mcp import messages
 from octoplex.agents.mcp.headers import VERSION, disagreement, routing
 from octoplex.agents.mcp.messages import HANDSHAKE, MODERN, US, Fault, Message
+from octoplex.agents.schemas import schema_from
 from octoplex.dialects.members import UNREADABLE
 from octoplex.wire.error import GatewayError
 
@@ -48,10 +49,12 @@ class Served(Struct, frozen=True, kw_only=True):
 
     def shown(self) -> dict[str, Any]:
         """As `tools/list` has it."""
+        schema = {**schema_from(self.kind), "additionalProperties": False}
+        schema.pop("description", None)
         return {
             "name": self.name,
             "description": self.description,
-            "inputSchema": schema_of(self.kind),
+            "inputSchema": schema,
             "annotations": {"readOnlyHint": self.reads_only},
         }
 
@@ -62,15 +65,6 @@ class Wrong(Exception):
     def __init__(self, code: int, message: str, data: Any = None) -> None:
         super().__init__(message)
         self.fault = Fault(code, message, data)
-
-
-def schema_of(kind: type[Struct]) -> dict[str, Any]:
-    """JSON Schema of a struct, with an object at its root, as MCP wants it."""
-    whole = msgspec.json.schema(kind)
-    inner = whole.get("$defs", {})
-    root: dict[str, Any] = {**inner.pop(kind.__name__), "additionalProperties": False}
-    root.pop("description", None)
-    return root | ({"$defs": inner} if inner else {})
 
 
 def read(data: bytes) -> Message:

@@ -115,7 +115,7 @@ def _in_words(text: str, others: list[str]) -> Iterator[str]:
         if pattern.search(clear):
             yield f'words that give orders ("{what}")'
     for name in others:
-        if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", clear):
+        if name in clear and re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", clear):
             yield f'the name of another server\'s tool "{name}"'
 
 

@@ -15,10 +15,11 @@ import os
 import signal
 import subprocess
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from octoplex.agents.mcp.messages import MOST_BYTES, Lost, Message, decode
 from octoplex.agents.mcp.signs import written_out
@@ -39,23 +40,38 @@ _STRANGE_LINES = 1_000
 _LEAVE_S, _LAST_WORDS_S = 2.0, 0.2
 
 
-class Process(Protocol):
+class Process(ABC):
     """Something that runs and has a stdin."""
 
+    _stdin: asyncio.WriteTransport | None = None
+
+    @abstractmethod
     async def begin(self, feed: Feed, ended: Ended) -> None:
         """Start it. Raises `Lost`."""
-        ...
+
+    @abstractmethod
+    async def end(self, leave_s: float) -> None:
+        """End it and all that it started; it may leave by itself for so long."""
 
     def write(self, data: bytes) -> bool:
         """Hand it bytes; False where too many wait for it already."""
-        ...
+        if self._stdin is None or self._stdin.is_closing():
+            return True  # whoever waits is told by `ended`
+        self._stdin.write(data)
+        return self._stdin.get_write_buffer_size() <= _UNSENT
 
-    async def end(self, leave_s: float) -> None:
-        """End it and all that it started; it may leave by itself for so long."""
-        ...
+    async def _hold(self, pipe: Any) -> None:
+        """Have this pipe as its stdin."""
+        loop = asyncio.get_running_loop()
+        self._stdin, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, pipe)
+
+    def _abort(self) -> None:
+        """Close the pipe, whatever waits in it. One whose reader is gone has closed itself."""
+        if self._stdin is not None and not self._stdin.is_closing():
+            self._stdin.abort()
 
 
-class Bare:
+class Bare(Process):
     """A process without walls, in a group of its own, which ends with it.
 
     It is waited for without being reaped, so that its group's number is nobody else's when the
@@ -65,7 +81,6 @@ class Bare:
     def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
         self._argv, self._env = argv, dict(env)
         self._process: subprocess.Popen[bytes] | None = None
-        self._stdin: asyncio.WriteTransport | None = None
         self._heard: list[_Output] = []
         self._over = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
@@ -79,7 +94,7 @@ class Bare:
             why = f"{self._argv[0]} cannot be started: {error.strerror}"
             raise Lost(why, reached=False) from None
         self._process = process
-        self._stdin, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, process.stdin)
+        await self._hold(process.stdin)
         for stream, end in ((1, process.stdout), (2, process.stderr)):
             _, output = await loop.connect_read_pipe(partial(_Output, stream, feed), end)
             self._heard.append(output)
@@ -116,7 +131,7 @@ class Bare:
         await asyncio.wait(closed, timeout=_LAST_WORDS_S)  # who left the group may hold them open
         for output in self._heard:
             output.close()
-        _abort(self._stdin)
+        self._abort()
         ended(f"it ended with {f'status {status}' if status >= 0 else f'signal {-status}'}")
 
     def _kill(self) -> None:
@@ -125,10 +140,6 @@ class Bare:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-
-    def write(self, data: bytes) -> bool:
-        """Hand it bytes."""
-        return _written(self._stdin, data)
 
     async def end(self, leave_s: float) -> None:
         """Close its stdin, give it a moment, then end its group."""
@@ -169,21 +180,7 @@ class _Output(asyncio.Protocol):
             self._transport.close()
 
 
-def _abort(stdin: asyncio.WriteTransport | None) -> None:
-    """Close a pipe, whatever waits in it. One whose reader is gone has closed itself."""
-    if stdin is not None and not stdin.is_closing():
-        stdin.abort()
-
-
-def _written(stdin: asyncio.WriteTransport | None, data: bytes) -> bool:
-    """Whether a pipe can take more after this."""
-    if stdin is None or stdin.is_closing():
-        return True  # whoever waits is told by `ended`
-    stdin.write(data)
-    return stdin.get_write_buffer_size() <= _UNSENT
-
-
-class Boxed:
+class Boxed(Process):
     """A process in the sandbox. Its life is one run, so a limit ends it."""
 
     def __init__(
@@ -199,7 +196,6 @@ class Boxed:
         self._argv, self._env, self._workspace = argv, env, workspace
         self._limits, self._make, self._egress = limits, make, egress
         self._task: asyncio.Task[None] | None = None
-        self._stdin: asyncio.WriteTransport | None = None
 
     async def begin(self, feed: Feed, ended: Ended) -> None:
         """Start it."""
@@ -210,8 +206,7 @@ class Boxed:
             loop.call_soon_threadsafe(feed, stream, piece)
 
         box = self._make(stdin=read_fd, tell=tell)
-        file = os.fdopen(write_fd, "wb", buffering=0)
-        self._stdin, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, file)
+        await self._hold(os.fdopen(write_fd, "wb", buffering=0))
         self._task = asyncio.create_task(self._run(box, ended))
         self._task.add_done_callback(lambda _: os.close(read_fd))
 
@@ -233,13 +228,9 @@ class Boxed:
         finally:
             ended(why)
 
-    def write(self, data: bytes) -> bool:
-        """Hand it bytes."""
-        return _written(self._stdin, data)
-
     async def end(self, leave_s: float) -> None:
         """End the run."""
-        _abort(self._stdin)
+        self._abort()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -36,12 +36,9 @@ class _Members(Struct):
 
 
 class Embed(Protocol):
-    """Makes vectors. Those of another `model` cannot be compared with its own."""
+    """Makes vectors, known by their `model`: those of another cannot be compared with them."""
 
-    @property
-    def model(self) -> str:
-        """What its vectors are known by."""
-        ...
+    model: str
 
     async def __call__(self, texts: Sequence[str]) -> Sequence[bytes | None]:
         """The packed vector of each; None where there is none now."""
@@ -56,9 +53,10 @@ class Embedding:
         answerer: Answerer,
         caller: Caller,
         model: str,
+        task: str = "",
         new_id: Callable[[], str] | None = None,
     ) -> None:
-        self._answerer, self._caller, self.model = answerer, caller, model
+        self._answerer, self._caller, self.model, self._task = answerer, caller, model, task
         self._new_id = new_id or request_ids()
 
     async def __call__(self, texts: Sequence[str]) -> Sequence[bytes | None]:
@@ -69,6 +67,7 @@ class Embedding:
             self._new_id(), "openai-chat", self.model, body, now + WAIT_S, now, "embed",
             caller=self._caller, fields=msgspec.json.decode(body, type=dict[str, Raw]),
         )  # fmt: skip
+        single.trail.task = self._task
         try:
             async with asyncio.timeout(WAIT_S):
                 answer = await self._answerer(single)

@@ -13,39 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from msgspec.structs import astuple
-
-from octoplex.agents.memory.rows import COMMON, MOST_FACTS, Fact, Found, Group, Vector, Which
+from octoplex.agents.memory.facts import OF, Asked, Facts, Rows
+from octoplex.agents.memory.rows import COMMON, Group
 from octoplex.ledger.connect import Transaction, connect_beside
 from octoplex.wire.error import BadConfig, StoreFailed
 
 T = TypeVar("T")
 NAME = "memory.db"
-STEP = 1_000
-"""Old facts that are deleted at once."""
-_FACT = (
-    "id, owner, arm, kind, thread, role, text, source, task, step, who, at_ms, until_ms, "
-    "is_untrusted"
-)
-_OF = ", ".join(f"f.{name}" for name in _FACT.split(", "))
-_KEEP = f"""insert into facts ({_FACT}, whose) values ({", ".join("?" * 15)})
-    on conflict (id) do update set task = excluded.task, step = excluded.step,
-        who = excluded.who, at_ms = excluded.at_ms, until_ms = excluded.until_ms
-    where owner = excluded.owner returning seq"""
-_EMBED = """insert or replace into vectors (seq, owner, arm, model, body)
-    select seq, owner, arm, ?, ? from facts where seq = ? and owner = ? and arm = ?"""
 _HAVING = "select rowid from words where words match ? limit ?"
-"""Whose they are is a word of what is matched, and a condition where they are read (`_FACTS`)."""
-_VECTORS = """select n, seq, body from vectors
-    where owner = ? and arm = ? and model = ? and n > ? order by n"""
-_FACTS = f"""select f.seq, v.body, {_OF} from json_each(?) asked
-    cross join facts f on f.seq = asked.value
-    left join vectors v on v.seq = f.seq and v.model = ?
-    where f.owner = ? and f.arm = ?"""
+"""Whose they are is a word of what is matched, and a condition where they are read (`_FOUND`)."""
+_FOUND = f"""select f.seq, v.body, {OF} from json_each($1) asked
+    cross join octoplex.facts f on f.seq = asked.value
+    left join octoplex.vectors v on v.seq = f.seq and v.model = $2
+    where f.owner = $3 and f.arm = $4"""
 """`cross` fixes the order: by an index on owners it would read all that they have."""
-_WHICH = """owner = ?1 and (?2 = '' or id = ?2) and (?3 = '' or thread = ?3 or task = ?3)"""
-_LISTED = f"""select {_FACT} from facts where {_WHICH} and until_ms > ?4
-    order by seq desc limit ?5"""
 
 
 def open_file(data: Path) -> "FactsFile":
@@ -53,13 +34,22 @@ def open_file(data: Path) -> "FactsFile":
     return FactsFile(data)
 
 
-class FactsFile:
-    """Implements `Facts`."""
+class FactsFile(Facts):
+    """The facts of a data folder."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
         self._db: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "octoplex-memory")
+
+    async def close(self) -> None:
+        """Let go of it."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown(wait=False)
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do it in the thread that has the file.
@@ -78,101 +68,40 @@ class FactsFile:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, done)
 
-    async def keep(self, fact: Fact, vector: Vector | None) -> bool:
-        """See `Facts`."""
+    async def _rows(self, text: str, *values: object) -> Rows:
+        return await self._do(lambda db: _ask(db, text, values).fetchall())
 
-        def work(db: sqlite3.Connection) -> bool:
+    async def _together(self, owner: str, asked: Sequence[Asked]) -> Sequence[Rows]:
+        def work(db: sqlite3.Connection) -> list[Rows]:
             with Transaction(db):
-                (many,) = db.execute(
-                    "select count(*) from facts where owner = ?", (fact.owner,)
-                ).fetchone()
-                if many >= MOST_FACTS:
-                    return False
-                row = db.execute(_KEEP, (*astuple(fact), fact.group.word)).fetchone()
-                if vector is not None and row is not None:
-                    _embed(db, fact.group, row[0], vector)
-            return True
+                return [_ask(db, text, values).fetchall() for text, values in asked]
 
         return await self._do(work)
 
-    async def having(self, group: Group, words: Sequence[str]) -> tuple[int, list[list[int]]]:
-        """See `Facts`."""
-        owned = (group.owner, group.arm)
+    async def _deleted(self, text: str, *values: object) -> int:
+        """Delete; and since the index keeps words of what was deleted, have it written anew."""
 
-        def work(db: sqlite3.Connection) -> tuple[int, list[list[int]]]:
-            text = "select count(*) from facts where owner = ? and arm = ?"
-            (many,) = db.execute(text, owned).fetchone()
-            found = []
-            for word in words:
-                match = f'whose : "{group.word}" AND text : "{word}"'
-                rows = db.execute(_HAVING, (match, COMMON)).fetchall()
-                found.append([seq for (seq,) in rows])
-            return many, found
+        def work(db: sqlite3.Connection) -> int:
+            with Transaction(db):
+                many = _ask(db, text, values).rowcount
+                if many:
+                    db.execute("insert into words (words) values ('optimize')")
+            return many
 
         return await self._do(work)
 
-    async def vectors(self, group: Group, model: str, after: int) -> list[tuple[int, int, bytes]]:
-        """See `Facts`."""
-        asked = (group.owner, group.arm, model, after)
-        return await self._do(lambda db: db.execute(_VECTORS, asked).fetchall())
+    async def _having(self, group: Group, words: Sequence[str]) -> list[list[int]]:
+        matches = [f'whose : "{group.word}" AND text : "{word}"' for word in words]
 
-    async def facts(self, group: Group, model: str, seqs: Sequence[int]) -> list[Found]:
-        """See `Facts`."""
-        asked = (str(list(seqs)), model, group.owner, group.arm)
-        rows = await self._do(lambda db: db.execute(_FACTS, asked).fetchall())
-        return [Found(seq, _fact(row), vector) for seq, vector, *row in rows]
+        def work(db: sqlite3.Connection) -> list[list[int]]:
+            return [[seq for (seq,) in db.execute(_HAVING, (one, COMMON))] for one in matches]
 
-    async def embed(self, group: Group, seq: int, vector: Vector) -> None:
-        """See `Facts`."""
-        await self._do(lambda db: _embed(db, group, seq, vector))
+        return await self._do(work)
 
-    async def listed(self, which: Which, limit: int, now_ms: int) -> list[Fact]:
-        """See `Facts`."""
-        asked = (*astuple(which), now_ms, limit)
-        rows = await self._do(lambda db: db.execute(_LISTED, asked).fetchall())
-        return [_fact(row) for row in rows]
-
-    async def owners(self) -> list[tuple[str, int]]:
-        """See `Facts`."""
-        text = "select owner, count(*) from facts group by owner order by owner"
-        return await self._do(lambda db: db.execute(text).fetchall())
-
-    async def forget(self, which: Which) -> int:
-        """See `Facts`."""
-        text = f"delete from facts where {_WHICH}"
-        return await self._do(lambda db: _delete(db, text, astuple(which)))
-
-    async def sweep(self, now_ms: int) -> int:
-        """See `Facts`."""
-        text = """delete from facts where seq in
-            (select seq from facts where until_ms <= ? order by until_ms limit ?)"""
-        return await self._do(lambda db: _delete(db, text, (now_ms, STEP)))
-
-    async def close(self) -> None:
-        """See `Facts`."""
-        thread = self._thread
-        await asyncio.get_running_loop().run_in_executor(thread, self._close)
-        thread.shutdown(wait=False)
-
-    def _close(self) -> None:
-        if self._db is not None:
-            self._db.close()
+    async def _found(self, group: Group, model: str, seqs: list[int]) -> Rows:
+        return await self._rows(_FOUND, str(seqs), model, group.owner, group.arm)
 
 
-def _embed(db: sqlite3.Connection, group: Group, seq: int, vector: Vector) -> None:
-    db.execute(_EMBED, (vector.model, vector.body, seq, group.owner, group.arm))
-
-
-def _delete(db: sqlite3.Connection, text: str, asked: Sequence[object]) -> int:
-    """Delete; and since the index keeps words of what was deleted, have it written anew."""
-    with Transaction(db):
-        many = db.execute(text, asked).rowcount
-        if many:
-            db.execute("insert into words (words) values ('optimize')")
-    return many
-
-
-def _fact(row: Sequence[object]) -> Fact:
-    *values, is_untrusted = row
-    names = _FACT.split(", ")[:-1]
-    return Fact(**dict(zip(names, values, strict=True)), is_untrusted=bool(is_untrusted))  # type: ignore[arg-type]
+def _ask(db: sqlite3.Connection, text: str, values: Sequence[object]) -> sqlite3.Cursor:
+    """Ask as SQLite has it: `?1`, and no schema."""
+    return db.execute(text.replace("octoplex.", "").replace("$", "?"), values)

@@ -25,14 +25,15 @@ from math import log
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from octoplex.agents.memory.embedding import Embed
+from octoplex.agents.memory.facts import Facts
 from octoplex.agents.memory.near import Near, closest, small
 from octoplex.agents.memory.rows import (
     COMMON,
     MOST_FACTS,
     Fact,
-    Facts,
     Found,
     Group,
     Vector,
@@ -194,16 +195,13 @@ class Remembered:
             why = f"A fact has at most {LONGEST:,} characters, not {len(text):,}: keep its parts."
             raise InvalidCall(why, param="text")
         text, source = await self._screened(text), await self._screened(source[:LONGEST_SOURCE])
-        whose, arm = self._whose, _short(notes_of)
-        what = (whose.owner, arm, source, str(is_untrusted), text)
+        arm = _short(notes_of)
+        what = (self._whose.owner, arm, source, str(is_untrusted), text)
         digest = hashlib.blake2b("\0".join(what).encode(), digest_size=12)
-        fact = Fact(
-            id=f"mem_{digest.hexdigest()}", owner=whose.owner, arm=arm,
-            kind="note" if arm else "fact", text=text, source=source, task=whose.task,
-            step=_short(step), who=whose.who, at_ms=self._memory.now_ms(),
-            until_ms=self._until_ms(days), is_untrusted=is_untrusted,
+        return await self._put(
+            digest.hexdigest(), days, arm=arm, kind="note" if arm else "fact", text=text,
+            source=source, step=_short(step), is_untrusted=is_untrusted,
         )  # fmt: skip
-        return await self._put(fact)
 
     async def log(
         self,
@@ -219,13 +217,11 @@ class Remembered:
         Raises: as `keep`.
         """
         text = await self._screened(text[:LONGEST])
-        fact = Fact(
-            id=f"mem_{secrets.token_hex(12)}", owner=self._whose.owner, kind=kind,
-            thread=_short(thread), role=_short(role), text=text, source=f"{kind} {_short(thread)}",
-            task=self._whose.task, who=self._whose.who, at_ms=self._memory.now_ms(),
-            until_ms=self._until_ms(None), is_untrusted=is_untrusted,
+        thread = _short(thread)
+        return await self._put(
+            secrets.token_hex(12), None, kind=kind, thread=thread, role=_short(role), text=text,
+            source=f"{kind} {thread}", is_untrusted=is_untrusted,
         )  # fmt: skip
-        return await self._put(fact)
 
     async def history(self, thread: str, limit: int = 50) -> list[dict[str, Any]]:
         """The last that was said in a conversation or kept of a task, oldest first."""
@@ -283,13 +279,15 @@ class Remembered:
             raise InvalidCall("There is nothing in it that could be kept.", param="text")
         return text
 
-    def _until_ms(self, days: float | None) -> int:
+    async def _put(self, id_: str, days: float | None, **said: Any) -> str:
+        """Keep a fact of this owner and task, for so many days."""
         days = self._memory.days if days is None else days
         if not 0 < days <= MOST_DAYS:
             raise InvalidCall(f"days must be above 0 and at most {MOST_DAYS:,}.", param="days")
-        return self._memory.now_ms() + int(days * DAY_MS)
-
-    async def _put(self, fact: Fact) -> str:
+        now_ms = self._memory.now_ms()
+        until_ms = now_ms + int(days * DAY_MS)
+        own = asdict(self._whose)
+        fact = Fact(id=f"mem_{id_}", at_ms=now_ms, until_ms=until_ms, **own, **said)
         (body,) = await self._embed([fact.text])
         vector = None if body is None else Vector(self._embed.model, body)
         await self._memory.sweep()

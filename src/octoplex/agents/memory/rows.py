@@ -1,13 +1,12 @@
-"""What memory keeps, and what a store of it can do: `Facts`.
+"""What memory keeps.
 
-Each question names the owner. What a search is for is a `Group`: what is everybody's of an owner,
-or the notes of one of its arms; no search spans two groups.
+What a search is for is a `Group`: what is everybody's of an owner, or the notes of one of its arms;
+no search spans two groups.
 """
 
 import hashlib
 import re
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -89,50 +88,6 @@ class Which(Struct, frozen=True, kw_only=True):
     owner: str
     id: str = ""
     thread: str = ""
-
-
-class Facts(Protocol):
-    """A store. Everything raises `StoreFailed` where it cannot be done now."""
-
-    async def keep(self, fact: Fact, vector: Vector | None) -> bool:
-        """Keep it in place of the one of its id; False where its owner has `MOST_FACTS`."""
-        ...
-
-    async def having(self, group: Group, words: Sequence[str]) -> tuple[int, list[list[int]]]:
-        """How many a group has, and for each word which have it, `COMMON` at most."""
-        ...
-
-    async def vectors(self, group: Group, model: str, after: int) -> list[tuple[int, int, bytes]]:
-        """(n, seq, vector) of a group by one model, in the order of `n`."""
-        ...
-
-    async def facts(self, group: Group, model: str, seqs: Sequence[int]) -> list[Found]:
-        """Those of them that are there, whatever their time."""
-        ...
-
-    async def embed(self, group: Group, seq: int, vector: Vector) -> None:
-        """Give a fact this vector in place of another."""
-        ...
-
-    async def listed(self, which: Which, limit: int, now_ms: int) -> list[Fact]:
-        """The newest of them, newest first, but for those whose time is over."""
-        ...
-
-    async def owners(self) -> list[tuple[str, int]]:
-        """Whose facts there are, and how many."""
-        ...
-
-    async def forget(self, which: Which) -> int:
-        """Delete them; how many there were."""
-        ...
-
-    async def sweep(self, now_ms: int) -> int:
-        """Delete some of those whose time is over; how many."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of it."""
-        ...
 
 
 def owner_of(caller: Caller) -> str:

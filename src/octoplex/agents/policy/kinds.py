@@ -7,6 +7,7 @@ step was granted decides about them, and are given as they were understood: rela
 like an option. None of them is the boundary, which is the sandbox.
 """
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from types import MappingProxyType
 
 from msgspec import Struct, field
 
-from octoplex.agents.place import place_of
+from octoplex.agents.place import covers, place_of
 from octoplex.agents.words import Failed
 from octoplex.sandbox.bubblewrap import PROTECTED
 from octoplex.transport.public import is_public_name
@@ -34,33 +35,26 @@ _SED = re.compile(
 )
 _SHAPES = MappingProxyType(
     {
-        "number": r"[+\-]?\d{1,12}",
-        "size": r"[+\-]?\d{1,12}[bcwkMG]?",
-        "list": r"[0-9,+\-]{1,200}",
-        "key": r"[0-9.,bdfghinMrRV]{1,40}",
-        "letter": r"[^\0\n\\]|\\[tn0]",
-        "letters": r"[A-Za-z_][A-Za-z0-9_\-]{0,63}",
-        "clock": r"\+[A-Za-z0-9%:/_., \-]{0,80}",
-        "header": r"(?i:accept|accept-language|user-agent): [\x20-\x7e]{0,200}",
-        "revision": r"(?!.*(?:/\.\.|\.\./))[A-Za-z0-9_@][A-Za-z0-9_./@~^{}+\-]{0,200}"
-        r"(?::[A-Za-z0-9_./ \-]{1,300})?",
-        "glob": r"[^\0\n/\-][^\0\n]{0,300}",
+        "number": (r"[+\-]?\d{1,12}", "a number"),
+        "size": (r"[+\-]?\d{1,12}[bcwkMG]?", "a size, like 10k"),
+        "list": (r"[0-9,+\-]{1,200}", "numbers, like 1,3-5"),
+        "key": (r"[0-9.,bdfghinMrRV]{1,40}", "a key, like 2,2n"),
+        "letter": (r"[^\0\n\\]|\\[tn0]", "one character"),
+        "letters": (r"[A-Za-z_][A-Za-z0-9_\-]{0,63}", "one word of letters and digits"),
+        "clock": (r"\+[A-Za-z0-9%:/_., \-]{0,80}", "a format that begins with +"),
+        "header": (
+            r"(?i:accept|accept-language|user-agent): [\x20-\x7e]{0,200}",
+            "Accept, Accept-Language or User-Agent with a plain value",
+        ),
+        "revision": (
+            r"(?!.*(?:/\.\.|\.\./))[A-Za-z0-9_@][A-Za-z0-9_./@~^{}+\-]{0,200}"
+            r"(?::[A-Za-z0-9_./ \-]{1,300})?",
+            "a commit, branch or range",
+        ),
+        "glob": (r"[^\0\n/\-][^\0\n]{0,300}", "a pattern for names"),
     }
 )
-_NEEDED = MappingProxyType(
-    {
-        "number": "a number",
-        "size": "a size, like 10k",
-        "list": "numbers, like 1,3-5",
-        "key": "a key, like 2,2n",
-        "letter": "one character",
-        "letters": "one word of letters and digits",
-        "clock": "a format that begins with +",
-        "header": "Accept, Accept-Language or User-Agent with a plain value",
-        "revision": "a commit, branch or range",
-        "glob": "a pattern for names",
-    }
-)
+"""Words of one shape, and what they must be."""
 
 
 class Meant(Struct):
@@ -85,8 +79,7 @@ def _made(word: str, meant: Meant) -> str:
     place = _placed(word, meant)
     if not place:
         raise _refused(word, "the workspace itself stays")
-    top = place.split("/")[0]
-    if top == ".git" or place in PROTECTED or any(place.startswith(f"{p}/") for p in PROTECTED):
+    if any(covers(name, place) for name in (".git", *PROTECTED)):
         raise _refused(word, "tools of the host obey it")
     meant.writes.append(place)
     return _given(place)
@@ -98,10 +91,10 @@ def _placed(word: str, meant: Meant) -> str:
     if found := _SHELL.search(word) or _GLOB.search(word):
         raise _refused(word, f"no shell reads {found[0]!r} here; name files as they are")
     place = place_of(word)
-    at = meant.workspace
+    at, real = meant.workspace, os.path.realpath(meant.workspace)
     for part in place.split("/") if place else ():
         at = at / part
-        if at.is_symlink() and not at.resolve().is_relative_to(meant.workspace.resolve()):
+        if at.is_symlink() and not Path(os.path.realpath(at)).is_relative_to(real):
             raise _refused(word, "it is a link that leads out of the workspace")
     return place
 
@@ -156,19 +149,19 @@ def _url(word: str, meant: Meant) -> str:
     return word
 
 
-def _shaped(kind: str) -> Kind:
-    shape = re.compile(_SHAPES[kind])
+def _shaped(pattern: str, needed: str) -> Kind:
+    shape = re.compile(pattern)
 
     def look(word: str, _: Meant) -> str:
         if not shape.fullmatch(word):
-            raise _refused(word, f"it must be {_NEEDED[kind]}")
+            raise _refused(word, f"it must be {needed}")
         return word
 
     return look
 
 
 KINDS: "MappingProxyType[str, Kind]" = MappingProxyType(
-    {kind: _shaped(kind) for kind in _SHAPES}
+    {kind: _shaped(*said) for kind, said in _SHAPES.items()}
     | {
         "path": _path,
         "made": _made,

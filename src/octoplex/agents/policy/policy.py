@@ -62,16 +62,18 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Command(Struct, frozen=True):
-    """A command that may be run. Places lie below the workspace."""
+    """What may be run. `name` is what people and evidence call it, `files` are handed in, `answers`
+    its good ends; places lie below the workspace, which is shown read-only without `changes`."""
 
     name: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    reads: tuple[str, ...]
-    writes: tuple[str, ...]
-    hosts: tuple[str, ...]
-    answers: tuple[int, ...]
-    changes: bool
+    argv: Sequence[str]
+    env: Mapping[str, str] = {}
+    hosts: Sequence[str] = ()
+    answers: Sequence[int] = (0,)
+    changes: bool = True
+    files: Mapping[str, bytes] = {}
+    reads: Sequence[str] = ()
+    writes: Sequence[str] = ()
 
 
 @cache
@@ -105,11 +107,11 @@ def permitted(argv: Sequence[str], grant: Grant, workspace: Path) -> Command:
         name=name,
         argv=(program, *own.front, *sub, *grammar.front, *given),
         env=own.env,
-        reads=tuple(meant.reads),
-        writes=tuple(meant.writes),
         hosts=tuple(meant.hosts),
         answers=grammar.answers,
         changes=grammar.changes,
+        reads=tuple(meant.reads),
+        writes=tuple(meant.writes),
     )
 
 

@@ -60,8 +60,11 @@ _PAGE = """select record from octoplex.records
     where ($1::text[] is null or key_id = any($1))
       and ($4::text is null or record::json ->> TENANT = $4
         or starts_with(record::json ->> TENANT, $4 || '.'))
+      and ($5::text = '' or record::json ->> TASK = $5)
       and ($2::text is null or seq {} (select seq from octoplex.records where id = $2))
-    order by seq {} limit $3""".replace("TENANT", str(REQUEST_FIELDS.index("tenant")))
+    order by seq {} limit $3""".replace("TENANT", str(REQUEST_FIELDS.index("tenant"))).replace(
+    "TASK", str(REQUEST_FIELDS.index("task"))
+)
 _BACK, _ON = _PAGE.format("<", "desc"), _PAGE.format(">", "asc")
 _KEYS = "select * from octoplex.keys order by created_at_ms, id"
 
@@ -124,7 +127,7 @@ async def requests(connection: Connection, page: Page) -> list[Record]:
     on = page.after is not None
     mark = _sought(page.after if on else page.before)
     whose, limit = _all_sought(page.key_ids), max(0, page.limit)
-    asked = (whose, mark, limit, _sought(page.tenant))
+    asked = (whose, mark, limit, _sought(page.tenant), _sought(page.task))
     records = _decoded(await _all(connection, _ON if on else _BACK, *asked))
     return records[::-1] if on else records
 
