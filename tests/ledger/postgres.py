@@ -7,6 +7,7 @@
 PostgreSQL refuses root, so a test run as root hands the folder to another user.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -100,8 +101,15 @@ class Server:
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         os.kill(self._process.pid, number)  # first, so that it makes no others meanwhile
-        for pid in _children(self._process.pid):
-            os.kill(pid, number)
+        while number == signal.SIGSTOP and _state(self._process.pid) not in "TZX":
+            time.sleep(0.001)  # it may be making one just now
+        seen: set[int] = set()
+        # While some end, the kernel's list may leave out others.
+        while new := set(_children(self._process.pid)) - seen:
+            for pid in new:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            seen |= new
 
     def database(self) -> str:
         """The URL of a new database, without the password."""
@@ -172,6 +180,11 @@ class Server:
                 start_new_session=True,
                 env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(self._folder)},
             )
+
+
+def _state(pid: int) -> str:
+    """As proc(5) has it: "T" of one that is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
 
 
 def _children(pid: int) -> list[int]:

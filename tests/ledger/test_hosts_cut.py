@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import asyncpg
@@ -119,14 +119,14 @@ def test_a_database_that_hangs_is_away_though_nothing_is_written(
     async def main() -> None:
         url = await asyncio.to_thread(own.database)
         store = open_postgres(tmp_path / "a", Database(url, lambda: PASSWORD), how=PATIENT)
-        await until(lambda: not store.condition().away)
-        own.hang()
-        try:
-            await until(lambda: store.condition().away)
-        finally:
-            own.go_on()
-        await until(lambda: not store.condition().away)
-        store.close()
+        with closing(store):
+            await until(lambda: not store.condition().away)
+            own.hang()
+            try:
+                await until(lambda: store.condition().away)
+            finally:
+                own.go_on()
+            await until(lambda: not store.condition().away)
 
     run(main())
 

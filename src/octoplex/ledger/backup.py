@@ -12,12 +12,16 @@ What a start makes anew (lock, sockets, `orders.ring`) stays; so does the cache 
 Not promised: one moment for all files. Money is in one of them, so no sum is torn.
 """
 
+import errno
 import io
 import os
+import secrets
+import shutil
 import sqlite3
 import tarfile
 import tempfile
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -49,8 +53,12 @@ def write_backup(data: Path, target: Path) -> list[str]:
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     if target.exists():
         raise BadConfig(f"{target} is there already; choose another name")
-    made = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    if part.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(part))
+    tempfile.gettempdir()  # tries a file there once, which a signal would leave behind
     try:
+        # Opened in here, for a signal may come just after it.
+        made = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(made, "wb") as file:
             names = _write(data, paths, file, "w")
             file.flush()
@@ -87,7 +95,7 @@ def _write(data: Path, paths: list[Path], file: BinaryIO, mode: Literal["w", "w|
     names = []
     with (
         tarfile.open(fileobj=file, mode=mode) as tar,
-        tempfile.TemporaryDirectory(prefix="octoplex-backup-") as copies,
+        _folder() as copies,
     ):
         said = unpacked.written([str(path.relative_to(data)) for path in paths if path.is_file()])
         mark = tarfile.TarInfo(unpacked.NAME)
@@ -98,7 +106,7 @@ def _write(data: Path, paths: list[Path], file: BinaryIO, mode: Literal["w", "w|
             if not path.is_file():
                 continue
             if path.suffix == ".db":
-                source = Path(copies) / path.name
+                source = copies / path.name
                 try:
                     _copy(path, source)
                 except sqlite3.OperationalError as error:
@@ -112,6 +120,18 @@ def _write(data: Path, paths: list[Path], file: BinaryIO, mode: Literal["w", "w|
             if source is not path:
                 source.unlink()
     return names
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """One that is gone afterwards, also where a signal comes just as it is made: then
+    `TemporaryDirectory` does not know its name yet."""
+    path = Path(tempfile.gettempdir()) / f"octoplex-backup-{secrets.token_hex(8)}"
+    try:
+        path.mkdir(mode=0o700)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _copy(path: Path, copy: Path) -> None:
