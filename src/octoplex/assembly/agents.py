@@ -113,7 +113,11 @@ class Agents:
         row = await tasks.row(id_) if again else None
         if row is None:
             return await tasks.submit(id_, task, caller.id, caller.tenant)
-        if row.task != task:
+        there = row.task
+        if Path(there.workspace).name == Path(task.workspace).name == id_:
+            # Its own folder: that of the host at which it was handed in first.
+            there = replace(there, workspace=task.workspace)
+        if there != task:
             raise KeyReused(
                 "This Idempotency-Key was sent with another task; send the same one again, or a "
                 "new key.",
