@@ -27,7 +27,7 @@ from tests.ledger.postgres import PASSWORD, Server
 from tests.shell import until
 
 CHILD = Path(__file__).with_name("child_hosts.py")
-QUICK = How(beats=Tempo(beat_s=0.05, term_s=0.3, gone_s=0.8))
+QUICK = How(beats=Tempo(beat_s=0.05, term_s=0.3, gone_s=2.0))
 NOON = BEGAN_MS + 60_000 * 720
 
 
