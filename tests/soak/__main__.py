@@ -1,18 +1,20 @@
 """Mixed traffic for a long time; then every cent is looked for.
 
     python -m tests.soak [--minutes 30] [--rate 300] [--failing 0.05] [--restart-s 60] [--seed 1]
-                         [--workers 1] [--postgres]
+                         [--workers 1] [--postgres] [--redis]
 
-Callers of two faces, streams and whole replies, small and large, some of whom leave; two
-providers of which one in twenty replies fails somehow, and which are shut and opened again in
-turns, as is the database if there is one (killed); reloads of the configuration. At the end it
-prints what callers saw, what the ledger has too much or too little, how memory grew and what the
-gateway adds to a small chat, and fails if a cent is lost or doubled, or somebody was left without
-a word.
+Callers of two faces, streams and whole replies, small and large, some of whom leave, some with an
+address that the guard masks, some with a question that others asked, some who ask twice under one
+idempotency key; two providers of which one in twenty replies fails somehow, and which are shut and
+opened again in turns, as are the database and the Redis if there are some (killed); reloads of the
+configuration. At the end it prints what callers saw, what the ledger has too much or too little,
+how memory grew and what the gateway adds to a small chat, and fails if a cent is lost or doubled,
+a provider saw an address, one key had two answers, or somebody was left without a word.
 """
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import os
 import random
@@ -29,7 +31,7 @@ from rich.progress import Progress
 
 from octoplex.assembly.state import reader_of
 from octoplex.settings import parse
-from tests.ledger.postgres import PASSWORD, Server
+from tests.ledger import postgres, redis
 from tests.server import provider
 from tests.server.gate import Gate, question
 from tests.server.supervisor.processes import children
@@ -39,6 +41,7 @@ from tests.upstream_server import Upstream
 WARM = 0.1
 """The share of the time after which memory is looked at."""
 CLOSED_S = 2.0
+PEPPER = base64.b64encode(b"canary-pepper-of-thirty-two-byte").decode()
 
 
 def configuration(ups: Sequence[Upstream], server: Sequence[str]) -> str:
@@ -52,6 +55,8 @@ def configuration(ups: Sequence[Upstream], server: Sequence[str]) -> str:
         lines += ["timeouts = { connect_s = 2.0, header_s = 2.0, idle_s = 2.0, total_s = 5.0 }"]
     lines += ["[models.main]", "try = ['a/m', 'claude/m']", "pick = 'weighted'"]
     lines += ["retry = { attempts = 3, backoff_s = 0.05 }"]
+    lines += ["[models.kept]", "try = ['steady/m']", "cache = { ttl = '2 s' }"]
+    lines += ["[guard]", "pii = { default = 'flag', email = 'mask' }", "secrets = 'block'"]
     lines += ["[keys.app]", "secret = 'env:APP_KEY'"]
     lines += ["limits = '10000000 req/min, 10000000k tok/min, $1000000/day'", "[prices]"]
     lines += [f"'{name}/m' = {provider.PRICE}" for name in ("a", "claude", "steady")]
@@ -88,8 +93,13 @@ def p99_ms(times: Any) -> float:
 class Soak:
     """One run."""
 
-    def __init__(self, options: argparse.Namespace, database: Server | None) -> None:
-        self.options, self.database = options, database
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        database: postgres.Server | None,
+        shared: redis.Server | None,
+    ) -> None:
+        self.options, self.database, self.shared = options, database, shared
         self.dice = random.Random(options.seed)
         self.tally = Tally()
         self.sizes: list[tuple[int, float]] = []
@@ -107,8 +117,11 @@ class Soak:
         if self.database:
             url = await asyncio.to_thread(self.database.database)
             server += [f'database = "{url}"', 'database_password = "env:DATABASE_PASSWORD"']
+        env = {"DATABASE_PASSWORD": postgres.PASSWORD, "APP_KEY": KEY}
+        if self.shared:
+            server += ["redis = 'env:REDIS'", "pepper = 'env:PEPPER'"]
+            env |= {"REDIS": self.shared.url(), "PEPPER": PEPPER}
         text = configuration(ups, server)
-        env = {"DATABASE_PASSWORD": PASSWORD, "APP_KEY": KEY}
         async with Gate(folder, text, env=env) as gate:
             end_at = time.monotonic() + options.minutes * 60
             async with asyncio.TaskGroup() as tasks:
@@ -122,6 +135,7 @@ class Soak:
             rows = await asyncio.to_thread(reader.attempts)
         finally:
             reader.close()
+        self.tally.addresses = sum(player.addresses for player in players)
         return self.report(rows, [bill for player in players for bill in player.bills])
 
     async def traffic(self, gate: Gate, end_at: float) -> None:
@@ -149,19 +163,25 @@ class Soak:
             if now - began_at > WARM * (end_at - began_at):
                 self.sizes.append((self.tally.asked, rss_mb(gate)))
             if now >= restart_at:
-                up = ups[turn % len(ups)]
-                if self.database and turn % 3 == 2:
-                    await asyncio.to_thread(self.database.kill)
-                    await asyncio.sleep(CLOSED_S)
-                    await asyncio.to_thread(self.database.start)
-                else:
-                    await up.__aexit__()
-                    await asyncio.sleep(CLOSED_S)
-                    await up.__aenter__()
+                await self.gone(turn, ups)
                 gate.hup()
                 turn, restart_at = turn + 1, time.monotonic() + self.options.restart_s
                 self.restarts = turn
             await asyncio.sleep(1)
+
+    async def gone(self, turn: int, ups: list[Upstream]) -> None:
+        """The next of what the gateway needs is away for a moment."""
+        stores = [server for server in (self.database, self.shared) if server]
+        at = turn % (len(ups) + len(stores))
+        if at < len(ups):
+            await ups[at].__aexit__()
+            await asyncio.sleep(CLOSED_S)
+            await ups[at].__aenter__()
+        else:
+            store = stores[at - len(ups)]
+            await asyncio.to_thread(store.kill)
+            await asyncio.sleep(CLOSED_S)
+            await asyncio.to_thread(store.start)
 
     async def probes(self, gate: Gate, near: Upstream, end_at: float) -> None:
         """The same small chat through the gateway and past it, in turns."""
@@ -193,13 +213,19 @@ class Soak:
         print(f"answered     {dict(sorted(tally.statuses.items()))}")
         print(f"failed       {failed:,} ({failed / max(1, tally.asked):.3%}), told as such")
         print(f"no word      {sum(tally.broken.values())} {dict(tally.broken)}")
+        print(f"from a cache {tally.hits:,}")
+        print(
+            f"asked twice  {tally.pairs:,} times under one key, {tally.differed} with two answers"
+        )
+        print(f"addresses    {tally.addresses} that a provider saw")
         print(f"bills        {len(bills):,}: {sum(exact.values()):,} exact, {flagged:,} flagged")
         print(f"lost         {lost} doubled {doubled} wrong {wrong}")
         if self.sizes:
             grown = f"{self.sizes[0][1]:.1f} -> {self.sizes[-1][1]:.1f} MB"
             print(f"memory       {grown}, {slope(self.sizes):.2f} MB per 100,000 requests")
         print(f"added p99    {added:.2f} ms ({len(tally.through_s):,} small chats)")
-        return lost + doubled + wrong + sum(tally.broken.values())
+        told = tally.addresses + tally.differed + sum(tally.broken.values())
+        return lost + doubled + wrong + told
 
 
 def main() -> int:
@@ -214,13 +240,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--postgres", action="store_true", help="the ledger in one of its own")
+    parser.add_argument("--redis", action="store_true", help="the caches in one of its own")
     options = parser.parse_args()
     print(f"{options.minutes:g} minutes at {options.rate:g} a second, seed {options.seed}, "
           f"{os.cpu_count()} cores")  # fmt: skip
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="octoplex-soak-"))
-        database = stack.enter_context(Server()) if options.postgres else None
-        wrong = asyncio.run(Soak(options, database).run(Path(folder)))
+        database = stack.enter_context(postgres.Server()) if options.postgres else None
+        shared = stack.enter_context(redis.Server()) if options.redis else None
+        wrong = asyncio.run(Soak(options, database, shared).run(Path(folder)))
     return 1 if wrong else 0
 
 

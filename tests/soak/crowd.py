@@ -10,15 +10,22 @@ import random
 import time
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tests.server.caller import Line, request
+from tests.server.caller import Line, Reply, request
 from tests.server.gate import PATHS, question
 from tests.server.test_book import Improviser
 from tests.upstream_server import Entry, Exchange, Upstream
 
 FACES = ("openai-chat", "anthropic")
 CLIENTS_LEAVE = 0.02
+TELL, REPEAT, TWICE = 0.1, 0.1, 0.05
+"""Shares of callers: who tell an address, who ask what others asked, who ask twice."""
+KNOWN = 50
+ADDRESS = "ana.canary@acme.test"
+KEY = "oct-canary-caller-8be2f36a51"
+AUTHORIZED = ("authorization", "Bearer " + KEY)
 RETRY_S = 10.0
 
 
@@ -36,6 +43,7 @@ class Failing(Improviser):
         super().__init__(name, dice, serials)
         self.share = share
         self.bills: list[tuple[int, int]] = []
+        self.addresses = 0
 
     def bill(self, exchange: Exchange) -> tuple[int, int]:
         """Token counts that occur once in all of the soak."""
@@ -48,6 +56,7 @@ class Failing(Improviser):
 
     async def improvise(self, exchange: Exchange) -> None:
         """One request."""
+        self.addresses += ADDRESS.encode() in exchange.entry.body
         if self.dice.random() < self.share:
             await super().improvise(exchange)
             return
@@ -74,6 +83,11 @@ class Tally:
     statuses: Counter[int] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
     """Ends that a caller must not see: a connection closed without a word."""
+    hits: int = 0
+    pairs: int = 0
+    differed: int = 0
+    """Pairs of whole replies to one idempotency key that were not the same."""
+    addresses: int = 0
     through_s: "array[float]" = field(default_factory=lambda: array("f"))
     direct_s: "array[float]" = field(default_factory=lambda: array("f"))
 
@@ -82,24 +96,72 @@ async def call(port: int, dice: random.Random, tally: Tally) -> None:
     """One caller, with whatever comes of it."""
     face, stream, large = dice.choice(FACES), dice.random() < 0.5, dice.random() < 0.05
     words = "word " * (5_000 if large else 20)
+    if dice.random() < TELL:
+        words += ADDRESS
     body = question("main", stream=stream, user=words)
+    if dice.random() < REPEAT:
+        said = [{"role": "user", "content": f"question {dice.randrange(KNOWN)}"}]
+        body = question("kept", stream=stream, messages=said)
     tally.asked += 1
+    if dice.random() < TWICE:
+        await _twice(port, PATHS[face], body, f"soak-{dice.getrandbits(64)}", tally)
+    elif dice.random() < CLIENTS_LEAVE:
+        await _left(port, PATHS[face], body, dice, tally)
+    else:
+        await _answered(port, PATHS[face], body, tally)
+
+
+async def _answered(
+    port: int, path: str, body: bytes, tally: Tally, headers: Sequence[tuple[str, str]] = ()
+) -> Reply | None:
+    """The reply, None where there was none."""
     try:
         async with Line(port) as line:
-            line.send(request("POST", PATHS[face], body, [("authorization", "Bearer " + KEY)]))
-            if dice.random() < CLIENTS_LEAVE:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(dice.random() * 0.05):
-                        await line.reply()
-                line.leave(hard=dice.random() < 0.5)
-                tally.left += 1
-                return
+            line.send(request("POST", path, body, [AUTHORIZED, *headers]))
             reply = await line.reply()
-            tally.statuses[reply.status] += 1
-            if not reply.complete:
-                tally.broken["cut without a word"] += 1
     except (ConnectionError, asyncio.IncompleteReadError, TimeoutError) as error:
         tally.broken[type(error).__name__] += 1
+        return None
+    tally.statuses[reply.status] += 1
+    tally.hits += reply.headers.get("x-octoplex-cache") == "hit"
+    if not reply.complete:
+        tally.broken["cut without a word"] += 1
+    return reply
+
+
+async def _left(port: int, path: str, body: bytes, dice: random.Random, tally: Tally) -> None:
+    """A caller who goes away before the end."""
+    try:
+        async with Line(port) as line:
+            line.send(request("POST", path, body, [AUTHORIZED]))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(dice.random() * 0.05):
+                    await line.reply()
+            line.leave(hard=dice.random() < 0.5)
+            tally.left += 1
+    except (ConnectionError, asyncio.IncompleteReadError, TimeoutError) as error:
+        tally.broken[type(error).__name__] += 1
+
+
+async def _twice(port: int, path: str, body: bytes, key: str, tally: Tally) -> None:
+    """The same twice at once under one key: one bill, and the same to both."""
+    tally.pairs += 1
+    named = [("idempotency-key", key)]
+    asked = (_answered(port, path, body, tally, named) for _ in range(2))
+    first, second = await asyncio.gather(*asked)
+    if first is None or second is None or not (_good(first) and _good(second)):
+        return  # what failed is not kept
+    tally.differed += _said(first) != _said(second)
+
+
+def _good(reply: Reply) -> bool:
+    """Whether it is an answer, with no failure in its stream."""
+    return reply.status == 200 and b'"error"' not in reply.body
+
+
+def _said(reply: Reply) -> list[bytes]:
+    """Without comments: a replay cost nothing."""
+    return [line for line in reply.body.splitlines() if not line.startswith(b":")]
 
 
 async def probe(port: int, path: str, body: bytes, times: "array[float]") -> None:
@@ -107,9 +169,6 @@ async def probe(port: int, path: str, body: bytes, times: "array[float]") -> Non
     before = time.perf_counter()
     with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
         async with Line(port) as line:
-            line.send(request("POST", path, body, [("authorization", "Bearer " + KEY)]))
+            line.send(request("POST", path, body, [AUTHORIZED]))
             if (await line.reply()).status == 200:
                 times.append(time.perf_counter() - before)
-
-
-KEY = "oct-canary-caller-8be2f36a51"

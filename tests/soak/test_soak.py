@@ -17,6 +17,8 @@ def test_a_short_soak_loses_nothing() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^lost +0 doubled 0 wrong 0$", done.stdout, re.MULTILINE), done.stdout
     assert re.search(r"^no word +0 ", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"^asked twice +[1-9]\d* times under one key, 0 ", done.stdout, re.MULTILINE)
+    assert re.search(r"^addresses +0 ", done.stdout, re.MULTILINE), done.stdout
     bills = re.search(r"^bills .* ([\d,]+) exact", done.stdout, re.MULTILINE)
     assert bills is not None
     assert int(bills[1].replace(",", "")) > 100

@@ -5,6 +5,9 @@ import pytest
 from tests.reflex.guard.found import found
 
 TRUE = [
+    ("national_id", "Personnr: 791012-8516", "791012-8516"),
+    ("national_id", "マイナンバー:3098-7933-6989", "3098-7933-6989"),
+    ("phone", "text me at 7700900123", "7700900123"),
     ("date_of_birth", "生年月日 昭和48年11月8日", "昭和48年11月8日"),
     ("date_of_birth", "PID|1||5791163^^^ORCH^MR||OKONJO^SAMUEL||20060623|M", "20060623"),
     ("date_of_birth", "DRIVING LICENCE\n1. STRACHAN\n3. 23.09.1979 UK", "23.09.1979"),
@@ -212,6 +215,7 @@ FALSE = [
     "libVersion = '2.28.1.86' and upgrade from 9.11.0.3 to 9.12.1.8",
     "Questions to team@example.com or security@example.org",
     '@pytest.mark.parametrize("text", ["000-12-3225", "219-09-0000"])',
+    '"Instead of text: bytes.","maxLength":10000000',
     'placeholder="(555) 000-0000" type="tel"',
     "Ring buffer sizes: 4096 8192 16384 32768",
     "social media 536-22-0000",

@@ -107,6 +107,8 @@ ASSIGNED = [
     ("password", "The wifi password at the office is Winter*991, the other changes.", "Winter*991"),
     ("password", "Das Passwort f\u00fcr den Testzugang lautet Gu21#gwzlfP.", "Gu21#gwzlfP"),
     ("password", "Le mot de passe du compte est Guitar*331.", "Guitar*331"),
+    ("password", "Dein neues Passwort lautet: EYrZ451$trKmX bitte", "EYrZ451$trKmX"),
+    ("password", "password di accesso: Copper!4637", "Copper!4637"),
     ("password", "La password del portale \u00e8 Gu17%475J2h.", "Gu17%475J2h"),
     ("password", "A senha do sistema \u00e9 Tod0XGxXDt3A8N1Mv.", "Tod0XGxXDt3A8N1Mv"),
     ("password", "L\u00f6senordet \u00e4r Gu1t@r_78!.", "Gu1t@r_78!"),

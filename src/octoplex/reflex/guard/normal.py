@@ -22,6 +22,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
+from html import unescape
 from itertools import accumulate
 
 from msgspec import Struct
@@ -178,9 +179,10 @@ ROT13 = f"(?i:{codecs.encode(_TURNED, 'rot13')})"
 BACKWARDS = f"(?i:{'|'.join(word[::-1] for word in _TURNED.split('|'))})"
 _LINES = 32
 BINARY = r"(?:\b[01]{8}[ ,]{0,2}){12,}"
+ENTITIES = r"(?:&#(?:[0-9]{2,6}|[xX][0-9A-Fa-f]{2,5}); ?){6,}"
+"""Of HTML, for letters that need none."""
 _ROT13 = re.compile(ROT13.encode())
 _BACKWARDS = re.compile(BACKWARDS.encode())
-_BINARY = re.compile(BINARY.encode())
 _FROM_ROT13 = bytes.maketrans(
     string.ascii_letters.encode(), codecs.encode(string.ascii_letters, "rot13").encode()
 )
@@ -202,9 +204,10 @@ FORMS = {
     "rot13": ROT13,
     "backwards": BACKWARDS,
     "binary": BINARY,
+    "entities": ENTITIES,
 }
 """What text looks like in which something stands encoded."""
-OF_ATTACKS = frozenset({"leet", "apart", "rot13", "backwards", "binary"})
+OF_ATTACKS = frozenset({"leet", "apart", "rot13", "backwards", "binary", "entities"})
 """Forms in which nothing but injection is looked for."""
 _URLSAFE = bytes.maketrans(b"-_", b"+/")
 
@@ -226,10 +229,24 @@ def decoded(view: View, forms: Collection[str] = FORMS.keys()) -> Iterator[View]
         yield View(turned, view.first, view.last, view.open, "injection")
     if "backwards" in forms and _BACKWARDS.search(data):
         yield from _backwards(view)
-    if "binary" in forms:
-        for found in _BINARY.finditer(data):
-            bits = re.findall(rb"[01]{8}", found[0])
-            yield _whole(view, bytes([int(eight, 2) for eight in bits]), *found.span())
+    for form in _SPELT.keys() & forms:
+        regex, said = _SPELT[form]
+        yield from (_whole(view, said(found[0]), *found.span()) for found in regex.finditer(data))
+
+
+def _of_bits(data: bytes) -> bytes:
+    return bytes([int(eight, 2) for eight in re.findall(rb"[01]{8}", data)])
+
+
+def _of_entities(data: bytes) -> bytes:
+    return plain(unescape(data.decode())).data
+
+
+_SPELT = {
+    "binary": (re.compile(BINARY.encode()), _of_bits),
+    "entities": (re.compile(ENTITIES.encode()), _of_entities),
+}
+"""How such a stretch looks, and what it says."""
 
 
 def _backwards(view: View) -> Iterator[View]:

@@ -5,9 +5,10 @@ data; this finds the ready-made attacks.
 """
 
 from octoplex.reflex.guard.patterns.carrying import CARRYING
+from octoplex.reflex.guard.patterns.commanding import COMMANDING
 from octoplex.reflex.guard.patterns.demanding import DEMANDING
 from octoplex.reflex.guard.patterns.overruling import OVERRULING
 from octoplex.reflex.guard.patterns.steering import STEERING
 from octoplex.reflex.guard.patterns.tongues import TONGUES
 
-INJECTION = (*OVERRULING, *DEMANDING, *CARRYING, *STEERING, *TONGUES)
+INJECTION = (*OVERRULING, *DEMANDING, *CARRYING, *STEERING, *COMMANDING, *TONGUES)

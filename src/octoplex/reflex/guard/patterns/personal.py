@@ -145,7 +145,7 @@ _B58 = "[1-9A-HJ-NP-Za-km-z]"
 _SIDES = ".-_"
 _PHONE_WORD = (
     r"\b(?:my (?:new |old |work )?number|tele?(?:phone)?|phone|ph|mobile?|mob|cell(?:phone|ular)?|"
-    r"fax|whats ?app|signal|sms|text|"
+    r"fax|whats ?app|signal|sms|text (?:me|us|him|her|them|back|at|to|or call)|"
     r"call(?:ed|ing|s)?|dial|ring (?:me|us|her|back|on)|"
     r"reach|contact|hotline|landline|handy|rufnummer|anrufen|"
     r"telefon\w{0,8}|telef?|tlfn?|tfno|telemovel|kontakt|numer|movil|celular|portable|gsm|"

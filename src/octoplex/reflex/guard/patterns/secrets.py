@@ -219,7 +219,7 @@ _WORD = "A-Za-z0-9"
 _URL = "A-Za-z0-9_-"
 _SEP = (
     r"""["'`]?[\])]?\s{0,3}(?:=>|->|:=|=|:|>|は|"""
-    r"""\b(?:is|was|ist|lautet|est|es|era|e|ar|er|to)\b(?: now| set to)?)"""
+    r"""\b(?:is|was|ist|lautet|est|es|era|e|ar|er|to)\b(?: now| set to)?:?)"""
     r"\s{0,3}@?"
 )
 _PASS = (
@@ -242,7 +242,7 @@ _CHOSEN = r"[!#$%&*+,./0-9:;=?@A-Z\\^_a-z|~-]{6,128}"
 """What people choose for a password."""
 _ABOUT = r"(?: (?:for|of|to|on)(?: [\w.'-]{1,16}){1,5})(?: is|\s?:)\s"
 _OF = (
-    r"(?: (?:at|in|for|of|to|on|fur|zum|zur|des|der|vom|im|du|de|pour|del|della|dello|do|da|dos|"
+    r"(?: (?:at|in|for|of|to|on|fur|zum|zur|des|der|vom|im|du|de|pour|di|del|della|dello|do|da|dos|"
     r"para|per|voor|van|til|till|av|dla|od)(?: [\w.'-]{1,16}){1,5}"
     r"(?: (?:is|ist|lautet|est|es|e|ar|er|to)|\s?:)\s[\"']?)"
 )
