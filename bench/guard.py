@@ -11,12 +11,14 @@ here, and of new text (`guard_cost.py`), which alone says what users pay.
 """
 
 import argparse
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from bench.guard_cost import costs
 from octoplex.reflex.guard.finding import Finding
@@ -145,15 +147,29 @@ def table(tally: Tally) -> Iterable[str]:
     yield f"clean texts {tally.clean}, with a finding {tally.flagged}: {rate.strip()}"
 
 
+class Row(Struct):
+    """A line, as whoever wrote the set gives it."""
+
+    text: str
+    spans: list[dict[str, Any]] = []
+    injection: bool = False
+
+
 def rows(path: Path) -> Iterable[dict[str, Any]]:
-    """The objects of one file."""
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.strip():
-                row = json.loads(line)
-                for span in row.get("spans", []):
-                    span["type"] = OTHER_NAMES.get(span["type"], span["type"])
-                yield row
+    """The objects of one file.
+
+    Raises:
+        SystemExit: naming the line that is none.
+    """
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        if line.strip():
+            try:
+                row = msgspec.json.decode(line, type=Row)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise SystemExit(f"{path}, line {number}: {error}") from None
+            for span in row.spans:
+                span["type"] = OTHER_NAMES.get(span["type"], span["type"])
+            yield msgspec.structs.asdict(row)
 
 
 def judge(detector: Detector, files: Sequence[Path]) -> Tally:
@@ -173,6 +189,8 @@ def main() -> None:
     options = parser.parse_args()
     detector = Detector(patterns())
     files = sorted(options.dir.glob("*.jsonl")) if options.dir else []
+    if options.dir and not files:
+        parser.error(f"there is no *.jsonl in {options.dir}")
     for group in [[path] for path in files] + ([files] if len(files) > 1 else []):
         tally = judge(detector, group)
         print(f"\n{', '.join(path.name for path in group)}")

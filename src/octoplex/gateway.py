@@ -36,7 +36,7 @@ from octoplex.settings import Settings
 from octoplex.upstreams.detect import NONE_FOUND, Found
 from octoplex.wire.answer import Answer, Answerer, Head, Whole
 from octoplex.wire.ask import Ask, Caller
-from octoplex.wire.error import BadConfig
+from octoplex.wire.error import BadConfig, GatewayError
 from octoplex.wire.size import size
 
 STREAM_S, PLAIN_S = 3_600.0, 600.0
@@ -53,16 +53,18 @@ def compose(plan: Plan, works: Works, learning: Learning | None = None) -> Recor
     """Reflex -> routing -> metered(target) -> upstream. The plan's lanes are metered upstreams."""
     route_of = plan.resolver.route_of
     chain = Chain(route_of, works.health, pick=learning.choosers if learning else None)
-    whole: Answerer = Rescue(chain, route_of, resuming(works.faces))
+    ruling_of = plan.guards.for_asks(route_of)
+    passes = plan.guards.passing(ruling_of)
+    whole: Answerer = Rescue(chain, route_of, resuming(works.faces), passes)
     whole = verified(whole, plan.changes, works, route_of)
     whole = learning.around(whole, chain) if learning else whole
     routed = Singles(whole, Counted(whole, route_of, works.counting), chain, route_of)
     kept = cached(routed, works.cache, plan.caches.for_asks(route_of))
-    safe = guarded(kept, plan.guards.for_asks(route_of)) if plan.guards else kept
+    safe = guarded(kept, ruling_of) if plan.guards else kept
     once = idempotent(safe, works.cache, works.claims)
     hurried = any(route.deadline_s is not None for route in plan.routes.values())
     entered = _entered(timely(once, route_of) if hurried else once, plan, works)
-    return _recorded(tried(entered, plan.tests, works), works)
+    return _recorded(tried(entered, plan.tests, works), plan, works)
 
 
 def announced(plan: Plan, works: Works) -> Recorded:
@@ -72,7 +74,7 @@ def announced(plan: Plan, works: Works) -> Recorded:
         plan.resolver.route_of(ask)
         return Whole(Head("", ask.model), "", b"")
 
-    return _recorded(_entered(ready, plan, works), works)
+    return _recorded(_entered(ready, plan, works), plan, works)
 
 
 def _entered(inner: Answerer, plan: Plan, works: Works) -> Answerer:
@@ -82,8 +84,15 @@ def _entered(inner: Answerer, plan: Plan, works: Works) -> Answerer:
     return attached(admits, works.store.archive, most)
 
 
-def _recorded(inner: Answerer, works: Works) -> Recorded:
-    return Recorded(inner, works.store, works.metrics, lambda f, e: works.faces[f].status(e))
+def _recorded(inner: Answerer, plan: Plan, works: Works) -> Recorded:
+    """Records of what is asked, with labels of callers only as the guard lets them pass."""
+    guards, route_of = plan.guards, plan.resolver.route_of
+    screened = guards.screened(guards.for_asks(route_of)) if guards else None
+
+    def shown(face: str, error: GatewayError) -> int:
+        return works.faces[face].status(error)
+
+    return Recorded(inner, works.store, works.metrics, shown, screened)
 
 
 class Gateway:

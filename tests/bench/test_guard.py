@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from bench.guard import judge, table
+from bench.guard import judge, rows, table
 from octoplex.reflex.guard.scan import Detector, patterns
 
 ROWS = [
@@ -28,6 +29,13 @@ def test_it_counts_what_was_found_and_what_was_not(tmp_path: Path) -> None:
     text = "\n".join(table(tally))
     assert "50.0 %" in text
     assert "clean texts 2, with a finding 1" in text
+
+
+def test_a_line_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "set.jsonl"
+    path.write_bytes(b'{"text": "a"}\n\n{"text": 1}\n')
+    with pytest.raises(SystemExit, match=r"set\.jsonl, line 3: .*str"):
+        list(rows(path))
 
 
 def test_other_names_and_other_kinds_of_a_secret_are_found(tmp_path: Path) -> None:

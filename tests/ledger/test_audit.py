@@ -3,6 +3,7 @@
 import json
 import resource
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,14 @@ def test_another_process_goes_on_where_the_first_ended(tmp_path: Path) -> None:
     _three(tmp_path)
     assert Audit(tmp_path).note("shell:ana", "reload", "").seq == 4
     assert verify(tmp_path / NAME)[0] == 4
+
+
+def test_threads_note_one_after_the_other(tmp_path: Path) -> None:
+    """Rules and experiments are noted beside the event loop, where operators' changes are."""
+    audit = Audit(tmp_path)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda n: audit.note("rule", "fired", str(n)), range(64)))
+    assert (verify(tmp_path / NAME)[0], verify(tmp_path / NAME)[2]) == (64, None)
 
 
 def test_nothing_is_there_at_first(tmp_path: Path) -> None:

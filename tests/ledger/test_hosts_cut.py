@@ -12,14 +12,15 @@ import pytest
 
 from octoplex.ledger import Cap
 from octoplex.ledger.postgres.database import Database
+from octoplex.ledger.postgres.gifts import GIVE
 from octoplex.ledger.postgres.link import BEGINNING
 from octoplex.ledger.postgres.store import How, open_postgres
-from octoplex.ledger.postgres.till import _GIVE, Tempo
-from octoplex.ledger.rows import KeyRow
+from octoplex.ledger.postgres.watch import Tempo
+from octoplex.ledger.rows import KeyRow, SpendQuery
 from octoplex.ledger.shared.till import RateWant
 from octoplex.reflex.limit import parse
 from octoplex.reflex.shared import SharedBuckets, SharedDesk
-from octoplex.wire.error import StoreFailed
+from octoplex.wire.error import BadConfig, StoreFailed
 from tests.ledger.postgres import PASSWORD, Server
 from tests.ledger.redis import until
 from tests.ledger.test_hosts import NOON, QUICK, Host, asked, order, own, run, settles
@@ -131,6 +132,61 @@ def test_a_database_that_hangs_is_away_though_nothing_is_written(
     run(main())
 
 
+def test_a_database_is_reached_again_under_another_password(tmp_path: Path, own: Server) -> None:
+    """Whose file was not there for a moment, as while a secret is replaced."""
+
+    async def main() -> None:
+        place, words, asked_for = await asyncio.to_thread(Place, own), [PASSWORD], []
+
+        def word() -> str:
+            asked_for.append(words)
+            if not words:
+                raise BadConfig("[server] database_password: there is no file.")
+            return words[0]
+
+        store = open_postgres(tmp_path / "a", Database(place.far.url, word), how=QUICK)
+        with closing(store):
+            assert (await store.spend(SpendQuery())).rows == []
+            await until(lambda: not store.condition().away)
+            words.clear()
+            asked_for.clear()
+            await asked(own, place.near, "alter role cut password 'canary-another'")
+            await asked(own, place.near, CUT)
+            await until(lambda: len(asked_for) > 4)
+            with pytest.raises(StoreFailed):
+                await store.spend(SpendQuery())
+            words.append("canary-another")
+            await until(lambda: not store.condition().away)
+            assert (await store.spend(SpendQuery())).rows == []
+
+    run(main())
+
+
+def test_connections_are_made_anew_whatever_the_library_raises(
+    tmp_path: Path, own: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a server, or a proxy, that says `ready` and nothing else: no failure of its own."""
+
+    async def main() -> None:
+        place = await asyncio.to_thread(Place, own)
+        store = open_postgres(tmp_path / "a", place.far, how=QUICK)
+        dial, odd = store._link.dial, [1, 2, 3, 4]
+
+        async def oddly() -> object:
+            if odd:
+                odd.pop()
+                raise AttributeError("server_version")
+            return await dial()
+
+        with closing(store):
+            await until(lambda: not store.condition().away)
+            monkeypatch.setattr(store._link, "dial", oddly)
+            await asked(own, place.near, CUT)
+            await until(lambda: not (odd or store.condition().away))
+
+    run(main())
+
+
 def test_what_was_given_back_and_not_answered_is_not_given_twice(
     tmp_path: Path, own: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +204,7 @@ def test_what_was_given_back_and_not_answered_is_not_given_twice(
 
         async def unheard(text: str, *values: object) -> list[object]:
             rows = await ask(text, *values)
-            if text == _GIVE and not lost.is_set():
+            if text == GIVE and not lost.is_set():
                 await asyncio.to_thread(own.sql, "postgres", "alter role cut nologin")
                 assert till._connection is not None
                 till._drop(till._connection)

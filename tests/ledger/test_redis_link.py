@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trustme
+from msgspec.structs import replace
 
 from octoplex.ledger.redis import link as module
 from octoplex.ledger.redis.address import Address, read
@@ -64,6 +65,29 @@ def test_a_script_is_known_again_after_redis_forgot_it(redis: Server) -> None:
             assert await link.run(SUM, [link.key("n")], [1]) == 2
             redis.do("SCRIPT", "FLUSH")
             assert await link.run(SUM, [link.key("n")], [1]) == 3
+
+    play(main)
+
+
+def test_a_password_whose_file_is_being_replaced_is_asked_for_again(redis: Server) -> None:
+    there = [True]
+
+    def word() -> str:
+        if not there[0]:
+            raise BadConfig("[server] redis_password: there is no file.")
+        return redis.password
+
+    async def main() -> None:
+        async with linked(replace(redis.address(), password=word)) as link:
+            assert await link.ready(10)
+            there[0] = False
+            many = [link.do("GET", "x") for _ in range(20)]  # more than connections that idle
+            ends = {type(end) for end in await asyncio.gather(*many, return_exceptions=True)}
+            assert StoreFailed in ends
+            assert ends <= {StoreFailed, type(None)}
+            there[0] = True
+            assert await link.ready(10)
+            assert await link.do("GET", "x") is None
 
     play(main)
 

@@ -197,6 +197,7 @@ def test_records_page_backwards_and_forwards_over_months(store: Store) -> None:
     assert page(limit=5, after="r09") == ["r11", "r10"]
     assert page(limit=4, key_ids=("k1",)) == ["r11", "r09", "r07", "r05"]
     assert page(limit=4, before="nobody") == []
+    assert page(limit=4, key_ids=("k1",), before="r10") == []
 
 
 def test_records_of_some_keys_of_a_tenant(store: Store) -> None:
@@ -205,6 +206,8 @@ def test_records_of_some_keys_of_a_tenant(store: Store) -> None:
     for number in range(20):
         made = Record(f"r{number:02}", DAY1, key_id=f"k{number % 4}", tenant=tenants[number % 5])
         made.task = "t7" if number % 7 == 0 else ""
+        made.user = "\0 \\u0000"  # a caller may say what a database cannot hold as text
+        made.metadata = Raw(rb'{"\u0000": "\\u0000"}')
         store.record(made)
         if number % 6 == 5:
             asyncio.run(store.drain())

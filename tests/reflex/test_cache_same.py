@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from octoplex.dialects.verbatim import split
 from octoplex.reflex.cache.config import duration_ms
-from octoplex.reflex.cache.fingerprint import MOVING, UNTOLD, Rule, acts, fingerprint
+from octoplex.reflex.cache.fingerprint import MOVING, RUN_THERE, UNTOLD, Rule, acts, fingerprint
 from octoplex.wire.ask import Ask, Call, Caller, Passed, Single
 from octoplex.wire.error import BadConfig, InvalidCall
 from tests.scripted import asking
@@ -161,7 +161,9 @@ def _unreadable(_: Call) -> Any:
 
 def test_whether_the_provider_may_act() -> None:
     assert not acts(asking())
-    assert acts(asking(mcp_servers=[]))
+    for name in RUN_THERE:
+        assert acts(asking(**{name: []}))
+        assert not acts(asking(**{name: None}))
     unknown = asking(tools=[{"type": "new"}])
     unknown.understand = _unreadable
     assert acts(unknown)

@@ -12,7 +12,7 @@ from octoplex.wire.error import ContentRefused, ContextTooLong, DeadlinePassed, 
 from octoplex.wire.event import Finished, Started, TextDelta, ToolDelta, ToolStart, Usage
 from tests.clock import now, run
 from tests.routing.roads import Road, candidate
-from tests.scripted import Scripted, Streamed, asking, fails, listen, says, silent
+from tests.scripted import HELLO, Scripted, Streamed, asking, fails, listen, says, silent
 
 BILL = Usage(input_tokens=9, output_tokens=1)
 FILTERED = (Started("r", "m"), Finished(stop="refusal", usage=BILL))
@@ -107,6 +107,28 @@ def test_a_reply_that_was_filtered_whole_goes_to_the_next_where_the_route_asks(
 
 
 @pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("filters", ["a/m", "b/m"])
+def test_of_two_asked_at_once_the_one_that_was_not_filtered_answers(
+    filters: str, stream: bool
+) -> None:
+    """Whichever of them comes first: the other one is waited for."""
+
+    async def case() -> None:
+        a = (Filters if filters == "a/m" else Scripted)((), name="a/m", after_s=4.0)
+        b = (Filters if filters == "b/m" else Scripted)((), name="b/m", after_s=1.0)
+        if filters == "a/m":
+            a.after_s, b.after_s = 3.0, 5.0
+        a.events, b.events = (FILTERED if one.name == filters else HELLO for one in (a, b))
+        road = Road(candidate("a/m", a), candidate("b/m", b), hedge=2.0, fall_over_on_refusal=True)
+        answer = await road.send(stream=stream)
+        assert await listen(answer) == "hello"
+        assert {t: o for t, _, o in road.outcomes}[filters] == "content_refused"
+        assert road.open_calls() == 0
+
+    run(case())
+
+
+@pytest.mark.parametrize("stream", [True, False])
 def test_elsewhere_and_at_the_last_target_the_caller_gets_it_as_it_is(stream: bool) -> None:
     async def case() -> None:
         other = says()
@@ -119,6 +141,21 @@ def test_elsewhere_and_at_the_last_target_the_caller_gets_it_as_it_is(stream: bo
         answer = await road.send(stream=stream)
         assert await listen(answer) == ""
         assert [outcome for _, _, outcome in road.outcomes] == ["content_refused", "done"]
+
+    run(case())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_of_several_choices_one_that_was_filtered_is_not_all(stream: bool) -> None:
+    """Only the first one is looked at."""
+
+    async def case() -> None:
+        other = says()
+        pair = (candidate("a/m", Filters(FILTERED)), candidate("b/m", other))
+        road, ask = Road(*pair, fall_over_on_refusal=True), asking(stream=stream)
+        ask.n = 2
+        assert await listen(await road.chain(ask)) == ""
+        assert other.asked_at == []
 
     run(case())
 

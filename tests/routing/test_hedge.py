@@ -19,7 +19,7 @@ from octoplex.wire.error import (
 )
 from tests.clock import now, run
 from tests.routing.roads import Road, candidate, moved
-from tests.scripted import Scripted, asking, fails, listen, says, silent
+from tests.scripted import Scripted, asking, fails, in_turn, listen, says, silent
 
 LATE_S = 0.051
 """A limit is met up to this much late."""
@@ -367,6 +367,57 @@ def test_a_refusal_beside_says_nothing_of_the_first_ones_failure(beside: Gateway
         pair = (candidate("a/m", first), candidate("b/m", fails(beside)))
         error = await Road(*pair, hedge=1.0, policy=policy).error()
         assert isinstance(error, UpstreamFailed)
+
+    run(case())
+
+
+def test_one_that_lacked_the_firsts_money_is_asked_again_when_that_has_failed() -> None:
+    async def case() -> None:
+        first = fails(UpstreamFailed("500", provider_status=500), after_s=4.0)
+        second = in_turn(fails(OverBudget("held"), after_s=2.0), says(name="second"))
+        pair = (candidate("a/m", first), candidate("b/m", second))
+        road = Road(*pair, hedge=1.0, policy=Policy(retries_per_target=0))
+        assert (await road.send()).head.model == "second"
+        assert [o for _, o in rows(road)] == ["upstream_failed", "over_budget", "done"]
+        assert road.open_calls() == 0
+
+    run(case())
+
+
+@pytest.mark.parametrize(("left_nano", "answers"), [(40, "second"), (3, "first")])
+@pytest.mark.parametrize("hedge", ["", 1.0])
+def test_at_the_limit_the_slow_one_gives_up_its_money_if_that_is_enough(
+    hedge: float | str, left_nano: int, answers: str
+) -> None:
+    """It holds 100, of which 50 are spent when it is cancelled; the other one needs 80."""
+
+    async def case() -> None:
+        held = OverBudget("held", left_nano=left_nano)
+        first, second = says(after_s=20.0, name="first"), says(name="second")
+        one = candidate("a/m", first, cost=lambda _: 100, reads=lambda *_: 50)
+        two = candidate("b/m", in_turn(fails(held, after_s=2.0), second), cost=lambda _: 80)
+        road = Road(one, two, hedge=hedge)
+        assert (await road.send(stream=True)).head.model == answers
+        assert first.cancelled == (answers == "second")
+        assert len(second.asked_at) == (answers == "second")
+
+    run(case())
+
+
+@pytest.mark.parametrize("left", ["before it begins", "while it is asked"])
+def test_a_probe_that_is_not_wanted_any_more_leaves_the_breaker_to_the_next(left: str) -> None:
+    """Also where the first one answers in the very turn in which it is asked beside."""
+
+    async def case() -> None:
+        first = says(after_s=1.0 + LATE_S - 0.001 if left == "before it begins" else 2.0)
+        road = Road(candidate("a/m", first), candidate("b/m", silent()), hedge=1.0)
+        state = road.health.of(road.route.candidates[1].target)
+        for _ in range(5):
+            state.failed()
+        await moved(6.0)
+        await road.send()
+        assert road.health.hedges == 1
+        assert state.breaker.may_probe(now())
 
     run(case())
 

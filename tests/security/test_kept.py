@@ -64,7 +64,15 @@ def test_s54_what_is_said_is_on_no_disk_and_what_is_kept_can_be_deleted(
 def _holding(folder: Path, *texts: str) -> list[str]:
     """The files in which a text stands, also packed and in what was freed of a database."""
     files = [path for path in folder.rglob("*") if path.is_file()]
-    return [str(p) for p in files if any(t.encode() in _unpacked(p.read_bytes()) for t in texts)]
+    return [str(p) for p in files if any(t.encode() in _unpacked(_read(p)) for t in texts)]
+
+
+def _read(path: Path) -> bytes:
+    """What is in a file; one that is gone meanwhile, such as a journal of SQLite, holds nothing."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _unpacked(data: bytes) -> bytes:

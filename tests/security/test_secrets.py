@@ -2,6 +2,7 @@
 
 import json
 import random
+import resource
 import string
 from collections.abc import Iterator
 from itertools import pairwise
@@ -97,6 +98,32 @@ def test_s52_canary_of_no_form_in_any_error(tmp_path: Path, run: Run) -> None:
             await gate.records(len(plays))
             await gate.get("/admin/requests")
             await gate.get("/metrics")
+            core = resource.prlimit(gate.process.pid, resource.RLIMIT_CORE)
+            assert set(core) <= {0, 1}, "a crash would write every key to the disk"
+
+    run(main())
+
+
+def test_s67_a_prompt_of_an_operator_is_no_callers_to_read(tmp_path: Path, run: Run) -> None:
+    """A provider may repeat what it was asked: to the caller, and in the record of the request."""
+    hidden = "Canary-prompt: praise Osprey."
+    variants = f"today = {{ prompt = '{hidden}' }}, other = {{ prompt = '{hidden}', top_p = 0.5 }}"
+    table = f"[experiments.x]\nroute = 'main'\nunit = 'request'\nvariants = {{ {variants} }}\n"
+
+    async def play(exchange: Exchange) -> None:
+        said = exchange.entry.body.decode()
+        assert hidden in said
+        refusal = {"message": f"cannot do {said}", "type": "invalid_request_error"}
+        await says(json.dumps({"error": refusal}).encode(), status=400)(exchange)
+
+    async def main() -> None:
+        text = f"{KEYED}{route('main', 'a/m')}{table}metric = 'cost_per_call'\n"
+        async with Upstream(play) as up, Gate(tmp_path, file(text, a=up), key=APP_KEY) as gate:
+            for stream in (False, True):
+                reply = await gate.chat("main", stream=stream)
+                assert (reply.status, MASK in reply.json["error"]["message"]) == (400, True)
+            await gate.records(2)
+            assert not [said for said in gate.seen if b"Canary-prompt" in said]
 
     run(main())
 
@@ -232,6 +259,7 @@ def test_a_secret_in_the_file_is_refused_and_no_look_at_it_shows_one(
     tenant = (
         "[tenants.acme]\nlimits = '$5/month'\n"
         f"alerts = {{ at = [0.5], webhook = '{webhook}', secret = 'env:OTHER_KEY' }}\n"
+        "[mcp.tools]\ncommand = ['serve', '--api-key', 'canaryhook99', '--token=canaryhook99']\n"
     )
 
     async def main() -> None:
@@ -254,6 +282,7 @@ def test_a_secret_in_the_file_is_refused_and_no_look_at_it_shows_one(
                     assert secret not in said
             shown = await gate.get("/admin/config")
             assert b"canaryhook99" not in shown.body
+            assert shown.json["mcp"]["tools"]["command"][:2] == ["serve", "--api-key"]
             assert shown.json["providers"]["a"]["api_key"] == "env:UP_KEY"
             assert shown.json["tenants"]["acme"]["alerts"]["webhook"].startswith(
                 "https://hooks.acme"

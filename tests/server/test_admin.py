@@ -311,6 +311,8 @@ def test_odd_requests_change_nothing(tmp_path: Path, run: Run) -> None:
                 assert (await gate.get(f"/v1/requests?{query}")).status == 400
             for query in ("before=x", "before=%C2%B2", f"before={nines}"):
                 assert (await ask(gate, "GET", f"audit?{query}")).status == 400
+            many = await asyncio.gather(*[ask(gate, "GET", "cache") for _ in range(300)])
+            assert {reply.status for reply in many} == {200}
             assert not (gate.data / NAME).exists()
 
     run(main())
@@ -405,9 +407,10 @@ def test_what_is_refused_says_why_and_is_told_as_refused(tmp_path: Path, run: Ru
             assert "error" in await gate.control({"do": "keys.new", "name": "x" * 70_000})
             huge = {"do": "keys.rotate", "name": "app", "overlap_ms": 10**30}
             assert "error" in await gate.control(huge)
-            made = {"name": "with space", "expires_at_ms": ends[3] - 1_000}
+            made = {"name": "with %41 space", "expires_at_ms": ends[3] - 1_000}
             assert (await ask(gate, "POST", "keys", made)).status == 200
-            assert (await ask(gate, "DELETE", "keys/with%20space")).status == 200
+            assert (await ask(gate, "DELETE", "keys/with%20A%20space")).status == 404
+            assert (await ask(gate, "DELETE", "keys/with%20%2541%20space")).status == 200
         assert verify(gate.data / NAME)[2] is None
 
     run(main())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from octoplex.ledger import Page
 from tests.server import provider
 from tests.server.cache_scene import (
     COST,
@@ -14,7 +15,9 @@ from tests.server.cache_scene import (
     stats,
     told,
 )
-from tests.server.gate import Gate, file, until
+from tests.server.caller import Reply, request
+from tests.server.gate import APP_KEY, PATHS, Gate, file, question, route, until
+from tests.server.inside import inside
 from tests.upstream_server import Exchange, Upstream, head
 
 # -- at the same time -------------------------------------------------------------------------
@@ -104,6 +107,7 @@ def test_when_the_first_leaves_the_others_get_it_and_it_is_paid_once(
             assert len(up.book) == 1
             records = await gate.records(4)
             assert sorted(r["outcome"] for r in records) == ["done"] * 3 + ["left"]
+            assert sum(r["nano"] for r in records) == COST
             (row,) = await gate.rows(1)
             assert (row["nano"], row["estimated"]) == (COST, 0)
 
@@ -135,5 +139,47 @@ def test_when_all_leave_the_provider_is_left_too(tmp_path: Path) -> None:
             (row,) = await gate.rows(1)
             assert row["estimated"] == 1
             assert (await stats(gate))["memory"]["entries"] == 0
+
+    asyncio.run(main())
+
+
+def test_limits_count_what_goes_on_without_its_caller(tmp_path: Path) -> None:
+    """Else whoever hangs up, and asks again with its idempotency key, has none."""
+    limits = "[keys.app]\nsecret = 'env:APP_KEY'\nlimits = '600 tok/hour, 2 parallel'\n"
+
+    async def main() -> None:
+        opened = asyncio.Event()
+        async with (
+            Upstream(gated(opened, provider.whole("openai-chat"))) as up,
+            inside(tmp_path, file(limits + route("main", "a/m"), a=up)) as gate,
+        ):
+
+            async def send(number: int, leaves: bool = False) -> Reply | None:
+                headers = [("authorization", f"Bearer {APP_KEY}"), ("idempotency-key", f"{number}")]
+                body = question("main", seed=number)
+                async with gate.line() as line:
+                    line.send(request("POST", PATHS["openai-chat"], body, headers))
+                    if not leaves:
+                        return await line.reply()
+                    await until(lambda: len(up.book) == number)
+                    line.leave()
+                    return None
+
+            await send(1, leaves=True)
+            await send(2, leaves=True)
+            await asyncio.sleep(0.05)  # so that the server sees it go
+            refused = await send(3)
+            assert refused is not None
+            assert refused.status == 429
+            opened.set()
+            await until(lambda: not gate.works.cache.flights)
+            again = await send(2)
+            assert again is not None
+            assert "idempotent-replayed" in again.headers
+            left = int(again.headers["x-ratelimit-remaining-tokens"])
+            assert left <= 600 - 2 * sum(provider.BILL) + 1, "it is refilled by one in six seconds"
+            await gate.rows(2)
+            records = gate.works.store.reader.requests(Page())
+            assert sorted(r.nano for r in records) == [0, 0, COST, COST]
 
     asyncio.run(main())

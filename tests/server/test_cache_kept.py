@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from tests.server.cache_scene import (
     stats,
     told,
 )
-from tests.server.gate import Gate, file, until
+from tests.server.gate import PATHS, Gate, file, question, until
 from tests.upstream_server import Play, Upstream, says
 
 # -- what is not kept -------------------------------------------------------------------------
@@ -33,38 +34,77 @@ def tool_reply() -> Play:
     return says(json.dumps(reply).encode())
 
 
-def finishing(reason: str) -> Play:
+def finishing(*reasons: str) -> Play:
+    """A choice for each reason."""
     reply = json.loads(provider.chat_body())
-    reply["choices"][0]["finish_reason"] = reason
+    choice = reply["choices"][0]
+    reply["choices"] = [{**choice, "index": i, "finish_reason": r} for i, r in enumerate(reasons)]
     return says(json.dumps(reply).encode())
 
 
+def streaming(*reasons: str | None) -> Play:
+    """The same as a stream, one after the other; None: it breaks off there."""
+    said = {"delta": {"content": "x"}}
+    ends = [{"index": i, **said, "finish_reason": r} for i, r in enumerate(reasons)]
+    events = [provider.chunk({}, choices=[end]) for end in ends]
+    return events_of(events if None in reasons else [*events, provider.DONE])
+
+
+def generating(*reasons: str | None) -> Play:
+    """The same in Gemini's words."""
+    said = {"content": {"role": "model", "parts": [{"text": "x"}]}}
+    ends = [{"index": i, **said, "finishReason": r} for i, r in enumerate(reasons)]
+    return events_of([provider.data({"candidates": [end]}) for end in ends])
+
+
+def events_of(events: list[bytes]) -> Play:
+    return says(b"".join(events), headers=[("content-type", "text/event-stream")])
+
+
+GEMINI = "/v1beta/models/gem:streamGenerateContent?alt=sse"
+TWO = {"generationConfig": {"candidateCount": 2}}
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
 
 
-@pytest.mark.parametrize(
-    ("play", "members", "cache", "results"),
-    [
-        (tool_reply(), {"tools": TOOLS}, "", "miss miss"),
-        (tool_reply(), {"tools": TOOLS}, "tool_calls = true", "miss hit"),
-        (finishing("stop"), {"tools": TOOLS}, "", "miss hit"),
-        (finishing("stop"), {"tools": TOOLS, "n": 2}, "", "miss miss"),
-        (finishing("stop"), {"tools": [{"type": "web_search"}]}, "", "miss miss"),
-        (finishing("content_filter"), {}, "", "miss miss"),
-        (finishing("length"), {}, "", "miss hit"),
-        (finishing("stop"), {"conversation": "conv_1"}, "", "off off"),
-    ],
-)
-def test_what_is_kept_and_what_is_not(
-    tmp_path: Path, play: Play, members: dict[str, Any], cache: str, results: str
-) -> None:
+CHAT = "main"
+"""A route to a provider of chats; `tools` is one that keeps tool calls, `gem` one to Gemini."""
+KEPT: list[tuple[Play, dict[str, Any], str, str]] = [
+    (tool_reply(), {"tools": TOOLS}, CHAT, "miss miss"),
+    (tool_reply(), {"tools": TOOLS}, "tools", "miss hit"),
+    (finishing("stop"), {"tools": TOOLS}, CHAT, "miss hit"),
+    (finishing("stop"), {"tools": TOOLS, "n": 2}, CHAT, "miss miss"),
+    (finishing("stop"), {"tools": [{"type": "web_search"}]}, CHAT, "miss miss"),
+    (finishing("stop"), {"web_search_options": {}}, CHAT, "miss miss"),
+    (finishing("stop"), {"web_search_options": None}, CHAT, "miss hit"),
+    (finishing("stop"), {"web_search_options": {}}, "tools", "miss hit"),
+    (finishing("stop"), {"n": 2}, CHAT, "miss hit"),
+    (finishing("stop", "content_filter"), {"n": 2}, CHAT, "miss miss"),
+    (finishing("content_filter"), {}, CHAT, "miss miss"),
+    (finishing("length"), {}, CHAT, "miss hit"),
+    (finishing("stop"), {"conversation": "conv_1"}, CHAT, "off off"),
+    (streaming("stop", "stop"), {"n": 2, "stream": True}, CHAT, "miss hit"),
+    (events_of([b"data: {half\n\n", *provider.chat_events()]), {"stream": True}, CHAT, "miss miss"),
+    (streaming("stop", "content_filter"), {"n": 2, "stream": True}, CHAT, "miss miss"),
+    (streaming("stop", None), {"n": 2, "stream": True}, CHAT, "miss miss"),
+    (generating("STOP", None), TWO, "gem", "miss miss"),
+    (generating("STOP", "MAX_TOKENS"), TWO, "gem", "miss hit"),
+    (generating("STOP", "SAFETY"), TWO, "gem", "miss miss"),
+]
+
+
+def test_what_is_kept_and_what_is_not(tmp_path: Path) -> None:
     async def main() -> None:
-        async with (
-            Upstream(play) as up,
-            Gate(tmp_path, file(cached(cache=cache), a=up)) as gate,
-        ):
-            said = [told(await gate.chat("main", **members)) for _ in range(2)]
-            assert said == results.split()
+        async with Upstream(KEPT[0][0]) as up:
+            routes = cached() + cached("tools", cache="tool_calls = true") + cached("gem", "gem/m")
+            async with Gate(tmp_path, file(routes, a=up, gem=up)) as gate:
+                for number, (play, members, name, results) in enumerate(KEPT):
+                    up.plays = deque([play])
+                    path, body = GEMINI, {"contents": [{"parts": [{"text": f"{number}"}]}]}
+                    if name != "gem":
+                        path, body = PATHS["openai-chat"], json.loads(question(name, seed=number))
+                    said = json.dumps(body | members).encode()
+                    found = [told(await gate.post(path, said)) for _ in range(2)]
+                    assert found == results.split(), (number, members)
 
     asyncio.run(main())
 

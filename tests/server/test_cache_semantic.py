@@ -237,23 +237,21 @@ CALLED = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("members", "before", "allowed"),
-    [
-        ({"tools": [TOOL]}, [], True),
-        ({}, CALLED, True),
-        (
-            {},
-            [{"role": "user", "content": [PICTURE]}, {"role": "assistant", "content": "Hi"}],
-            False,
-        ),
-    ],
-    ids=["tools", "results", "images"],
-)
+SHOWN: list[Any] = [
+    {"role": "user", "content": [PICTURE]},
+    {"role": "assistant", "content": "Hi"},
+]
+HELD_BACK: list[tuple[dict[str, Any], list[Any], bool]] = [
+    ({"tools": [TOOL]}, [], True),
+    ({"web_search_options": {}}, [], True),
+    ({}, CALLED, True),
+    ({}, SHOWN, False),
+]
+"""Members and turns before, and whether `tool_calls` lets them be compared."""
+
+
 @pytest.mark.parametrize("tools", [False, True])
-def test_tools_and_media(
-    tmp_path: Path, members: dict[str, Any], before: list[Any], allowed: bool, tools: bool
-) -> None:
+def test_tools_and_media(tmp_path: Path, tools: bool) -> None:
     async def main() -> None:
         cache = f"{SEMANTIC}\ntool_calls = {str(tools).lower()}"
         async with (
@@ -261,12 +259,18 @@ def test_tools_and_media(
             Upstream(embeds()) as e,
             scene(tmp_path, cache=cache, a=up, e=e) as gate,
         ):
-            found = [
-                told(await gate.chat("main", messages=[*before, *turns(text)], **members))
-                for text in (ASKED, ALIKE)
-            ]
-            assert found == ["miss", "semantic" if tools and allowed else "miss"]
-            assert bool(e.book) == (tools and allowed)
+            for seed, (members, before, allowed) in enumerate(HELD_BACK):
+                asked = len(e.book)
+                found = [
+                    told(
+                        await gate.chat(
+                            "main", messages=[*before, *turns(text)], seed=seed, **members
+                        )
+                    )
+                    for text in (ASKED, ALIKE)
+                ]
+                assert found == ["miss", "semantic" if tools and allowed else "miss"]
+                assert (len(e.book) > asked) == (tools and allowed)
 
     asyncio.run(main())
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from octoplex.client import AsyncOctoplex
 from octoplex.server.out import Quiet
 from tests.server import provider
 from tests.server.caller import Reply, comments
@@ -230,8 +231,15 @@ def test_f11_another_target_may_still_answer_after_keep_alives(tmp_path: Path, r
                 finished(reply, face)
                 assert reply.pieces[0][1] == b": keep-alive\n\n"
                 assert text_of(reply, face) == "Hello, world!"
-                assert "x-octoplex-attempts: 2" in comments(reply.body)
-            await gate.rows(4)
+                said = comments(reply.body)
+                assert "x-octoplex-attempts: 2" in said
+                for told in ("model: claude/m", "route: main", "cache: off"):
+                    assert f"x-octoplex-{told}" in said, "no header could say it any more"
+            async with AsyncOctoplex(url=f"http://127.0.0.1:{gate.port}") as ours:
+                stream = await ours.chat("main", "Hello", stream=True)
+                assert (await stream.reply()).text == "Hello, world!"
+                assert stream.receipt.target == "claude/m"
+            await gate.rows(6)
 
     run(main())
 

@@ -9,12 +9,10 @@ import openai
 import pytest
 
 from tests.server import provider
-from tests.server.batch_scene import answers, chat, claude, made, output, over, text
+from tests.server.batch_scene import claude
 from tests.server.conftest import Run
 from tests.server.gate import APP_KEY, Gate, until
 from tests.server.responses_scene import config, create, sdk, sent
-from tests.server.talking import said as words
-from tests.server.talking import talk
 from tests.upstream_server import Entry, Exchange, Play, Upstream, head, says, streams
 
 CARD, MAIL = "4111 1111 1111 1111", "ana.maria@acme.org"
@@ -182,10 +180,10 @@ def test_only_the_turn_that_is_changed_gets_other_bytes(tmp_path: Path, run: Run
         ):
             system = b'{ "role":"system", "content":"Be \\u00e9xact. 1.0" }'
             user = b'{"role":"user","content":"card %b","x":1.50}' % CARD.encode()
-            body = b'{"model":"up/m","messages":[%b,%b],"temperature":1.0}' % (system, user)
+            member = b'"to %b":1' % CARD.encode()
+            body = b'{"model":"up/m","messages":[%b,%b],%b}' % (system, user, member)
             assert (await gate.post("/v1/chat/completions", body)).status == 200
-            masked = user.replace(CARD.encode(), b"[CREDIT_CARD]")
-            want = b'{"model":"m","messages":[%b,%b],"temperature":1.0}' % (system, masked)
+            want = body.replace(CARD.encode(), b"[CREDIT_CARD]").replace(b"up/m", b"m")
             assert up.book[0].body == want
 
     run(main())
@@ -237,7 +235,11 @@ def test_injection_is_looked_for_in_what_users_and_tools_say(tmp_path: Path, run
 
 def test_the_guard_alone_says_what_it_would_do(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
-        async with Gate(tmp_path, config(MASKS), key=APP_KEY) as gate:
+        strict = "[models.'claude-*']\ntry = ['up/m']\nguard = { pii = 'block' }\n"
+        async with (
+            Upstream(echo()) as up,
+            Gate(tmp_path, config(MASKS + strict, up=("openai-chat", up)), key=APP_KEY) as gate,
+        ):
             reply = await gate.post("/v1/guard", json.dumps({"text": f"to {MAIL}"}).encode())
             told = reply.json
             assert (told["action"], told["text"]) == ("token", "to [EMAIL_1]")
@@ -252,6 +254,11 @@ def test_the_guard_alone_says_what_it_would_do(tmp_path: Path, run: Run) -> None
             assert (clean.json["action"], clean.json["findings"]) == ("allow", [])
             for body in (b"{}", b"[", b'{"text": 1}', b'{"text":"%b"}' % (b"x" * 1_000_001)):
                 assert (await gate.post("/v1/guard", body)).status == 400
+            for model, action in (("claude-x", "block"), ("up/m", "token"), ("claud", None)):
+                body = json.dumps({"text": MAIL, "model": model}).encode()
+                reply = await gate.post("/v1/guard", body)
+                assert reply.json.get("action") == action
+                assert reply.status == (404 if action is None else 200)
 
     run(main())
 
@@ -283,34 +290,6 @@ def test_what_is_wrong_in_the_table_is_said_at_the_start(
             await gate.start()
         await until(lambda: says in gate.log.read_text())
         assert "Traceback" not in gate.log.read_text()
-
-    run(main())
-
-
-def test_other_operations_are_guarded_too(tmp_path: Path, run: Run) -> None:
-    async def main() -> None:
-        async with (
-            Upstream(echo()) as up,
-            Gate(tmp_path, config(MASKS, up=("openai-chat", up)), key=APP_KEY) as gate,
-        ):
-            body = json.dumps({"model": "m", "messages": ask(f"card {CARD}")}).encode()
-            kind = ("content-type", "application/json")
-            passed = await gate.post("/providers/up/chat/completions", body, kind)
-            assert said(up.book[0]) == "card [CREDIT_CARD]"
-            assert passed.json["choices"][0]["message"]["content"] == "card [CREDIT_CARD]"
-            blocked = await gate.post(
-                "/providers/up/anything", SECRET.join(['{"x":"', '"}']).encode(), kind
-            )
-            assert blocked.json["error"]["code"] == "guard_blocked"
-            question = {"model": "up/m", "prompt": f"x {SECRET}"}
-            refused = await gate.post("/v1/completions", json.dumps(question).encode())
-            assert refused.json["error"]["code"] == "guard_blocked"
-            question = {"model": "up/m", "input": ["x", f"card {CARD}"]}
-            await gate.post("/v1/embeddings", json.dumps(question).encode())
-            assert json.loads(up.book[1].body)["input"] == ["x", "card [CREDIT_CARD]"]
-            for entry in up.book:
-                assert SECRET.encode() not in entry.body
-                assert CARD.encode() not in entry.body
 
     run(main())
 
@@ -373,24 +352,6 @@ def test_what_a_guard_cannot_give_is_refused_before_it_is_paid(tmp_path: Path, r
     run(main())
 
 
-def test_passed_requests_hide_nothing_from_it(tmp_path: Path, run: Run) -> None:
-    async def main() -> None:
-        kind = ("content-type", "application/json")
-        async with (
-            Upstream(echo("ok")) as up,
-            Gate(tmp_path, config(MASKS, up=("openai-chat", up)), key=APP_KEY) as gate,
-        ):
-            body = json.dumps({"messages": ask(f"card {CARD}")})
-            await gate.post("/providers/up/x", b"\xef\xbb\xbf" + body.encode(), kind)
-            assert said(up.book[0]) == "card [CREDIT_CARD]"
-            wide = await gate.post("/providers/up/x", body.encode("utf-16"), kind)
-            query = await gate.post(f"/providers/up/x?q={SECRET}", b"{}", kind)
-            assert (wide.status, query.status) == (400, 400)
-            assert len(up.book) == 1
-
-    run(main())
-
-
 def test_what_was_changed_is_not_spelt_out_beside_it(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
         told = json.loads(provider.chat_body(f"card {CARD}"))
@@ -419,45 +380,6 @@ def test_a_guard_that_only_flags_changes_no_stream(tmp_path: Path, run: Run) -> 
             ):
                 reply = await gate.chat("up/m", stream=True, stream_options={"include_usage": True})
                 assert reply.body.startswith(b"".join(chunks))
-
-    run(main())
-
-
-def test_what_a_websocket_says_is_guarded_both_ways(tmp_path: Path, run: Run) -> None:
-    async def main() -> None:
-        async with (
-            Upstream(echo()) as up,
-            Gate(tmp_path, config(MASKS, up=("openai-chat", up)), key=APP_KEY) as gate,
-            talk(gate) as ws,
-        ):
-            await ws.create("up/m", f"Mail {MAIL}, card {CARD}.")
-            assert words(await ws.answer()) == f"Mail {MAIL}, card [CREDIT_CARD]."
-            assert said(up.book[0]) == "Mail [EMAIL_1], card [CREDIT_CARD]."
-            await ws.create("up/m", f"My key is {SECRET}.")
-            failed = await ws.answer()
-            assert "guard_blocked" in json.dumps(failed)
-            assert len(up.book) == 1
-
-    run(main())
-
-
-def test_the_lines_of_a_batch_are_guarded(tmp_path: Path, run: Run) -> None:
-    async def main() -> None:
-        async with (
-            Upstream(answers()) as up,
-            Gate(tmp_path, text(MASKS, a=up), key=APP_KEY) as gate,
-            sdk(gate) as client,
-        ):
-            lines = [chat("1", f"card {CARD}"), chat("2", f"key {SECRET}")]
-            batch = await over(client, (await made(client, lines)).id)
-            results = await output(client, batch.output_file_id)
-            errors = await output(client, batch.error_file_id)
-            (content,) = [
-                c["message"]["content"] for c in results["1"]["response"]["body"]["choices"]
-            ]
-            assert content == "you said card [CREDIT_CARD]"
-            assert "guard_blocked" in json.dumps(errors["2"])
-            assert all(SECRET.encode() not in entry.body for entry in up.book)
 
     run(main())
 

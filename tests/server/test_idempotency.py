@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,10 @@ def test_on_every_face_and_crossing(
     async def main() -> None:
         async with Upstream(*plays) as up, Gate(tmp_path, file(**{name: up})) as gate:
             more = {"stream": True} if stream else {}
-            replies = [await send(gate, "one", face, f"{name}/m", **more) for _ in range(2)]
+            replies = [await send(gate, "one", face, f"{name}/m", **more)]
+            if dialect != face:  # the time it was written at is ours, in seconds
+                await asyncio.sleep(1.001 - time.time() % 1)
+            replies.append(await send(gate, "one", face, f"{name}/m", **more))
             assert [r.status for r in replies] == [200, 200]
             first, again = [told(r.body) for r in replies]
             assert first == again
@@ -66,22 +70,9 @@ def test_on_every_face_and_crossing(
     run(main())
 
 
-def told(body: bytes) -> list[Any]:
-    """What the caller learns, without our comments and the time at which it was written."""
-    lines = [line for line in body.split(b"\n") if line and not line.startswith(b":")]
-    text = b"\n".join(lines)
-    found: list[Any] = []
-    for line in text.split(b"\n"):
-        data = line.removeprefix(b"data: ")
-        found.append(timeless(json.loads(data)) if data[:1] == b"{" else line)
-    return found
-
-
-def timeless(value: Any) -> Any:
-    if isinstance(value, dict):
-        times = {"created", "created_at", "completed_at"}
-        return {k: timeless(v) for k, v in value.items() if k not in times}
-    return [timeless(one) for one in value] if isinstance(value, list) else value
+def told(body: bytes) -> list[bytes]:
+    """What the caller learns, without our comments: what it cost is another."""
+    return [line for line in body.split(b"\n") if not line.startswith(b":")]
 
 
 def test_another_request_under_the_key_is_refused(tmp_path: Path, run: Run) -> None:

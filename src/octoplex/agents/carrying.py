@@ -359,7 +359,8 @@ async def screened(value: Any, screen: Screen, way: Any) -> Any:
     if isinstance(value, str):
         return await screen(value, way) if value else value
     if isinstance(value, dict):
-        return {name: await screened(part, screen, way) for name, part in value.items()}
+        said = {name: await screened(part, screen, way) for name, part in value.items()}
+        return {await screened(name, screen, way): part for name, part in said.items()}
     if isinstance(value, list | tuple):
         return [await screened(part, screen, way) for part in value]
     return value

@@ -25,7 +25,7 @@ from octoplex.dialects.dialect import Face
 from octoplex.wire.answer import Answer, Ended, Ending, Frame, Head, Outcome, Whole
 from octoplex.wire.ask import Ask, Call
 from octoplex.wire.chat import Message, TextPart, ToolResult
-from octoplex.wire.error import DeadlinePassed, InvalidCall, Stopping, TaskFailed, Unsupported
+from octoplex.wire.error import DeadlinePassed, InvalidCall, TaskFailed, Unsupported
 from octoplex.wire.event import (
     Event,
     Finished,
@@ -195,9 +195,6 @@ class Streamed:
             if line := line_of(event):
                 return Frame(None, events=[ThinkingDelta(f"{line}\n")])
         view = await self._going.view()
-        if not view.is_over:
-            self.close("stopped")
-            raise Stopping("The server is shutting down; ask again in a moment.")
         usage = self._going.usage()
         self.head.nano = self._ask.trail.nano = view.nanos
         self.head.usage = usage

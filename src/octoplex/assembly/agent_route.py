@@ -8,7 +8,7 @@ from octoplex.assembly.region import here
 from octoplex.routing import Candidate, Lane, Route, Target
 from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Ask
-from octoplex.wire.error import BadConfig
+from octoplex.wire.error import InvalidCall
 
 AGENT = "agent"
 """Before the slash of an agent's name as a model."""
@@ -41,7 +41,11 @@ def route_of(tables: Mapping[str, AgentTable], runs: Runs, name: str) -> Route |
     async def answer(ask: Ask) -> Answer:
         agents = runs.agents
         if agents is None:
-            raise BadConfig("Agents do not run in this process.")
+            raise InvalidCall(
+                "Agents do not run in this process; with several workers ask by POST, not by a "
+                "websocket.",
+                param="model",
+            )
         return await agents.answer(name, ask)
 
     full = f"{AGENT}/{name}"

@@ -13,6 +13,7 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -140,10 +141,13 @@ class Agents:
         """A task as it stands."""
         return view_of(await (await self.opened()).events(id_))
 
-    async def follow(self, id_: str, after: int = 0) -> AsyncIterator[Event]:
-        """Its events after a number, as they come, up to its end or this process's."""
+    async def follow(
+        self, id_: str, after: int = 0, *, drains: bool = False
+    ) -> AsyncIterator[Event]:
+        """Its events after a number, as they come, up to its end; `drains`: also while this
+        process stops, else up to then."""
         tasks, works = await self.opened(), self._spine().works
-        while not works.stopping:
+        while drains or not works.stopping:
             try:
                 found = await tasks.changed(id_, after, LOOK_S)
                 is_over = found[-1].kind in OVER if found else await _is_over(tasks, id_, after)
@@ -157,6 +161,11 @@ class Agents:
                 yield event
             if is_over:
                 return
+
+    @property
+    def spine(self) -> Spine:
+        """The configuration in force, as far as tasks use it."""
+        return self._spine()
 
     async def settled(self, id_: str) -> None:
         """Wait until the end of a task that was told is the end of its row, too."""
@@ -236,7 +245,15 @@ class Agents:
 
     def begin(self) -> None:
         """Go on with what processes have left: an earlier one, or others of the same database."""
+        self._spine().works.on_gone.append(lambda gone: self.beside(self._end_of(gone)))
         self._looking = asyncio.ensure_future(self._resumed())
+
+    async def _end_of(self, keys: set[str]) -> None:
+        """Have what these keys gave end, also in the middle of a step."""
+        for id_ in self._tasks.living if self._tasks else ():
+            with suppress(GatewayError):  # then its next step is refused
+                if (await self.row(id_)).key_id in keys:
+                    await self.cancel(id_, "octoplex", "Its key is no longer in force.")
 
     async def _resumed(self) -> None:
         """What tasks need is only loaded where there are any."""
@@ -437,8 +454,8 @@ class _Going:
         self.row, self._agents = row, agents
 
     def happenings(self) -> AsyncIterator[Event]:
-        """What happens to it, up to its end."""
-        return self._agents.follow(self.row.id)
+        """What happens to it, up to its end: who asked cannot come back for it."""
+        return self._agents.follow(self.row.id, drains=True)
 
     async def view(self) -> View:
         """How it stands."""

@@ -21,6 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from octoplex.agents.agent import Agent
+from octoplex.agents.carrying import screened
 from octoplex.agents.config import (
     USUAL_NAME,
     AgentTable,
@@ -109,6 +110,10 @@ def caller_of(spine: Spine, key_id: str) -> Caller:
     return key.caller
 
 
+SAID = ("goal", "context", "constraints", "acceptance_criteria", "metadata")
+"""Fields of a task that hold what its giver says."""
+
+
 async def checked(spine: Spine, rights: Rights, id_: str, task: Task) -> Task:
     """The task as it is kept: its agent and folder by name, its texts as the guard lets them pass.
 
@@ -129,11 +134,11 @@ async def checked(spine: Spine, rights: Rights, id_: str, task: Task) -> Task:
     if task.model:
         _check_model(spine, key, task.model)
     screen = screen_of(spine.plan.guards.usual)
+    said = {field: getattr(task, field) for field in SAID}
     kept = replace(
         task,
+        **await screened(msgspec.to_builtins(said), screen, "in"),
         agent=name,
-        goal=await screen(task.goal, "in"),
-        context=await screen(task.context, "in"),
         workspace=str(folder_of(spine, table, rights, id_, task.workspace)),
     )
     try:  # it is read again from the journal, and may have been made by other than the decoder
@@ -343,7 +348,10 @@ def _is_there(part: str, at: int) -> bool:
 
 
 def screen_of(ruling: Ruling | None) -> Screen:
-    """The guard on text that enters a task or leaves it."""
+    """The guard on text that enters a task or leaves it.
+
+    What is to be a token stays: each request to a model puts one in its place, and turns it back.
+    """
 
     async def screen(text: str, way: Literal["in", "out"]) -> str:
         if ruling is None:
@@ -352,7 +360,9 @@ def screen_of(ruling: Ruling | None) -> Screen:
         if detector is None or not text:
             return text
         verdict = Verdict(ruling)
-        changed = verdict.changed(text, await asyncio.to_thread(find, detector, text))
+        found = await asyncio.to_thread(find, detector, text)
+        found = [one for one in found if ruling.actions.get(one.type) != "token"]
+        changed = verdict.changed(text, found)
         verdict.check("this text" if way == "in" else "what leaves this task")
         return changed
 

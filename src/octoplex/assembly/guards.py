@@ -4,19 +4,21 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import cached_property, partial
 
+from msgspec import Raw
 from msgspec.structs import replace
 
 from octoplex.assembly.arrival import Arrival, Patience, read_call
 from octoplex.dialects.dialect import Face
 from octoplex.reflex.guard.config import Guard
-from octoplex.reflex.guard.layer import RulingOf
+from octoplex.reflex.guard.layer import RulingOf, is_clean
 from octoplex.reflex.guard.masks import Hash
 from octoplex.reflex.guard.referee import Referee
-from octoplex.reflex.guard.ruling import Ruling, compile_ruling
+from octoplex.reflex.guard.ruling import Ruling, Verdict, compile_ruling
+from octoplex.reflex.record import Screened
 from octoplex.routing import Route
 from octoplex.settings import Settings, secret
 from octoplex.wire.ask import Ask, Call, fallback_models
-from octoplex.wire.error import BadConfig, InvalidCall
+from octoplex.wire.error import BadConfig, GatewayError, InvalidCall
 
 JUDGED = "openai-chat"
 """The dialect in which judges are asked."""
@@ -120,6 +122,33 @@ class Guards:
             return first
 
         return ruling_of
+
+    def passing(self, ruling_of: RulingOf) -> Callable[[Ask, str], bool]:
+        """Whether a text may go to a provider as it is."""
+
+        def passes(ask: Ask, text: str) -> bool:
+            ruling = ruling_of(ask)
+            if ruling is None or ruling.asked is None:
+                return True
+            return Verdict(ruling).told(text, "", ruling.asked) == text
+
+        return passes
+
+    def screened(self, ruling_of: RulingOf) -> Screened:
+        """What a record may hold of a request's members: what a provider would be told."""
+
+        def screen(ask: Ask, name: str, raw: Raw) -> Raw:
+            try:
+                ruling = ruling_of(ask)
+            except GatewayError:  # it leads nowhere
+                ruling = self.usual
+            if ruling is None or ruling.asked is None:
+                return raw
+            told = bytes(raw)
+            clean = is_clean(told, name.encode(), ruling.asked)
+            return raw if clean else Raw(Verdict(ruling).asked(told, name))
+
+        return screen
 
 
 def _no_file(reference: str) -> str:

@@ -66,6 +66,7 @@ class Change(Struct, frozen=True, eq=False):
             fields = varied(call.face, call.fields, self.variation)
             call = changed(call, fields, self.variation.max_tokens)
         call.trail.first, call.trail.cascade = self.target, self.cascade
+        call.trail.hidden = self.prompt
         return call
 
 

@@ -10,6 +10,7 @@ imports click and nothing else. The table below is what help shows of them.
 
 import errno
 import os
+import resource
 import signal
 import sys
 from collections.abc import Mapping
@@ -75,6 +76,7 @@ class Shell(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; whatever goes wrong becomes one sentence."""
         _have_streams()
+        _leave_no_core()
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -114,6 +116,16 @@ def _have_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
+
+
+def _leave_no_core() -> None:
+    """A core holds every key that the process has: neither a file nor a program is given one.
+
+    A limit of one byte is what the kernel also heeds where a program would get it (core(5)).
+    """
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    limit = 1 if hard == resource.RLIM_INFINITY else min(1, hard)
+    resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
 
 
 def _quiet_pipe() -> NoReturn:

@@ -28,8 +28,7 @@ from octoplex.wire.error import UpstreamBroken, UpstreamError
 PLAIN_S, STREAM_S = 600.0, 3_600.0
 FIRST_S, IDLE_S = 310.0, 130.0
 LAST_WORDS_S = 2.0
-_COST = re.compile(rb"^: x-octoplex-cost-nano: (\d+)( estimated)?", re.MULTILINE)
-_ATTEMPTS = re.compile(rb"^: x-octoplex-attempts: (\d+)", re.MULTILINE)
+_TOLD = re.compile(rb"^: (x-octoplex-[a-z-]+): ([^\n]*)", re.MULTILINE)
 
 
 class _Note(Struct, frozen=True):
@@ -136,7 +135,8 @@ class _Outer:
         self._response, self._splitter = response, Splitter()
         self._now = asyncio.get_running_loop().time
         self._ended = False
-        self.receipt = _receipt(response.headers)
+        self._told = {**response.headers}
+        self.receipt = _receipt(self._told)
 
     async def more(self) -> bytes:
         """The next whole events."""
@@ -164,13 +164,9 @@ class _Outer:
         self._ended = self._ended or b"data: [DONE]" in whole
         if b": x-octoplex-" not in whole:
             return
-        cost, attempts = _COST.search(whole), _ATTEMPTS.search(whole)
-        self.receipt = msgspec.structs.replace(
-            self.receipt,
-            cost_nano=int(cost[1]) if cost else self.receipt.cost_nano,
-            estimated=bool(cost and cost[2]),
-            attempts=int(attempts[1]) if attempts else self.receipt.attempts,
-        )
+        for name, said in _TOLD.findall(whole):
+            self._told[name.decode()] = said.decode("latin-1")
+        self.receipt = _receipt(self._told)
 
 
 def _limits(total_s: float, first_s: float) -> Limits:
@@ -179,16 +175,17 @@ def _limits(total_s: float, first_s: float) -> Limits:
 
 
 def _receipt(headers: Mapping[str, str]) -> Receipt:
-    cost = headers.get("x-octoplex-cost-nano", "")
+    cost, _, guess = headers.get("x-octoplex-cost-nano", "").partition(" ")
     attempts = headers.get("x-octoplex-attempts", "")
     dropped = headers.get("x-octoplex-dropped", "")
+    target = headers.get("x-octoplex-model", "")
     return Receipt(
         request_id=headers.get("x-request-id", ""),
-        target=headers.get("x-octoplex-model", ""),
-        provider=headers.get("x-octoplex-provider", ""),
+        target=target,
+        provider=target.partition("/")[0],
         route=headers.get("x-octoplex-route", ""),
         attempts=int(attempts) if attempts.isdigit() else 1,
         dropped=tuple(d.strip() for d in dropped.split(",")) if dropped else (),
         cost_nano=int(cost) if cost.isdigit() else None,
-        estimated=headers.get("x-octoplex-estimated") == "true",
+        estimated=bool(guess) or headers.get("x-octoplex-estimated") == "true",
     )

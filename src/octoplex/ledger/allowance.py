@@ -6,7 +6,6 @@ longer windows are made of. Only the book moves them (`book.py`, whose invariant
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct, field
@@ -59,6 +58,8 @@ class Cell(Struct, gc=False):
     number: int
     spent: int = 0
     held: int = 0
+    loose: bool = False
+    """What is held was taken by a host that was given up since: no lease holds it."""
 
 
 class Window(Struct, frozen=True, gc=False):
@@ -76,6 +77,10 @@ class Window(Struct, frozen=True, gc=False):
     def free(self) -> int:
         """What a new call may reserve."""
         return (self.cap.nano if self.most is None else self.most) - self.spent - self.held
+
+
+Found = list[tuple[str, Window]]
+"""Windows as they stand, and the tenant that each is of."""
 
 
 class Allowance(Struct):
@@ -118,7 +123,7 @@ class Allowance(Struct):
         """Where calls of this account wait: what all share that may free each other."""
         return self.above[-1] if self.above else self
 
-    def bound(self, at_ms: int) -> "list[tuple[str, Window]]":
+    def bound(self, at_ms: int) -> Found:
         """The windows that an order of its key is in at a moment, and whose they are."""
         minute = at_ms // MINUTE_MS
         return [(one.tenant, window) for one in self.binding for window in one.windows(minute)]
@@ -146,8 +151,19 @@ class Allowance(Struct):
         """A bill is so much above its reservation: the ledger counts it, no lease holds it."""
         for kind, first in self.taken or ():
             minute = cell.number if cell.number >= 0 else ~cell.number * DAY
-            if first <= minute < span(kind, first)[1]:
+            is_in = cell.number >= 0 or kind not in SHORT
+            if is_in and first <= minute < span(kind, first)[1]:
                 self.take(kind, first, nano)
+
+    def begin_anew(self) -> None:
+        """What was taken is not ours any more, and what is held moves nothing when it ends."""
+        for number, cell in self.cells.items():
+            if cell.held:
+                self.cells[number] = Cell(number, cell.spent)
+                cell.number, cell.spent, cell.loose = ~(number // DAY), 0, True
+        if self.taken is not None:
+            self.taken.clear()  # it begins again with what was spent
+        self.unsettle()
 
     def turn(self, number: int) -> None:
         """Move to a minute."""
@@ -179,6 +195,8 @@ class Allowance(Struct):
     def stray(self, cell: Cell) -> None:
         """A cell was moved that is not in every window."""
         if cell.number < 0:
+            if cell.loose:
+                self.exceed(cell, cell.spent)
             self._fold(cell)
         self.unsettle()
 
@@ -234,7 +252,18 @@ class Allowance(Struct):
         cell.number, cell.spent = ~day, 0
 
 
-def over(found: Sequence[tuple[str, Window]], order: Order) -> OverBudget:
+def hopeless(found: Found, nano: int) -> bool:
+    """Whether what was spent alone leaves no room, whatever is given back."""
+    return any(window.spent + nano > window.cap.nano for _, window in found)
+
+
+def refuse_hopeless(found: Found, order: Order) -> None:
+    """Raise if nothing that is given back can make room for it."""
+    if hopeless(found, order.nano):
+        raise over(found, order)
+
+
+def over(found: Found, order: Order) -> OverBudget:
     """Name the tightest window: whose, what is left of it, what this call may cost, its end."""
     tenant, window = min(found, key=lambda pair: pair[1].free)
     left = max(0, window.free)

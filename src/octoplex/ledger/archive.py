@@ -184,8 +184,14 @@ class Archive:
 
     # -- batches ----------------------------------------------------------------------------
 
-    def add(self, batch: Batch, source: "File | Upload") -> None:
-        """Keep a new batch, whose lines are those of a file of its caller or of an upload."""
+    def add(self, batch: Batch, source: "File | Upload") -> Batch:
+        """Keep a new batch, whose lines are those of a file of its caller or of an upload.
+
+        One of its id that is there already stays, and is it.
+        """
+        before = self.batch(batch.key_id, batch.face, batch.id)
+        if before is not None:
+            return before
         if isinstance(source, File):
             try:
                 os.link(self._place / source.id, self.part(batch, "in"))
@@ -201,6 +207,7 @@ class Archive:
         except sqlite3.Error:
             self.part(batch, "in").unlink()
             raise
+        return batch
 
     def save(self, batch: Batch) -> None:
         """Write down how a batch stands."""

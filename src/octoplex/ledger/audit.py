@@ -19,6 +19,7 @@ Not promised: protection from whoever can write the file and compute SHA-256 ove
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -74,6 +75,7 @@ class Audit:
         """
         self.path = folder / NAME
         self._seq, self._last = 0, FIRST
+        self._one_by_one = threading.Lock()
         self._spoiled = ""
         """Why nothing can be noted any more before the next start."""
         _put_aside_half(self.path)
@@ -83,11 +85,15 @@ class Audit:
     def note(
         self, who: str, what: str, about: str, *, before: Any = None, after: Any = None
     ) -> Line:
-        """Write a change down before it is made.
+        """Write a change down before it is made. From any thread.
 
         Raises:
             StoreFailed: it cannot be written; the change must not be made.
         """
+        with self._one_by_one:
+            return self._note(who, what, about, before, after)
+
+    def _note(self, who: str, what: str, about: str, before: Any, after: Any) -> Line:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = Line(
             seq=self._seq + 1, at=at, who=who, what=what, about=about, before=before, after=after

@@ -101,6 +101,8 @@ class Batch(Struct, kw_only=True):
     keep_s: int = 0
     """How long its files are kept."""
     remote: Remote | None = None
+    asked: bytes = b""
+    """A hash of what was asked, of one that was made under an idempotency key."""
 
     @property
     def over(self) -> bool:
@@ -181,6 +183,6 @@ def _ended(result: _Result, part: Part) -> Count:
     return "completed" if part == "out" else "failed"
 
 
-def new_id(kind: str) -> str:
-    """An id that nobody guesses: 160 bits."""
-    return f"{kind}{token_hex(20)}"
+def new_id(kind: str, name: bytes | None = None) -> str:
+    """An id that nobody guesses: 160 bits. `name` stands for an idempotency key."""
+    return f"{kind}{token_hex(20) if name is None else name[:20].hex()}"

@@ -41,7 +41,7 @@ from contextlib import suppress
 from msgspec import Struct
 from msgspec.structs import replace
 
-from octoplex.ledger.allowance import SHORT, Allowance, Cap, Cell, Left, over
+from octoplex.ledger.allowance import SHORT, Allowance, Cap, Cell, Left, over, refuse_hopeless
 from octoplex.ledger.period import DAY, MINUTE_MS, levels
 from octoplex.ledger.rows import (
     MOST_NANO,
@@ -53,7 +53,7 @@ from octoplex.ledger.rows import (
     Order,
     Settlement,
 )
-from octoplex.ledger.shared.drawer import Drawer, hopeless
+from octoplex.ledger.shared.drawer import Drawer
 from octoplex.ledger.shared.till import Till, account_of
 from octoplex.ledger.store import Journal
 from octoplex.wire.error import OverBudget, StoreFailed
@@ -117,7 +117,8 @@ class Hold(Struct, gc=False):
             book.exceed(((account, cell), *self._above), nano - held)
         estimated = estimated or usage.estimated
         book.unbilled += estimated and outcome == "done"
-        book.write_down(Settlement(order, nano, usage, outcome, estimated, state, again))
+        done = Settlement(order, nano, usage, outcome, estimated, state, again, cell.loose)
+        book.write_down(done)
         if self.told is not None:
             self.told(nano, usage.input_tokens + usage.output_tokens)
         if root.waiting:
@@ -150,7 +151,8 @@ class Aside(Struct):
         book.unbilled += estimated and outcome == "done"
         if self.tenant != order.tenant:
             order = replace(order, tenant=self.tenant)
-        book.write_down(Settlement(order, nano, usage, outcome, estimated, state))
+        loose = self._parts[0][1].loose
+        book.write_down(Settlement(order, nano, usage, outcome, estimated, state, loose=loose))
         self._move(min(order.nano, self.nano), nano)
         if nano > order.nano:
             book.exceed(self._parts, nano - order.nano)
@@ -203,7 +205,8 @@ class Book:
         self.resettled = 0
         """Second ends of a hold, ignored."""
         self._recent = recent
-        self._drawer = Drawer(till, self.serve, self.recall_lent) if till else None
+        told = self.serve, self.recall_lent, self.begin_anew
+        self._drawer = Drawer(till, *told) if till else None
         self._accounts: dict[str, Allowance] = {}
         self._tenants: dict[str, Allowance] = {}
         for balance in balances:
@@ -301,7 +304,7 @@ class Book:
         if self._drawer is not None:
             return await self._take(order, self._drawer, timeout_s)
         account = self._accounts[order.key_id]
-        self._refuse_hopeless(account, order)
+        refuse_hopeless(account.bound(order.at_ms), order)
         hold = await self._queue(order, timeout_s)
         if hold is None:
             raise over(account.bound(order.at_ms), order)
@@ -325,7 +328,8 @@ class Book:
             if hold is not None:
                 return hold
             rest_s = end_at - loop.time()
-            if found and (rest_s <= 0 or hopeless(found, order.nano)):
+            refuse_hopeless(found, order)
+            if found and rest_s <= 0:
                 raise over(found, order)
             hold = await self._queue(order, min(rest_s, pause_s))
             if hold is not None:
@@ -366,7 +370,7 @@ class Book:
                 if hold is not None:
                     future.set_result(hold)
                     continue
-                self._refuse_hopeless(self._accounts[order.key_id], order)
+                refuse_hopeless(self._accounts[order.key_id].bound(order.at_ms), order)
             except (OverBudget, StoreFailed) as error:
                 future.set_exception(error)
             else:
@@ -418,8 +422,14 @@ class Book:
         """A bill was so much above what was held for it in these."""
         if self._drawer is not None:
             for account, cell in parts:
-                account.exceed(cell, nano)
-                self._drawer.make_up(account, nano)
+                if not cell.loose:
+                    account.exceed(cell, nano)
+                    self._drawer.make_up(account, nano)
+
+    def begin_anew(self) -> None:
+        """This host was given up by the others: what it had is lent to them."""
+        for account in (*self._accounts.values(), *self._tenants.values()):
+            account.begin_anew()
 
     def recall_lent(self, account: Allowance) -> None:
         """Call back what was lent out of an account (`server/supervisor`)."""
@@ -427,11 +437,6 @@ class Book:
     def spent(self, key_id: str) -> int:
         """All that a key ever spent."""
         account = self._accounts.get(key_id)
-        return account.spent() if account else 0
-
-    def spent_by_tenant(self, name: str) -> int:
-        """All that the keys of a team or organisation ever spent while they were its own."""
-        account = self._tenants.get(name)
         return account.spent() if account else 0
 
     @property
@@ -450,7 +455,7 @@ class Book:
         return sum(account.held() for account in self._accounts.values())
 
     def _open(self, key_id: str) -> Allowance:
-        account = self._accounts[key_id] = self._made(Allowance(account=account_of(key_id)))
+        account = self._accounts[key_id] = self._made(key_id)
         return account
 
     def _account(self, key_id: str) -> Allowance:
@@ -459,14 +464,12 @@ class Book:
     def _tenant(self, name: str) -> Allowance:
         found = self._tenants.get(name)
         if found is None:
-            made = Allowance(name, account=account_of("", name))
-            found = self._tenants[name] = self._made(made)
+            found = self._tenants[name] = self._made("", name)
         return found
 
-    def _made(self, account: Allowance) -> Allowance:
-        if self._drawer is not None:
-            account.taken = {}
-        return account
+    def _made(self, key_id: str, tenant: str = "") -> Allowance:
+        name, is_shared = account_of(key_id, tenant), self._drawer is not None
+        return Allowance(tenant, account=name, taken={} if is_shared else None)
 
     def _counting(self, key_id: str, tenant: str) -> list[Allowance]:
         """All accounts that what a key spends for a tenant counts in."""
@@ -493,8 +496,3 @@ class Book:
                 cell = account.cells.setdefault(number, Cell(number))
                 cell.spent += nano
                 account.days[number // DAY] = account.days.get(number // DAY, 0) - nano
-
-    def _refuse_hopeless(self, account: Allowance, order: Order) -> None:
-        found = account.bound(order.at_ms)
-        if hopeless(found, order.nano):
-            raise over(found, order)

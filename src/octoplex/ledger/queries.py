@@ -214,6 +214,8 @@ class Reader:
             if place is None:
                 return []
             file, seq, records, index = place
+            if not (on or page.key_ids is None or records[index].key_id in page.key_ids):
+                return []  # another's is as absent as none
             files, first = files[files.index(file) :], seq + 1 if on else seq - 1
             found = _of(page, records[index + 1 :] if on else records[:index], on)
         for file in files:

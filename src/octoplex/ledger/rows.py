@@ -83,6 +83,8 @@ class Settlement(Struct, frozen=True, gc=False):
     state: int = SETTLED
     again: bool = False
     """Its request has been counted on this target."""
+    loose: bool = False
+    """It was reserved before this host was given up: no lease holds it."""
 
 
 class Record(Struct, gc=False, array_like=True):

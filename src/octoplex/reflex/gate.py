@@ -155,7 +155,11 @@ async def _rated(inner: Answerer, desk: Desk, buckets: Buckets, ask: Ask) -> Ans
     try:
         answer = await inner(ask)
     except BaseException:
-        buckets.give_back(tokens - ask.trail.wasted_tokens)
+        unused = tokens - ask.trail.wasted_tokens
+        if ask.trail.goes_on is None:
+            buckets.give_back(unused)
+        else:
+            ask.trail.goes_on(_Debt(buckets, unused, failed=True))
         raise
     tokens -= ask.trail.wasted_tokens
     if type(answer) is Whole:  # it has ended: no need to be told
@@ -173,7 +177,10 @@ async def _counted(inner: Answerer, desk: Desk, buckets: Buckets | None, ask: As
     try:
         answer = await (inner(ask) if buckets is None else _rated(inner, desk, buckets, ask))
     except BaseException:
-        over()
+        if ask.trail.goes_on is None:
+            over()
+        else:
+            ask.trail.goes_on(lambda outcome, usage: over())
         raise
     answer.on_end(lambda outcome, usage: over())
     return answer
@@ -182,14 +189,17 @@ async def _counted(inner: Answerer, desk: Desk, buckets: Buckets | None, ask: As
 class _Debt:
     """Told how an answer ended, it corrects the estimate and charges the output."""
 
-    __slots__ = ("_buckets", "_tokens")
+    __slots__ = ("_buckets", "_failed", "_tokens")
 
-    def __init__(self, buckets: Buckets, tokens: int) -> None:
-        self._buckets, self._tokens = buckets, tokens
+    def __init__(self, buckets: Buckets, tokens: int, *, failed: bool = False) -> None:
+        """`failed`: without usage nothing was used."""
+        self._buckets, self._tokens, self._failed = buckets, tokens, failed
 
     def __call__(self, outcome: Outcome, usage: Usage) -> None:
         if usage is not NO_USAGE:
             self._buckets.settle(self._tokens, usage.input_tokens, usage.output_tokens)
+        elif self._failed:
+            self._buckets.give_back(self._tokens)
 
 
 def _check_models(models: Models, ask: Ask, other_names: OtherNames | None) -> None:

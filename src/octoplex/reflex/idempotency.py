@@ -21,6 +21,7 @@ second call.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Protocol
@@ -38,6 +39,7 @@ from octoplex.wire.error import DeadlinePassed, InvalidCall, KeyReused
 
 HEADER = "idempotency-key"
 LONGEST = 255
+BILLED = OPERATIONS | {"compact"}
 RULE = Rule(route="(idempotency)", version="", ttl_ms=86_400_000, tool_calls=True)
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -64,10 +66,22 @@ class Claims(Protocol):
         ...
 
 
-def name_of(ask: Ask, keyed: Keyed) -> bytes | None:
-    """What stands for the idempotency key of an ask and its caller; None without one."""
-    given = ask.headers.get(HEADER)
-    return None if given is None else keyed(_pack(("idempotency 1", ask.caller.id, given)))
+def name_of(headers: Mapping[str, str], caller_id: str, keyed: Keyed) -> bytes | None:
+    """What stands for the idempotency key of a caller; None without one.
+
+    Raises:
+        InvalidCall: it is no key.
+    """
+    given = headers.get(HEADER)
+    if given is None:
+        return None
+    if not 0 < len(given) <= LONGEST or not given.isprintable():
+        raise InvalidCall(
+            f"The Idempotency-Key must be 1 to {LONGEST} characters that can be printed; "
+            "a UUID is usual.",
+            param=HEADER,
+        )
+    return keyed(_pack(("idempotency 1", caller_id, given)))
 
 
 def idempotent(inner: Answerer, cache: Cache, claims: Claims | None = None) -> Answerer:
@@ -84,7 +98,7 @@ def idempotent(inner: Answerer, cache: Cache, claims: Claims | None = None) -> A
     inner = bound(inner)
 
     def answer(ask: Ask) -> Awaitable[Answer]:
-        if HEADER not in ask.headers or ask.op not in OPERATIONS:
+        if HEADER not in ask.headers or ask.op not in BILLED:
             return inner(ask)
         return _answer(inner, cache, claims, ask)
 
@@ -92,19 +106,13 @@ def idempotent(inner: Answerer, cache: Cache, claims: Claims | None = None) -> A
 
 
 async def _answer(inner: Answerer, cache: Cache, claims: Claims | None, ask: Ask) -> Answer:
-    given = ask.headers[HEADER]
-    if not 0 < len(given) <= LONGEST or not given.isprintable():
-        raise InvalidCall(
-            f"The Idempotency-Key must be 1 to {LONGEST} characters that can be printed; "
-            "a UUID is usual.",
-            param=HEADER,
-        )
-    key = name_of(ask, cache.keyed)
+    key = name_of(ask.headers, ask.caller.id, cache.keyed)
     assert key is not None
     asked = await beside(len(ask.raw), lambda: cache.keyed(_pack(_what(ask))))
     rule = msgspec.structs.replace(RULE, asked=asked)
     now = asyncio.get_running_loop().time
     since_at = now()
+    ask.trail.told_as = (ask.id, int(time.time()))
     while True:
         replay = await cache.find(key, rule)
         flight = None if replay else cache.flights.get(key)
@@ -164,17 +172,23 @@ def _what(ask: Ask) -> tuple[object, ...]:
 
 def _check(asked: bytes, rule: Rule) -> None:
     if asked != rule.asked:
-        raise KeyReused(
-            "This Idempotency-Key was sent with another request within the last 24 hours; "
-            "send the same body again, or a new key.",
-            param=HEADER,
-        )
+        raise reused()
+
+
+def reused() -> KeyReused:
+    """The refusal of another request under a key that is in use."""
+    return KeyReused(
+        "This Idempotency-Key was sent with another request within the last 24 hours; "
+        "send the same body again, or a new key.",
+        param=HEADER,
+    )
 
 
 def _again(ask: Ask, rule: Rule, replay: Replay, cache: Cache, waited_s: float) -> Answer:
     """What was answered, and where it is written down that nothing was asked for it."""
     trail = ask.trail
     trail.replayed, trail.route, trail.why = True, replay.route, "idempotency key"
+    trail.told_as = replay.told_as
     trail.saved_nano = replay.nano
     trail.dropped.extend(replay.dropped)
     trail.added.extend(replay.added)

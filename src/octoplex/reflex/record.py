@@ -30,35 +30,52 @@ from octoplex.wire.answer import (
 from octoplex.wire.ask import Ask, Attempt, Call, Trail
 from octoplex.wire.error import CallerLeft, GatewayError, Stopping
 from octoplex.wire.event import NO_USAGE, Usage
+from octoplex.wire.redact import Veil
 
 NO_LABELS = "", NO_METADATA
 NOTHING: tuple[tuple[str, str, int], ...] = ()
 Ended = Outcome | Literal["failed"]
 Shown = Callable[[str, GatewayError], int]
+Screened = Callable[[Ask, str, Raw], Raw]
+"""(an ask, a member of its body by name) to what a guard lets pass of that."""
 
 
 class Recorded:
     """An Answerer that remembers what became of every ask of the one inside."""
 
-    __slots__ = ("_inner", "_metrics", "_shown", "_store")
+    __slots__ = ("_inner", "_metrics", "_screened", "_shown", "_store")
 
-    def __init__(self, inner: Answerer, store: Store, metrics: Metrics, shown: Shown) -> None:
+    def __init__(
+        self,
+        inner: Answerer,
+        store: Store,
+        metrics: Metrics,
+        shown: Shown,
+        screened: Screened | None = None,
+    ) -> None:
         """`shown` gives the status that a face's caller is told for an error."""
         self._inner, self._store = bound(inner), store
-        self._metrics, self._shown = metrics, shown
+        self._metrics, self._shown, self._screened = metrics, shown, screened
 
     async def __call__(self, ask: Ask, /) -> Answer:
         """Ask inside, and write down how it ended."""
         try:
             answer = await self._inner(ask)
         except GatewayError as error:
+            if ask.trail.hidden:  # a provider may say what it was asked
+                veil = Veil(ask.trail.hidden.splitlines())
+                error.args = (veil(str(error).encode("utf-8", "replace")).decode(),)
             self._write(ask, self._shown(ask.face, error), "failed", NO_USAGE, error=error)
             raise
         except asyncio.CancelledError as left:
             why = why_cancelled(left)
             told = CallerLeft if why == "left" else Stopping
             gone = revoked() if "revoked" in left.args else None
-            self._write(ask, (gone or told).status, why, NO_USAGE, error=gone)
+            write = partial(self._write, ask, (gone or told).status, why, error=gone)
+            if ask.trail.goes_on is None:
+                write(NO_USAGE)
+            else:
+                ask.trail.goes_on(lambda _, usage: write(usage))
             raise
         except Exception:
             self._write(ask, GatewayError.status, "failed", NO_USAGE)
@@ -80,6 +97,14 @@ class Recorded:
             self._write(ask, status, outcome, NO_USAGE, error=error)
         else:
             self._metrics.count(Record(ask.id, 0, status=status, outcome=outcome))
+
+    def _said(self, ask: Ask, error: GatewayError) -> str:
+        """What an error said, which may quote the request."""
+        said = str(error)
+        if self._screened is None:
+            return said
+        raw = msgspec.json.encode(said.encode("utf-8", "replace").decode())
+        return msgspec.json.decode(self._screened(ask, "", Raw(raw)), type=str)
 
     def _ended(self, ask: Ask, head: Head, first_s: float, outcome: Outcome, usage: Usage) -> None:
         self._write(ask, head.status, outcome, head.usage, first_s)
@@ -103,7 +128,7 @@ class Recorded:
         else:
             answered = trail.answered()
             target, waited_s = answered.target if answered else "", _waited_s(attempts)
-        user, metadata = _labels(ask) if isinstance(ask, Call) else NO_LABELS
+        user, metadata = _labels(ask, self._screened) if isinstance(ask, Call) else NO_LABELS
         record = Record(  # by position: 0.15 us, by keyword 0.7
             ask.id,
             int((time() - total_s) * 1000),
@@ -127,7 +152,7 @@ class Recorded:
             trail.estimated,
             trail.why,
             error.code if error else "",
-            str(error) if error else "",
+            self._said(ask, error) if error else "",
             user,
             metadata,
             attempts,
@@ -181,7 +206,7 @@ def _count_failures(metrics: Metrics, attempts: Sequence[Attempt]) -> None:
             metrics.failed(attempt.target, attempt.outcome)
 
 
-def _labels(call: Call) -> tuple[str, Raw]:
+def _labels(call: Call, screened: Screened | None) -> tuple[str, Raw]:
     """The caller's own name for its user, and its own labels if they are of a sensible size; or
     what those say for whom no caller asks.
     """
@@ -190,6 +215,8 @@ def _labels(call: Call) -> tuple[str, Raw]:
         return "", Raw(msgspec.json.encode(labels))
     if "user" not in fields and "metadata" not in fields:
         return NO_LABELS
+    if screened is not None:
+        fields = {n: screened(call, n, fields[n]) for n in ("user", "metadata") if n in fields}
     user, metadata = "", fields.get("metadata", NO_METADATA)
     if "user" in fields:
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):

@@ -195,7 +195,7 @@ class SharedDesk(LendingDesk):
     def _widened(
         self, buckets: SharedBuckets, wants: Sequence[RateWant], done: asyncio.Task[list[int]]
     ) -> None:
-        if not done.cancelled() and done.exception() is None:
+        if done is self._widening and not done.cancelled() and done.exception() is None:
             buckets.widen(wants, done.result())
 
     async def _recall(self, short: Sequence[RateWant]) -> None:
@@ -275,6 +275,8 @@ class SharedDesk(LendingDesk):
         """What is here may not be used any more; `lost`: and is not ours to give."""
         if self._widening is not None:
             self._widening.cancel("what it says is here is not any more")
+        if lost:
+            self._widening = None  # nor is what it has just said
         if not lost:
             self._give_all()
         for own in self._shared().values():

@@ -43,12 +43,25 @@ class _Unwritten:
         """It has ended."""
 
 
+class _Running(Book):
+    """The book of what runs."""
+
+    def begin_anew(self) -> None:
+        """What runs goes on also at a host that was given up: it is counted again."""
+        assert self._drawer is not None
+        accounts = [*self._accounts.values(), *self._tenants.values()]
+        for account in accounts:
+            account.taken = dict.fromkeys(account.taken or (), 0)
+            account.unsettle()
+        self._drawer.cover(accounts, ANY_MS)
+
+
 class SharedCrowd(Crowd):
     """Owned by the event loop."""
 
     def __init__(self, till: Till) -> None:
         super().__init__()
-        self._till, self._book = till, Book(_Unwritten(), till=till)
+        self._till, self._book = till, _Running(_Unwritten(), till=till)
 
     def update(self, keys: Iterable[Key]) -> None:
         """Put the limits of these keys in force."""

@@ -205,7 +205,8 @@ class Chain:
             else:
                 if answer is None:
                     raise plan.verdict()
-                if not (plan.falls_over() and await is_refused(answer)):
+                beside = free is not None and not free.is_set()
+                if not (plan.falls_over(beside=beside) and await is_refused(answer)):
                     return answer
                 failure = refused(plan.ask, step.candidate.target)
             plan.note(step, failure)

@@ -14,6 +14,7 @@ Nothing here is kept over a restart.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from random import random as uniform
 from time import monotonic
 from typing import TypeVar
@@ -29,9 +30,9 @@ from octoplex.routing.latency import Average, Spread
 from octoplex.routing.policy import Breaking
 from octoplex.routing.rest import Rest, Rests
 from octoplex.routing.route import Candidate, Lane, Route, Target
-from octoplex.wire.answer import Answer, Outcome
+from octoplex.wire.answer import Answer, Head, Outcome
 from octoplex.wire.ask import Ask, Attempt
-from octoplex.wire.error import GatewayError
+from octoplex.wire.error import GatewayError, provider_status
 from octoplex.wire.event import Usage
 
 CAPACITY = 4_096
@@ -101,7 +102,7 @@ class OpenCall(Struct):
             row.outcome = "open"
             state.first_content.add(taken_s, now)
             state.spread.add(taken_s)
-            answer.on_end(self.ended)
+            answer.on_end(partial(self.ended, answer.head))
             return
         row.outcome = "done"
         state.plain.add(taken_s, now)
@@ -109,10 +110,10 @@ class OpenCall(Struct):
         if state.breaker.marred or state.host.marred:
             state.succeeded(now)
 
-    def ended(self, outcome: Outcome, usage: Usage) -> None:
+    def ended(self, head: Head, outcome: Outcome, usage: Usage) -> None:
         """Its stream is over."""
         now, state = self._out(outcome), self.state
-        if outcome == "cut":
+        if outcome == "cut" and not head.faultless:
             state.failed(probe=self.probe)
         elif outcome == "done" and (state.breaker.marred or state.host.marred):
             state.succeeded(now)
@@ -309,12 +310,6 @@ def _of(table: dict[str, T], name: str, new: Callable[[], T]) -> T:
 def rules(target: Target) -> Breaking:
     """The breaker's rules of a target."""
     return Breaking() if target.policy is None else target.policy.breaker
-
-
-def provider_status(error: GatewayError) -> int:
-    """The status the provider sent: dialects note it where the error's own is another."""
-    status = error.facts.get("provider_status", error.status)
-    return status if isinstance(status, int) else error.status
 
 
 def _condition(state: TargetHealth, now: float) -> Condition:

@@ -8,7 +8,9 @@ stream has: beyond the share the slow one is cancelled there. A target that is o
 that limit has not failed; one that is outrun after it has.
 
 One that is asked beside another and fails is not followed by a third, nor asked again, unless
-the first one fails too or passes the first-content limit: slow is not down.
+the first one fails too or passes the first-content limit: slow is not down. Where a budget does
+not hold two at once, the second is asked when the first has ended; at the first-content limit the
+first one is cancelled for it, if what that frees is enough.
 
 The first target is asked in the caller's own task, so that the usual case, in which it
 answers in time, costs one cancelled timer and no task. At the limit the rest of the
@@ -32,10 +34,11 @@ from msgspec import Struct
 from octoplex.routing.health import OpenCall, TargetHealth
 from octoplex.routing.limits import Limits
 from octoplex.routing.plan import Plan, Step
+from octoplex.routing.refusal import is_refused, refused
 from octoplex.routing.route import Route, Target
 from octoplex.wire.answer import Answer
 from octoplex.wire.ask import Ask
-from octoplex.wire.error import GatewayError, UpstreamSlow
+from octoplex.wire.error import GatewayError, OverBudget, UpstreamSlow
 
 NEVER = float("inf")
 Walk = Callable[[Plan, Step, asyncio.Event], Coroutine[Any, Any, Answer]]
@@ -85,6 +88,8 @@ class Race(Struct, eq=False):
     _last_at: float = NEVER
     """When the first-content limit passes, which may be later than the hedge."""
     _rival: "asyncio.Task[Answer] | None" = None
+    _beside_it: Step | None = None
+    """What the rival began with."""
     _rows: int = 0
     _main: "asyncio.Task[Any] | None" = None
     _before: int = 0
@@ -108,6 +113,9 @@ class Race(Struct, eq=False):
         self._watch(hedged_s, limited_s)
         try:
             answer = await ask_lane(call, step, plan.ask)
+            beside = self._rival is not None
+            if beside and plan.falls_over(beside=True) and await is_refused(answer):
+                raise refused(plan.ask, step.candidate.target)
         except asyncio.CancelledError:
             if not self._ours():
                 await self._discard()
@@ -140,7 +148,7 @@ class Race(Struct, eq=False):
         if self._rival is None:
             raise slow
         if asyncio.get_running_loop().time() < self._last_at:
-            plan.outrun(step, slow)
+            plan.note(step, slow)  # another was quicker, that is no failure of its target
         else:
             plan.gave_up(step, slow)
         return await self._rivals_answer()
@@ -169,7 +177,7 @@ class Race(Struct, eq=False):
         assert self._main is not None
         plan.health.hedges += 1
         self._rows = len(plan.ask.trail.attempts)
-        step = plan.onward()
+        self._beside_it = step = plan.onward()
         assert step is not None
         loop = self._main.get_loop()
         self._free = asyncio.Event()
@@ -205,8 +213,24 @@ class Race(Struct, eq=False):
         return self._interrupted and main is not None and main.uncancel() <= self._before
 
     def _ended(self, rival: asyncio.Task[Answer]) -> None:
-        if not rival.cancelled() and rival.exception() is None:
+        if rival.cancelled():
+            return
+        error = rival.exception()
+        if error is None or (isinstance(error, OverBudget) and self._holds_it(error)):
             self._interrupt()
+
+    def _holds_it(self, error: OverBudget) -> bool:
+        """Whether the first one, past its last limit, holds the money that the other lacks."""
+        if self._main is None or self._main.get_loop().time() < self._last_at:
+            return False
+        assert self._beside_it is not None
+        first, other = self.step.candidate.target, self._beside_it.candidate.target
+        worst, left_nano = self.plan.ask.worst_case(), error.facts.get("left_nano")
+        held, spent = first.cost(worst), first.reads(worst.input_tokens, 0)
+        needed = other.cost(worst)
+        if held is None or spent is None or needed is None or not isinstance(left_nano, int):
+            return False
+        return needed <= left_nano + held - spent
 
     def _interrupt(self) -> None:
         """Break the caller's task out of the step, if it is still in it."""
@@ -247,11 +271,16 @@ class Race(Struct, eq=False):
             raise
         self._rival = None
         try:
-            answer = rival.result()
-            self.plan.health.hedges_won += 1
-            return answer
+            try:
+                answer = rival.result()
+            except OverBudget:  # the first one's money was held then, and is free now
+                assert self._beside_it is not None
+                answer = await self.walk(self.plan, self._beside_it, self._free)
         except GatewayError:
             return None
+        else:
+            self.plan.health.hedges_won += 1
+            return answer
         finally:
             del rival  # its exception's traceback holds this frame
 

@@ -25,7 +25,7 @@ from copy import copy
 
 from msgspec import Struct
 
-from octoplex.routing.health import Health, OpenCall, provider_status
+from octoplex.routing.health import Health, OpenCall
 from octoplex.routing.policy import Policy
 from octoplex.routing.rest import Rest
 from octoplex.routing.route import Candidate, Lane, Route, Target
@@ -39,25 +39,13 @@ from octoplex.wire.error import (
     NoTarget,
     OverBudget,
     Unsupported,
-    UpstreamBroken,
     UpstreamBusy,
     UpstreamDenied,
     UpstreamError,
-    UpstreamFailed,
-    UpstreamOverloaded,
     UpstreamQuota,
-    UpstreamSlow,
-    UpstreamUnreachable,
+    is_failure,
+    provider_status,
 )
-
-FAILURES = (
-    UpstreamUnreachable,
-    UpstreamBroken,
-    UpstreamFailed,
-    UpstreamOverloaded,
-    UpstreamSlow,
-)
-"""What a breaker counts, unless the provider sent a 4xx: its target answered."""
 
 
 class Step(Struct, frozen=True):
@@ -118,7 +106,10 @@ class Plan(Struct, eq=False):
         target, health = step.candidate.target, self.health
         self.ask.trail.why = step.why or self.why
         row = Attempt(target=target.name, key=step.lane.key)
-        call = OpenCall(health.of(target), row, health.now(), step.probe)
+        state = health.of(target)
+        if step.probe:  # not before: who is cancelled on its way here would never release it
+            state.breaker.claim()
+        call = OpenCall(state, row, health.now(), step.probe)
         call.enter(self.ask)
         return call
 
@@ -154,7 +145,7 @@ class Plan(Struct, eq=False):
         """
         now, met = self.health.now(), None
         for row in self.ask.trail.attempts:
-            found = self._asked_by(row)
+            found = self._asked_by(row, other=row is at)
             if found is None:
                 continue
             lane = next((lane for lane in found.lanes if lane.key == row.key), found.lanes[0])
@@ -188,19 +179,12 @@ class Plan(Struct, eq=False):
         self.note(step, error)
         self.leave(step, error)
 
-    def outrun(self, step: Step, error: GatewayError) -> None:
-        """Another was quicker, that is no failure of the step's target."""
-        self.note(step, error)
-
     def onward(self) -> Step | None:
         """Enter the next candidate that can be asked, None when there is none."""
         found = self._next()
         if found is None:
             return None
-        breaker = self.health.of(found[0].target).breaker
-        if not breaker.closed:
-            breaker.claim()
-        return self._step(*found, probe=breaker.probing)
+        return self._step(*found, probe=not self.health.of(found[0].target).breaker.closed)
 
     def further(self) -> bool:
         """Whether a further candidate could be asked now."""
@@ -218,9 +202,13 @@ class Plan(Struct, eq=False):
             return False
         return not isinstance(error, UpstreamError) or error.next == "end"
 
-    def falls_over(self) -> bool:
-        """Whether a reply that was filtered leads to another target."""
-        return self.route.fall_over_on_refusal and self.ask.op == "chat" and self.further()
+    def falls_over(self, *, beside: bool = False) -> bool:
+        """Whether a reply that was filtered leads to another target, if only one asked beside."""
+        if not self.route.fall_over_on_refusal or self.ask.op != "chat":
+            return False
+        if self.ask.worst_case().n > 1:
+            return False  # only the first choice is looked at
+        return beside or self.further()
 
     def is_first(self) -> bool:
         """Whether only one attempt has been made."""
@@ -266,10 +254,7 @@ class Plan(Struct, eq=False):
                 continue
             if soonest is None or breaker.reopens_at < soonest[0]:
                 soonest = breaker.reopens_at, candidate, lane
-        if soonest is None:
-            return None
-        self.health.of(soonest[1].target).breaker.claim()
-        return self._step(soonest[1], soonest[2], probe=True)
+        return None if soonest is None else self._step(*soonest[1:], probe=True)
 
     def _step(
         self, candidate: Candidate, lane: Lane, wait_s: float = 0.0, *, probe: bool = False
@@ -286,12 +271,17 @@ class Plan(Struct, eq=False):
         self._issued += 1
         return Step(candidate, lane, wait_s, probe, why)
 
-    def _asked_by(self, row: Attempt) -> Candidate | None:
-        """Who was asked in an attempt, which may bear its provider's other name (`ByModel`)."""
+    def _asked_by(self, row: Attempt, *, other: bool) -> Candidate | None:
+        """Who was asked in an attempt; `other`: it may bear its provider's other name (`ByModel`).
+
+        Elsewhere a strange name is that of a model which was asked beside: for a vector, a verdict.
+        """
         provider = row.target.partition("/")[0]
         able = [c for c in self.order if c.lanes]
-        exact = (c for c in able if c.target.name == row.target)
-        return next(exact, None) or next((c for c in able if c.target.provider == provider), None)
+        exact = next((c for c in able if c.target.name == row.target), None)
+        if exact is not None or not other:
+            return exact
+        return next((c for c in able if c.target.provider == provider), None)
 
     def _onward_or_verdict(self) -> Step:
         step = self.onward()
@@ -433,8 +423,7 @@ class Plan(Struct, eq=False):
     def leave(self, step: Step, error: GatewayError) -> None:
         """Tell breaker and provider how the call fared here, all its retries at once."""
         state = self.health.of(step.candidate.target)
-        status = provider_status(error)
-        if isinstance(error, FAILURES) and not 400 <= status < 500:
+        if is_failure(error):
             state.failed(probe=step.probe)
         elif step.probe:
             state.breaker.released()

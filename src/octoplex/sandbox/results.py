@@ -9,19 +9,19 @@ import errno
 import os
 import stat
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from octoplex.wire.error import InvalidCall, NotFound, TooLarge
 
 _STEP = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
-def read_result(workspace: str | Path, name: str, most: int = 10_000_000) -> bytes:
-    """The bytes of a file below the workspace.
+def open_result(workspace: str | Path, name: str) -> BinaryIO:
+    """A file below the workspace, open to be read.
 
     Raises:
         InvalidCall: the name leads out, over a link, or to what is no plain file.
         NotFound: there is none.
-        TooLarge: it has more than `most` bytes.
     """
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or not _is_name(name):
@@ -34,7 +34,7 @@ def read_result(workspace: str | Path, name: str, most: int = 10_000_000) -> byt
             at = below
         if not stat.S_ISREG(os.fstat(at).st_mode):
             raise InvalidCall(f'"{name[:80]}" is no plain file.', param="name")
-        return _read(at, name, most)
+        return os.fdopen(os.dup(at), "rb")
     except OSError as error:
         if error.errno == errno.ENOENT:
             raise NotFound(f'There is no "{name[:80]}" in the workspace.') from None
@@ -43,18 +43,22 @@ def read_result(workspace: str | Path, name: str, most: int = 10_000_000) -> byt
         os.close(at)
 
 
+def read_result(workspace: str | Path, name: str, most: int = 10_000_000) -> bytes:
+    """The bytes of a file below the workspace.
+
+    Raises:
+        InvalidCall, NotFound: as `open_result`.
+        TooLarge: it has more than `most` bytes.
+    """
+    with open_result(workspace, name) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise TooLarge(f'"{name[:80]}" has more than {most:,} bytes.')
+    return data
+
+
 def _is_name(name: str) -> bool:
     try:
         return b"\0" not in os.fsencode(name)
     except UnicodeEncodeError:  # half a surrogate pair
         return False
-
-
-def _read(fd: int, name: str, most: int) -> bytes:
-    """Read to the end; a file may grow while it is read."""
-    whole = bytearray()
-    while piece := os.read(fd, 1 << 20):
-        whole += piece
-        if len(whole) > most:
-            raise TooLarge(f'"{name[:80]}" has more than {most:,} bytes.')
-    return bytes(whole)

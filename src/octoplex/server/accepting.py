@@ -19,6 +19,8 @@ from typing import Any, Protocol
 import uvicorn
 
 log = logging.getLogger("octoplex.server")
+BACKLOG = 2048
+"""Callers that may wait to be taken; a Unix socket refuses whoever finds it full."""
 SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 SHORT_S = 0.1
 """How long nothing is accepted once descriptors or memory have run out."""

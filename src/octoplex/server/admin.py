@@ -21,7 +21,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct, to_builtins
@@ -118,7 +117,7 @@ async def change(inbound: Inbound, gateway: Gateway) -> None:
 async def _order(inbound: Inbound, gateway: Gateway) -> dict[str, Any]:
     """The order that a request means."""
     method = inbound.line.method
-    rest = tuple(unquote(part) for part in inbound.rest.strip("/").split("/"))
+    rest = inbound.rest.strip("/").split("/")
     match (method, *rest):
         case ("POST", "providers", id_, "disable" | "enable" as what):
             return {"do": f"providers.{what}", "id": id_}

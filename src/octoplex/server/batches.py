@@ -16,6 +16,8 @@ from octoplex.dialects.members import UNREADABLE
 from octoplex.gateway import Gateway
 from octoplex.ledger.archive import Archive, Upload
 from octoplex.ledger.batch import Batch, File, Span, Status, new_id
+from octoplex.reflex.idempotency import name_of, reused
+from octoplex.server.chat import travelling
 from octoplex.server.files import DAY_S, count_in, lifetime, page, send
 from octoplex.server.inbound import Inbound, read_body
 from octoplex.wire.error import InvalidCall, NotFound
@@ -73,8 +75,10 @@ async def create(inbound: Inbound, gateway: Gateway) -> None:
     keeping = asked.output_expires_after
     days_s = gateway.settings.server.files_days * DAY_S
     now = int(archive.now())
+    name, hash_ = name_of_batch(inbound, gateway), gateway.works.hasher.hash
     batch = Batch(
-        id=new_id("batch_"),
+        id=new_id("batch_", name),
+        asked=b"" if name is None else hash_(msgspec.json.encode(asked)),
         key_id=inbound.caller.id,
         key_name=inbound.caller.name,
         face=FACE,
@@ -87,8 +91,7 @@ async def create(inbound: Inbound, gateway: Gateway) -> None:
         metadata=Raw(msgspec.json.encode(asked.metadata)),
         keep_s=min(lifetime(keeping.seconds), days_s) if keeping else days_s,
     )
-    await begin(archive, batch, file)
-    await send(inbound, shown(batch))
+    await send(inbound, shown(await begin(archive, batch, file)))
 
 
 async def batches(inbound: Inbound, gateway: Gateway) -> None:
@@ -176,21 +179,33 @@ def _read(body: bytes) -> _Made:
 # -- what the batches of both vendors share ---------------------------------------------------
 
 
-async def begin(archive: Archive, batch: Batch, source: File | Upload) -> None:
+def name_of_batch(inbound: Inbound, gateway: Gateway) -> bytes | None:
+    """What stands for the idempotency key that a batch is made under."""
+    headers, hash_ = travelling(inbound.line.headers), gateway.works.hasher.hash
+    return name_of(headers, inbound.caller.id, hash_)
+
+
+async def begin(archive: Archive, batch: Batch, source: File | Upload) -> Batch:
     """Keep a batch and hand it to whoever runs it, though its caller may leave meanwhile.
+
+    The batch that was made before under the same idempotency key, if there is one.
 
     Raises:
         StoreFailed: it is not kept.
+        KeyReused: the one that was made before asks something else.
     """
 
-    def kept(adding: asyncio.Future[None]) -> None:
-        if not adding.cancelled() and adding.exception() is None:
+    def kept(adding: asyncio.Future[Batch]) -> None:
+        if not adding.cancelled() and adding.exception() is None and adding.result() is batch:
             archive.open[batch.id] = batch
             archive.changed.set()
 
     adding = asyncio.ensure_future(archive.do(archive.add, batch, source))
     adding.add_done_callback(kept)
-    await asyncio.shield(adding)
+    found = await asyncio.shield(adding)
+    if found.asked != batch.asked:
+        raise reused()
+    return found
 
 
 async def own(inbound: Inbound, gateway: Gateway, id_: str, face: str) -> Batch:

@@ -150,7 +150,7 @@ async def streamed(
     inbound.quiet.add(stream)
     try:
         answer = await gateway.answer(ask)
-        stream.answer = answer
+        stream.answer, ask.trail.untold = answer, stream.started
         stream.block = kind + answer_headers(inbound, ask, answer.head, gateway)
         try:
             await (passing or pass_on)(inbound, ask, answer, stream)

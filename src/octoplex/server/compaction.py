@@ -26,6 +26,7 @@ from octoplex.dialects.openai_responses.compaction import (
     write_compacted,
 )
 from octoplex.gateway import Gateway
+from octoplex.reflex.idempotency import name_of
 from octoplex.server import chat
 from octoplex.server.headers import answer_headers
 from octoplex.server.history import turn_of
@@ -82,5 +83,8 @@ def _sealed(call: Call, reply: Reply, gateway: Gateway) -> bytes:
             f"The model's summary ended with {reply.stop!r} and {len(summary)} characters; nothing "
             "was compacted. Compact a shorter conversation, or choose another model."
         )
-    item = seal(summary, call.caller.id, gateway.works.hasher.hash)
-    return write_compacted(new_id(), int(time.time()), call.fields.get("input"), item, reply.usage)
+    hash_ = gateway.works.hasher.hash
+    id_ = new_id(name_of(call.headers, call.caller.id, hash_))
+    item = seal(summary, call.caller.id, hash_)
+    input_, usage = call.fields.get("input"), reply.usage
+    return write_compacted(id_, call.replied_at(time.time), input_, item, usage)

@@ -36,6 +36,7 @@ from octoplex.ledger.switches import Switches
 from octoplex.reflex.keys import KeySpec
 from octoplex.reflex.models import WILD
 from octoplex.server.abroad import Abroad
+from octoplex.server.accepting import BACKLOG
 from octoplex.server.app import App
 from octoplex.server.commanded import ordered
 from octoplex.server.difference import difference, digest, settings_shown
@@ -71,7 +72,9 @@ class Control:
         self._path.unlink(missing_ok=True)
         mask = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(self._talk, self._path, limit=LONGEST)
+            self._server = await asyncio.start_unix_server(
+                self._talk, self._path, limit=LONGEST, backlog=BACKLOG
+            )
         finally:
             os.umask(mask)
         return self

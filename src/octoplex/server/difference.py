@@ -40,7 +40,8 @@ def _masked(key: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _masked(f"{key}.{name}", inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_masked(key, inner) for inner in value]
+        words = zip(["", *value], value, strict=False)
+        return [MASK if _asks(before) else _masked(key, inner) for before, inner in words]
     if not isinstance(value, str) or not value or value.startswith(REFERENCES):
         return value
     parts = key.split(".")
@@ -52,6 +53,11 @@ def _masked(key: str, value: Any) -> Any:
     scheme, host, path, more = found.groups()
     path = f"/{MASK}" if parts[-1] == WHOLE and len(path) > 1 else path
     return f"{scheme}{host}{path}{f'?{MASK}' if more else ''}"
+
+
+def _asks(word: Any) -> bool:
+    """Whether the next word of a command is a secret: `--api-key`."""
+    return isinstance(word, str) and word.startswith("-") and is_credential(word)
 
 
 def difference(old: Settings, new: Settings) -> list[dict[str, Any]]:

@@ -12,12 +12,13 @@ A file may be named by its id in requests of its key (`assembly/attached.py`).
 Not promised: what a purpose means to a provider (fine-tuning, assistants, evaluations).
 """
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, BinaryIO
 
 import msgspec
 
 from octoplex.gateway import Gateway
-from octoplex.ledger.archive import Archive, Upload
+from octoplex.ledger.archive import Upload
 from octoplex.ledger.batch import File, Span, new_id
 from octoplex.server.inbound import JSON, Inbound, no_coding
 from octoplex.server.line import too_large
@@ -32,6 +33,8 @@ DAY_S = 86_400
 SHORTEST_S, LONGEST_S = 3_600, 2_592_000
 USUAL_FILES = MOST_FILES = 10_000
 READ_BYTES = 256 * 1024
+Do = Callable[..., Awaitable[Any]]
+"""Calls a function with arguments in some thread."""
 BYTES = (
     b"content-type: application/octet-stream\r\n"
     b"x-content-type-options: nosniff\r\ncontent-disposition: attachment\r\n"
@@ -85,7 +88,7 @@ async def read(inbound: Inbound, gateway: Gateway) -> None:
     if file is None:
         raise _absent(id_)
     if part:
-        await give(inbound, archive, str(archive.path(file)), BYTES)
+        await give(inbound, archive.do, lambda: archive.path(file).open("rb"), BYTES)
     else:
         await send(inbound, shown(file))
 
@@ -179,17 +182,17 @@ async def send(inbound: Inbound, value: object) -> None:
     await inbound.line.whole(200, block, msgspec.json.encode(value))
 
 
-async def give(inbound: Inbound, archive: Archive, path: str, kind: bytes) -> None:
-    """Answer with what is in a file, as fast as the caller reads."""
+async def give(inbound: Inbound, do: Do, opened: Callable[[], BinaryIO], kind: bytes) -> None:
+    """Answer with what is in a file, as fast as the caller reads; `do` does what blocks."""
     line = inbound.line
     block: bytes | None = kind + inbound.id_lines().encode() + inbound.cors
     assert block is not None
-    with await archive.do(open, path, "rb") as file:
-        data = await archive.do(file.read, READ_BYTES)
+    with await do(opened) as file:
+        data = await do(file.read, READ_BYTES)
         if line.method == "HEAD" or not data:
             await line.whole(200, block, b"")
             return
         while data:
-            following = await archive.do(file.read, READ_BYTES)
+            following = await do(file.read, READ_BYTES)
             await line.write(data, block, not following)
             data, block = following, None

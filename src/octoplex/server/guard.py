@@ -44,7 +44,8 @@ async def guard(inbound: Inbound, gateway: Gateway) -> None:
             f"`text` has {len(asked.text):,} characters; the most is {LONGEST:,}.", param="text"
         )
     guards = gateway.plan.guards
-    ruling = guards.of(asked.model)
+    route = gateway.plan.resolver.find(asked.model).name if asked.model else ""
+    ruling = guards.of(route) if route else guards.usual
     if ruling is None or ruling.asked is None:
         ruling = await asyncio.to_thread(lambda: guards.looking)  # it may have to be compiled
     said = await asyncio.to_thread(_said, ruling, asked.text)

@@ -68,13 +68,18 @@ def trailing(ask: Ask) -> bytes:
         return b""
     trail = ask.trail
     estimated = " estimated" if trail.estimated else ""
-    rescue = f": x-octoplex-rescue: {trail.rescue}\n" if trail.rescue else ""
-    ended_by = trail.answered() if trail.rescue in WENT_ON else None
-    if ended_by is not None:  # the header names who began it
-        rescue += f": x-octoplex-model: {header_safe(ended_by.target)}\n"
+    more = f": x-octoplex-rescue: {trail.rescue}\n" if trail.rescue else ""
+    answered = trail.answered() if trail.untold or trail.rescue in WENT_ON else None
+    if answered is not None:  # a header names who began it, if it was known by then
+        more += f": x-octoplex-model: {header_safe(answered.target)}\n"
+    if trail.untold:
+        lines = {"dropped": _names(trail.all_dropped()), "added": _names(trail.added)}
+        lines |= {"route": header_safe(trail.route), "cache": trail.cache}
+        more += "".join([f": x-octoplex-{name}: {said}\n" for name, said in lines.items() if said])
+        more += ": idempotent-replayed: true\n" if trail.replayed else ""
     return (
         f": x-octoplex-cost-nano: {trail.nano}{estimated}\n"
-        f": x-octoplex-attempts: {len(trail.attempts) or 1}\n{rescue}\n"
+        f": x-octoplex-attempts: {len(trail.attempts) or 1}\n{more}\n"
     ).encode()
 
 

@@ -109,11 +109,14 @@ async def read_body(inbound: Inbound, cap: int) -> bytes:
     """The whole body. It is refused by its declared size before a byte of it is kept.
 
     Raises:
-        TooLarge, CallerSlow, CallerLeft: see `Line.read`.
+        TooLarge: it is longer than `cap`.
+        CallerSlow, CallerLeft: see `Line.piece`.
         ServerBusy: the bodies of other requests leave no room for it.
         InvalidCall: it is compressed; we would have to unpack it to check it.
     """
     if inbound.body is not None:
+        if len(inbound.body) > cap:
+            raise too_large(len(inbound.body), cap)
         return inbound.body
     headers = inbound.line.headers
     declared = headers.get(b"content-length")

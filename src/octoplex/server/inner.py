@@ -22,7 +22,6 @@ from octoplex.jobs.runner import Rules
 from octoplex.ledger.batch import Batch
 from octoplex.server.app import App, defect
 from octoplex.server.inbound import Inbound
-from octoplex.server.line import too_large
 from octoplex.wire.answer import revoked
 from octoplex.wire.ask import ANYONE, Ask, Caller
 from octoplex.wire.error import (
@@ -67,12 +66,6 @@ class Inner:
     def ready(self, cap: int) -> bytes | None:
         """The whole body if it is within the cap."""
         return self._body if len(self._body) <= cap else None
-
-    async def read(self, cap: int) -> bytes:
-        """The whole body, at most `cap` bytes."""
-        if len(self._body) > cap:
-            raise too_large(len(self._body), cap)
-        return self._body
 
     async def piece(self) -> bytes:
         """The whole body, once."""

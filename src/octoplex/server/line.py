@@ -42,23 +42,14 @@ class Line(Protocol):
         """The whole body if it is here already and within the cap."""
         ...
 
-    async def read(self, cap: int) -> bytes:
-        """The whole body, at most `cap` bytes.
-
-        Raises:
-            TooLarge: it is longer.
-            CallerSlow: nothing came for 30 s.
-            CallerLeft: the caller went away before its end.
-        """
-        ...
-
     async def piece(self) -> bytes:
         """What has come of the body since it was last asked; b"" at its end.
 
         Nothing more is taken from the caller than what was asked for, nearly.
 
         Raises:
-            CallerSlow, CallerLeft: see `read`.
+            CallerSlow: nothing came for 30 s.
+            CallerLeft: the caller went away before its end.
         """
         ...
 
@@ -169,7 +160,7 @@ class Asgi:
         self.repeated: Sequence[tuple[bytes, bytes]]
         self.headers, self.repeated = merged(scope["headers"])
         self.client = (scope.get("client") or ("", 0))[0]
-        self.gone, self.unread = False, 0
+        self.gone, self.unread, self._begun = False, 0, False
         self.proof: bytes | None = None
         self._receive, self._send = receive, send
         self._task = asyncio.current_task()
@@ -178,17 +169,6 @@ class Asgi:
     def ready(self, cap: int) -> bytes | None:
         """Nothing is here before it is received."""
         return None
-
-    async def read(self, cap: int) -> bytes:
-        """The whole body, at most `cap` bytes."""
-        chunks: list[bytes] = []
-        size = 0
-        while data := await self.piece():
-            chunks.append(data)
-            size += len(data)
-            if size > cap:
-                raise too_large(size, cap)
-        return b"".join(chunks)
 
     async def piece(self) -> bytes:
         """What has come of the body since it was last asked; b"" at its end."""
@@ -209,6 +189,8 @@ class Asgi:
 
     async def whole(self, status: int, block: bytes, body: bytes) -> None:
         """Send a complete response."""
+        if self._begun:
+            self.cut()
         headers = header_pairs(block)
         if status != 204:  # RFC 9110, 8.6
             headers.append((b"content-length", b"%d" % len(body)))
@@ -218,6 +200,7 @@ class Asgi:
     async def write(self, data: bytes, block: bytes | None, last: bool) -> None:
         """Send a piece of a stream."""
         if block is not None:
+            self._begun = True
             start = {"type": "http.response.start", "status": 200, "headers": header_pairs(block)}
             await self._send(start)
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})

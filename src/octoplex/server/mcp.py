@@ -103,11 +103,8 @@ async def _patiently(
         else:
             event = b"event: message\ndata: %b\n\n" % reply.bytes()
             await inbound.line.write(event, None, last=True)
-    except BaseException as error:
-        if isinstance(error, asyncio.CancelledError):
-            work.cancel(*error.args)  # why, for its record
-        if head is None:
-            inbound.line.cut()  # a whole response would stand in the middle of a stream
+    except asyncio.CancelledError as error:
+        work.cancel(*error.args)  # why, for its record
         raise
     finally:
         work.cancel()

@@ -17,7 +17,8 @@ from octoplex.dialects.members import UNREADABLE
 from octoplex.gateway import Gateway
 from octoplex.jobs.lines import message_requests
 from octoplex.ledger.batch import Batch, Span, new_id
-from octoplex.server.batches import begin, own, stop
+from octoplex.reflex.idempotency import HEADER
+from octoplex.server.batches import begin, name_of_batch, own, stop
 from octoplex.server.chat import travelling
 from octoplex.server.files import DAY_S, count_in, give, page, send
 from octoplex.server.inbound import Inbound, read_body
@@ -46,21 +47,24 @@ async def create(inbound: Inbound, gateway: Gateway) -> None:
     lines, wrong = await asyncio.to_thread(message_requests, requests)
     if wrong:
         raise InvalidCall(wrong, param=wrong.partition(":")[0])
-    now = int(archive.now())
+    now, name = int(archive.now()), name_of_batch(inbound, gateway)
+    headers, hash_ = travelling(inbound.line.headers), gateway.works.hasher.hash
+    headers.pop(HEADER, None)  # it is the batch's, not that of each line
     batch = Batch(
-        id=new_id("msgbatch_"),
+        id=new_id("msgbatch_", name),
+        asked=b"" if name is None else await asyncio.to_thread(hash_, lines),
         key_id=inbound.caller.id,
         key_name=inbound.caller.name,
         face=FACE,
         endpoint=PATH,
         created_at=now,
         expires_at=now + DAY_S,
-        headers=travelling(inbound.line.headers),
+        headers=headers,
         total=len(requests),
     )
     async with archive.coming(len(lines)) as taken:
         await archive.do(taken.write, lines)
-        await begin(archive, batch, taken)
+        batch = await begin(archive, batch, taken)
     await send(inbound, _shown(batch, inbound, gateway))
 
 
@@ -87,7 +91,7 @@ async def read(inbound: Inbound, gateway: Gateway) -> None:
     if not batch.over:
         raise InvalidCall("The batch has not ended yet; its results come when it has.")
     archive = gateway.store.archive
-    await give(inbound, archive, str(archive.part(batch, "out")), JSONL)
+    await give(inbound, archive.do, lambda: archive.part(batch, "out").open("rb"), JSONL)
 
 
 async def cancel(inbound: Inbound, gateway: Gateway) -> None:

@@ -33,7 +33,6 @@ from octoplex.server.line import (
     Waiting,
     left,
     merged,
-    too_large,
     too_slow,
     untaken,
 )  # fmt: skip
@@ -81,17 +80,6 @@ class Direct(Struct, eq=False):
         body = self._body
         return body[0] if len(body) == 1 else b"".join(body)
 
-    async def read(self, cap: int) -> bytes:
-        """The whole body, at most `cap` bytes."""
-        while not self.heard:
-            if self._size > cap:
-                break
-            await self._more()
-        if self._size > cap:
-            raise too_large(self._size, cap)
-        body = self._body
-        return body[0] if len(body) == 1 else b"".join(body)
-
     async def piece(self) -> bytes:
         """What has come of the body since it was last asked; b"" at its end."""
         while not self._body and not self.heard:
@@ -123,6 +111,9 @@ class Direct(Struct, eq=False):
         if protocol.flow.write_paused and not self.gone:  # of pipelined requests one waits for all
             await protocol.flow.drain()
         if self._over or self.gone:
+            return
+        if self.begun:  # a whole response would stand in the middle of a stream
+            self.cut()
             return
         keep = self._keep and self.heard
         date = protocol.server_state.default_headers

@@ -77,7 +77,8 @@ async def respond(inbound: Inbound, gateway: Gateway) -> None:
     call = await chat.arrived(inbound, gateway, body, "chat")
     turn = await turn_of(inbound, gateway, call)
     stores = bool(gateway.store.responses.days)
-    name = name_of(turn.call, gateway.works.hasher.hash) if turn.call.headers else None
+    named = turn.call.headers
+    name = name_of(named, inbound.caller.id, gateway.works.hasher.hash) if named else None
     inbound.face = OpenAIResponsesFace(stores=stores, reply_id=new_id(name))
     if turn.memory is not None and value_of(turn.call.fields, "generate") is False:
         await _prepare(turn, inbound, gateway)

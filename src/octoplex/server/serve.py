@@ -34,7 +34,7 @@ from octoplex.jobs.learning import Tutor
 from octoplex.jobs.rules import RuleWatch
 from octoplex.jobs.runner import Runner
 from octoplex.jobs.trials import TrialWatch
-from octoplex.server.accepting import Acceptor
+from octoplex.server.accepting import BACKLOG, Acceptor
 from octoplex.server.app import App
 from octoplex.server.control import Control
 from octoplex.server.inner import Asker
@@ -324,15 +324,19 @@ class DoorServer(uvicorn.Server):
             connection.shutdown()
         drain_s = self._app.gateway.settings.server.drain_s
         await wait_until(lambda: self.force_exit or not self.busy, drain_s)
-        for connection in list(connections):
-            if isinstance(connection, DoorProtocol | WebSocket):
-                connection.stop()
+        self.stop_all()
         for task in list(tasks):  # whose connection is gone
             if not task.cancelling():
                 task.cancel("stopped")
         await wait_until(lambda: not self.busy, LAST_WORDS_S)
         for connection in list(connections):
             connection.transport.close()
+
+    def stop_all(self) -> None:
+        """Have all that is being answered end with these words."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, DoorProtocol | WebSocket):
+                connection.stop()
 
     @property
     def busy(self) -> bool:
@@ -436,7 +440,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-        bound.listen(2048)
+        bound.listen(BACKLOG)
         bound.setblocking(False)
     except BaseException:
         bound.close()

@@ -3,7 +3,7 @@
     standing(records, now_ms) -> {provider: Standing}
 
 Every attempt of the newest records counts for the provider it was made at, whichever process
-made it. What counts against it is what a breaker counts (`FAILURES` in `routing/plan.py`): that
+made it. What counts against it is what a breaker counts (`FAILURES` in `wire/error.py`): that
 a caller left, that a budget was spent, that a request was refused (4xx) or came too fast says
 nothing of how well a provider does. Those of its answers that are no replies are in `errors`.
 """
@@ -14,9 +14,8 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from octoplex.ledger.rows import Record
-from octoplex.routing.plan import FAILURES
 from octoplex.wire.ask import Attempt
-from octoplex.wire.error import UpstreamError
+from octoplex.wire.error import FAILURES, UpstreamError
 
 FAILED = frozenset({"cut", *(kind.code for kind in FAILURES)})
 """Outcomes that count against a provider, unless it sent a 4xx."""

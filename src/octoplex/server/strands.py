@@ -36,7 +36,7 @@ from octoplex.gateway import Gateway
 from octoplex.server.app import LAST_WORDS
 from octoplex.server.history import PREVIOUS
 from octoplex.server.inbound import JSON, Inbound
-from octoplex.server.line import Line, Pairs, header_pairs, too_large, untaken
+from octoplex.server.line import Line, Pairs, header_pairs, untaken
 from octoplex.server.memory import Memory, Shared
 from octoplex.server.protocol import Direct, DoorProtocol
 from octoplex.server.websocket import WebSocket
@@ -51,6 +51,8 @@ from octoplex.wire.error import (
 )
 
 MOST_AT_ONCE, MOST_STRANDS, MOST_WAITING = 16, 32, 64
+ONE_REQUEST = {b"idempotency-key"}
+"""Headers that name a request, and so none of those that a websocket brings."""
 _STRAND = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """What RFC 6455 (1.3) has a server add to the caller's key."""
@@ -204,6 +206,7 @@ class Strands:
         if strand:
             self._named.add(strand)
         opening = self._opening
+        headers = {n: v for n, v in opening.headers.items() if n not in ONE_REQUEST}
         self._waiting.append(
             Create(
                 self,
@@ -212,7 +215,7 @@ class Strands:
                 fields.get(PREVIOUS),
                 Memory(strand, self._memory),
                 opening.query,
-                opening.headers,
+                headers,
                 opening.repeated,
                 opening.client,
                 proof=opening.proof,
@@ -329,12 +332,6 @@ class Create(Struct, eq=False):
     def ready(self, cap: int) -> bytes | None:
         """The body if it is within the cap."""
         return self.body if len(self.body) <= cap else None
-
-    async def read(self, cap: int) -> bytes:
-        """The body, at most `cap` bytes."""
-        if len(self.body) > cap:
-            raise too_large(len(self.body), cap)
-        return self.body
 
     async def piece(self) -> bytes:
         """The body, once."""

@@ -9,8 +9,9 @@ those of the tenant. Another's is as absent as none.
 """
 
 import asyncio
+from functools import partial
 from typing import Any, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -20,14 +21,16 @@ from octoplex.agents.task import Event, Task
 from octoplex.agents.view import View
 from octoplex.agents.words import Artifact
 from octoplex.assembly.agents import Agents
-from octoplex.assembly.assigning import Rights, missing
+from octoplex.assembly.assigning import Rights, caller_of, missing
 from octoplex.dialects.members import UNREADABLE
 from octoplex.gateway import Gateway
 from octoplex.ledger.period import levels
+from octoplex.reflex.idempotency import HEADER, name_of
 from octoplex.reflex.tenants import role_of
-from octoplex.sandbox.results import read_result
+from octoplex.sandbox.results import open_result
 from octoplex.server import out
-from octoplex.server.files import count_in, page, send
+from octoplex.server.chat import travelling
+from octoplex.server.files import count_in, give, page, send
 from octoplex.server.inbound import JSON, Inbound, read_body
 from octoplex.server.realm import RULERS
 from octoplex.settings import Settings
@@ -36,11 +39,9 @@ from octoplex.wire.ask import Ask, Caller
 from octoplex.wire.error import BadConfig, Forbidden, GatewayError, InvalidCall, NotFound, Stopping
 
 USUAL_TASKS, MOST_TASKS = 20, 100
-LONGEST_KEY = 255
 LATER = "The server is shutting down; the task goes on when it is there again."
 MOST_TASK = 4_000_000
 """Bytes of what is handed in: a plan may come with it."""
-MOST_ARTIFACT = 100_000_000
 KINDS = {"csv": "text/csv", "json": "application/json", "md": "text/plain", "txt": "text/plain"}
 KINDS |= {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "pdf": "application/pdf"}
 """What a browser may be told a file is; any other is bytes."""
@@ -71,12 +72,9 @@ def agents_of(gateway: Gateway) -> Agents:
 async def create(inbound: Inbound, gateway: Gateway) -> None:
     """Take on a task: a goal for an agent."""
     task = read(_task, await read_body(inbound, min(MOST_TASK, gateway.max_body)))
-    again = inbound.line.headers.get(b"idempotency-key", b"").decode("latin-1")
-    if len(again) > LONGEST_KEY or not again.isprintable():
-        raise InvalidCall(
-            f"The Idempotency-Key must be 1 to {LONGEST_KEY} characters that can be printed.",
-            param="idempotency-key",
-        )
+    headers = travelling(inbound.line.headers)
+    name_of(headers, inbound.caller.id, gateway.works.hasher.hash)  # refuses what is no key
+    again = headers.get(HEADER, "")
     row = await agents_of(gateway).submit(Rights(inbound.caller), task, again=again)
     body = msgspec.json.encode(_listed(row))
     block = JSON + inbound.id_lines().encode() + inbound.cors
@@ -85,15 +83,17 @@ async def create(inbound: Inbound, gateway: Gateway) -> None:
 
 
 async def tasks(inbound: Inbound, gateway: Gateway) -> None:
-    """List the caller's own tasks, newest first, in pages."""
+    """List the tasks that the caller sees, newest first, in pages."""
     query, caller = inbound.query, inbound.caller
     limit = count_in(query, USUAL_TASKS, MOST_TASKS)
-    whose: dict[str, str] = {}
-    if caller.id and not caller.role:
-        rules = _rules(caller, caller.tenant, gateway.settings)
-        whose = {"tenant": caller.tenant} if rules else {"key_id": caller.id}
+    is_one = not caller.role and not caller.user  # a key sees its own, and people may see more
     journal = await agents_of(gateway).opened()
-    rows = await journal.rows(limit=limit + 1, before=query.get("after", ""), **whose)
+    rows = await journal.rows(
+        limit=limit + 1,
+        before=query.get("after", ""),
+        key_id=caller.id if caller.id and is_one else None,
+        sees=partial(_sees, caller, gateway.settings),
+    )
     await send(inbound, page([_listed(row) for row in rows[:limit]], len(rows) > limit))
 
 
@@ -105,12 +105,12 @@ async def read_task(inbound: Inbound, gateway: Gateway) -> None:
     if not part:
         await send(inbound, shown(row, await agents_of(gateway).view(id_)))
     elif part == "events":
-        await _events(inbound, gateway, id_)
+        await _events(inbound, gateway, row)
     elif part == "artifacts":
         made = artifacts_of(await agents_of(gateway).view(id_))
         await send(inbound, page([_artifact(row, one) for one in made.values()], more=False))
     elif what == "artifacts":
-        await _give(inbound, gateway, row, unquote(name))
+        await _give(inbound, gateway, row, name)
     else:
         raise NotFound(f"There is no {part[:128]!r} of a task; there are events and artifacts.")
 
@@ -142,21 +142,19 @@ async def change(inbound: Inbound, gateway: Gateway) -> None:
 async def own(inbound: Inbound, gateway: Gateway, id_: str, *, to_change: bool = False) -> TaskRow:
     """A task that the caller may see, or change."""
     row, caller = await agents_of(gateway).row(id_), inbound.caller
-    if not caller.id or row.key_id == caller.id:
-        return row
-    if caller.role == "admin" or _rules(caller, row.tenant, gateway.settings):
-        return row
-    if not caller.role:
+    if not _sees(caller, gateway.settings, row):
         raise NotFound(missing(id_, gateway.settings), param="task_id")
-    if to_change:
-        raise Forbidden(f"The role {caller.role} looks and changes nothing.")
+    if to_change and caller.role == "viewer" and row.key_id != caller.id:
+        raise Forbidden("The role viewer looks and changes nothing.")
     return row
 
 
-def _rules(caller: Caller, tenant: str, settings: Settings) -> bool:
-    """Whether somebody is owner or admin where a task belongs."""
-    inside = bool(caller.tenant) and caller.tenant in levels(tenant)
-    return inside and role_of(settings.tenants, tenant, caller.user) in RULERS
+def _sees(caller: Caller, settings: Settings, row: TaskRow) -> bool:
+    """Whether a task is its own, or of a tenant where somebody is owner or admin."""
+    if not caller.id or caller.role or row.key_id == caller.id:
+        return True
+    inside = bool(caller.tenant) and caller.tenant in levels(row.tenant)
+    return inside and role_of(settings.tenants, row.tenant, caller.user) in RULERS
 
 
 def read(decode: Any, body: bytes) -> Any:
@@ -228,33 +226,39 @@ async def _give(inbound: Inbound, gateway: Gateway, row: TaskRow, name: str) -> 
     """Answer with a file that the task made. No link is followed, and no browser shows it."""
     if name not in artifacts_of(await agents_of(gateway).view(row.id)):
         raise NotFound(f"The task made no {name[:128]!r}; see {links(row.id)['artifacts']}.")
-    try:
-        data = await asyncio.to_thread(read_result, row.task.workspace, name, MOST_ARTIFACT)
-    except OSError:
-        raise NotFound(
-            "The folder of this task is not on this host, or it is gone; ask the host that ran it."
-        ) from None
     kind = KINDS.get(name.rpartition(".")[2].lower(), "application/octet-stream")
     block = (
         f"content-type: {kind}\r\nx-content-type-options: nosniff\r\n"
         f"content-disposition: attachment; filename*=UTF-8''{quote(name.rpartition('/')[2])}\r\n"
     )
-    await inbound.line.whole(200, block.encode() + inbound.id_lines().encode(), data)
+    opened = partial(open_result, row.task.workspace, name)
+    try:
+        await give(inbound, asyncio.to_thread, opened, block.encode())
+    except OSError:
+        raise NotFound(
+            "The folder of this task is not on this host, or it is gone; ask the host that ran it."
+        ) from None
 
 
 # -- events -----------------------------------------------------------------------------------
 
 
-async def _events(inbound: Inbound, gateway: Gateway, id_: str) -> None:
-    """What happens to a task, as it happens; ends with the task."""
-    after = _after(inbound)
+async def _events(inbound: Inbound, gateway: Gateway, row: TaskRow) -> None:
+    """What happens to a task, as it happens; ends with the task, or the right to see it."""
+    agents, after = agents_of(gateway), _after(inbound)
     ask = Ask(inbound.id, inbound.face.name, "", b"", float("inf"), inbound.started_at)
     block = out.SSE + inbound.id_lines().encode() + inbound.cors
+    if inbound.line.method == "HEAD":
+        await inbound.line.whole(200, block, b"")
+        return
     stream = out.Stream(inbound.line, block, ask)
     inbound.quiet.add(stream)
     try:
-        await stream.write(b": task %b\n\n" % id_.encode())
-        async for event in agents_of(gateway).follow(id_, after):
+        await stream.write(b": task %b\n\n" % row.id.encode())
+        async for event in agents.follow(row.id, after):
+            spine = agents.spine  # the newest: roles may have changed
+            if not _sees(caller_of(spine, inbound.caller.id), spine.settings, row):
+                raise NotFound(missing(row.id, spine.settings), param="task_id")
             await stream.write(_sse(event))
         if gateway.works.stopping:
             raise Stopping(LATER)

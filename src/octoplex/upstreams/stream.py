@@ -24,7 +24,7 @@ from octoplex.transport.http import Response
 from octoplex.upstreams.payloads import Payloads
 from octoplex.upstreams.reading import BYTES_PER_TOKEN, Reading
 from octoplex.wire.answer import Ended, Ending, Frame, Head, Outcome
-from octoplex.wire.error import DeadlinePassed, UpstreamBroken, UpstreamError
+from octoplex.wire.error import DeadlinePassed, UpstreamBroken, UpstreamError, is_failure
 from octoplex.wire.event import Event, Reply, Usage
 
 MARKER_WAIT_S = 2.0
@@ -167,7 +167,7 @@ class Streamed:
                     raise self._scanner.error
                 wire = await self._more()
         except UpstreamError as error:
-            error.reached = True
+            error.reached, self.head.faultless = True, not is_failure(error)
             self.close("cut")
             raise
         except DeadlinePassed:

@@ -45,6 +45,8 @@ class Head(Struct):
     """The model by whose price its usage is billed, where the request named none."""
     refused: bool = False
     """Of a stream: it opened with its end, which is that the provider filtered it."""
+    faultless: bool = False
+    """Of a stream that broke off: its provider refused the rest, which is no failure of it."""
 
 
 class Frame:

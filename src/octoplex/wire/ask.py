@@ -12,7 +12,7 @@ Asks are never changed on the way down; what is learned while one is answered
 import contextlib
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
@@ -102,6 +102,8 @@ class Trail(Struct, kw_only=True):
     """Which variant of which experiment it was answered by, `NAME: VARIANT`."""
     sent: Mapping[str, Raw] | None = None
     """The members of its body as its caller sent them, where an experiment may change them."""
+    hidden: str = ""
+    """The prompt that an operator's variant put into it: its caller does not know it."""
     first: str = ""
     """The target that is to be asked first, whatever the route's pick says, by its name."""
     cascade: object = None
@@ -127,10 +129,18 @@ class Trail(Struct, kw_only=True):
     """What a hit cost when it was asked of its target."""
     replayed: bool = False
     """Whether it is the answer to an earlier request with the same idempotency key."""
+    told_as: tuple[str, int] | None = None
+    """Under an idempotency key: the id of the request that was first answered, and when (Unix time,
+    seconds), so that all its answers are the same."""
     fetched: dict[tuple[str, str], Media] | None = None
     """Media by kind and URL whose bytes were fetched for one attempt, for those after it."""
     deadline_at: float = float("inf")
     """That of its route, on the event loop's clock."""
+    untold: bool = False
+    """Of a stream: its head went out before it opened, so its end says who answered."""
+    goes_on: Callable[[Callable[[Any, Any], None]], None] | None = None
+    """Where it is answered although its caller left before it opened: whom to ask to be told of
+    outcome and usage when that has ended."""
     labels: Mapping[str, str] | None = None
     """What the record has as metadata, where no caller sent the request: its task."""
     tab: Tab | None = None
@@ -183,6 +193,15 @@ class Ask(Struct):
     trail: Trail = msgspec.field(default_factory=Trail)
     tier: str = ""
     """The service tier that is asked for, "" for the usual one."""
+
+    @property
+    def reply_id(self) -> str:
+        """What the ids of its reply are made of."""
+        return self.trail.told_as[0] if self.trail.told_as else self.id
+
+    def replied_at(self, now: Callable[[], float]) -> int:
+        """What its reply says of when it was made: Unix time, seconds."""
+        return self.trail.told_as[1] if self.trail.told_as else int(now())
 
     def worst_case(self) -> Worst:
         """The most this can use, for a reservation."""

@@ -311,3 +311,24 @@ class DeadlinePassed(OurError):
 
     code, status = "deadline_passed", 504
     reached: bool = False
+
+
+FAILURES = (
+    UpstreamUnreachable,
+    UpstreamBroken,
+    UpstreamFailed,
+    UpstreamOverloaded,
+    UpstreamSlow,
+)
+"""What a breaker counts, unless the provider sent a 4xx: its target answered."""
+
+
+def is_failure(error: GatewayError) -> bool:
+    """Whether a target failed, whatever it was asked."""
+    return isinstance(error, FAILURES) and not 400 <= provider_status(error) < 500
+
+
+def provider_status(error: GatewayError) -> int:
+    """The status the provider sent: dialects note it where the error's own is another."""
+    status = error.facts.get("provider_status", error.status)
+    return status if isinstance(status, int) else error.status

@@ -1,6 +1,7 @@
 """Python functions as arms, and arms as services."""
 
 import asyncio
+import json
 from importlib.metadata import EntryPoint
 from typing import Annotated, Any
 
@@ -15,6 +16,8 @@ from octoplex.agents.arms.function import arm, function_arm, loaded
 from octoplex.agents.arms.joined import OURS, Means, arms_of
 from octoplex.agents.capability import Mint
 from octoplex.agents.words import Failed, Order, Outcome, World
+from octoplex.reflex.guard.config import Guard
+from octoplex.reflex.guard.ruling import compile_ruling, find
 from octoplex.wire.error import BadConfig, InvalidCall
 from tests.agents.arms.bench import ALL, Bench, Model, nothing, workspace
 from tests.sandbox.host import needs_sandbox
@@ -235,3 +238,14 @@ def test_openapi_has_what_is_served() -> None:
     for one in paths.values():
         for schema in one.values():
             assert schema["$ref"].rpartition("/")[2] in parts
+
+
+def test_a_guard_finds_nothing_in_what_models_are_told_of_arms() -> None:
+    """What was called "text: bytes", 10000000 of them, was a number to send a text to: [PHONE]."""
+    ruling = compile_ruling(Guard(pii="mask", secrets="mask"), lambda said: said, str)
+    assert ruling is not None
+    assert ruling.asked is not None
+    for made in arms_of((*OURS, "planner"), Means()).values():
+        for offer in made.offers:
+            told = json.dumps(msgspec.to_builtins(offer), sort_keys=True, separators=(",", ":"))
+            assert find(ruling.asked, told) == [], offer.name

@@ -50,7 +50,7 @@ async def from_afar(gate: Gate) -> None:
     view = await octoplex.run(
         "add up", agent="clerk", workspace="counts/may", tell=told.append, **where
     )
-    assert (view.text, [file.path for file in view.artifacts]) == (WORKED, ["out.txt"])
+    assert (view.text, [file.path for file in view.artifacts]) == (WORKED, ["out%41.txt"])
     assert [event.number for event in told] == list(range(1, view.last + 1))
     view = await octoplex.run("post", agent="clerk", approve=lambda asked: True, **where)
     assert view.text == "sent\n"

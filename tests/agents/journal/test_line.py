@@ -3,14 +3,17 @@
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from octoplex.agents.journal import Rules, TaskRow, Tasks, are_kept, tasks
+from octoplex.agents.journal.engine import engines_of
 from octoplex.agents.task import Event, Journal, Task
 from octoplex.ledger.postgres.database import Database
-from octoplex.wire.error import StoreFailed
+from octoplex.wire.error import BadConfig, StoreFailed
 from tests.agents.journal.line import Line
 from tests.agents.journal.worker import Worker, hurry, looped
 from tests.ledger.postgres import Server
@@ -92,3 +95,29 @@ async def _dead(made: Tasks, line: Line, monkeypatch: pytest.MonkeyPatch) -> Non
     row = await made.row("t")
     assert row is not None
     assert row.status == "done"
+
+
+def test_a_password_whose_file_is_being_replaced_is_asked_for_again(postgres: Server) -> None:
+    """What DBOS is given waits for it; who asks is told at once."""
+    words, asked_for = list[str](), list[float]()
+
+    def word() -> str:
+        asked_for.append(time.monotonic())
+        if not words:
+            raise BadConfig("[server] database_password: there is no file.")
+        return words[0]
+
+    where = Database(postgres.database(), word)
+    own, asked = engines_of(sqlalchemy, where, lambda: False, lambda: False)
+    with pytest.raises(OSError, match="there is no file"):
+        asked.connect()
+    with ThreadPoolExecutor(1) as one:
+        waiting = one.submit(lambda: own.connect().close())
+        try:
+            end_at = time.monotonic() + SOON_S
+            while len(asked_for) < 4 and not waiting.done() and time.monotonic() < end_at:
+                time.sleep(0.01)
+        finally:
+            words.append(postgres.password)
+        waiting.result(SOON_S)
+    own.dispose()

@@ -1,6 +1,7 @@
 """Texts in JSON are found where they stand, and everything else keeps its bytes."""
 
 import json
+from base64 import b64decode, b64encode
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octoplex.reflex.guard.body import glance, rewritten
+from octoplex.reflex.guard.body import ORDINARY, glance, rewritten
 from octoplex.reflex.guard.config import Guard
 from octoplex.reflex.guard.normal import PIECE
 from octoplex.reflex.guard.ruling import Verdict, compile_ruling
@@ -46,10 +47,13 @@ def upper(text: str, _: str = "") -> str:
 
 
 def strings(value: Any) -> list[str]:
+    """Its texts: values, and names but for those that vendors gave."""
     if isinstance(value, str):
         return [value]
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for each in inner for text in strings(each)]
+    if isinstance(value, dict):
+        own = {name for name in value if name.encode("utf-8", "replace") not in ORDINARY}
+        return [t for n, v in value.items() for t in [n] * (n in own) + strings(v)]
+    return [text for each in value for text in strings(each)] if isinstance(value, list) else []
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -70,8 +74,9 @@ def test_what_is_changed_is_json_and_changed_everywhere(value: Any) -> None:
 
 
 def test_only_the_texts_that_change_get_other_bytes() -> None:
-    raw = b'{ "a" : "no\\u0020ne", "b":["x\\n", 1.50 ,1e5],  "x":"y" }'
-    assert rewritten(raw, upper) == b'{ "a" : "no\\u0020ne", "b":["[X]\\n", 1.50 ,1e5],  "x":"y" }'
+    raw = b'{ "a" : "no\\u0020ne", "b":["x\\n", 1.50 ,1e5],  "x" :"y" }'
+    want = b'{ "a" : "no\\u0020ne", "b":["[X]\\n", 1.50 ,1e5],  "[X]" :"y" }'
+    assert rewritten(raw, upper) == want
 
 
 def test_a_long_whole_number_is_a_text_and_becomes_a_string() -> None:
@@ -82,8 +87,72 @@ def test_a_long_whole_number_is_a_text_and_becomes_a_string() -> None:
     want = b'{"card": "[CARD]", "n": ["[CARD]",12345678, 0.4111111111111111]}'
     assert rewritten(raw, hide) == want
     assert rewritten(b"4111111111111111e0", hide, b"n") == b'"[CARD]"'
-    assert texts(b'{"created": 1795286542, "at": [-1795286542]}') == ["1795286542"]
+    assert texts(b'{"created": 1795286542, "at": [-1795286542]}') == ["at", "1795286542"]
     assert rewritten(b"4111111111111111", hide, b"seed") == b"4111111111111111"
+
+
+def test_what_a_name_says_is_a_text() -> None:
+    """`{"ana@acme.example": 1}`: in what is sent and what comes, and in arguments in a string."""
+    mail, key = "ana.maria@acme.org", "ghp_" + "c4n4ry" * 6
+    inner = json.dumps({mail: 1, "to": {key: [True]}})
+    said = {"input": {"a": 1, mail: {"x": 2}}, "arguments": inner, "filler": "z" * 9_000}
+    raw = json.dumps(said).encode()
+    verdict = verdict_of(Guard(pii="mask", secrets="mask"))
+    for made in (
+        verdict.asked(raw),
+        verdict.replied(raw),
+        verdict.asked(raw.replace(b"@", b"\\u0040")),
+    ):
+        read = json.loads(made)
+        assert read["input"] == {"a": 1, "[EMAIL]": {"x": 2}}
+        assert json.loads(read["arguments"]) == {"[EMAIL]": 1, "to": {"[GITHUB_TOKEN]": [True]}}
+
+
+TABLE = "name,mail\nÄnne,ana.maria@acme.org\n" * 9
+IMAGE = b64encode(bytes(range(256)) * 4).decode()
+
+
+@pytest.mark.parametrize("member", ["data", "file_data"])
+@pytest.mark.parametrize("head", ["", "data:text/csv;base64,"])
+def test_a_document_in_base64_is_looked_through_where_it_is_text(member: str, head: str) -> None:
+    code = b64encode(TABLE.encode()).decode()
+    verdict = verdict_of(Guard(pii="mask"))
+    for sent in (code, code.rstrip("="), code.replace("+", "-").replace("/", "_")):
+        raw = json.dumps({"source": {member: head + sent, "media_type": "text/csv"}}).encode()
+        for asked in (raw, raw.replace(b"/", b"\\/")):
+            made = json.loads(verdict.asked(asked))["source"][member]
+            assert made.startswith(head)
+            assert b64decode(made[len(head) :]).decode() == TABLE.replace(
+                "ana.maria@acme.org", "[EMAIL]"
+            )
+    for other in (
+        IMAGE,
+        b64encode(b"%PDF-1.7 a long comment, all of it text, and then \xe2\xff").decode(),
+    ):
+        raw = json.dumps({"source": {member: head + other}}).encode()
+        assert verdict.asked(raw) is raw
+    word = json.dumps({member: "QUJDREVG"}).encode()  # base64 of a text, and a word by itself
+    assert b"QUJD" not in verdict_of(Guard(words=("QUJDREVG",), words_action="mask")).asked(word)
+    clean = json.dumps(
+        {member: head + b64encode(b"Nothing stands in here. " * 20).decode()}
+    ).encode()
+    assert verdict.asked(clean) is clean
+
+
+def test_no_dialect_spells_out_what_was_changed() -> None:
+    tokens = [{"token": "ana.maria", "logprob": 0.0}, {"token": "@acme.org", "logprob": 0.0}]
+    said = "mail ana.maria@acme.org"
+    part = {"type": "output_text", "text": said, "logprobs": tokens}
+    candidate = {"content": {"parts": [{"text": said}]}, "logprobsResult": {"chosen": tokens}}
+    for reply in (
+        {"choices": [{"message": {"content": said}, "logprobs": {"content": tokens}}]},
+        {"choices": [{"text": said, "logprobs": {"tokens": ["ana.maria", "@acme.org"]}}]},
+        {"output": [{"type": "reasoning"}, {"type": "message", "content": [part]}]},
+        {"candidates": [candidate]},
+    ):
+        made = verdict_of(Guard(pii="mask")).replied(json.dumps(reply).encode())
+        assert b"[EMAIL]" in made
+        assert b"@acme.org" not in made
 
 
 def test_arguments_in_a_string_stay_json() -> None:
@@ -113,7 +182,7 @@ def test_arguments_in_a_string_stay_json() -> None:
     ],
 )
 def test_what_only_machines_read_is_passed_over(member: str, value: str, seen: bool) -> None:
-    raw = json.dumps({"a": {member: value, "b": "c"}}).encode()
+    raw = json.dumps({"source": {member: value, "name": "c"}}).encode()
     assert (value.encode() in glance(raw)) == seen
     assert texts(raw) == ([value, "c"] if seen else ["c"])
     inside = json.dumps({member: ["x", value]}).encode()
@@ -121,9 +190,9 @@ def test_what_only_machines_read_is_passed_over(member: str, value: str, seen: b
 
 
 def test_half_a_surrogate_pair_passes() -> None:
-    raw = b'{"a": "x\\ud83d"}'
-    assert texts(raw) == ["x\ud83d"]
-    assert rewritten(raw, upper) == b'{"a": "[X]\\ud83d"}'
+    raw = b'{"x\\ud83d": "x\\ud83d"}'
+    assert texts(raw) == ["x\ud83d", "x\ud83d"]
+    assert rewritten(raw, upper) == b'{"[X]\\ud83d": "[X]\\ud83d"}'
 
 
 def test_a_text_comes_with_the_name_of_its_member() -> None:
@@ -136,7 +205,8 @@ def test_a_text_comes_with_the_name_of_its_member() -> None:
     arguments = json.dumps({"password": "x"}).replace("w", "\\u0077")
     raw = json.dumps({"a": {"arguments": arguments}, "b": ["c"]}).encode()
     assert rewritten(raw, seen) is raw
-    assert told == [("x", "password"), ("c", "")]
+    own = [("a", ""), ("password", ""), ("x", "password"), ("b", ""), ("c", "")]
+    assert told == own
     assert b"password: x" in glance(raw)
 
 
@@ -154,7 +224,7 @@ def test_what_is_not_closed_is_looked_through_once() -> None:
 
 
 def test_what_is_no_utf8_hides_nothing() -> None:
-    assert texts_of(b'{"a": "ana\\u0040acme \xff"}') == ["ana@acme \ufffd"]
+    assert texts_of(b'{"name": "ana\\u0040acme \xff"}') == ["ana@acme \ufffd"]
 
 
 def texts_of(raw: bytes) -> list[str]:

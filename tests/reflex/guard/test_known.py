@@ -26,7 +26,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch, fields: Any) -> tuple[bool, int]:
 
     monkeypatch.setattr(layer, "timeless", counted)
     pieces = list(layer._pieces(fields, layer.TURNS))
-    return all(layer._is_clean(piece, name, FRESH) for name, piece in pieces), len(seen)
+    return all(layer.is_clean(piece, name, FRESH) for name, piece in pieces), len(seen)
 
 
 FRESH = detector()
@@ -54,7 +54,7 @@ def test_half_a_surrogate_pair_is_looked_through_and_no_error(odd: bytes) -> Non
     """msgspec refuses it even where it only looks for the end of a value."""
     raw = Raw(b'[{"role":"user","content":"a %b"}]' % odd)
     pieces = layer._pieces({"messages": raw}, layer.TURNS)
-    clean = all(layer._is_clean(piece, name, FRESH) for name, piece in pieces)
+    clean = all(layer.is_clean(piece, name, FRESH) for name, piece in pieces)
     assert clean is (b"@" not in odd)
 
 

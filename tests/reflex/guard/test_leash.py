@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from octoplex.reflex.guard.leash import Consequence, Held, Leash
 from octoplex.wire.answer import Ending, Frame, Head
@@ -132,3 +133,45 @@ def test_what_ties_a_conversation() -> None:
         tied(call(understand=nothing, fields={"tools": b"[{}]"}))
     with pytest.raises(InvalidCall, match="one reply"):
         tied(call(understand=nothing, n=2))
+
+
+def with_tools(*tools: str, **fields: bytes) -> Call:
+    offered = tuple(Raw(tool.encode()) for tool in tools)
+    result = Message("user", (ToolResult("call_1", (TextPart("x"),)),))
+    chat = Chat(model="m", messages=(result,), server_tools=offered)
+    return call(understand=lambda _: chat, fields=fields)
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        (with_tools('{"type":"web_search_20250305","name":"web_search"}'), "web_search"),
+        (with_tools('{"googleSearch":{}}'), "googleSearch"),
+        (with_tools(mcp_servers=b"[{}]"), "mcp_servers"),
+        (with_tools(enable_search=b"true"), "enable_search"),
+    ],
+)
+def test_what_a_provider_would_run_is_refused_by_the_name_it_goes_by(
+    asked: Call, named: str
+) -> None:
+    with pytest.raises(Blocked, match=f"the tool '{named}'"):
+        leash("approve").tied(asked)
+    assert Leash("approve", (named,), lambda data: data).tied(asked)
+    alone = call(understand=lambda _: Chat(model="m", messages=()), fields=asked.fields)
+    assert leash("flag").tied(alone) == bool(asked.fields)  # it will bring untrusted text
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        '{"type":"custom","name":"patch"}',
+        '{"type":"custom","custom":{"name":"patch"}}',
+        '{"type":"local_shell"}',
+        '{"type":"bash_20250124","name":"bash"}',
+        '{"type":"computer_20250124","name":"computer"}',
+    ],
+)
+def test_what_its_caller_runs_is_called_like_any_other(tool: str) -> None:
+    assert leash("approve").tied(with_tools(tool, enable_search=b"false"))
+    alone = Chat(model="m", messages=(), server_tools=(Raw(tool.encode()),))
+    assert not leash("approve").tied(call(understand=lambda _: alone))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from octoplex.reflex.guard.config import Action, Guard
 from octoplex.reflex.guard.layer import _reply
 from octoplex.reflex.guard.ruling import Ruling, Verdict, compile_ruling
+from octoplex.reflex.guard.scan import Detector
 from octoplex.reflex.guard.stream import Flow, Flows
 from octoplex.wire.event import (
     NO_USAGE,
@@ -32,6 +33,8 @@ KEY = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkq\n" * 40 + "-----END PR
 TOKEN = "ghp_" + "c4n4ry" * 6
 PLANTED = [CARD, MAIL, KEY, TOKEN, "8.35.201.17", "1-2345-45678-78-1", "112-233-445 95"]
 PLANTED += [f"{h}{h}-{h[:8]}-{h[8:]}" for h in ["9f8e7d6c5b4a3928"]]
+PLANTED += [r"4111 1111\u00201111 1111", r"ana.mar\u0069a\u0040acme.org"]
+PLANTED += [r"postgres:\/\/u:s3cr3tPw9@db.acme.io\/x"]
 PLANTED += ["dp.st.prd_eu." + "c4N4ryT0k3n" * 4, "+49 30 90182030", "DE89370400440532013000"]
 
 
@@ -101,6 +104,50 @@ def test_a_private_key_goes_before_its_end_has_come_and_holds_little() -> None:
     assert flow.feed("-----END PRIVATE KEY-----\nand more ") + flow.end() == "\nand more "
 
 
+def test_what_a_token_stands_for_leaves_json_json() -> None:
+    verdict = verdict_of(pii="token")
+    said = 'pa"ss\\word\n'
+    token = verdict.vault.token("password", said)
+    for text in (json.dumps({"a": token}, indent=1), json.dumps([{"a": token}]), f'["{token}"]'):
+        flow = Flow(verdict)
+        given_ = "".join([flow.feed(char) for char in text]) + flow.end()
+        assert given_ == verdict.vault.restored(text)
+        assert json.loads(given_) == json.loads(text.replace(token, json.dumps(said)[1:-1]))
+    assert verdict.vault.restored(f"[{token}]: {token}") == f"[{said}]: {said}"
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_number_in_a_reply_that_is_json_leaves_it_json(indent: int | None) -> None:
+    """What was asked for in a form (`response_format`) is read by a parser."""
+    said = {"card": int(CARD.replace(" ", "")), "to": MAIL, "of": {"card": 5500000000000004}}
+    told = {"card": "[CREDIT_CARD]", "to": "[EMAIL]", "of": {"card": "[CREDIT_CARD]"}}
+    text = json.dumps(said, indent=indent)
+    flow = Flow(verdict_of())
+    assert json.loads("".join([flow.feed(char) for char in text]) + flow.end()) == told
+    nested = json.dumps({"body": text})
+    flow = Flow(verdict_of())
+    made = json.loads("".join([flow.feed(char) for char in nested]) + flow.end())
+    assert json.loads(made["body"]) == told
+    assert whole(f"card: {CARD}") == "card: [CREDIT_CARD]"
+
+
+def test_a_run_that_goes_on_is_looked_at_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hex, digits: each look at all that is held takes 2 ms, and pieces have four characters."""
+    looks: list[str] = []
+    open_from = Detector.open_from
+
+    def counted(detector: Detector, text: str) -> int:
+        looks.append(text)
+        return open_from(detector, text)
+
+    monkeypatch.setattr(Detector, "open_from", counted)
+    run = "9f8e7d6c5b4a3928" * 100 + f" {TOKEN}."
+    flow = Flow(verdict_of())
+    out = [flow.feed(run[at : at + 4]) for at in range(0, len(run), 4)] + [flow.end()]
+    assert "".join(out) == whole(run)
+    assert len(looks) < len(run) // 4 // 6  # of as many pieces
+
+
 def test_a_token_cut_in_two_turns_back() -> None:
     verdict = verdict_of(pii="token")
     token = verdict.vault.token("email", MAIL)
@@ -137,17 +184,20 @@ def test_each_block_of_a_reply_is_a_text_of_its_own() -> None:
         TextDelta("maria@acme", 1),
         TextDelta(".example", 1),
         ToolStart("a", "send", 2),
-        ToolStart("b", "send", 3),
+        ToolStart("b", TOKEN, 3),
         ToolDelta('{"to": "ana.ma', 2),
         ToolDelta('{"to": "x"}', 3),
-        ToolDelta('ria@acme.example"}', 2),
+        ToolDelta('ria@acme.example", "ana.maria\\u0040acme.example": 1}', 2),
     )
     flows = Flows(verdict_of())
     told = fold([out for event in events for out in flows.feed([event])])
     assert told.thinking == "mail [EMAIL]"
     assert told.blocks[0].signature == "signed"  # type: ignore[union-attr]
     assert told.text == "I write to [EMAIL]"
-    assert [json.loads(t.arguments) for t in told.tool_calls] == [{"to": "[EMAIL]"}, {"to": "x"}]
+    assert [t.name for t in told.tool_calls] == ["send", "[GITHUB_TOKEN]"]
+    want = [{"to": "[EMAIL]", "[EMAIL]": 1}, {"to": "x"}]
+    assert [json.loads(t.arguments) for t in told.tool_calls] == want
+    assert _reply(fold(events), verdict_of()) == told
 
 
 def test_a_finding_cut_over_two_texts_behind_each_other_does_not_pass() -> None:

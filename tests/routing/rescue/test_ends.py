@@ -170,6 +170,7 @@ def test_thinking_and_a_tool_call_go_on(tmp_path: Path, face: str) -> None:
 
 OLD = '[providers.claude]\ndialect = "anthropic"\nbase_url = "{url}"\napi_key = "env:UP_KEY"\n'
 PREFILL = 'rescue = "prefill"\n' + QUICK
+HIDDEN = 'words = ["there"]\nwords_action = "token"'
 
 
 @contextlib.asynccontextmanager
@@ -240,8 +241,9 @@ def test_going_on_the_caller_gets_no_more_than_it_asked_for(tmp_path: Path) -> N
         ("claude-sonnet-4-5", QUICK, 2),
         ("claude-opus-4-6", PREFILL, 2),
         ("claude-sonnet-4-5", PREFILL, 3),
+        ("claude-sonnet-4-5", f"{PREFILL}\n[models.main.guard]\n{HIDDEN}", 2),
     ],
-    ids=["not wanted", "not taken", "refused"],
+    ids=["not wanted", "not taken", "refused", "not to be told"],
 )
 def test_without_a_prefix_the_failure_is_that_of_the_break(
     tmp_path: Path, model: str, more: str, asks: int

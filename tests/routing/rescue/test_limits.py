@@ -1,10 +1,12 @@
 """Where no rescue is tried, where it is given up, and what it leaves behind."""
 
 import asyncio
+from collections import deque
 from pathlib import Path
 
 import pytest
 
+from octoplex.ledger import Page
 from octoplex.routing.rescue.layer import CLAIM, Room, Watched
 from octoplex.routing.rescue.sequel import Way, sum_of
 from octoplex.wire.answer import Frame, Head
@@ -23,13 +25,15 @@ from tests.routing.rescue.scene import (
     heard,
     whole,
 )
-from tests.routing.rescue.telling import Block, call, tell, text
+from tests.routing.rescue.telling import BILL, Block, call, tell, text
 from tests.routing.roads import Road, candidate
 from tests.scripted import Scripted, Streamed, asking, in_turn, says
 from tests.server import caller
 from tests.server.caller import comments
 from tests.server.gate import APP_KEY, until
+from tests.server.provider import nano
 from tests.upstream_server import Exchange, Play, head
+from tests.upstream_server import says as replies
 
 WORDS = "Hello there, how do you do?"
 QUICK = "retry = { backoff_s = 0.05 }"
@@ -173,7 +177,7 @@ def test_a_stream_gives_its_room_back(ends: str) -> None:
         room = Room(each=2 * CLAIM)
         pieces = [Frame(b"x" * CLAIM, events=[TextDelta("x")]) for _ in range(4)]
         inner = Told(pieces if ends == "too long" else pieces[:2])
-        way = Way(None, None, None)  # type: ignore[arg-type]
+        way = Way(None, None, None, None)  # type: ignore[arg-type]
         told = Watched(inner, asking(stream=True), way, room)  # type: ignore[arg-type]
         used = [room.used async for _ in told]
         assert max(used) == 2 * CLAIM
@@ -196,7 +200,7 @@ def test_what_goes_on_is_remembered_in_the_same_room(most: int) -> None:
         call = asking(stream=True)
         call.trail.attempts.append(Attempt("a/m", "k1", "cut"))
         inner = Told([Frame(b"so ", events=[TextDelta("so ")])], UpstreamBroken("cut"))
-        way = Way(road.chain, road.route, None)  # type: ignore[arg-type]
+        way = Way(road.chain, road.route, None, None)  # type: ignore[arg-type]
         told = Watched(inner, call, way, room)  # type: ignore[arg-type]
         used: list[int] = []
         try:
@@ -255,6 +259,59 @@ def test_a_guard_above_reads_one_stream(tmp_path: Path, face: str) -> None:
 
 
 @pytest.mark.parametrize("face", FACES)
+def test_what_a_guard_holds_at_a_break_is_not_the_end(tmp_path: Path, face: str) -> None:
+    """It is given, and then the caller is told of the break."""
+    words = "Write to ana.lopez@example.com or to nobody."
+
+    async def main() -> None:
+        first = tell(face, [text(words)], "one", 3)
+        upto = next(i for i, e in enumerate(first) if b"ana" in e or b" an" in e)
+        more = 'rescue = "off"\n[models.main.guard]\npii = { email = "mask" }'
+        async with at_one(tmp_path, face, [broken(first[: upto + 2])], more) as (gate, _):
+            found = heard(await ask(gate, face), face, failed=True)
+            assert found["text"].startswith("Write to an")
+            await gate.rows(1)
+
+    asyncio.run(main())
+
+
+def test_replies_that_are_blocked_are_no_failures_of_their_provider(tmp_path: Path) -> None:
+    """Else whoever asks for an address five times takes a target away from everybody."""
+    told = tell(CHAT, [text("Write to ana.lopez@example.com or to nobody. " * 40)], "one", 9)
+
+    async def main() -> None:
+        more = '[models.main.guard]\npii = { email = "block" }'
+        async with at_one(tmp_path, CHAT, [whole(told)], more) as (gate, up):
+            for _ in range(6):
+                reply = await ask(gate, CHAT)
+                assert b'"guard_blocked"' in reply.body
+            assert len(up.book) == 6
+            (state,) = gate.works.health.targets.values()
+            assert state.breaker.closed
+            assert not state.host.marred
+            assert {row["outcome"] for row in await gate.rows(6)} <= {"left", "done"}
+
+    asyncio.run(main())
+
+
+def test_what_is_refused_after_content_is_no_failure_of_its_provider(tmp_path: Path) -> None:
+    refused = b'{"error":{"type":"invalid_request_error","code":"content_filter"}}'
+    busy = b'{"error":{"type":"rate_limit_error","code":"rate_limit_exceeded"}}'
+    down = b'{"error":{"type":"server_error"}}'
+
+    async def main() -> None:
+        async with at_one(tmp_path, CHAT, [whole([])], "retry = { attempts = 1 }") as (gate, up):
+            for error, closed in ((refused, True), (busy, True), (down, False)):
+                up.plays = deque([whole([*begun(), b"data: %b\n\n" % error])])
+                for _ in range(6):
+                    assert heard(await ask(gate, CHAT), CHAT, failed=True)["text"]
+                (state,) = gate.works.health.targets.values()
+                assert state.breaker.closed is closed, error
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("face", FACES)
 def test_a_cache_keeps_a_rescued_reply_whole(tmp_path: Path, face: str) -> None:
     async def main() -> None:
         plays = [broken(begun(face, 8)), again(face)]
@@ -264,6 +321,26 @@ def test_a_cache_keeps_a_rescued_reply_whole(tmp_path: Path, face: str) -> None:
                 assert heard(await ask(gate, face), face)["text"] == WORDS
             assert len(up.book) == 2
             await gate.rows(2)
+
+    asyncio.run(main())
+
+
+def test_what_was_asked_beside_takes_none_of_its_attempts(tmp_path: Path) -> None:
+    """The provider has made a vector before it was asked; a hit saves what the whole reply cost."""
+    vector = replies(b'{"data":[{"embedding":[0.6,0.8]}],"usage":{"prompt_tokens":3}}')
+
+    async def main() -> None:
+        more = 'retry = { backoff_s = 0.05, attempts = 2 }\n[models.main.cache]\nttl = "1 h"\n'
+        more += 'semantic = { model = "a/e" }'
+        async with at_one(tmp_path, CHAT, [vector, broken(begun()), again()], more) as (gate, up):
+            for _ in range(2):
+                assert heard(await ask(gate, CHAT), CHAT)["text"] == WORDS
+            assert len(up.book) == 3
+            rows = await gate.rows(3)
+            await gate.works.store.drain()
+            hit, _ = gate.works.store.reader.requests(Page())
+            assert (hit.cache, hit.saved_nano) == ("hit", rows[-1]["nano"])
+            assert rows[-1]["nano"] == nano(BILL)
 
     asyncio.run(main())
 

@@ -167,3 +167,36 @@ def test_what_a_dead_worker_held_is_free_again_and_what_it_asked_is_flagged() ->
     ]
     (left,) = book.left("k", NOON)
     assert (left.spent_nano, left.held_nano) == (180, 0)
+
+
+def test_what_is_lent_to_workers_of_a_host_that_was_given_up_is_called_back() -> None:
+    """What they have open, or granted meanwhile, is in no lease when it ends."""
+    paper, peers = Paper(), list[Peer]()
+    book = LendingBook(paper)
+    book.limit("k", [Cap("total", CAP)])
+    lender = Lender(book, 1, lambda one, other: one == other, peers)
+    worker = Worker(lender)
+    peers.append(worker.peer)
+    worker.call(100)
+    worker.arrive()
+    while worker.pipe.down:
+        worker.hear()
+    book.begin_anew()
+    assert (worker.left, book.open_nano) == ((CAP - 100) // 4, 0)
+    worker.call(50)
+    while worker.pipe.down:
+        worker.hear()
+    worker.call(30)  # not out of the lease any more
+    while worker.pipe.up_again or worker.pipe.down:
+        while worker.pipe.up_again:
+            worker.arrive()
+        while worker.pipe.down:
+            worker.hear()
+    for number in list(worker.open):
+        lender.ended(worker.peer, Ended(number, 20))
+    assert [(one.order.nano, one.loose) for one in paper.settled] == [
+        (100, True),
+        (50, True),
+        (30, False),
+    ]
+    assert book.settled_nano == 60

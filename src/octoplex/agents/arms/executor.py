@@ -125,7 +125,7 @@ WRITE = Offer(
             "path": _PATH,
             "text": text_of("What is written.", 10_000_000),
             "value": {"description": "Instead of text: a value, written as JSON."},
-            "base64": text_of("Instead of text: bytes.", 10_000_000),
+            "base64": text_of("In its place: bytes.", 10_000_000),
         },
         "path",
     ),

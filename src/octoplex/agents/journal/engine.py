@@ -111,10 +111,11 @@ def engines_of(
         sqlalchemy.event.listen(engine, "connect", _prepare)
         sqlalchemy.event.listen(engine, "do_connect", partial(_admit, is_over, None))
         return engine, engine
+    word = where.word if where.password else None
     own = _connections(sqlalchemy, where, PLACES)
-    sqlalchemy.event.listen(own, "do_connect", partial(_await, is_over, leaves, where.password))
+    sqlalchemy.event.listen(own, "do_connect", partial(_await, is_over, leaves, word))
     asked = _connections(sqlalchemy, where, OWN_PLACES)
-    sqlalchemy.event.listen(asked, "do_connect", partial(_admit, is_over, where.password))
+    sqlalchemy.event.listen(asked, "do_connect", partial(_admit, is_over, word))
     return own, asked
 
 
@@ -153,10 +154,10 @@ def _await(
 ) -> Any:
     dialect, _, words, options = connect
     while True:
-        _admit(is_over, password, options)
         try:
+            _admit(is_over, password, options)
             return dialect.connect(*words, **options)
-        except dialect.loaded_dbapi.OperationalError:
+        except (dialect.loaded_dbapi.OperationalError, OSError):
             if leaves():
                 raise
             time.sleep(AGAIN_S)

@@ -9,6 +9,7 @@ an end: it follows from its row.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -114,16 +115,16 @@ def listed(
     limit: int,
     before: str = "",
     key_id: str | None = None,
-    tenant: str | None = None,
+    sees: Callable[[TaskRow], bool] = lambda _: True,
 ) -> list[TaskRow]:
-    """Tasks, newest first: those handed in before one, of a key, of a tenant. Blocks.
+    """Tasks, newest first: those handed in before one, of a key, that may be seen. Blocks.
 
     Raises:
-        NotFound: there is no task `before`.
+        NotFound: there is no task `before` to be seen.
     """
-    mark = cabinet.row(before, whole=False) if before else None
-    if before and mark is None:
-        raise NotFound(f"There is no task {before!r}.")
+    mark = cabinet.row(before) if before else None
+    if before and (mark is None or not sees(row_of(mark))):
+        raise NotFound(f"There is no task {before[:128]!r}.")
     found: list[TaskRow] = []
     is_past = mark is None
     for row in cabinet.rows(key_id, None if mark is None else mark.created_at):
@@ -135,7 +136,7 @@ def listed(
             log.error("task %s: %s", row.workflow_id, damaged)
             continue
         is_older = mark is not None and row.created_at < mark.created_at
-        if (is_past or is_older) and tenant in (None, given.tenant):
+        if (is_past or is_older) and sees(given):
             found.append(given)
         is_past = is_past or row.workflow_id == before
     return found

@@ -144,10 +144,10 @@ class Tasks:
         limit: int = 20,
         before: str = "",
         key_id: str | None = None,
-        tenant: str | None = None,
+        sees: Callable[[TaskRow], bool] = lambda _: True,
     ) -> list[TaskRow]:
-        """Tasks, newest first: those handed in before one, of a key, of a tenant."""
-        found: list[TaskRow] = await self._do(listed, self._cabinet, limit, before, key_id, tenant)
+        """Tasks, newest first: those handed in before one, of a key, that may be seen."""
+        found: list[TaskRow] = await self._do(listed, self._cabinet, limit, before, key_id, sees)
         return found
 
     async def events(self, task_id: str, after: int = 0) -> list[Event]:
@@ -222,6 +222,11 @@ class Tasks:
                 break
             await asyncio.sleep(SOON_S)
         return row
+
+    @property
+    def living(self) -> list[str]:
+        """The tasks that run here."""
+        return list(self._lives)
 
     def _life(self, task_id: str) -> Life | None:
         """The life of a task here, if it is one that goes on. One that is lost may stay a while."""

@@ -47,7 +47,7 @@ class AnthropicFace:
         return msgspec.json.encode({"input_tokens": input_tokens})
 
     def encoder(self, call: Call) -> Encoder:
-        return AnthropicEncoder(call.id, call.model, call.worst_case().input_tokens)
+        return AnthropicEncoder(call.reply_id, call.model, call.worst_case().input_tokens)
 
     def resume(self, call: Call, wire: bytes, told: Sequence[Event]) -> Encoder | None:
         return resume(call, wire, told)

@@ -54,7 +54,7 @@ class GeminiFace:
         return msgspec.json.encode({"totalTokens": input_tokens})
 
     def encoder(self, call: Call) -> Encoder:
-        return GeminiEncoder(call.id, call.model)
+        return GeminiEncoder(call.reply_id, call.model)
 
     def resume(self, call: Call, wire: bytes, told: Sequence[Event]) -> Encoder | None:
         return resume(call, wire, told)

@@ -67,7 +67,8 @@ class GeminiScanner:
     """One verbatim stream. See `dialects.dialect.Scanner` for the attributes."""
 
     __slots__ = (
-        "_running", "_usage", "content", "ended", "error", "model", "received", "skipped", "stop",
+        "_highest", "_running", "_usage", "content", "ended", "error", "model", "received",
+        "skipped", "stop",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -79,6 +80,8 @@ class GeminiScanner:
         self._usage: Usage | None = None
         self._running: set[int] = set()
         """Candidates that began and have not finished."""
+        self._highest = 0
+        """The last of several that has begun."""
 
     @property
     def usage(self) -> Usage | None:
@@ -129,6 +132,8 @@ class GeminiScanner:
         if stop is None:
             if len(self._running) < _MOST_CANDIDATES:
                 self._running.add(candidate.index)
+            if candidate.index > self._highest:  # it may begin when those before it have ended
+                self._highest, self.stop = candidate.index, None
             return
         self._running.discard(candidate.index)
         if not self._running:

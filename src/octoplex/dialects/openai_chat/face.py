@@ -65,13 +65,14 @@ class OpenAIChatFace:
 
     def encode_reply_to(self, call: Call, reply: Reply) -> bytes:
         """The reply, with an id where its provider gave none: the one that a stream has."""
-        named = reply if reply.id else msgspec.structs.replace(reply, id=f"chatcmpl-{call.id}")
-        return self.encode_reply(named)
+        made = f"chatcmpl-{call.reply_id}"
+        named = reply if reply.id else msgspec.structs.replace(reply, id=made)
+        return write_reply(named, call.replied_at(self._now))
 
     def encoder(self, call: Call) -> Encoder:
         return ChatEncoder(
-            created=int(self._now()),
-            request_id=call.id,
+            created=call.replied_at(self._now),
+            request_id=call.reply_id,
             model=call.model,
             include_usage=wants_usage(call.fields),
         )

@@ -106,7 +106,7 @@ class ChatScanner:
     """One verbatim stream. See `dialects.dialect.Scanner` for the attributes."""
 
     __slots__ = (
-        "_anew", "_hide_usage", "_last", "_more", "_regular", "_running", "_several", "content",
+        "_anew", "_hide_usage", "_highest", "_last", "_more", "_regular", "_running", "content",
         "ended", "error", "model", "received", "skipped", "stop", "usage",
     )  # fmt: skip
 
@@ -119,7 +119,9 @@ class ChatScanner:
         self._regular: Regular | None = None
         self._anew = b""
         """The JSON that goes out in place of an event that may not pass as it came."""
-        self.content = self.ended = self._several = False
+        self.content = self.ended = False
+        self._highest = 0
+        """The last of several choices that has begun."""
         self._more = False
         """Whether the next event is expected to go on with the text."""
         self.usage: Usage | None = None
@@ -173,7 +175,7 @@ class ChatScanner:
             if delta.content:
                 self.received += len(delta.content)
                 self.content = True
-                self._more = not self._several
+                self._more = not self._highest
             elif delta.tool_calls:
                 self.received += sum([_letters(call) for call in delta.tool_calls])
                 self.content = True
@@ -190,8 +192,12 @@ class ChatScanner:
         if choice.finish_reason:
             self._finish(choice, data)
         elif len(self._running) < MOST_CHOICES:
-            self._running.add(choice.index)
-            self._several = self._several or choice.index > 0
+            self._begun(choice.index)
+
+    def _begun(self, index: int) -> None:
+        self._running.add(index)
+        if index > self._highest:  # those before it may have ended
+            self._highest, self.stop = index, None
 
     def _finish(self, choice: _Choice, data: bytes) -> None:
         reason = choice.finish_reason or ""
@@ -200,7 +206,7 @@ class ChatScanner:
             return
         self._running.discard(choice.index)
         self._last = stop_of(reason)
-        if not self._running or not self._several:
+        if not self._running or not self._highest:
             self.stop, self.content = self._last, True
 
     def _end(self) -> bool:

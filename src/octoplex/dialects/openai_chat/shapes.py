@@ -29,12 +29,26 @@ class FunctionPiece(Struct, gc=False):
     arguments: str | dict[str, Raw] | None = None
 
 
+class CustomPiece(Struct, gc=False):
+    """Name and text of a call of a custom tool."""
+
+    name: str | None = None
+    input: str | None = None
+
+
 class ToolPiece(Struct):
     """A tool call or a piece of one."""
 
     index: int | None = None
     id: str | None = None
     function: FunctionPiece | None = None
+    custom: CustomPiece | None = None
+
+    def said(self) -> FunctionPiece:
+        """Name and arguments, which of a custom tool are its text."""
+        if self.function is None and self.custom is not None:
+            return FunctionPiece(self.custom.name, self.custom.input)
+        return self.function or FunctionPiece()
 
 
 class ReasoningDetail(Struct, gc=False):

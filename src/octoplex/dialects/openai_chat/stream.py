@@ -224,7 +224,7 @@ class ChatDecoder:
                 self._block = "tool"
                 self._index += 1
                 call.block = self._index
-            call.add(piece.function or FunctionPiece(), events)
+            call.add(piece.said(), events)
 
     def _finish(self, events: list[Event]) -> None:
         if self._stop is None:
@@ -319,8 +319,7 @@ class Calls:
             return self._by_place.get((piece.index, piece.id))
         if piece.id:
             return self._by_id.get(piece.id)
-        named = piece.function and piece.function.name
-        return self._calls[-1] if self._calls and not named else None
+        return self._calls[-1] if self._calls and not piece.said().name else None
 
     def _note(self, call: ToolCall) -> None:
         if call.index is not None:

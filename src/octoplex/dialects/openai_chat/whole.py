@@ -23,7 +23,6 @@ from octoplex.dialects.openai_chat.shapes import (
     BROKEN_STOPS,
     UNREADABLE,
     Choice,
-    FunctionPiece,
     Said,
     Wire,
     WireError,
@@ -156,7 +155,7 @@ def _blocks(said: Said, id_: str) -> tuple[Block, ...]:
         blocks.append(Refusal(said.refusal))
     seen: set[str] = set()
     for number, piece in enumerate(said.tool_calls or ()):
-        call = piece.function or FunctionPiece()
+        call = piece.said()
         call_id = made_id(piece.id, id_, number, seen)
         blocks.append(ToolUse(call_id, named(call.name), arguments_of(call)))
     if said.function_call is not None and not said.tool_calls:

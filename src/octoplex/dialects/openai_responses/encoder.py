@@ -21,11 +21,13 @@ import msgspec
 from msgspec import Struct
 
 from octoplex.dialects.arguments import Gathered
+from octoplex.dialects.openai_responses.calls import CUSTOM
 from octoplex.dialects.openai_responses.failure import frame, write_failure
 from octoplex.dialects.openai_responses.items import (
     Ids,
     call_item,
     message_item,
+    prefix_of,
     refusal_part,
     text_part,
     tool_of_call,
@@ -103,6 +105,8 @@ class Call:
 
     def __init__(self, number: int, id_: str, call_id: str, tool: Body) -> None:
         self.number, self.id, self.call_id, self.tool = number, id_, call_id, tool
+        self.kind = str(tool.get("type", ""))
+        """Where it is no function's."""
         self.arguments = Gathered()
 
     def item(self, status: str) -> Body:
@@ -346,13 +350,15 @@ class ResponsesEncoder:
         self._settle(out)
         number = len(self._output)
         call_id = self._ids.call(event.id, event.signature)
-        tool = tool_of_call(event.name, self._head.spaces)
-        call = Call(number, self._ids.item("fc", number), call_id, tool)
+        tool = tool_of_call(event.name, self._head.forms)
+        call = Call(number, self._ids.item(prefix_of(tool), number), call_id, tool)
         self._calls[event.index] = call
         self._announce(call.item("in_progress"), out)
 
     def _argue(self, call: Call, arguments: str, out: list[bytes]) -> None:
         call.arguments.add(arguments)
+        if call.kind:
+            return  # nobody can tell of a piece of JSON what it says
         members: Body = {"item_id": call.id, "output_index": call.number, "delta": arguments}
         self._put("response.function_call_arguments.delta", members, out)
 
@@ -360,12 +366,14 @@ class ResponsesEncoder:
         if not call.arguments.text:  # a call without arguments is a call with none
             self._argue(call, "{}", out)
         item = call.item(status)
-        done: Body = {
-            "item_id": call.id,
-            "output_index": call.number,
-            "arguments": item["arguments"],
-        }
-        self._put("response.function_call_arguments.done", done, out)
+        at: Body = {"item_id": call.id, "output_index": call.number}
+        if not call.kind:
+            arguments = {"arguments": item["arguments"]}
+            self._put("response.function_call_arguments.done", {**at, **arguments}, out)
+        elif call.kind == CUSTOM:
+            name = "response.custom_tool_call_input"
+            self._put(f"{name}.delta", {**at, "delta": item["input"]}, out)
+            self._put(f"{name}.done", {**at, "input": item["input"]}, out)
         self._item_done(call.number, item, out)
 
     def _finish(self, event: Finished, out: list[bytes]) -> None:

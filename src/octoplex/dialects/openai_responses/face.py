@@ -7,6 +7,7 @@ Not promised: storage; `stored.py` has the pure part of it.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 from msgspec import Raw
@@ -14,10 +15,10 @@ from msgspec import Raw
 from octoplex.dialects.dialect import Encoder, HeadFields
 from octoplex.dialects.openai_chat.failure import status_of, write_error
 from octoplex.dialects.openai_responses.asked import read_chat
+from octoplex.dialects.openai_responses.calls import forms_of
 from octoplex.dialects.openai_responses.encoder import ResponsesEncoder
 from octoplex.dialects.openai_responses.failure import write_fail_event
 from octoplex.dialects.openai_responses.head import read_count_head, read_head
-from octoplex.dialects.openai_responses.namespaces import spaces_of
 from octoplex.dialects.openai_responses.response import Head, echo_of, write_reply
 from octoplex.dialects.openai_responses.resumed import resume
 from octoplex.dialects.openai_responses.shapes import NAME
@@ -54,11 +55,11 @@ class OpenAIResponsesFace:
 
     def encode_reply(self, reply: Reply) -> bytes:
         """The reply, with the defaults where it should repeat the request."""
-        return self._reply(reply, {}, "")
+        return self._reply(reply, {}, "unknown", int(self._now()))
 
     def encode_reply_to(self, call: Call, reply: Reply) -> bytes:
         """The reply, with the request's parameters repeated."""
-        return self._reply(reply, call.fields, call.id)
+        return self._reply(reply, call.fields, call.reply_id, call.replied_at(self._now))
 
     def encode_count(self, input_tokens: int) -> bytes:
         """The reply to a request that counts tokens."""
@@ -67,9 +68,10 @@ class OpenAIResponsesFace:
         )
 
     def encoder(self, call: Call) -> Encoder:
-        id_ = self._reply_id or f"resp_{call.id}"
-        head = self._head(id_, call.model, call.fields)
-        return ResponsesEncoder(call.id, head, self._now, keeps_id=bool(self._reply_id))
+        id_, created = self._reply_id or f"resp_{call.reply_id}", call.replied_at(self._now)
+        head = self._head(id_, call.model, call.fields, created)
+        now = partial(call.replied_at, self._now)
+        return ResponsesEncoder(call.reply_id, head, now, keeps_id=bool(self._reply_id))
 
     def resume(self, call: Call, wire: bytes, told: Sequence[Event]) -> Encoder | None:
         return resume(call, wire, told, self._now)
@@ -83,11 +85,14 @@ class OpenAIResponsesFace:
     def fail_event(self, error: GatewayError, request_id: str) -> bytes:
         return write_fail_event(error, request_id, int(self._now()))
 
-    def _reply(self, reply: Reply, fields: Mapping[str, Raw], request_id: str) -> bytes:
-        id_ = self._reply_id or reply.id or f"resp_{request_id or 'unknown'}"
+    def _reply(
+        self, reply: Reply, fields: Mapping[str, Raw], request_id: str, created: int
+    ) -> bytes:
+        id_ = self._reply_id or reply.id or f"resp_{request_id}"
         reply = msgspec.structs.replace(reply, id=id_)
-        return msgspec.json.encode(write_reply(reply, self._head(id_, reply.model, fields)))
+        head = self._head(id_, reply.model, fields, created)
+        return msgspec.json.encode(write_reply(reply, head))
 
-    def _head(self, id_: str, model: str, fields: Mapping[str, Raw]) -> Head:
+    def _head(self, id_: str, model: str, fields: Mapping[str, Raw], created: int) -> Head:
         echo = echo_of(fields, stores=self._stores)
-        return Head(id_, model, int(self._now()), echo, spaces_of(fields.get("tools")))
+        return Head(id_, model, created, echo, forms_of(fields.get("tools")))

@@ -25,6 +25,7 @@ from msgspec import Raw, Struct
 from octoplex.dialects.media import read_file, read_image
 from octoplex.dialects.members import UNREADABLE
 from octoplex.dialects.native import Known, named, reader
+from octoplex.dialects.openai_responses.calls import CALLS, CUSTOM, OF_ONE_TOOL
 from octoplex.dialects.openai_responses.namespaces import joined
 from octoplex.dialects.openai_responses.reasoning import read_reasoning
 from octoplex.dialects.openai_responses.shapes import NOTHING, given, read_item
@@ -50,15 +51,8 @@ _ROLES: dict[str, Role] = {
     "system": "system",
     "developer": "developer",
 }
-_CALLS = {
-    "local_shell_call": ("local_shell", "action"),
-    "shell_call": ("shell", "action"),
-    "computer_call": ("computer", "action"),
-    "apply_patch_call": ("apply_patch", "operation"),
-}
-"""Calls of tools that the caller runs -> the tool's name, and the member it is called with."""
 _OUTPUTS = frozenset(
-    {"function_call_output", "custom_tool_call_output", *(f"{name}_output" for name in _CALLS)}
+    {"function_call_output", "custom_tool_call_output", *(f"{name}_output" for name in OF_ONE_TOOL)}
 )
 _MADE_ELSEWHERE = frozenset(
     {
@@ -194,7 +188,7 @@ def _read(raw: Raw, path: str, turns: _Turns) -> str | None:
         thinking = read_reasoning(read_item(raw))
         if thinking is not None:
             turns.add("assistant", (thinking,))
-    elif kind in ("function_call", "custom_tool_call") or kind in _CALLS:
+    elif kind in CALLS:
         turns.add("assistant", (_read_call(raw, kind, path),))
     elif kind in _OUTPUTS:
         turns.add("user", (_read_output(raw, path),), result=True)
@@ -228,13 +222,13 @@ def _with(parts: tuple[Part, ...], beside: Beside) -> tuple[Part, ...]:
 def _read_call(raw: Raw, kind: str, path: str) -> ToolCall:
     call = _call(raw)
     id_, signature = unsign(_need(call.call_id or call.id, f"{path}.call_id"))
-    if kind in _CALLS:
-        name, member = _CALLS[kind]
+    if kind in OF_ONE_TOOL:
+        name, member = OF_ONE_TOOL[kind]
         given_with = bytes(getattr(call, member))
         arguments = msgspec.json.format(given_with, indent=-1).decode() if given_with else "{}"
         return ToolCall(ToolUse(id_, name, arguments, signature), beside=call.beside)
     name = _need(call.name, f"{path}.name")
-    if kind == "custom_tool_call":
+    if kind == CUSTOM:
         given_with = _json({"input": call.input})
         use = ToolUse(id_, name, given_with.decode(), signature)
         return ToolCall(use, beside=call.beside)

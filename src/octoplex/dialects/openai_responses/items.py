@@ -13,7 +13,7 @@ Not promised: annotations and log probabilities; no other dialect's reply holds 
 import re
 
 from octoplex.dialects.openai_chat.toolcalls import made_id
-from octoplex.dialects.openai_responses.namespaces import Spaces
+from octoplex.dialects.openai_responses.calls import CUSTOM, PREFIX, Forms, in_kind
 from octoplex.dialects.openai_responses.reasoning import write_reasoning
 from octoplex.dialects.signed_ids import sign
 from octoplex.wire.event import Block, Refusal, Text, Thinking, ToolUse
@@ -37,7 +37,7 @@ class Ids:
         self._taken: set[str] = set()
 
     def item(self, kind: str, number: int) -> str:
-        """The id of the item with this number; `kind` is `msg`, `fc` or `rs`."""
+        """The id of the item with this number; `kind` is `msg`, `rs` or `prefix_of`."""
         return f"{kind}_{self._stem}_{number}"
 
     def call(self, id_: str, signature: str) -> str:
@@ -66,29 +66,29 @@ def message_item(id_: str, parts: list[Body], status: Status) -> Body:
     }
 
 
-def tool_of_call(name: str, spaces: Spaces) -> Body:
-    """How a call names its tool, taken apart where the request had it in a namespace."""
-    if name not in spaces:
-        return {"name": name}
-    namespace, own = spaces[name]
-    return {"name": own, "namespace": namespace}
+def tool_of_call(name: str, forms: Forms) -> Body:
+    """How a call names its tool: taken apart where the request had it in a namespace, in its own
+    kind where it is no function.
+    """
+    return forms.get(name) or {"name": name}
+
+
+def prefix_of(tool: Body) -> str:
+    """What the id of a call's item begins with."""
+    return PREFIX.get(str(tool.get("type")), "fc")
 
 
 def call_item(id_: str, call_id: str, tool: Body, arguments: str, status: Status) -> Body:
     """A tool call; `tool` is `tool_of_call`."""
-    return {
-        "type": "function_call",
-        "id": id_,
-        "call_id": call_id,
-        **tool,
-        "arguments": arguments,
-        "status": status,
-    }
+    kind = tool.get("type")
+    ids = {"id": id_, "call_id": call_id}
+    if not isinstance(kind, str):
+        return {"type": "function_call", **ids, **tool, "arguments": arguments, "status": status}
+    ended = {} if kind == CUSTOM else {"status": status}
+    return {**tool, **ids, **in_kind(kind, arguments), **ended}
 
 
-def write_items(
-    blocks: tuple[Block, ...], reply_id: str, last: Status, spaces: Spaces
-) -> list[Body]:
+def write_items(blocks: tuple[Block, ...], reply_id: str, last: Status, forms: Forms) -> list[Body]:
     """Write every item of a whole reply; `last` is the status of the last one."""
     ids = Ids(reply_id)
     items: list[Body] = []
@@ -104,16 +104,16 @@ def write_items(
             parts.append(text_part(block.text) if is_text else refusal_part(block.text))
             continue
         parts = None
-        items.append(_item(block, ids, len(items), spaces))
+        items.append(_item(block, ids, len(items), forms))
     if items and "status" in items[-1]:
         items[-1]["status"] = last
     return items
 
 
-def _item(block: Thinking | ToolUse, ids: Ids, number: int, spaces: Spaces) -> Body:
+def _item(block: Thinking | ToolUse, ids: Ids, number: int, forms: Forms) -> Body:
     if isinstance(block, Thinking):
         return write_reasoning(block, ids.item("rs", number))
     call_id = ids.call(block.id, block.signature)
     arguments = block.arguments or "{}"
-    tool = tool_of_call(block.name, spaces)
-    return call_item(ids.item("fc", number), call_id, tool, arguments, "completed")
+    tool = tool_of_call(block.name, forms)
+    return call_item(ids.item(prefix_of(tool), number), call_id, tool, arguments, "completed")

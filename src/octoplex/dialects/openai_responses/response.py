@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects.members import UNREADABLE
+from octoplex.dialects.openai_responses.calls import Forms
 from octoplex.dialects.openai_responses.items import write_items
-from octoplex.dialects.openai_responses.namespaces import Spaces
 from octoplex.wire.event import Refusal, Reply, StopReason, Usage
 
 Body = dict[str, object]
@@ -54,14 +54,14 @@ _listed = msgspec.json.Decoder(list[dict[str, Raw]] | None).decode
 class Head(Struct, frozen=True):
     """What is the same in every response object of a reply. `created` is Unix time, seconds.
 
-    `spaces` are the namespaces that the request gave its tools in.
+    `forms` are those of the request's tools.
     """
 
     id: str
     model: str
     created: int
     echo: Body
-    spaces: Spaces = {}
+    forms: Forms = {}
 
 
 def echo_of(fields: Mapping[str, Raw], *, stores: bool) -> Body:
@@ -151,7 +151,7 @@ def write_reply(reply: Reply, head: Head) -> Body:
     return write_response(
         head,
         status,
-        write_items(reply.blocks, reply.id, status, head.spaces),
+        write_items(reply.blocks, reply.id, status, head.forms),
         usage=write_usage(reply.usage),
         incomplete_details=why,
         completed_at=head.created if status == "completed" else None,

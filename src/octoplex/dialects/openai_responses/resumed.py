@@ -5,8 +5,8 @@ at the end. So the bytes are read item by item, and what they said is what the e
 the ids that the caller has. Where the bytes end between two events of which the second only
 repeats, nothing can go on.
 
-Not promised: items of tools that the provider runs itself, tools in namespaces, annotations,
-thinking in plain text or in several parts.
+Not promised: items of tools that the provider runs itself, tools in namespaces or of own kinds,
+annotations, thinking in plain text or in several parts.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ import msgspec
 
 from octoplex.dialects import sse
 from octoplex.dialects.members import UNREADABLE
+from octoplex.dialects.openai_responses.calls import forms_of
 from octoplex.dialects.openai_responses.encoder import Call as OpenCall
 from octoplex.dialects.openai_responses.encoder import (
     Message,
@@ -24,7 +25,6 @@ from octoplex.dialects.openai_responses.encoder import (
     Stand,
     Thought,
 )
-from octoplex.dialects.openai_responses.namespaces import spaces_of
 from octoplex.dialects.openai_responses.response import Head
 from octoplex.wire.ask import Call
 from octoplex.wire.event import (
@@ -53,7 +53,7 @@ def resume(
     call: Call, wire: bytes, told: Sequence[Event], now: Callable[[], float]
 ) -> ResponsesEncoder | None:
     """The encoder; None where the events hold what it could not go on with."""
-    if spaces_of(call.fields.get("tools")):
+    if forms_of(call.fields.get("tools")):
         return None
     reader = _Reader(told)
     try:

@@ -19,6 +19,7 @@ from msgspec import Raw, Struct
 
 from octoplex.dialects.members import UNREADABLE
 from octoplex.dialects.openai_chat.whole import settled_stop
+from octoplex.dialects.openai_responses.calls import CALLS
 from octoplex.dialects.openai_responses.shapes import NOTHING, Why, given, read_usage, stop_of
 from octoplex.dialects.openai_responses.verdict import judge_failure
 from octoplex.dialects.sieve import is_utf8, look_at_lines, parse_strictly, sift
@@ -145,7 +146,7 @@ class ResponsesScanner:
             self.content = self.content or whole or event.item.type not in _QUIET
 
     def _finish(self, response: _Response) -> None:
-        called = any(item.type == "function_call" for item in response.output or ())
+        called = any(item.type in CALLS for item in response.output or ())
         stop = stop_of(response.incomplete_details, response.status)
         self.stop = settled_stop(stop, tools=called, refused=False)
         self.usage = tiered(read_usage(response.usage), response.service_tier)

@@ -42,6 +42,9 @@ class ItemWire(Struct):
     call_id: str | None = None
     name: str | None = None
     arguments: str | dict[str, Raw] | None = None
+    input: Raw = NOTHING
+    action: Raw = NOTHING
+    operation: Raw = NOTHING
 
 
 class Why(Struct, gc=False):

@@ -18,11 +18,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from octoplex.dialects import sse
-from octoplex.dialects.broken import cut, named
+from octoplex.dialects.broken import cut
 from octoplex.dialects.members import UNREADABLE
-from octoplex.dialects.openai_chat.shapes import FunctionPiece
-from octoplex.dialects.openai_chat.toolcalls import arguments_of, made_id
+from octoplex.dialects.openai_chat.toolcalls import made_id
 from octoplex.dialects.openai_chat.whole import UNKNOWN_USAGE, settled_stop
+from octoplex.dialects.openai_responses.calls import CALLS, OF_ONE_TOOL, called
 from octoplex.dialects.openai_responses.reasoning import BETWEEN_PARTS, read_reasoning
 from octoplex.dialects.openai_responses.shapes import (
     EventWire,
@@ -233,14 +233,16 @@ class ResponsesDecoder:
 
     def _added(self, event: EventWire, events: list[Event]) -> None:
         item = read_item(event.item)
-        if item.type == "function_call" and item.name and event.output_index not in self._calls:
+        is_named = item.name or item.type in OF_ONE_TOOL
+        if item.type in CALLS and is_named and event.output_index not in self._calls:
             self._call(event.output_index, item, events)
 
     def _call(self, number: int, item: ItemWire, events: list[Event]) -> _Item:
         call = self._calls[number] = _Item(self._new())
         id_ = made_id(item.call_id or item.id, self._id, len(self._calls) - 1, self._taken)
         self._early.discard(number)
-        events.append(ToolStart(id_, named(item.name), call.block))
+        name, _ = called(item)
+        events.append(ToolStart(id_, name, call.block))
         return call
 
     def _item_done(self, event: EventWire, events: list[Event]) -> None:
@@ -258,12 +260,11 @@ class ResponsesDecoder:
                         self._say(key, part.text or part.refusal or "", delta, events)
             case "reasoning":
                 self._proof(number, item, events)
-            case "function_call":
+            case kind if kind in CALLS:
                 call = self._calls.get(number) or self._call(number, item, events)
                 if not call.argued:
                     call.argued = True
-                    arguments = arguments_of(FunctionPiece(None, item.arguments))
-                    events.append(ToolDelta(arguments, call.block))
+                    events.append(ToolDelta(called(item)[1], call.block))
 
     def _proof(self, number: int, item: ItemWire, events: list[Event]) -> None:
         thought = read_reasoning(item)

@@ -12,11 +12,11 @@ Not promised: items of tools that the provider runs itself, in a decoded reply.
 import msgspec
 from msgspec import Raw, Struct
 
-from octoplex.dialects.broken import cut, named, readable, unreadable
+from octoplex.dialects.broken import cut, readable, unreadable
 from octoplex.dialects.dialect import Seen
-from octoplex.dialects.openai_chat.shapes import FunctionPiece
-from octoplex.dialects.openai_chat.toolcalls import arguments_of, made_id
+from octoplex.dialects.openai_chat.toolcalls import made_id
 from octoplex.dialects.openai_chat.whole import UNKNOWN_USAGE, settled_stop
+from octoplex.dialects.openai_responses.calls import CALLS, called
 from octoplex.dialects.openai_responses.reasoning import read_reasoning
 from octoplex.dialects.openai_responses.shapes import (
     NOTHING,
@@ -61,10 +61,8 @@ def read_whole(body: bytes) -> Seen:
     """
     light = readable(_read_light, body)
     _refuse(body, light.status, light.error, has_output=light.output is not None)
-    called = any(item.type == "function_call" for item in light.output or ())
-    stop = settled_stop(
-        stop_of(light.incomplete_details, light.status), tools=called, refused=False
-    )
+    calls = any(item.type in CALLS for item in light.output or ())
+    stop = settled_stop(stop_of(light.incomplete_details, light.status), tools=calls, refused=False)
     return Seen(light.model or "", tiered(read_usage(light.usage), light.service_tier), stop)
 
 
@@ -101,10 +99,9 @@ def blocks_of(item: ItemWire, reply_id: str, taken: set[str]) -> list[Block]:
         case "reasoning":
             thinking = read_reasoning(item)
             return [] if thinking is None else [thinking]
-        case "function_call":
+        case kind if kind in CALLS:
             id_ = made_id(item.call_id or item.id, reply_id, len(taken), taken)
-            arguments = arguments_of(FunctionPiece(None, item.arguments))
-            return [ToolUse(id_, named(item.name), arguments)]
+            return [ToolUse(id_, *called(item))]
         case _:
             return []
 

@@ -23,6 +23,18 @@ class Database(Struct, frozen=True):
     url: str
     password: Callable[[], str] | None = None
 
+    def word(self) -> str:
+        """The password as it is now: it may have changed since the last connection.
+
+        Raises:
+            OSError: it is not there, as while its file is replaced.
+        """
+        assert self.password is not None
+        try:
+            return self.password()
+        except BadConfig as error:
+            raise OSError(str(error)) from error
+
     @property
     def shown(self) -> str:
         """For people: host and name."""

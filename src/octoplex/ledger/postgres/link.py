@@ -223,14 +223,7 @@ class Link:
 
     async def dial(self) -> Connection:
         """Open a connection, on the link's thread."""
-        password = self.database.password
-        connection = await asyncpg.connect(
-            self.database.url,
-            timeout=CONNECT_S,
-            command_timeout=READ_S,
-            server_settings={"application_name": self.name},
-            **({"password": password()} if password else {}),
-        )
+        connection = await asyncpg.connect(**self._how(self.name))
         try:
             await connection.execute(ALIVE)
         except BaseException:
@@ -274,8 +267,12 @@ class Link:
             while self._writer is None:
                 await asyncio.sleep(self._pause_s)
                 self._pause_s = min(2 * self._pause_s, PAUSE_S[1])
-                with suppress(*FAILURES, StoreFailed):
+                try:
                     await self._resume()
+                except (StoreFailed, *FAILURES) as error:
+                    log.debug("no connection that writes: %s", said(error))
+                except Exception:  # what an odd server makes of the library must not end this
+                    log.exception("no connection that writes")
 
     async def _resume(self) -> None:
         connection = await self._connect()
@@ -321,16 +318,17 @@ class Link:
             raise StoreFailed("The database cannot be reached.") from error  # callers read this
 
     def _made_pool(self) -> Any:
-        password = self.database.password
-        return asyncpg.create_pool(
-            self.database.url,
-            min_size=0,
-            max_size=READERS,
-            timeout=CONNECT_S,
-            command_timeout=READ_S,
-            server_settings={"application_name": f"{self.name} (reads)"},
-            **({"password": password()} if password else {}),
-        )
+        how = self._how(f"{self.name} (reads)")
+        return asyncpg.create_pool(min_size=0, max_size=READERS, **how)
+
+    def _how(self, name: str) -> dict[str, Any]:
+        return {
+            "dsn": self.database.url,
+            "timeout": CONNECT_S,
+            "command_timeout": READ_S,
+            "server_settings": {"application_name": name},
+            **({"password": self.database.word} if self.database.password else {}),
+        }
 
     async def _close(self) -> None:
         if self._pool is not None:

@@ -56,16 +56,20 @@ _ATTEMPTS = """select * from octoplex.ledger
 _SOME_ATTEMPTS = """select * from octoplex.ledger
     where (request_id, attempt) > ($1, $2) order by request_id, attempt limit $3"""
 _REQUEST = "select record from octoplex.records where id = $1"
-_PAGE = """select record from octoplex.records
-    where ($1::text[] is null or key_id = any($1))
-      and ($4::text is null or record::json ->> TENANT = $4
-        or starts_with(record::json ->> TENANT, $4 || '.'))
-      and ($5::text = '' or record::json ->> TASK = $5)
-      and ($2::text is null or seq {} (select seq from octoplex.records where id = $2))
-    order by seq {} limit $3""".replace("TENANT", str(REQUEST_FIELDS.index("tenant"))).replace(
-    "TASK", str(REQUEST_FIELDS.index("task"))
+_TENANT, _TASK = (
+    rf"replace(record, '\u', '\n')::json ->> {REQUEST_FIELDS.index(name)}"
+    for name in ("tenant", "task")
 )
-_BACK, _ON = _PAGE.format("<", "desc"), _PAGE.format(">", "asc")
+"""Of a record. Callers may write \\u0000 into one, which no text of PostgreSQL can hold."""
+_PAGE = f"""select record from octoplex.records
+    where ($1::text[] is null or key_id = any($1))
+      and ($4::text is null or {_TENANT} = $4 or starts_with({_TENANT}, $4 || '.'))
+      and ($5::text = '' or {_TASK} = $5)
+      and ($2::text is null or seq {{}} (select seq from octoplex.records
+        where id = $2{{}}))
+    order by seq {{}} limit $3"""
+_OWN = " and ($1::text[] is null or key_id = any($1))"
+_BACK, _ON = _PAGE.format("<", _OWN, "desc"), _PAGE.format(">", "", "asc")
 _KEYS = "select * from octoplex.keys order by created_at_ms, id"
 
 _record = msgspec.json.Decoder(Record).decode

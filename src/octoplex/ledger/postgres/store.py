@@ -39,7 +39,7 @@ from octoplex.ledger.postgres.link import Connection, Link, Work
 from octoplex.ledger.postgres.notices import PostgresNotices
 from octoplex.ledger.postgres.queries import PostgresReader
 from octoplex.ledger.postgres.till import PostgresTill
-from octoplex.ledger.postgres.till import Tempo as Beats
+from octoplex.ledger.postgres.watch import Tempo as Beats
 from octoplex.ledger.postgres.writing import KEYS, Writing
 from octoplex.ledger.rows import (
     NO_HEIRS,
@@ -95,7 +95,7 @@ class PostgresStore:
         self._keys_heard: Callable[[list[KeyRow]], None] = lambda rows: None
         self._loop: asyncio.AbstractEventLoop | None = None
         link.begin(self._begin, self._again)
-        self.till = PostgresTill(link, link.host, link.name, how.beats)
+        self.till = PostgresTill(link, link.name, self._all_written, how.beats)
         self.till.kept = self._writing.kept
         self.common = PostgresCommon(self.till.ask)
         self.notices = PostgresNotices(self.till.ask, link.host)
@@ -228,6 +228,10 @@ class PostgresStore:
     async def _change(self, work: Callable[[], T]) -> T:
         """Have the writer do it, and wait until it is committed."""
         return await asyncio.wrap_future(self._writer.call(work))
+
+    async def _all_written(self) -> bool:
+        await asyncio.wrap_future(self._writer.call(self._writing.rest))
+        return await asyncio.wrap_future(self._writer.drain()) and not self._writing.spool
 
     async def _ask(self, work: Work[T]) -> T:
         """Read what was written down before the question, too."""

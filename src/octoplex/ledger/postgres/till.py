@@ -14,6 +14,9 @@ disk, and is written when it is back; a host that never comes back takes that kn
 Takings and gifts are numbered, and the database keeps the number of the last: so one whose answer
 was lost is known to be done or not done once the connection is back.
 
+A host that was given up and lives begins another life, once what it had spent by then is in the
+database: what was taken, given or asked for in the last one counts for nothing in this one.
+
 `NOTIFY octoplex` tells what cannot wait: `recall ACCOUNT`, `news`. Where it is lost, the beat finds
 what is new, and whatever lies idle goes back by itself.
 """
@@ -21,16 +24,17 @@ what is new, and whatever lies idle goes back by itself.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from octoplex.ledger.period import span
+from octoplex.ledger.postgres.gifts import Gift, columns_of, of_budgets, of_rates
 from octoplex.ledger.postgres.link import FAILURES, PAUSE_S, Connection, Link, said
+from octoplex.ledger.postgres.watch import Tempo, Watch
 from octoplex.ledger.rows import WindowKind
 from octoplex.ledger.shared.till import Part, RatePart, RateWant, Stand, Want
 from octoplex.wire.error import BadConfig, StoreFailed
@@ -41,15 +45,15 @@ AWAY = (
     "The database that hosts share their limits in cannot be reached, and what this host holds "
     "of them is used up; ask again in a moment."
 )
+GONE = "This host was taken for gone by the others; ask again in a moment."
+_RETURN = "update octoplex.hosts set name = $2 where id = $1 returning calls, got"
 _REGISTER = """insert into octoplex.hosts (id, name) values ($1, $2)
-    on conflict (id) do update set name = excluded.name returning calls, got, xmax = 0"""
+    on conflict (id) do update set name = excluded.name returning calls, got"""
 _BEAT = "update octoplex.hosts set beat = beat + 1 where id = $1"
 _HOSTS = "select id, name, beat from octoplex.hosts"
 _NEWS = "select topic, number from octoplex.news"
 _TAKE = "select * from octoplex.take($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-_GIVE = "select octoplex.give($1, $2, $3, $4, $5, $6)"
 _WIDEN = "select * from octoplex.widen($1, $2, $3, $4, $5, $6, $7, $8)"
-_NARROW = "select octoplex.narrow($1, $2, $3, $4, $5, $6, $7, $8)"
 _AGREE = """insert into octoplex.pepper (mark) values ($1)
     on conflict (one) do update set mark = case
         when exists (select from octoplex.hosts where id <> $2) then pepper.mark
@@ -62,37 +66,15 @@ _TIDY_LEASES = """delete from octoplex.leases l where not exists (select from oc
     where (t.account, t.kind, t.first) = (l.account, l.kind, l.first))"""
 
 
-class Tempo(Struct, frozen=True, kw_only=True):
-    """How soon a host is missed."""
-
-    beat_s: float = 1.0
-    term_s: float = 10.0
-    gone_s: float = 30.0
-    answer_s: float = 2.0
-    tidy_s: float = 600.0
-
-
-class _Gift(Struct, frozen=True):
-    """What goes back: a statement and its columns, and the accounts of rates in it."""
-
-    text: str
-    columns: list[list[Any]]
-    accounts: tuple[str, ...] = ()
-
-
-class _Seen(Struct):
-    """Another host: its beat, and when that was first seen on this connection."""
-
-    beat: int
-    at_s: float
-
-
 class PostgresTill:
     """Implements `Till`. Its connection lives on the link's thread."""
 
-    def __init__(self, link: Link, host: str, name: str, tempo: Tempo | None = None) -> None:
-        self._link, self._host, self._name = link, host, name
-        self._tempo = tempo or Tempo()
+    def __init__(
+        self, link: Link, name: str, written: Callable[[], Awaitable[bool]], tempo: Tempo | None
+    ) -> None:
+        """`written`: whether all that was spent until now is in the database."""
+        self._link, self._host, self._name = link, link.host, name
+        self._written, self._tempo = written, tempo or Tempo()
         self.hosts = 1
         self.trips = 0
         """How often the database was asked or told, but for beats."""
@@ -104,6 +86,8 @@ class PostgresTill:
         self._rate_recalled: Callable[[RateWant], None] = lambda want: None
         self._answered: Callable[[str], None] = lambda account: None
         self._ended: list[Callable[[bool], None]] = []
+        self._life = self._life_heard = 0
+        """How often this host was given up, and what the event loop has heard of that."""
         self._news: Callable[[str], None] = lambda topic: None
         self._app: asyncio.AbstractEventLoop | None = None
         self._connection: Connection | None = None
@@ -113,7 +97,7 @@ class PostgresTill:
         self._number = 0
         self._doubt: tuple[int, Sequence[Want]] | None = None
         """A taking of which nobody heard what became of it."""
-        self._gifts: deque[_Gift] = deque()
+        self._gifts: deque[Gift] = deque()
         self._registered = False
         self._unsaid: deque[str] = deque()
         self._looked_at = 0.0
@@ -121,7 +105,7 @@ class PostgresTill:
         """There may be news: look before the next beat is due."""
         self._given = 0
         """The number under which the first of them was sent, if it was."""
-        self._seen: dict[str, _Seen] = {}
+        self._watch = Watch(self._tempo)
         self._heard: dict[str, int] = {}
         self._beaten_at = self._tidied_at = 0.0
         self._expired = False
@@ -160,12 +144,12 @@ class PostgresTill:
 
     async def take(self, wants: Sequence[Want], share: int) -> list[Stand]:
         """See `Till`."""
-        return await asyncio.wrap_future(self._link.start(self._take(wants, share)))
+        stands: list[Stand] = await self._in_this_life(self._take, wants, share)
+        return stands
 
     def give(self, parts: Sequence[Part]) -> None:
         """See `Till`."""
-        columns = zip(*[(p.account, p.window, p.first, p.nano) for p in parts], strict=True)
-        self._link.soon(self._add_gift, _Gift(_GIVE, [list(column) for column in columns]))
+        self._link.soon(self._add_gift, of_budgets(self._life_heard, parts))
 
     def recall(self, account: str) -> None:
         """See `Till`."""
@@ -173,13 +157,12 @@ class PostgresTill:
 
     async def widen(self, wants: Sequence[RateWant]) -> list[int]:
         """See `Till`."""
-        return await asyncio.wrap_future(self._link.start(self._widen(wants)))
+        got: list[int] = await self._in_this_life(self._widen, wants)
+        return got
 
     def narrow(self, parts: Sequence[RatePart]) -> None:
         """See `Till`."""
-        columns = zip(*[msgspec.structs.astuple(part) for part in parts], strict=True)
-        accounts = tuple([part.account for part in parts])
-        self._link.soon(self._add_gift, _Gift(_NARROW, [list(c) for c in columns], accounts))
+        self._link.soon(self._add_gift, of_rates(self._life_heard, parts))
 
     def recall_rate(self, want: RateWant) -> None:
         """See `Till`."""
@@ -223,6 +206,18 @@ class PostgresTill:
 
         return await asyncio.wrap_future(self._link.ask(read))
 
+    async def _in_this_life(self, ask: Callable[..., Any], *values: object) -> Any:
+        life = self._life_heard
+        found = await asyncio.wrap_future(self._link.start(ask(life, *values)))
+        if life != self._life_heard:  # heard while the answer was on its way
+            raise StoreFailed(GONE, retry_after_s=0.1)
+        return found
+
+    def _begin_anew(self, life: int) -> None:
+        for ended in self._ended:
+            ended(True)
+        self._life_heard = life
+
     # The link's thread.
 
     async def _hang_up(self) -> None:
@@ -232,9 +227,10 @@ class PostgresTill:
             with suppress(*FAILURES):
                 await connection.close(timeout=1.0)
 
-    def _add_gift(self, gift: _Gift) -> None:
-        self._gifts.append(gift)
-        self._wake.set()
+    def _add_gift(self, gift: Gift) -> None:
+        if gift.life == self._life:
+            self._gifts.append(gift)
+            self._wake.set()
 
     def _say(self, what: str) -> None:
         self._unsaid.append(what)
@@ -249,35 +245,37 @@ class PostgresTill:
         async with self._turn:
             return await self._ask(text, *values)
 
-    async def _take(self, wants: Sequence[Want], share: int) -> list[Stand]:
+    async def _take(self, life: int, wants: Sequence[Want], share: int) -> list[Stand]:
         await self._ready()
         async with self._turn:
             if self._connection is None:
                 raise StoreFailed(AWAY, retry_after_s=1.0)
+            self._see(life)
             self._number += 1
             self._doubt = self._number, wants
-            columns = zip(
-                *[(w.account, w.window, w.first, w.after, w.cap, w.least, w.have) for w in wants],
-                strict=True,
-            )
-            rows = await self._ask(_TAKE, self._host, self._number, share, *map(list, columns))
+            columns = columns_of(wants)
+            rows = await self._ask(_TAKE, self._host, self._number, share, *columns)
             self._doubt = None
         if not rows:
             self._miss()
-            raise StoreFailed("This host was taken for gone; ask again.", retry_after_s=0.1)
+            self._see(life)
         return [Stand(*row) for row in rows]
 
-    async def _widen(self, wants: Sequence[RateWant]) -> list[int]:
+    async def _widen(self, life: int, wants: Sequence[RateWant]) -> list[int]:
         share = 1 if self.hosts == 1 else 2
-        columns = zip(*[msgspec.structs.astuple(want) for want in wants], strict=True)
         await self._ready()
         async with self._turn:
+            self._see(life)
             await self._flush()  # what was given away is not said to be here
-            rows = await self._ask(_WIDEN, self._host, share, *[list(c) for c in columns])
+            rows = await self._ask(_WIDEN, self._host, share, *columns_of(wants))
         if not rows:
             self._miss()
-            raise StoreFailed("This host was taken for gone; ask again.", retry_after_s=0.1)
+            self._see(life)
         return [row[0] for row in rows]
+
+    def _see(self, life: int) -> None:
+        if life != self._life:
+            raise StoreFailed(GONE, retry_after_s=0.1)
 
     async def _ready(self) -> None:
         with suppress(TimeoutError):
@@ -317,9 +315,11 @@ class PostgresTill:
                         await self._connect()
                 await self._round()
                 pause_s, self.away = PAUSE_S[0], False
-            except (StoreFailed, *FAILURES) as error:
-                self.away = True
-                log.debug("the till: %s", said(error))
+            except Exception as error:  # noqa: BLE001 - nothing may end this but `end`
+                self.away, known = True, isinstance(error, (StoreFailed, *FAILURES))
+                log.log(logging.DEBUG if known else logging.ERROR, "the till: %s", said(error))
+                if self._connection is not None:  # it may have broken before anybody listened
+                    self._drop(self._connection)
                 self._expire()
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_S[1])
@@ -336,22 +336,36 @@ class PostgresTill:
             # Nothing that was asked on the last connection is done any more after this.
             await connection.execute(f"select pg_advisory_lock({self._link.own_lock + 1})")
             await connection.add_listener(CHANNEL, self._hear)
-            row = await connection.fetchrow(_REGISTER, self._host, self._name)
+            row = await self._register(connection)
             await connection.execute("select pg_notify($1, 'news')", CHANNEL)
             self.hosts = len(await connection.fetch(_HOSTS))
+            async with self._turn:
+                self._watch.begin()
+                self._settle_doubt(*row)
+                self._connection = connection
+                connection.add_termination_listener(self._drop)
+                self._up.set()
         except BaseException:
             connection.terminate()
             raise
-        async with self._turn:
-            self._seen.clear()
-            calls, got, is_new = row
-            if is_new and self._registered:
-                self._miss()
-            self._registered = True
-            self._settle_doubt(calls, got)
-            self._connection = connection
-            connection.add_termination_listener(self._drop)
-            self._up.set()
+
+    async def _register(self, connection: Connection) -> Any:
+        """Be one of the hosts: the number of its last question there, and what that brought.
+
+        Raises:
+            StoreFailed: it was given up, or cannot begin anew yet.
+        """
+        if self._registered:
+            row = await connection.fetchrow(_RETURN, self._host, self._name)
+            if row is not None:
+                return row
+            self._miss()
+        # What was spent in the last life must not be taken off what is taken in this one.
+        if self._life and not (self._life_heard == self._life and await self._written()):
+            raise StoreFailed(GONE, retry_after_s=0.1)
+        row = await connection.fetchrow(_REGISTER, self._host, self._name)
+        self._registered = True
+        return row
 
     def _settle_doubt(self, calls: int, got: list[int]) -> None:
         """What was asked last when the connection broke: was it done."""
@@ -363,7 +377,7 @@ class PostgresTill:
                 if nano
             ]
             if parts:
-                self.give(parts)
+                self._add_gift(of_budgets(self._life, parts))
         self._doubt = None
         if self._given and self._given == calls:
             self._gifts.popleft()
@@ -411,27 +425,23 @@ class PostgresTill:
             self._gifts.popleft()
             if not rows[0][0]:
                 self._miss()
-                raise StoreFailed("This host was taken for gone; ask again.", retry_after_s=0.1)
+                self._see(gift.life)
             for account in gift.accounts if self.hosts > 1 else ():
                 await self._ask("select pg_notify($1, $2)", CHANNEL, f"gave {account}")
 
     async def _bury(self, hosts: Sequence[Any]) -> None:
-        now_s = self._now()
-        for id_, name, beat in hosts:
-            seen = self._seen.get(id_)
-            if seen is None or seen.beat != beat:
-                self._seen[id_] = _Seen(beat, now_s)
-            elif id_ != self._host and now_s - seen.at_s > self._tempo.gone_s:
-                async with self._turn:
-                    rows = await self._ask("select octoplex.bury($1, $2)", id_, beat)
-                if rows[0][0] is not None:
-                    log.warning(
-                        "%s has not been heard of for %.0f s and is given up; %d attempts of it "
-                        "are settled at their reservation",
-                        name,
-                        self._tempo.gone_s,
-                        rows[0][0],
-                    )
+        others = [tuple(host) for host in hosts if host[0] != self._host]
+        for id_, name, beat in self._watch.gone(others, self._now()):
+            async with self._turn:
+                rows = await self._ask("select octoplex.bury($1, $2)", id_, beat)
+            if rows[0][0] is not None:
+                log.warning(
+                    "%s has not been heard of for %.0f s and is given up; %d attempts of it "
+                    "are settled at their reservation",
+                    name,
+                    self._tempo.gone_s,
+                    rows[0][0],
+                )
 
     async def _tidy(self) -> None:
         now_s = self._now()
@@ -449,8 +459,9 @@ class PostgresTill:
         self._given, self._doubt, self._registered = 0, None, False
         if self._connection is not None:
             self._drop(self._connection)
-        for ended in self._ended:
-            self._tell_app(ended, True)
+        self._life += 1
+        if not self._tell_app(self._begin_anew, self._life):
+            self._life_heard = self._life
 
     def _expire(self) -> None:
         since_s = self._now() - self._beaten_at
@@ -475,10 +486,12 @@ class PostgresTill:
         elif what == "gave":
             self._tell_app(self._answered, rest)
 
-    def _tell_app(self, told: Callable[[Any], None], what: object) -> None:
+    def _tell_app(self, told: Callable[[Any], None], what: object) -> bool:
         if self._app is not None:
             with suppress(RuntimeError):  # it is closed
                 self._app.call_soon_threadsafe(told, what)
+                return True
+        return False
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -59,6 +59,9 @@ _KNOWN = f"select id, {', '.join(TERMS)} from octoplex.terms"
 _LEARN = f"""insert into octoplex.terms ({", ".join(TERMS)})
     values ($1, $2, $3, $4, $5, $6, $7) returning id"""
 _WRITE = f"select octoplex.write({', '.join(f'${number}' for number in range(1, 23))})"
+_FOUND = f"select octoplex.found({', '.join(f'${number}' for number in range(1, 17))})"
+NOBODY = ""
+"""Of whose leases nothing is taken."""
 _RECORD = """insert into octoplex.records (id, at_ms, key_id, record)
     select id, at_ms, key_id, record
     from unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) with ordinality
@@ -323,9 +326,16 @@ class Writing:
             if _terms(order) not in self._terms:
                 await self._learn(connection, _terms(order))
         opened = [self._opened(order) for order in rows.orders]
-        ended = [self._ended(done) for done in rows.settlements]
+        ended = [self._ended(done) for done in rows.settlements if not done.loose]
         columns = [*_columns(ended, 16), *_columns(opened, 5)]
         fresh: int = await connection.fetchval(_WRITE, self._host, *columns)
+        loose = [self._ended(done) for done in rows.settlements if done.loose]
+        if loose:
+            columns = [*_columns(loose, 16), *_columns((), 5)]
+            fresh += await connection.fetchval(_WRITE, NOBODY, *columns)
+        if fresh < len(rows.settlements):
+            ended += loose
+            fresh += await connection.fetchval(_FOUND, *_columns(ended, 16))
         return fresh
 
     def _opened(self, order: Order) -> tuple[object, ...]:

@@ -273,7 +273,7 @@ class Link:
         try:
             async with asyncio.timeout(SOCKET_S):
                 await self._ask("PING")
-        except (self._errors, OSError, TimeoutError, BadConfig) as error:
+        except (self._errors, OSError, TimeoutError) as error:
             self._fall(said(error))
             while self._idle:
                 await self._idle.pop()[1].disconnect(nowait=True)
@@ -294,7 +294,7 @@ class Link:
                     for told in [one for ears in self._ears.values() for one in ears]:
                         told(MISSED)
                     await self._hear_on(wire)
-                except (self._errors, OSError, TimeoutError, BadConfig) as error:
+                except (self._errors, OSError, TimeoutError) as error:
                     log.debug("a subscription ended: %s", said(error))
                 finally:
                     self._listening = None
@@ -368,7 +368,10 @@ class _Password:
     def get_credentials(self) -> tuple[str, ...]:
         """User, where there is one, and password."""
         assert self._address.password is not None
-        word = self._address.password()
+        try:
+            word = self._address.password()
+        except BadConfig as error:  # its file is being replaced
+            raise OSError(str(error)) from error
         return (self._address.user, word) if self._address.user else (word,)
 
     async def get_credentials_async(self) -> tuple[str, ...]:

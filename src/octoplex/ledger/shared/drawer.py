@@ -21,7 +21,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from octoplex.ledger.allowance import UNLIMITED, Allowance, Left, Window
+from octoplex.ledger.allowance import UNLIMITED, Allowance, Found, Left, Window, hopeless
 from octoplex.ledger.period import MINUTE_MS, instant
 from octoplex.ledger.rows import Laid
 from octoplex.ledger.shared.till import SHARE, Part, Stand, Till, Want
@@ -36,8 +36,6 @@ FORCED = -1
 """The share of who has spent or held it already."""
 FOLLOWING_S = (0.02, 0.1, 0.4)
 """After a recall what workers of this host give back follows."""
-Found = list[tuple[str, Window]]
-"""Windows as the till has them, and the tenant that each is of."""
 
 
 class _Refusal(Struct, frozen=True):
@@ -69,12 +67,15 @@ class Drawer:
         till: Till,
         served: Callable[[Allowance], None],
         recall: Callable[[Allowance], None],
+        begin_anew: Callable[[], None],
     ) -> None:
         """`served` is told when an account has more room.
 
-        `recall` calls back what was lent out of it to workers of this host.
+        `recall` calls back what was lent out of it to workers of this host. `begin_anew`: this
+        host was given up, and nothing that was taken is its own.
         """
         self._till, self._served, self._recall = till, served, recall
+        self._begin_anew, self._life = begin_anew, 0
         self._stands: dict[tuple[str, str, int], Stand] = {}
         self._filling: dict[str, asyncio.Task[Found]] = {}
         """By the name of the root account."""
@@ -260,7 +261,12 @@ class Drawer:
             # Before the bill is written its reservation would look like room.
             parts = self._taken_back(use, nano)
             if parts:
-                asyncio.get_running_loop().call_later(WRITTEN_S, self._till.give, parts)
+                later = asyncio.get_running_loop().call_later
+                later(WRITTEN_S, self._give_late, self._life, parts)
+
+    def _give_late(self, life: int, parts: Sequence[Part]) -> None:
+        if life == self._life:
+            self._till.give(parts)
 
     def _give_back(self, use: _Use) -> None:
         parts = self._taken_back(use)
@@ -289,19 +295,13 @@ class Drawer:
 
     def _ended(self, lost: bool) -> None:
         """The till could not be asked for too long; `lost`: this host was given up meanwhile."""
+        if lost:
+            self._life += 1
+            self._uses.clear()
+            self._refused.clear()
+            self._begin_anew()
         for use in self._uses.values():
-            if not lost:
-                self._give_back(use)
-                continue
-            for window in use.account.windows(use.minute):
-                # What its open orders do not use is no longer ours, either.
-                owed = max(0, window.free) + window.held
-                use.account.take(window.cap.window, window.first, -owed)
-
-
-def hopeless(found: Found, nano: int) -> bool:
-    """Whether what was spent alone leaves no room, whatever others give back."""
-    return any(window.spent + nano > window.cap.nano for _, window in found)
+            self._give_back(use)
 
 
 def _lacks(accounts: Sequence[Allowance], minute: int, nano: int) -> bool:

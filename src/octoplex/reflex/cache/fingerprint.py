@@ -45,8 +45,12 @@ UNTOLD: Mapping[str, frozenset[str]] = {
     "anthropic": frozenset({"metadata"}),
 }
 """Members that cannot change an answer, by face."""
-MOVING = frozenset({"conversation", "container", "thread", "background"})
-"""Members that stand for something at the provider that is not the same the next time."""
+MOVING = frozenset({"conversation", "container", "thread", "background", "prompt"})
+"""Members of a chat that stand for something at the provider that is not the same the next time."""
+RUN_THERE = frozenset(
+    {"mcp_servers", "web_search_options", "search_parameters", "plugins", "enable_search"}
+)
+"""Members beside `tools` with which Anthropic, OpenAI, xAI, OpenRouter and Qwen run some."""
 _NAMED = frozenset({"model", "stream"})
 _NULL = b"null"
 _json = msgspec.json.Encoder(order="sorted").encode
@@ -91,7 +95,7 @@ def fingerprint(
     if not isinstance(ask, Call | Single):
         return None
     fields = ask.fields if fields is None else fields
-    if any(bytes(fields[name]) != _NULL for name in MOVING & fields.keys()):
+    if isinstance(ask, Call) and _any_of(MOVING, fields):
         return None
     left_out = UNTOLD.get(ask.face, frozenset()) | _NAMED
     body = compact({name: raw for name, raw in fields.items() if name not in left_out})
@@ -115,6 +119,11 @@ def fingerprint(
     return keyed(_pack(what))
 
 
+def _any_of(names: frozenset[str], fields: Mapping[str, Raw]) -> bool:
+    """Whether one of them is there and says something."""
+    return any(bytes(fields[name]) != _NULL for name in names & fields.keys())
+
+
 def whose(caller: Caller) -> tuple[str, str]:
     """Whom a reply may be shared with: the caller's tenant, else the key alone."""
     return ("tenant", caller.tenant) if caller.tenant else ("key", caller.id)
@@ -135,7 +144,7 @@ def acts(call: Call) -> bool:
     Of several choices only the first is looked at later, so they may hide a call too.
     """
     fields: Mapping[str, Raw] = call.fields
-    if "mcp_servers" in fields:
+    if _any_of(RUN_THERE, fields):
         return True
     if "tools" not in fields and "functions" not in fields:
         return False

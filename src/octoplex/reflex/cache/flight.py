@@ -10,8 +10,8 @@ a cut stream, a reply that may not be kept) they can still ask for themselves.
 If the leader leaves while others wait, the flight goes on for them: it has been paid for, and
 handing it over by asking again would be a second bill for one reply. If nobody waits any
 more it is ended like any answer whose caller left, but for an idempotent ask (`Rule.asked`),
-whose caller will come again. Who asked first pays. Its record is written
-when the flight has ended, or at once where it left before the answer opened.
+whose caller will come again. Who asked first pays. Its limits count it until the flight has ended,
+and then its record is written, also where it left before the answer opened (`Trail.goes_on`).
 
 While somebody waits the stream is read as fast as it comes; else no further ahead of the
 leader than `AHEAD` bytes, and not at all ahead once it cannot be kept.
@@ -26,7 +26,7 @@ from octoplex.reflex.cache.replay import Replay, Tape, replay_of
 from octoplex.wire.answer import Answer, Answerer, Ended, Ending, Frame, Outcome, why_cancelled
 from octoplex.wire.ask import Ask
 from octoplex.wire.eager import in_task
-from octoplex.wire.event import Reply, Usage
+from octoplex.wire.event import NO_USAGE, Reply, Usage
 
 AHEAD = 256_000
 Landed = Callable[["Flight", Replay | None], None]
@@ -51,6 +51,8 @@ class Flight:
         """How the answer below ended."""
         self._error: BaseException | None = None
         self._over = False
+        self._told: list[Ended] = []
+        """Who waits for its end after its leader left."""
         self.task = asyncio.get_running_loop().create_task(self._fly(inner))
         self.task.add_done_callback(self._finish)  # also when it is ended before its first step
 
@@ -70,6 +72,8 @@ class Flight:
             if self._is_unwanted or alone or "stopped" in left.args:
                 self.task.cancel(*left.args)
                 await asyncio.wait((self.task,))  # its cost is known before the record is made
+            else:
+                self._ask.trail.goes_on = self._tell
             raise
         if self._answer is None:
             raise self._error or asyncio.CancelledError("stopped")
@@ -121,6 +125,18 @@ class Flight:
         self._land(None)
         self._over = True
         self._news.set()
+        waiting, self._told = self._told, []
+        for told in waiting:
+            self._tell(told)
+
+    def _tell(self, told: Ended) -> None:
+        """Tell how it ended, once it has."""
+        if not self._over:
+            self._told.append(told)
+        elif self._answer is None:
+            told("left", NO_USAGE)
+        else:
+            self._answer.on_end(told)
 
     async def _read(self, answer: Answer) -> None:
         tape = Tape(self._ask, answer, self.rule, self._most)

@@ -7,11 +7,10 @@ what the door makes up (ids and times of translated replies).
 Kept is only what is complete and ended as it should (`GOOD`): not what was cut, refused or
 filtered, nor what an error status came with. Replies in which tools are called, or were run
 by the provider, only where the rule says so.
-
-Not promised: that a filtered choice other than the first is noticed.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -30,8 +29,9 @@ GOOD: frozenset[StopReason | None] = frozenset({"end", "length", "stop_sequence"
 """With "tool", where tool calls are kept."""
 LONGEST_GAP_S = 1.0
 """A stall of the first time is nothing that is worth giving again."""
-FILTERED = b'"content_filter"'
-"""The finish reason of a completion that its provider cut, as every JSON writer spells it."""
+filtered = re.compile(rb'"content_filter"|"finishReason"\s*:\s*"(?!STOP"|MAX_TOKENS")').search
+"""The finish reason of a choice that its provider cut, where nobody reads it: that of a completion,
+or of a choice beside the first, which is all that the typed view has."""
 
 
 class Reader(Protocol):
@@ -77,6 +77,8 @@ class Replay(Struct, frozen=True, array_like=True, gc=False):
     route: str = ""
     asked: bytes = b""
     """`Rule.asked` of what it answered."""
+    told_as: tuple[str, int] | None = None
+    """`Trail.told_as` of what it answered."""
 
     def answer(self, ask: Ask, rule: Rule, views: Views) -> Answer:
         """The reply as an answer to an ask that is the same."""
@@ -106,7 +108,9 @@ def replay_of(ask: Ask, answer: Answer, rule: Rule) -> Replay | None:
     if verbatim and rule.asked:
         return _made(ask, answer, body=body)
     if not isinstance(ask, Call):
-        return None if not verbatim or FILTERED in body else _made(ask, answer, body=body)
+        return None if not verbatim or filtered(body) else _made(ask, answer, body=body)
+    if ask.n > 1 and not rule.asked and filtered(body):
+        return None
     try:
         reply = answer.reply()
     except GatewayError:
@@ -125,7 +129,7 @@ class Tape:
         self._most, self._size = most_bytes, 0
         self._verbatim = answer.dialect == ask.face
         self._typed = isinstance(ask, Call)
-        self._filters = not self._typed and not rule.asked
+        self._filters = not rule.asked and (not isinstance(ask, Call) or ask.n > 1)
         self._stop: StopReason | None = None
         self._pieces: list[Piece] = []
         self._now = asyncio.get_running_loop().time
@@ -142,7 +146,7 @@ class Tape:
         wire = frame.wire or b""
         events = self._events(frame) if self._typed else ()
         self._size += len(wire) or 64 * len(events)
-        if self._size > self._most or (self._filters and FILTERED in wire):
+        if self._size > self._most or (self._filters and filtered(wire)):
             self.good = False
         if not self.good:
             self._pieces.clear()
@@ -157,6 +161,8 @@ class Tape:
         """The whole stream, once it has ended as it should; None when it may not be kept."""
         if not (self.good and self._pieces):
             return None
+        if self._answer.head.skipped and not self._rule.asked:
+            return None  # what could not be read is missing in it
         if self._typed and not _ended_well(self._stop, self._rule):
             return None
         return _made(self._ask, self._answer, pieces=tuple(self._pieces))
@@ -201,6 +207,7 @@ def _made(
         reply,
         pieces,
         trail.route,
+        told_as=trail.told_as,
     )
 
 

@@ -30,7 +30,7 @@ from msgspec import Raw, Struct
 
 from octoplex.ledger.stock import Stock
 from octoplex.reflex.cache.facts import facts, words
-from octoplex.reflex.cache.fingerprint import Keyed, Near, Rule, fingerprint
+from octoplex.reflex.cache.fingerprint import Keyed, Near, Rule, acts, fingerprint
 from octoplex.reflex.cache.vectors import nearest, ngrams, packed, signs
 from octoplex.wire.answer import Answerer
 from octoplex.wire.ask import Ask, Call, Single
@@ -133,7 +133,7 @@ def _text(last: list[Raw]) -> str:
 def _plain(ask: Call, rule: Rule) -> bool:
     """Whether all turns are text, or what else the rule lets pass."""
     chat = ask.chat()
-    if (chat.tools or chat.server_tools) and not rule.tool_calls:
+    if (chat.tools or acts(ask)) and not rule.tool_calls:
         return False
     tools = (ToolCall, ToolResult) if rule.tool_calls else ()
     kinds = (TextPart, Thinking, Refusal, *tools)

@@ -5,13 +5,16 @@
 
 Whole numbers of nine digits and more are texts too: a card may come as a number. A number that
 is replaced becomes a string. Arguments of tool calls that are JSON in a string are looked into,
-so that what takes the place of a value leaves them JSON.
+so that what takes the place of a value leaves them JSON. Names of members are texts, too:
+`{"ana@acme.org": 1}`. A document that is text is looked through although it comes in base64.
 
-Not looked at: names of members, and values that only machines read (base64, signatures).
+Not looked at: values that only machines read (media, signatures).
 """
 
 import json
 import re
+from base64 import b64decode, b64encode
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -34,6 +37,13 @@ SEALED = frozenset(
     | {b"thoughtSignature", b"thought_signature", b"bytes", b"b64_json", b"embedding"}
 )
 """Members whose value is passed over when it looks like base64."""
+DOCUMENTS = frozenset({b"data", b"url", b"file_data", b"image_url"})
+"""Those that are looked through when it is base64 of a text."""
+_DATA_URL = re.compile(rb"data:[\w/\\+.=;\-]{0,120};base64,")
+SNIFFED = 64
+"""Characters of base64 by which a document that is text is told from media."""
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]").search
 IDS = frozenset(
     {b"id", b"tool_use_id", b"tool_call_id", b"call_id", b"item_id", b"response_id"}
     | {b"previous_response_id", b"file_id", b"responseId", b"system_fingerprint"}
@@ -59,6 +69,22 @@ MUTE = frozenset(
     {b"", b"text", b"content", b"input", b"output", b"prompt", b"instructions", b"thinking"}
 )
 """Names that say nothing of a value: "text" would announce a telephone number."""
+ORDINARY = (
+    MUTE | SEALED | IDS | CLOCKS | frozenset(
+        b"role type name object model choices index message parts candidates finish_reason "
+        b"stop_reason logprobs refusal annotations usage tool_calls tool_use function arguments "
+        b"description parameters properties required messages contents source media_type status "
+        b"cache_control summary args response response_format strict schema items enum "
+        b"service_tier prompt_tokens completion_tokens total_tokens input_tokens output_tokens "
+        b"prompt_tokens_details completion_tokens_details input_tokens_details "
+        b"output_tokens_details cached_tokens reasoning_tokens audio_tokens "
+        b"accepted_prediction_tokens rejected_prediction_tokens cache_creation_input_tokens "
+        b"cache_read_input_tokens finishReason usageMetadata promptTokenCount "
+        b"candidatesTokenCount totalTokenCount thoughtsTokenCount modelVersion functionCall "
+        b"functionResponse thought temperature max_tokens stream".split()
+    )
+)  # fmt: skip
+"""Names of members that vendors gave, so that no text is in them."""
 SHORT = 8_192
 """Bytes. In longer bodies there may be media, which cost more to search than to pass over."""
 PART = b"text"
@@ -70,7 +96,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def glance(raw: bytes, name: bytes = b"") -> bytes:
-    """Every text of a body behind another, each with the name of its member before it.
+    """Every text of a body behind another, each with the name of its member before it; then names.
 
     It shows whether there is anything to find at all. `name` is the member that the body is.
 
@@ -78,10 +104,15 @@ def glance(raw: bytes, name: bytes = b"") -> bytes:
     """
     found = _numbers(timeless(raw))
     run: list[bytes] = []
+    names: set[bytes] = set()
     for literal, colon in _STRING.findall(raw):
         if colon:
             name = _name(literal)
+            names.add(name)
             continue
+        document = _document(name, literal)
+        if document is not None:
+            found.append(document[1].encode())
         if not _sealed(name, literal):
             text = _unescaped(name, literal) if b"\\" in literal else literal
             found.append(text if name in MUTE else b"%b: %b" % (name, text))
@@ -91,7 +122,7 @@ def glance(raw: bytes, name: bytes = b"") -> bytes:
                 _close(run, found)
         name = b""
     _close(run, found)
-    return SEPARATOR.join(found)
+    return SEPARATOR.join((*found, *(names - ORDINARY)))
 
 
 def _numbers(raw: bytes) -> list[bytes]:
@@ -150,20 +181,22 @@ def _unescaped(name: bytes, literal: bytes) -> bytes:
 def rewritten(raw: bytes, change: Change, name: bytes = b"") -> bytes:
     """The body with every text changed; the same object when none was.
 
-    `change` is given a text and the name of its member, "" in a list.
+    `change` is given a text and the name of its member, "" in a list and for names themselves.
     """
     pieces: list[bytes] = []
     at = 0
-    for match, member in _literals(raw, name):
+    for match, member in _literals(raw, name, names=True):
         text = _decoded(raw, match)
         inner = _inner(member, text)
-        if inner is None:
-            new = change(text, member.decode("utf-8", "replace"))
-        else:
+        document = _document(member, match[1])
+        new = text if document is None else _rewritten(document, text, change)
+        if inner is not None:
             new = rewritten(inner, change).decode("utf-8", "surrogatepass")
+        elif new == text and not _sealed(member, match[1] or b""):
+            new = change(text, member.decode("utf-8", "replace"))
         if new != text:
             pieces += (raw[at : match.start()], _encoded(new))
-            at = match.end()
+            at = match.end() if match[2] is None else match.end(1) + 1  # the colon stays
     return b"".join((*pieces, raw[at:])) if pieces else raw
 
 
@@ -206,13 +239,61 @@ def _inner(name: bytes, text: str) -> bytes | None:
     return raw
 
 
-def _literals(raw: bytes, name: bytes) -> Iterator[tuple[re.Match[bytes], bytes]]:
-    """The values that are text, each with the name of the member it is, "" within a list."""
+def _document(member: bytes, literal: bytes | None) -> tuple[str, str] | None:
+    """What stands before the base64 of a document, and its text; None: it is none, or no text."""
+    if member not in DOCUMENTS or literal is None:
+        return None
+    head = _DATA_URL.match(literal)
+    at = head.end() if head else 0
+    if not is_text(_bytes(_plain(literal[at : at + 2 * SNIFFED])[:SNIFFED])):
+        return None
+    try:
+        return _plain(literal[:at]).decode(), _bytes(_plain(literal[at:])).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _plain(literal: bytes) -> bytes:
+    return literal.replace(b"\\/", b"/")
+
+
+def _bytes(code: bytes) -> bytes:
+    """What base64 of either alphabet says; nothing where it is none."""
+    code = code.translate(_STANDARD).rstrip(b"=")
+    try:
+        return b64decode(code + b"=" * (-len(code) % 4), validate=True)
+    except ValueError:
+        return b""
+
+
+def is_text(begun: bytes) -> bool:
+    """Whether bytes begin like a text; at their end a letter may be cut."""
+    try:
+        return bool(getincrementaldecoder("utf-8")().decode(begun)) and not _CONTROL(begun)
+    except UnicodeDecodeError:
+        return False
+
+
+def _rewritten(document: tuple[str, str], text: str, change: Change) -> str:
+    """A document in base64 with another text, where that changed; as it came otherwise."""
+    head, said = document
+    new = change(said, "")
+    return text if new == said else head + b64encode(new.encode()).decode()
+
+
+def _literals(
+    raw: bytes, name: bytes, *, names: bool = False
+) -> Iterator[tuple[re.Match[bytes], bytes]]:
+    """The values that are text, each with the name of the member it is, "" within a list; and
+    `names` themselves.
+    """
     name_ends = 0
     for match in _LITERAL.finditer(raw):
         literal, colon, number = match.groups()
         if colon is not None:
             name, name_ends = _name(literal), match.end()
+            if names and name not in ORDINARY:
+                yield match, b""
             continue
         start = match.start()
         direct = start == name_ends or (name_ends >= 0 and raw[name_ends:start].isspace())
@@ -220,12 +301,14 @@ def _literals(raw: bytes, name: bytes) -> Iterator[tuple[re.Match[bytes], bytes]
         if number is not None:
             if member not in CLOCKS:
                 yield match, member
-        elif not _sealed(member, literal):
+        elif _document(member, literal) is not None or not _sealed(member, literal):
             yield match, member
 
 
 def _name(literal: bytes) -> bytes:
-    return _text(b'"%b"' % literal).encode("utf-8", "replace") if b"\\" in literal else literal
+    if b"\\" not in literal:
+        return literal
+    return _text(b'"%b"' % literal).encode("utf-8", "surrogatepass")
 
 
 def _sealed(member: bytes, literal: bytes) -> bool:

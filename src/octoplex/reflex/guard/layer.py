@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from octoplex.reflex.guard.body import glance, is_plain, timeless
+from octoplex.reflex.guard.body import SNIFFED, glance, is_plain, is_text, timeless
 from octoplex.reflex.guard.late import Late
 from octoplex.reflex.guard.ruling import Ruling, Verdict, find
 from octoplex.reflex.guard.scan import Detector
@@ -42,7 +42,9 @@ UNREADABLE_STREAM = (
     "without `stream`."
 )
 STREAMS = re.compile(rb'"stream"\s*:\s*true').search
+CUSTOM = re.compile(rb'"type"\s*:\s*"custom"').search
 ELSEWHERE = frozenset({"previous_response_id", "conversation"})
+_BOUNDARY = re.compile(r"(?i:multipart/[^;]*;.*\bboundary)=\"?([^\";]+)")
 BOM = b"\xef\xbb\xbf"
 NO_TEXT = frozenset({"embed", "count_tokens"})
 """Operations whose replies hold none."""
@@ -110,11 +112,15 @@ def _asked(ask: Ask, verdict: Verdict) -> Ask:
     if isinstance(ask, Call | Single):
         fields = {name: raw for name, raw in ask.fields.items() if name not in NAMES}
         turns = TURNS if isinstance(ask, Call) else frozenset()  # to embed is a list of anything
-        if all(_is_clean(piece, name, detector) for name, piece in _pieces(fields, turns)):
+        if all(is_clean(piece, name, detector) for name, piece in _pieces(fields, turns)):
             return ask
-        changed = {name: _member(name, bytes(raw), verdict) for name, raw in fields.items()}
+        safe = {
+            name if name in NAMES else verdict.told(name, "", detector):
+            raw if name in NAMES else _member(name, bytes(raw), verdict)
+            for name, raw in ask.fields.items()
+        }  # fmt: skip
         verdict.check("this request")
-        return _with(ask, {**ask.fields, **changed})
+        return _with(ask, safe)
     assert isinstance(ask, Passed)
     return _passed(ask, verdict, detector)
 
@@ -132,7 +138,7 @@ def _pieces(fields: Mapping[str, Raw], turns: Collection[str]) -> Iterator[tuple
     yield b"", b"{%b}" % b",".join(rest)
 
 
-def _is_clean(piece: bytes, name: bytes, detector: Detector) -> bool:
+def is_clean(piece: bytes, name: bytes, detector: Detector) -> bool:
     """Whether nothing is found in it. A conversation says again what it said, so that is known."""
     mark = detector.known.mark(name, piece)
     if mark in detector.known:
@@ -147,21 +153,46 @@ def _is_clean(piece: bytes, name: bytes, detector: Detector) -> bool:
 
 def _passed(ask: Passed, verdict: Verdict, detector: Detector) -> Ask:
     """A request that goes on as it came: JSON and text are looked through, and its URL."""
-    query = unquote_plus(ask.path)
-    if verdict.told(query, "", detector) != query:
+
+    def change(text: str) -> str:
+        return verdict.told(text, "", detector)
+
+    sent = dict(ask.sent)
+    named = f"{unquote_plus(ask.path)}\n{sent.get('x-goog-upload-file-name', '')}"
+    if change(named) != named:
         raise Blocked("The guard does not let this request pass, because of what its URL holds.")
-    kind = next((value.lower() for name, value in ask.sent if name == "content-type"), "")
+    kind = sent.get("content-type", "")
     body = ask.raw.removeprefix(BOM)
-    if body.lstrip()[:1] in (b"{", b"[") or "json" in kind:
+    boundary = _BOUNDARY.search(kind)
+    if body.lstrip()[:1] in (b"{", b"[") or "json" in kind.lower():
         if b"\0" in body:
             raise InvalidCall("Under a guard JSON must be UTF-8.")
         body = verdict.asked(body)
-    elif kind.startswith("text/"):
-        text = body.decode("utf-8", "replace")
-        told = verdict.told(text, "", detector)
-        body = body if told == text else told.encode()
+    elif boundary:
+        edge = b"--" + boundary[1].encode()
+        body = edge.join([_part(part, change) for part in body.split(edge)])
+    else:
+        body = _text_of(body, change, odd=kind.lower().startswith("text/"))
     verdict.check("this request")
     return ask if body == ask.raw else replace(ask, raw=body)
+
+
+def _part(part: bytes, change: Callable[[str], str]) -> bytes:
+    """A part of a form: its names, and its content where that is text."""
+    head, gap, content = part.partition(b"\r\n\r\n")
+    return gap.join([_text_of(head, change), _text_of(content, change)]) if gap else part
+
+
+def _text_of(body: bytes, change: Callable[[str], str], *, odd: bool = False) -> bytes:
+    """A body with its text changed; as it came where it is none. `odd`: it is, though no UTF-8."""
+    try:
+        if not odd and not is_text(body[:SNIFFED]):
+            return body
+        text = body.decode("utf-8", "replace" if odd else "strict")
+    except UnicodeDecodeError:
+        return body
+    told = change(text)
+    return body if told == text else told.encode()
 
 
 def _check_form(ask: Ask, ruling: Ruling) -> None:
@@ -174,12 +205,8 @@ def _check_form(ask: Ask, ruling: Ruling) -> None:
         streamed = STREAMS(ask.raw) if isinstance(ask, Passed) else ask.stream
         if streamed and ask.op in UNREAD:
             raise InvalidCall(UNREADABLE_STREAM, param="stream")
-        if isinstance(ask, Call) and ask.stream and ask.n > 1:
-            raise InvalidCall(
-                "The guard of this model changes replies, and reads one choice of a stream; ask "
-                "for one (`n`), or without `stream`.",
-                param="n",
-            )
+        if isinstance(ask, Call) and ask.stream:
+            _check_stream(ask)
     if ruling.restores and isinstance(ask, Call):
         for name in ELSEWHERE & ask.fields.keys():
             raise InvalidCall(
@@ -187,6 +214,21 @@ def _check_form(ask: Ask, ruling: Ruling) -> None:
                 "its provider keeps are not known here.",
                 param=name,
             )
+
+
+def _check_stream(ask: Call) -> None:
+    if ask.n > 1:
+        raise InvalidCall(
+            "The guard of this model changes replies, and reads one choice of a stream; ask "
+            "for one (`n`), or without `stream`.",
+            param="n",
+        )
+    if ask.face == "openai-chat" and CUSTOM(bytes(ask.fields.get("tools", b""))):
+        raise InvalidCall(
+            "The guard of this model changes replies, and cannot write calls of custom tools into "
+            "a stream; ask without `stream`.",
+            param="tools",
+        )
 
 
 def _member(name: str, raw: bytes, verdict: Verdict) -> Raw:
@@ -232,7 +274,7 @@ def _answered(ask: Ask, answer: Answer, verdict: Verdict) -> Answer:
             return Watched(answer, verdict)
         if not ruling.alters_replies and not verdict.vault:
             return answer
-        answer.close("cut")
+        answer.close()
         raise InvalidCall(UNREADABLE_STREAM, param="stream")
     assert isinstance(answer, Whole)
     if answer.decode is not None and answer.dialect != ask.face:  # it will be written anew
@@ -248,23 +290,23 @@ def _answered(ask: Ask, answer: Answer, verdict: Verdict) -> Answer:
 
 def _said(answer: Whole, verdict: Verdict) -> bytes:
     """The body of a passed reply: JSON and text are looked through."""
-    body, kind = answer.body or b"", answer.head.content_type
+    body, kind, detector = answer.body or b"", answer.head.content_type, verdict.ruling.replied
     if "json" in kind:
         return verdict.replied(body)
-    detector = verdict.ruling.replied
-    if not kind.startswith("text/"):
-        return body
-    text = body.decode("utf-8", "replace")
-    told = text if detector is None else verdict.told(text, "", detector)
-    told = verdict.vault.restored(told)
-    return body if told == text else told.encode()
+
+    def change(text: str) -> str:
+        told = text if detector is None else verdict.told(text, "", detector)
+        return verdict.vault.restored(told)
+
+    return _text_of(body, change, odd=kind.startswith("text/"))
 
 
 def _reply(reply: Reply, verdict: Verdict) -> Reply:
     blocks: list[Block] = []
     for block in _joined(reply.blocks, verdict):
         if isinstance(block, ToolUse):
-            blocks.append(replace(block, arguments=verdict.arguments(block.arguments)))
+            arguments = verdict.arguments(block.arguments)
+            blocks.append(replace(block, name=verdict.named(block.name), arguments=arguments))
         else:
             blocks.append(replace(block, text=_text(block, verdict)))
     return replace(reply, blocks=tuple(blocks))
@@ -272,9 +314,9 @@ def _reply(reply: Reply, verdict: Verdict) -> Reply:
 
 def _joined(blocks: Sequence[Block], verdict: Verdict) -> Iterator[Block]:
     """The blocks, without what is cut over texts directly behind each other."""
-    for is_text, run in groupby(blocks, lambda block: isinstance(block, Text)):
+    for are_texts, run in groupby(blocks, lambda block: isinstance(block, Text)):
         told = list(run)
-        if is_text and len(told) > 1:
+        if are_texts and len(told) > 1:
             texts = verdict.across([block.text for block in told if isinstance(block, Text)])
             yield from map(Text, texts)
         else:
@@ -318,9 +360,13 @@ class Watched:
         """
         self._late.looking = True
         try:
-            return await self._next()
-        finally:
+            frame = await self._next()
+        except BaseException:
             self._late.looked(cut=isinstance(self._broke, CallerError))
+            raise
+        if self._broke is None:  # else it has ended when that has been raised, after this frame
+            self._late.looked()
+        return frame
 
     async def _next(self) -> Frame:
         while self._broke is None:
@@ -352,7 +398,7 @@ class Watched:
             self._verdict.check("this reply")
         except Blocked as error:
             self._broke = error
-            self.close("cut")
+            self._inner.close()  # as one who leaves: its provider has done nothing wrong
             raise
 
     def close(self, outcome: Outcome = "left") -> None:

@@ -28,6 +28,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from octoplex.reflex.cache.fingerprint import RUN_THERE
 from octoplex.reflex.guard.late import Late
 from octoplex.reflex.guard.masks import Hash
 from octoplex.wire.answer import Answer, Ended, Frame, Outcome
@@ -46,6 +47,12 @@ TURNS = ("messages", "input", "contents")
 LONGEST_SHOWN = 4_000
 """Characters of the calls in an error; longer ones are shown in part."""
 _APPROVAL = re.compile(r"[0-9a-f]{8}\.[0-9a-f]{48}")
+_RUN_HERE = re.compile(
+    r"(?:custom|local_shell|apply_patch|computer|computer_use_preview)\Z"
+    r"|(?:bash|text_editor|computer|memory)_[0-9]{8}\Z"
+).match
+"""Types of tools of a vendor's own that the caller runs: a reply calls them like any other."""
+OFF = (b"null", b"false", b"[]", b"{}")
 _sorted = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -73,13 +80,14 @@ class Leash(Struct, frozen=True, eq=False):
         with contextlib.suppress(GatewayError):  # the provider may understand it
             chat = call.chat()
         kept = not KEPT_THERE.isdisjoint(call.fields)
-        if not kept and chat is not None and not _is_untrusted(chat):
+        there = _run_there(call, chat)
+        if not kept and not there and chat is not None and not _is_untrusted(chat):
             return False
         if self.consequence != "flag":
-            self._check_form(call, chat)
+            self._check_form(call, chat, there)
         return True
 
-    def _check_form(self, call: Call, chat: Chat | None) -> None:
+    def _check_form(self, call: Call, chat: Chat | None, there: Sequence[Sequence[str]]) -> None:
         if call.n > 1:
             raise InvalidCall(
                 "After untrusted text the guard of this model looks at one reply; ask for one "
@@ -92,8 +100,7 @@ class Leash(Struct, frozen=True, eq=False):
                 "its tools.",
                 types=TYPE,
             )
-        for raw in chat.server_tools if chat is not None else ():
-            names = _names(raw)
+        for names in there:
             if not any(self.is_harmless(name) for name in names):
                 raise Blocked(
                     f"The provider would run the tool {names[0]!r} after untrusted text was read, "
@@ -262,7 +269,7 @@ class Held:
             self._leash.check(self._call, list(self._uses.values()))
         except GatewayError as error:
             self._broke, self._frames = error, []
-            self.close("cut")
+            self._inner.close()  # as one who leaves: its provider has done nothing wrong
             raise
         self._uses = {}
         frames, self._frames = self._frames, []
@@ -281,17 +288,26 @@ class Held:
 
 
 def _is_untrusted(chat: Chat) -> bool:
-    """Whether it holds results of tools, parts of a vendor's own, or tools that a provider runs."""
+    """Whether it holds results of tools, or parts of a vendor's own."""
     parts = (part for message in chat.messages for part in message.parts)
-    return bool(chat.server_tools) or any(isinstance(p, ToolResult | Native) for p in parts)
+    return any(isinstance(part, ToolResult | Native) for part in parts)
+
+
+def _run_there(call: Call, chat: Chat | None) -> list[list[str]]:
+    """The tools that a provider runs unasked, each by the names that it goes by."""
+    members = [name for name in RUN_THERE if bytes(call.fields.get(name, b"null")) not in OFF]
+    tools = map(_names, chat.server_tools if chat is not None else ())
+    return [[name] for name in members] + [names for names in tools if not _RUN_HERE(names[-1])]
 
 
 def _names(raw: msgspec.Raw) -> list[str]:
+    """A tool's own name, then its type; Gemini's type is the name of a member."""
     try:
         named = msgspec.json.decode(raw, type=_Named)
+        names = [named.name, named.type] if named.type else [*msgspec.json.decode(raw)]
     except msgspec.DecodeError:
         return ["?"]
-    return [name for name in (named.name, named.type) if name] or ["?"]
+    return [name for name in names if name] or ["?"]
 
 
 def _canonical(arguments: str) -> bytes:

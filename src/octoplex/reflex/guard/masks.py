@@ -9,6 +9,7 @@ of a conversation, whose history holds the original again, reads the same to the
 its prompt cache. A vault lives as long as its ask and is never written down.
 """
 
+import json
 import re
 from collections.abc import Callable
 
@@ -18,8 +19,10 @@ from octoplex.reflex.guard.finding import Finding
 Hash = Callable[[bytes], bytes]
 LONGEST_TOKEN = 48
 SHOWN = 4
-_TOKEN = re.compile(r"\[[A-Z][A-Z0-9_]{0,31}_[0-9]{1,9}\]")
-_BEGUN = re.compile(r"\[(?:[A-Z][A-Z0-9_]{0,46})?\Z")
+_TOKEN = re.compile(r"\[[A-Za-z]\w{0,31}_[0-9]{1,9}\]", re.A)
+"""In any case: models that tidy up a text write `[Email_1]`."""
+_BEGUN = re.compile(r"\[(?:[A-Za-z]\w{0,46})?\Z", re.A)
+_JSON = re.compile(r'\s*(?:\{\s*"|\[\s*[{"])')
 
 
 class Vault:
@@ -45,11 +48,27 @@ class Vault:
             self._originals[found] = text
         return found
 
-    def restored(self, text: str) -> str:
-        """The text with the originals in the place of the tokens of this ask."""
+    def restored(self, text: str, *, is_json: bool | None = None) -> str:
+        """The text with the originals in the place of the tokens of this ask.
+
+        In JSON they are written as strings are: `is_json` says whether a piece is of such a text.
+        """
         if "[" not in text:
             return text
-        return _TOKEN.sub(lambda match: self._originals.get(match[0], match[0]), text)
+        is_json = begins_json(text) if is_json is None else is_json
+
+        def original(match: re.Match[str]) -> str:
+            said = self._originals.get(match[0].upper())
+            if said is None:
+                return match[0]
+            return json.dumps(said, ensure_ascii=False)[1:-1] if is_json else said
+
+        return _TOKEN.sub(original, text)
+
+
+def begins_json(text: str) -> bool:
+    """Whether a text begins as an object of JSON does, or a list of objects or strings."""
+    return _JSON.match(text) is not None
 
 
 def token_begins(text: str) -> int:

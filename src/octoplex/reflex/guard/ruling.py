@@ -39,6 +39,7 @@ ALTERING = frozenset({"mask", "partial", "hash", "token", "block"})
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([nrt/]))")
+_MEMBER = re.compile(r'(\\?)"\s*:\s*\Z').search
 MEANT = {"n": "\n", "r": "\r", "t": "\t", "/": "/"}
 
 
@@ -176,6 +177,11 @@ class Verdict:
         said = self.replied(b'{"arguments":%b}' % msgspec.json.encode(text))
         return str(msgspec.json.decode(said)["arguments"])
 
+    def named(self, name: str) -> str:
+        """The name of the tool that a reply calls."""
+        detector = self.ruling.replied
+        return name if detector is None else self.told(name, "", detector)
+
     def _seen(self, body: bytes, name: str, detector: Detector | None, *, injection: bool) -> bytes:
         member = name.encode()
         if detector is None or (
@@ -244,11 +250,16 @@ class Verdict:
         return "".join((*pieces, text[at:])) if pieces else text
 
     def put(self, finding: Finding, text: str) -> str:
-        """What takes the place of a finding in a text; it is counted."""
+        """What takes the place of a finding in a text; it is counted.
+
+        A number that is a value in JSON becomes a string, so that it stays JSON.
+        """
         action = self.ruling.actions[finding.type]
         self.count(finding.type, action)
         covered = text[finding.start : finding.end]
-        return mask(action, finding, covered, self.vault, self.ruling.keyed)
+        made = mask(action, finding, covered, self.vault, self.ruling.keyed)
+        value = _MEMBER(text, max(0, finding.start - 8), finding.start)
+        return f'{value[1]}"{made}{value[1]}"' if value and covered.isdigit() else made
 
     def count(self, type_: str, action: Action) -> None:
         """One more finding."""
@@ -269,15 +280,21 @@ class Verdict:
 
 
 def find(detector: Detector, text: str) -> list[Finding]:
-    """What is found in a text, also behind the escapes of JSON or code in it.
+    """What is found in a text, also behind the escapes of JSON or code in it."""
+    looked, starts = meant(text)
+    return [replace(f, start=starts[f.start], end=starts[f.end]) for f in detector.find(looked)]
+
+
+def meant(text: str) -> tuple[str, Sequence[int]]:
+    """What a text says behind the escapes of JSON or code in it, and where in the text each
+    character of that begins.
 
     Halves of surrogate pairs are no text.
     """
     if "\\" not in text:
-        return detector.find(_sane(text))
+        return _sane(text), range(len(text) + 1)
     pieces: list[str] = []
     starts: list[int] = []
-    """Where each character of what is looked at begins in the text."""
     at = 0
     for match in _ESCAPE.finditer(text):
         pieces += (text[at : match.start()], _meant(match))
@@ -285,10 +302,7 @@ def find(detector: Detector, text: str) -> list[Finding]:
         at = match.end()
     pieces.append(text[at:])
     starts += range(at, len(text) + 1)
-    return [
-        replace(f, start=starts[f.start], end=starts[f.end])
-        for f in detector.find(_sane("".join(pieces)))
-    ]
+    return _sane("".join(pieces)), starts
 
 
 def _meant(match: re.Match[str]) -> str:
@@ -304,12 +318,18 @@ def _sane(text: str) -> str:
 
 def without_logprobs(body: bytes) -> bytes:
     """A reply that was changed, without the tokens that spell out what it said before."""
-    if b'"logprobs"' not in body:
+    if b'"logprobs' not in body:
         return body
     try:
         reply = msgspec.json.decode(body)
-        for choice in reply["choices"]:
+        for choice in reply.get("choices", ()):
             choice["logprobs"] = None
-    except (msgspec.DecodeError, KeyError, TypeError):  # not this dialect's
+        for candidate in reply.get("candidates", ()):
+            candidate.pop("logprobsResult", None)
+        for item in reply.get("output", ()):
+            for part in item.get("content") or ():
+                if "logprobs" in part:
+                    part["logprobs"] = []
+    except (msgspec.DecodeError, AttributeError, TypeError):  # no chat's
         return body
     return bytes(msgspec.json.encode(reply))

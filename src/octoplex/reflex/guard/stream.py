@@ -23,8 +23,8 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from octoplex.reflex.guard.finding import Finding
-from octoplex.reflex.guard.masks import token_begins
-from octoplex.reflex.guard.ruling import ALTERING, SURROGATE, Verdict
+from octoplex.reflex.guard.masks import begins_json, token_begins
+from octoplex.reflex.guard.ruling import ALTERING, Verdict, meant
 from octoplex.reflex.guard.tables import context
 from octoplex.wire.event import (
     Event,
@@ -34,6 +34,7 @@ from octoplex.wire.event import (
     TextDelta,
     ThinkingDelta,
     ToolDelta,
+    ToolStart,
 )
 
 CONTEXT = 128
@@ -42,25 +43,36 @@ LONGEST_HELD = 256
 MARK = 64
 """Characters of the beginning and of the end that stand for a finding that is longer."""
 _SPACE = re.compile(r"\s")
-_ESCAPE = re.compile(r"\\[nrt]")
+MUCH = 64
+"""Characters held, of which no word is so long, from which on a look waits for as many more."""
+LONGEST_ESCAPE = 6
+_BEGUN = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 Delta = TextDelta | RefusalDelta | ThinkingDelta | ToolDelta
 
 
 class Flow:
     """One text of a reply."""
 
-    __slots__ = ("_before", "_held", "_open", "_out", "_verdict")
+    __slots__ = ("_before", "_begins", "_held", "_new", "_open", "_out", "_verdict")
 
     def __init__(self, verdict: Verdict) -> None:
         self._verdict = verdict
         self._before = self._held = self._out = ""
         """The end of what is settled, as it came; what is not; what is, with a token begun."""
+        self._begins = ""
+        """What it begins with, once it has come: JSON is restored as JSON."""
+        self._new = 0
+        """Characters of what is held that were not looked at yet."""
         self._open = False
         """What is held begins with a finding that was replaced already."""
 
     def feed(self, text: str) -> str:
         """What may be given by now."""
         self._held += text
+        self._begins = self._begins if len(self._begins) > MUCH else self._begins + text
+        self._new += len(text)
+        if self._new < MUCH < len(self._held) and not _SPACE.search(text):
+            return ""  # a run of letters or digits that goes on: 2 ms a look
         return self._given(final=False)
 
     def end(self) -> str:
@@ -68,6 +80,7 @@ class Flow:
         return self._given(final=True)
 
     def _given(self, *, final: bool) -> str:
+        self._new = 0
         self._out += self._settled(final=final)
         vault = self._verdict.vault
         if not vault:
@@ -75,7 +88,7 @@ class Flow:
             return out
         cut = len(self._out) if final else token_begins(self._out)
         out, self._out = self._out[:cut], self._out[cut:]
-        return vault.restored(out)
+        return vault.restored(out, is_json=begins_json(self._begins))
 
     def _settled(self, *, final: bool) -> str:
         """Take from what is held what can be nothing else any more."""
@@ -84,9 +97,11 @@ class Flow:
             held, self._held = self._held, ""
             return held
         start, text = len(self._before), self._before + self._held
-        looked = _looked(text)
-        cut = len(text) if final else max(start, detector.open_from(looked))
-        findings = [f for f in detector.find(looked) if f.start >= start]
+        end = len(text) if final else _half(text)
+        looked, starts = meant(text[:end])
+        cut = end if final else max(start, starts[detector.open_from(looked)])
+        moved = [(f, starts[f.start], starts[f.end]) for f in detector.find(looked)]
+        findings = [replace(f, start=at, end=to) for f, at, to in moved if at >= start]
         for finding in findings:
             if finding.start < cut < finding.end:
                 cut = finding.start
@@ -94,7 +109,7 @@ class Flow:
         self._held = text[cut:]
         if cut > start:
             self._before, self._open = _context(text[:cut]), False
-        beyond = next((f for f in findings if f.start == cut and f.end == len(text)), None)
+        beyond = next((f for f in findings if f.start == cut and f.end == end), None)
         if beyond is not None and len(self._held) > LONGEST_HELD:
             out += "" if self._open else self._verdict.put(beyond, text)
             self._held, self._open = self._held[:MARK] + self._held[-MARK:], True
@@ -152,6 +167,8 @@ class Flows:
                 out.append(event)
             else:
                 out += self.end(tools=isinstance(event, Finished))
+                if isinstance(event, ToolStart):
+                    event = replace(event, name=self._verdict.named(event.name))
                 out.append(event)
         return out
 
@@ -206,6 +223,12 @@ def _with(event: Delta, text: str) -> Event:
     return type(event)(text, event.index)
 
 
+def _half(text: str) -> int:
+    """Where an escape begins that is not whole, of which nobody knows what it says; its length."""
+    begun = _BEGUN.search(text, max(0, len(text) - LONGEST_ESCAPE))
+    return begun.start() if begun else len(text)
+
+
 def _context(settled: str) -> str:
     """The end of what was given, from the beginning of a word on; in a table whole rows of it,
     with its heading."""
@@ -217,13 +240,3 @@ def _context(settled: str) -> str:
     end = settled[-CONTEXT:]
     space = _SPACE.search(end)
     return end[space.end() :] if space else ""
-
-
-def _looked(text: str) -> str:
-    """The text as it is looked through, of the same length.
-
-    The line ends of JSON or code in a text are letters, which would hide what stands after them.
-    """
-    if "\\" in text:
-        text = _ESCAPE.sub("  ", text)
-    return text if text.isascii() else SURROGATE.sub("\ufffd", text)

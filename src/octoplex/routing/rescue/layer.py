@@ -1,6 +1,6 @@
 """A stream that breaks after content is asked for again, and goes on where it broke off.
 
-    answerer = Rescue(chain, route_of, writer_of)
+    answerer = Rescue(chain, route_of, writer_of, passes)
 
 What was delivered stays as it is. The answer that is asked for in its place is held while it
 repeats that, and from there on it is the caller's (`sequel.py`). Each ask is an attempt like any
@@ -12,8 +12,9 @@ passes verbatim, the events of any other; nothing is decoded for it. A stream lo
 `Room.each` is forgotten, and so is one more than `Room.all` holds, also after a rescue: they break
 as ever.
 
-The usage at the end is that of the ask that ended the reply, since that one wrote all of it. What
-all of them used counts in the caller's limits, what they cost is in the trail.
+The usage at the end is that of the ask that ended the reply, since that one wrote all of it, and so
+is what a cache says it saved. What all of them used counts in the caller's limits, what they cost
+is in the trail.
 
 Not promised: rescue of a reply with members that no event has (log probabilities, citations,
 tools of the provider), of more than one choice, or of anything but a chat.
@@ -56,17 +57,18 @@ class Room(Struct):
 class Rescue:
     """The Answerer around a chain."""
 
-    __slots__ = ("_route_of", "_writer_of", "chain", "room")
+    __slots__ = ("_passes", "_route_of", "_writer_of", "chain", "room")
 
     def __init__(
         self,
         chain: Chain,
         route_of: Callable[[Ask], Route],
         writer_of: WriterOf,
-        room: Room | None = None,
+        passes: Callable[[Ask, str], bool],
     ) -> None:
-        self.chain, self.room = chain, room or Room()
-        self._route_of, self._writer_of = route_of, writer_of
+        """`passes` says whether what was told may go to a provider to be gone on from."""
+        self.chain, self.room = chain, Room()
+        self._route_of, self._writer_of, self._passes = route_of, writer_of, passes
 
     def __call__(self, ask: Ask, /) -> Coroutine[Any, Any, Answer]:
         """Open an answer of the chain; a stream of it is watched."""
@@ -80,7 +82,8 @@ class Rescue:
         answer = await opened
         if not isinstance(answer, Streamed) or (call.trail.held and _is_held(call)):
             return answer
-        return Watched(answer, call, Way(self.chain, route, self._writer_of), self.room)
+        way = Way(self.chain, route, self._writer_of, self._passes)
+        return Watched(answer, call, way, self.room)
 
 
 def _may(call: Call, route: Route) -> bool:
@@ -224,6 +227,7 @@ class Watched:
             last = sequel.head
             if last is not None:
                 self.head.usage, self.head.estimated = last.usage, last.estimated
+                self.head.nano = last.nano
                 self.head.skipped += last.skipped
         self._ending.fire(outcome, usage)
 

@@ -22,7 +22,7 @@ from octoplex.routing.chain import Chain
 from octoplex.routing.rescue.splice import Diverged, Splice, blocks_of
 from octoplex.routing.route import Route
 from octoplex.wire.answer import Answer, Frame, Head, Outcome
-from octoplex.wire.ask import BYTES_PER_TOKEN, Attempt, Call
+from octoplex.wire.ask import BYTES_PER_TOKEN, Ask, Attempt, Call
 from octoplex.wire.error import (
     DeadlinePassed,
     GatewayError,
@@ -54,6 +54,7 @@ class Way(Struct, frozen=True):
     chain: Chain
     route: Route
     writer_of: WriterOf
+    passes: Callable[[Ask, str], bool]
 
 
 class Sequel:
@@ -164,7 +165,7 @@ class Sequel:
             raise self._error
         tokens = -(-len(prefix.encode()) // BYTES_PER_TOKEN)
         most = self._call.max_tokens
-        if most is not None and tokens >= most:
+        if (most is not None and tokens >= most) or not way.passes(self._call, prefix):
             raise self._error
         call = replace(
             self._call,

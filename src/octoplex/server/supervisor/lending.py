@@ -46,8 +46,14 @@ class LendingBook(Book):
     """The owner's book: before anybody waits in it, what is lent is called back."""
 
     recall: Callable[[str], None] = staticmethod(lambda key_id: None)
+    recall_all: Callable[[], None] = staticmethod(lambda: None)
     waiting = 0
     """How many wait now."""
+
+    def begin_anew(self) -> None:
+        """See `Book.begin_anew`. Nor may workers use what they were lent."""
+        super().begin_anew()
+        self.recall_all()
 
     def recall_lent(self, account: Allowance) -> None:
         """See `Book.recall_lent`."""
@@ -132,7 +138,7 @@ class Lender:
         self._peers = peers
         self._leases_made = count(1)
         self._tasks: set[asyncio.Task[None]] = set()
-        book.recall = self.recall
+        book.recall, book.recall_all = self.recall, self.recall_all
 
     def take_up(self, peer: Peer, hello: Hello, inherited: set[int]) -> None:
         """Go on with what a worker had open when the last owner died, as far as it is open."""

@@ -60,6 +60,7 @@ from octoplex.server.serve import (
     DoorServer,
     Options,
     Place,
+    SideServer,
     admin_door,
     reload,
     uvicorn_config,
@@ -145,14 +146,14 @@ async def run_owner(
                 rules = RuleWatch(
                     lambda: app.gateway, control.audit, partial(owner.tell_all, "bends")
                 )
-                doors = inner_door(app, data), admin_door(app, start.place)
                 trials = TrialWatch(lambda: app.gateway, control.audit)
                 tutor = Tutor(lambda: app.gateway, control.audit)
-                async with doors[0], doors[1], control, runner, watch, rules, trials, tutor:
+                inner, side = inner_door(app, data), admin_door(app, start.place)
+                async with inner as door, side, control, runner, watch, rules, trials, tutor:
                     reloading.keep()
                     started()
                     pulse.begin()
-                    await _until_idle(end, app, owner, runner)
+                    await _until_idle(end, app, owner, runner, door)
         finally:
             await works.close()
             pulse.end()
@@ -243,12 +244,15 @@ class End:
             self.come.set()
 
 
-async def _until_idle(end: End, app: App, owner: Owner, runner: Runner) -> None:
-    """Until the workers are gone; lines of batches have as long as requests have."""
+async def _until_idle(end: End, app: App, owner: Owner, runner: Runner, door: SideServer) -> None:
+    """Until the workers are gone; lines of batches, and what workers have handed on, have as long
+    as requests have."""
     await end.near.wait()
+    app.gateway.works.stopping = True
     runner.stop()
     drain_s = app.gateway.settings.server.drain_s
     await wait_until(lambda: end.hurry or (end.come.is_set() and not runner.busy), drain_s)
+    door.stop_all()
     await end.come.wait()
     await wait_until(lambda: not owner.peers, drain_s + 2 * LAST_WORDS_S)
 
