@@ -12,7 +12,7 @@ import uvicorn
 from msgspec import Struct
 from uvicorn.server import ServerState
 
-from octoplex.server.line import Line
+from octoplex.server.line import Line, too_large
 from octoplex.server.protocol import DoorProtocol
 from octoplex.wire.error import CallerLeft, GatewayError
 from tests.fuzz.parts import Given
@@ -47,8 +47,7 @@ class Echo:
         """Answer one request."""
         self.methods.append(line.method)
         try:
-            body = line.ready(CAP)
-            body = await line.read(CAP) if body is None else body
+            body = await _body(line)
         except GatewayError as error:
             if not isinstance(error, CallerLeft):
                 await line.whole(error.status, b"", b"{}")
@@ -61,6 +60,19 @@ class Echo:
             await line.write(b"", None, True)
         else:
             await line.whole(200, b"content-type: text/plain\r\n", said)
+
+
+async def _body(line: Line) -> bytes:
+    """All of it, in pieces where it is not here yet."""
+    body = line.ready(CAP)
+    if body is not None:
+        return body
+    pieces: list[bytes] = []
+    while piece := await line.piece():
+        pieces.append(piece)
+        if sum(map(len, pieces)) > CAP:
+            raise too_large(sum(map(len, pieces)), CAP)
+    return b"".join(pieces)
 
 
 class Socket(asyncio.Transport):

@@ -139,6 +139,14 @@ def test_what_was_never_opened_used_no_tokens_but_counts_as_a_request() -> None:
     assert remaining(desk) == [3, 100]
 
 
+def test_who_leaves_after_a_provider_has_read_it_used_its_input() -> None:
+    desk, left = Desk([key("100 tok/min")], Clock()), asyncio.CancelledError()
+    left.reached = True  # type: ignore[attr-defined]
+    with pytest.raises(asyncio.CancelledError):
+        go(admitted(Inner(left), desk), ask(size=150))
+    assert remaining(desk) == [50]
+
+
 @pytest.mark.parametrize("last", ["refused", "whole", "streamed"])
 def test_replies_that_were_not_good_enough_used_tokens_too(last: str) -> None:
     desk, stream = Desk([key("1000 tok/min")], Clock()), Open()

@@ -8,12 +8,13 @@ import pwd
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from octoplex.sandbox import bubblewrap, landlock, sandbox
+from octoplex.sandbox import bubblewrap, job, landlock, sandbox
 from octoplex.sandbox.limits import Limits
 from octoplex.sandbox.results import read_result
 from octoplex.sandbox.sandbox import Sandbox
@@ -456,3 +457,17 @@ def test_tools_are_seen_read_only_and_found_by_name() -> None:
         assert "echo hello" in (path / "bin" / "greet").read_text()
         with pytest.raises(BadConfig, match="nowhere"):
             asyncio.run(Sandbox(tools=["/nowhere"]).run(["true"]))
+
+
+@needs_sandbox
+def test_walls_that_failed_before_they_were_let_go_on_say_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def late(run: job.Job, first: int) -> None:
+        time.sleep(0.5)  # it has ended by then; earlier, nothing but what is looked at is missed
+        let_go(run, first)
+
+    let_go = job.Job._let_go
+    monkeypatch.setattr(job.Job, "_let_go", late)
+    with pytest.raises(BadConfig, match="nowhere"):
+        asyncio.run(Sandbox(tools=["/nowhere"]).run(["true"]))

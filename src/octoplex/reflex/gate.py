@@ -11,6 +11,7 @@ everything. Budgets in dollars are not here: money is held per attempt, when the
 price is known (`ledger/book.py`).
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -154,8 +155,10 @@ async def _rated(inner: Answerer, desk: Desk, buckets: Buckets, ask: Ask) -> Ans
         return await inner(ask)
     try:
         answer = await inner(ask)
-    except BaseException:
-        unused = tokens - ask.trail.wasted_tokens
+    except BaseException as error:
+        # A provider that was reached read the request, though its caller left before an answer.
+        left = isinstance(error, asyncio.CancelledError) and getattr(error, "reached", False)
+        unused = 0 if left else tokens - ask.trail.wasted_tokens
         if ask.trail.goes_on is None:
             buckets.give_back(unused)
         else:

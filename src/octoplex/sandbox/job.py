@@ -200,7 +200,8 @@ class Job:
         if self._start.group is not None:
             self._start.group.take(first)
         if self._start.go_fd is not None:
-            os.write(self._start.go_fd, b".")
+            with contextlib.suppress(BrokenPipeError):  # it has failed already, and says why
+                os.write(self._start.go_fd, b".")
 
     def _hear_door(self, fd: int) -> bool:
         """Take the socket that the launcher made inside."""
