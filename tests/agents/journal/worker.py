@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import partial, wraps
@@ -121,7 +122,11 @@ async def work(stage: Stage, row: TaskRow, journal: Journal) -> None:
 def serve(where: Path | tuple[str, str], pipe: Connection, stops: bool) -> None:
     """Run tasks; hand in what comes through the pipe as (id, task); None ends it."""
     hurry()
-    asyncio.run(_serve(place(where), pipe, stops))
+    try:
+        asyncio.run(_serve(place(where), pipe, stops))
+    except Exception:  # who waits for a word sees why there is none
+        pipe.send(traceback.format_exc())
+        raise
 
 
 def place(where: Path | tuple[str, str]) -> Path | Database:
