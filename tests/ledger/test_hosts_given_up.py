@@ -167,6 +167,24 @@ def test_what_was_lent_while_it_was_given_up_is_nobodys(
     run(main())
 
 
+def test_what_was_asked_before_it_was_given_up_is_not_asked_after(
+    tmp_path: Path, postgres: Server, database: Database
+) -> None:
+    async def main() -> None:
+        two = Two(tmp_path, postgres, database)
+        await two.met()
+        till = two.a.store.till
+        await two.bury()
+        await two.anew()
+        waited = till._widen(0, [RateWant("key k", "req", 86_400, 60, 0, 20)])
+        with pytest.raises(StoreFailed, match="taken for gone"):
+            await asyncio.wrap_future(till._link.start(waited))
+        assert await asked(postgres, database, "select count(*) from octoplex.parts") == [(0,)]
+        await two.spend_all(100)
+
+    run(main())
+
+
 def test_what_was_to_be_given_back_is_not_taken_off_what_is_taken_anew(
     tmp_path: Path, postgres: Server, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

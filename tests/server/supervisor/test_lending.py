@@ -144,7 +144,8 @@ def test_what_is_granted_never_passes_the_budget(seed: int, least: float) -> Non
     asyncio.run(main())
 
 
-def test_what_a_dead_worker_held_is_free_again_and_what_it_asked_is_flagged() -> None:
+def one_that_was_lent() -> tuple[Paper, LendingBook, Lender, Worker]:
+    """A worker with one call of 100 open, and a lease."""
     paper, peers = Paper(), list[Peer]()
     book = LendingBook(paper)
     book.limit("k", [Cap("total", CAP)])
@@ -155,6 +156,11 @@ def test_what_a_dead_worker_held_is_free_again_and_what_it_asked_is_flagged() ->
     worker.arrive()
     while worker.pipe.down:
         worker.hear()
+    return paper, book, lender, worker
+
+
+def test_what_a_dead_worker_held_is_free_again_and_what_it_asked_is_flagged() -> None:
+    paper, book, lender, worker = one_that_was_lent()
     assert worker.left == (CAP - 100) // 4
     worker.call(50)
     worker.arrive()
@@ -171,16 +177,7 @@ def test_what_a_dead_worker_held_is_free_again_and_what_it_asked_is_flagged() ->
 
 def test_what_is_lent_to_workers_of_a_host_that_was_given_up_is_called_back() -> None:
     """What they have open, or granted meanwhile, is in no lease when it ends."""
-    paper, peers = Paper(), list[Peer]()
-    book = LendingBook(paper)
-    book.limit("k", [Cap("total", CAP)])
-    lender = Lender(book, 1, lambda one, other: one == other, peers)
-    worker = Worker(lender)
-    peers.append(worker.peer)
-    worker.call(100)
-    worker.arrive()
-    while worker.pipe.down:
-        worker.hear()
+    paper, book, lender, worker = one_that_was_lent()
     book.begin_anew()
     assert (worker.left, book.open_nano) == ((CAP - 100) // 4, 0)
     worker.call(50)
